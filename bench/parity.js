@@ -1,0 +1,39 @@
+'use strict'
+// npm run bench:parity — how far our pictures are from diffusers' on the same weights, seeds and options.
+
+const path = require('node:path')
+const { WuerstchenPipeline, DEFAULT_STAGE_C_TIMESTEPS } = require('../dist')
+const { ROOT, Reference, difference, ensureFixtures } = require('./support/reference')
+const { parityCases } = require('./support/parity-cases')
+
+async function main() {
+  const fixtures = ensureFixtures()
+  const folders = { small: path.join(fixtures, 'small'), shapes: path.join(ROOT, 'models', 'shapes') }
+  const cases = parityCases({ defaultTimesteps: DEFAULT_STAGE_C_TIMESTEPS })
+  console.log('| case | model | images | largest difference (of 255) | mean |')
+  console.log('|---|---|---|---|---|')
+  let worst = 0
+  for (const model of Object.keys(folders)) {
+    const reference = await new Reference(folders[model], `${folders[model]}-prior`).ready()
+    const pipeline = await WuerstchenPipeline.fromPretrained(folders[model], {
+      graphs: [path.join(fixtures, 'graphs', 'small')],
+      dtype: 'float32',
+      device: 'cpu',
+    })
+    for (const { name, request } of cases.filter((one) => one.model === model)) {
+      const wanted = await reference.generate(request)
+      const { prompt, ...options } = request
+      const got = await pipeline.generate(prompt, options)
+      const rows = got.images.map((image, index) => difference(image, wanted.images[index]))
+      const largest = Math.max(...rows.map((row) => row.largest))
+      const mean = rows.reduce((sum, row) => sum + row.mean, 0) / rows.length
+      worst = Math.max(worst, largest)
+      console.log(`| ${name} | ${model} | ${rows.length} | ${largest} | ${mean.toFixed(5)} |`)
+    }
+    await pipeline.dispose()
+    await reference.close()
+  }
+  if (worst > 1) process.exitCode = 1
+}
+
+main()

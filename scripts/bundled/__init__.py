@@ -1,0 +1,1 @@
+"""The bundled small model: its pictures, its captions, its judge and its training."""

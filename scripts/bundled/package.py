@@ -1,0 +1,71 @@
+"""Writes the trained model in the hub's layout, in float16: `python -m scripts.bundled.package`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..configurations import Component, component
+from ..hub_layout import Checkpoint, cast, write_checkpoint
+from . import tokenizer
+from .configs import CONFIGS, LATENT_SIZE, PICTURE_SIZE, SEMANTIC_GRID
+from .sample import averages
+
+LIMIT_BYTES = 24_000_000
+CARD = """# shapes
+
+A small Würstchen that draws coloured shapes and things from captions such as "a red circle on a blue background". It
+was trained from nothing on pictures that its own scripts draw, and it comes with the `wuerstchen` package so that the
+first picture needs no download. Same classes, files and code path as the real checkpoints; only the config is small.
+"""
+
+
+def components(vocabulary: int) -> tuple[Component, ...]:
+    return (
+        component("prior_text_encoder", "CLIPTextModel", {"vocab_size": vocabulary, **CONFIGS.prior_text_encoder}),
+        component("prior", "WuerstchenPrior", CONFIGS.prior),
+        component("text_encoder", "CLIPTextModel", {"vocab_size": vocabulary, **CONFIGS.text_encoder}),
+        component("decoder", "WuerstchenDiffNeXt", CONFIGS.decoder),
+        component("vqgan", "PaellaVQModel", CONFIGS.vqgan),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path(".training"), help="where training keeps its checkpoints")
+    parser.add_argument("--out", type=Path, default=Path("models/shapes"))
+    options = parser.parse_args()
+    first, second = averages(options.folder / "prior.pt"), averages(options.folder / "decoder.pt")
+    weights = {
+        "prior_text_encoder": first["text"],
+        "prior": first["prior"],
+        "text_encoder": second["text"],
+        "decoder": second["decoder"],
+        "vqgan": torch.load(options.folder / "vqgan-final.pt", weights_only=True, map_location="cpu"),
+    }
+    vocabulary = tokenizer.load(options.folder / "tokenizer").get_vocab_size()
+    deviation = float(np.load(options.folder / "embeddings.npy", mmap_mode="r")[:4000].std())
+    checkpoint = Checkpoint(
+        components(vocabulary),
+        {name: cast(state, torch.float16) for name, state in weights.items()},
+        options.folder / "tokenizer",
+        latent_mean=deviation,
+        latent_std=0.0,
+        resolution_multiple=42.67,
+        latent_dim_scale=round(LATENT_SIZE / SEMANTIC_GRID + 0.005, 2),  # 5.34: diffusers rounds down
+        default_size=(PICTURE_SIZE, PICTURE_SIZE),
+        card=CARD,
+    )
+    prior = options.out.with_name(f"{options.out.name}-prior")
+    write_checkpoint(checkpoint, options.out, prior)
+    size = sum(path.stat().st_size for folder in (options.out, prior) for path in folder.rglob("*.safetensors"))
+    print(f"{options.out}: {size / 1e6:.1f} MB of weights")
+    if size > LIMIT_BYTES:
+        raise ValueError(f"Expected the weights to take at most {LIMIT_BYTES} bytes but received {size}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The numbers that the TypeScript tests are pinned to, and the programs that made them."""

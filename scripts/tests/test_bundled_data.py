@@ -1,0 +1,289 @@
+"""The bundled model's data: scenes, captions, drawings, the judge and the tokenizer."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from tokenizers import Tokenizer
+
+from scripts.bundled.captions import (
+    LONGEST,
+    Caption,
+    all_facts,
+    caption,
+    one_object_captions,
+    two_object_captions,
+)
+from scripts.bundled.draw import draw, place_things
+from scripts.bundled.judge import Verdict, accuracies, judge, judge_seen
+from scripts.bundled.look import lab, look
+from scripts.bundled.scene import (
+    COLORS,
+    DRAWN_THINGS,
+    PALETTE,
+    RELATIONS,
+    SHAPES,
+    Background,
+    Mix,
+    Scene,
+    Thing,
+    is_held_out,
+    sample_scene,
+)
+from scripts.bundled.tokenizer import BOS, EOS, byte_symbols, encode, load, save, train, training_captions
+
+FULL = Mix()
+
+
+def scenes(count: int, seed: int, mix: Mix = FULL, held_out: bool | None = None) -> list[Scene]:
+    rng = random.Random(seed)
+    return [sample_scene(rng, mix, held_out) for _ in range(count)]
+
+
+def soften(picture: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """Blur and noise as bad as a lossy decoder's."""
+    blurred = ndimage.gaussian_filter(picture.astype(np.float64), (1.5, 1.5, 0))
+    return np.clip(blurred + noise.normal(0, 8, picture.shape), 0, 255).astype(np.uint8)
+
+
+class TestScenes:
+    def test_are_the_same_for_the_same_seed(self):
+        assert scenes(200, seed=3) == scenes(200, seed=3)
+        assert scenes(200, seed=3) != scenes(200, seed=4)
+
+    def test_use_the_whole_grammar(self):
+        sampled = scenes(3000, seed=0)
+        assert {thing.shape for scene in sampled for thing in scene.things} == {*SHAPES, *DRAWN_THINGS}
+        assert {thing.color for scene in sampled for thing in scene.things} == set(COLORS)
+        assert {len(scene.things) for scene in sampled} == {1, 2, 3}
+        assert {scene.relation for scene in sampled} == {*RELATIONS, None}
+        assert all((scene.relation is not None) == (len(scene.things) == 2) for scene in sampled)
+
+    def test_never_paint_a_thing_in_its_background_color(self):
+        for scene in scenes(2000, seed=1):
+            assert scene.background.color != scene.background.accent
+            assert not any(thing.color in scene.background.colors for thing in scene.things)
+
+    def test_of_the_first_lesson_are_simple(self):
+        sampled = scenes(1000, seed=2, mix=Mix.simple())
+        assert {scene.background.pattern for scene in sampled} == {"plain"}
+        assert Counter(len(scene.things) for scene in sampled)[1] == pytest.approx(850, abs=50)
+
+    def test_of_training_and_held_out_share_no_combination(self):
+        def combinations(held_out: bool) -> set[tuple[str, str, str]]:
+            sampled = scenes(4000, seed=5, mix=Mix(counts=(1, 0, 0)), held_out=held_out)
+            return {(s.background.color, t.shape, t.color) for s in sampled for t in s.things}
+
+        training, unseen = combinations(False), combinations(True)
+        assert training and unseen and not training & unseen
+
+    def test_hold_out_about_five_percent_of_combinations(self):
+        held_out = [
+            is_held_out(Scene(Background(ground), (Thing(shape, color, "large", "center"),)))
+            for ground in COLORS
+            for shape in (*SHAPES, *DRAWN_THINGS)
+            for color in COLORS
+            if color != ground
+        ]
+        assert 0.03 < sum(held_out) / len(held_out) < 0.07
+
+    def test_never_overlap_nor_touch_the_frame(self):
+        rng = random.Random(0)
+        for scene in scenes(5000, seed=6):
+            placed = place_things(scene, rng)
+            for index, one in enumerate(placed):
+                assert min(one.x, one.y, 1 - one.x, 1 - one.y) - one.radius > 0.02
+                for other in placed[:index]:
+                    apart = max(abs(one.x - other.x), abs(one.y - other.y))
+                    assert apart - one.radius - other.radius > 0.015
+
+
+class TestCaptions:
+    def test_state_only_true_facts(self):
+        rng = random.Random(0)
+        for scene in scenes(2000, seed=7):
+            stated = caption(scene, rng).stated
+            assert stated.background in (None, scene.background)
+            assert len(stated.things) == len(scene.things)
+            for want in stated.things:
+                assert any(
+                    (want.shape, want.color) == (thing.shape, thing.color)
+                    and want.size in (None, thing.size)
+                    and want.place in (None, thing.place)
+                    for thing in scene.things
+                )
+
+    def test_say_every_stated_fact_and_no_other_color(self):
+        rng = random.Random(1)
+        for scene in scenes(2000, seed=8):
+            text, stated = (said := caption(scene, rng)).text, said.stated
+            words = text.replace(",", "").replace("gray", "grey").split()
+            colors = [thing.color for thing in stated.things]
+            if stated.background:
+                colors += [color for color in (stated.background.color, stated.background.accent) if color]
+            assert sorted(word for word in words if word in COLORS) == sorted(colors), text
+            assert sum(word in (*SHAPES, *DRAWN_THINGS) for word in words) == len(stated.things), text
+            assert ("background" in words) == (stated.background is not None), text
+
+    def test_turn_a_relation_round_with_its_things(self):
+        scene = Scene(
+            Background("white"),
+            (Thing("circle", "red", "small", "left"), Thing("star", "blue", "small", "right")),
+            "left of",
+        )
+        picture, rng = draw(scene), random.Random(0)
+        said = [caption(scene, rng) for _ in range(60)]
+        assert {one.stated.relation for one in said} == {"left of", "right of", None}
+        assert all(judge(picture, one.stated).all_right for one in said)
+
+    def test_have_right_articles_and_fit_the_text_encoder(self):
+        rng = random.Random(2)
+        for scene in scenes(3000, seed=9):
+            text = caption(scene, rng).text
+            words = text.replace(",", "").split()
+            for article, word in pairwise(words):
+                if article in ("a", "an"):
+                    assert (article == "an") == (word[0] in "aeiou"), text
+            assert len(words) + text.count(",") <= LONGEST
+
+    @pytest.mark.parametrize(("captions", "things"), [(one_object_captions, 1), (two_object_captions, 2)])
+    def test_of_the_benchmark_are_fixed_and_complete(self, captions, things: int):
+        said: list[Caption] = captions(50, 0, True)
+        assert said == captions(50, 0, True) != captions(50, 0, False)
+        assert all(len(one.stated.things) == things and one.stated.background for one in said)
+
+
+class TestDrawings:
+    def test_are_the_same_for_the_same_seed(self):
+        scene = scenes(1, seed=0)[0]
+        assert np.array_equal(draw(scene, rng=random.Random(1)), draw(scene, rng=random.Random(1)))
+        assert not np.array_equal(draw(scene, rng=random.Random(1)), draw(scene, rng=random.Random(2)))
+
+    @pytest.mark.parametrize("size", [64, 128, 256, 512])
+    def test_are_rgb_bytes_of_the_asked_size(self, size: int):
+        picture = draw(scenes(1, seed=0)[0], size)
+        assert picture.shape == (size, size, 3) and picture.dtype == np.uint8
+
+    def test_have_colors_that_stay_apart(self):
+        palette = lab(np.array([PALETTE[color] for color in COLORS], dtype=np.float64))
+        distances = np.linalg.norm(palette[:, None] - palette[None], axis=-1)
+        assert distances[~np.eye(len(COLORS), dtype=bool)].min() > 28
+
+
+@cache
+def clean_drawings() -> list[tuple[Scene, np.ndarray]]:
+    rng = random.Random(0)
+    return [(scene, draw(scene, rng=rng)) for scene in scenes(110, seed=10)]
+
+
+def check_accuracies(verdicts: list[Verdict], least: float) -> None:
+    for name, (right, total) in accuracies(verdicts).items():
+        assert total > 0, f"nothing states {name}"
+        assert right / total >= least, f"{name}: {right} of {total}"
+
+
+class TestJudge:
+    def test_agrees_with_clean_drawings(self):
+        check_accuracies([judge(picture, all_facts(scene)) for scene, picture in clean_drawings()], 0.99)
+
+    def test_sees_through_blur_and_noise(self):
+        noise = np.random.default_rng(0)
+        softened = [(scene, soften(picture, noise)) for scene, picture in clean_drawings()]
+        check_accuracies([judge(picture, all_facts(scene)) for scene, picture in softened], 0.97)
+
+    @pytest.mark.parametrize("shape", [*SHAPES, *DRAWN_THINGS])
+    @pytest.mark.parametrize("size", ["small", "large"])
+    def test_names_each_shape(self, shape: str, size: str):
+        seen = look(draw(Scene(Background("grey"), (Thing(shape, "orange", size, "top"),))))
+        assert [(thing.shape, thing.size, thing.place) for thing in seen.things] == [(shape, size, "top")]
+
+    def test_denies_what_is_false(self):
+        scene = Scene(
+            Background("yellow"),
+            (Thing("fish", "blue", "large", "left"), Thing("ring", "red", "small", "right")),
+            "left of",
+        )
+        seen, facts = look(draw(scene)), all_facts(scene)
+        fish, ring = facts.things
+        lies = {
+            "color": replace(facts, things=(replace(fish, color="green"), ring)),
+            "shape": replace(facts, things=(replace(fish, shape="heart"), ring)),
+            "size": replace(facts, things=(replace(fish, size="small"), ring)),
+            "place": replace(facts, things=(replace(fish, place="center"), ring)),
+            "relation": replace(facts, relation="above"),
+            "background": replace(facts, background=Background("pink")),
+            "pattern": replace(facts, background=Background("yellow", "dotted", "black")),
+            "count": replace(facts, things=(fish,), relation=None),
+        }
+        assert judge_seen(seen, facts).all_right
+        for attribute, lie in lies.items():
+            verdict = judge_seen(seen, lie)
+            assert getattr(verdict, attribute) is False and not verdict.all_right, attribute
+
+    def test_swapped_colors_do_not_pass(self):
+        things = (Thing("circle", "red", "small", "left"), Thing("star", "blue", "small", "right"))
+        swapped = (replace(things[0], color="blue"), replace(things[1], color="red"))
+        picture = draw(Scene(Background("white"), swapped, "left of"))
+        assert not judge(picture, all_facts(Scene(Background("white"), things, "left of"))).all_right
+
+    def test_survives_pictures_of_nothing(self):
+        facts = all_facts(scenes(1, seed=0)[0])
+        noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+        for picture in (np.zeros((64, 64, 3), np.uint8), noise):
+            assert not judge(picture, facts).all_right
+        with pytest.raises(ValueError, match="Expected pixels to be uint8"):
+            look(np.zeros((64, 64, 3), np.float32))
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train(training_captions(6000, seed=0))
+
+
+class TestTokenizer:
+    def test_is_the_same_every_time(self, tokenizer: Tokenizer):
+        assert train(training_captions(6000, seed=0)).to_str() == tokenizer.to_str()
+
+    def test_is_laid_out_as_clips(self, tokenizer: Tokenizer):
+        entries = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+        names = [name for name, _ in entries]
+        assert [index for _, index in entries] == list(range(len(entries)))
+        assert names[:256] == byte_symbols() and names[:3] == ["!", '"', "#"]
+        assert names[256:512] == [symbol + "</w>" for symbol in byte_symbols()]
+        assert names[-2:] == [BOS, EOS]
+        assert len(entries) <= 1024
+
+    def test_has_one_token_for_each_word_of_the_grammar(self, tokenizer: Tokenizer):
+        words = {word for text in training_captions(3000, seed=1) for word in text.replace(",", "").split()}
+        assert words
+        assert [word for word in words if len(tokenizer.encode(word, add_special_tokens=False)) != 1] == []
+
+    @pytest.mark.parametrize("text", ["An ORANGE  star\n", "naïve 日本語 🎨", "it's 42 €!", "\x00\x7f ~"])
+    def test_round_trips_any_text(self, tokenizer: Tokenizer, text: str):
+        decoded = tokenizer.decode(tokenizer.encode(text).ids).replace("</w>", " ")
+        # As CLIP's, it forgets case and which words were written together, and nothing else.
+        assert "".join(decoded.split()) == "".join(text.lower().split())
+
+    def test_pads_with_ends_and_keeps_the_end_when_truncating(self, tokenizer: Tokenizer):
+        bos, eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
+        ids, mask = encode(tokenizer, "a red circle", 8)
+        assert (ids[0], ids[4:], mask) == (bos, [eos] * 4, [1] * 5 + [0] * 3)
+        ids, mask = encode(tokenizer, "a red circle " * 20, 8)
+        assert (len(ids), ids[0], ids[-1], mask) == (8, bos, eos, [1] * 8)
+
+    def test_is_read_alike_by_transformers(self, tokenizer: Tokenizer, tmp_path: Path):
+        transformers = pytest.importorskip("transformers")
+        save(tokenizer, tmp_path, max_length=32)
+        assert load(tmp_path).to_str() == tokenizer.to_str()
+        theirs = transformers.CLIPTokenizer.from_pretrained(tmp_path)
+        for text in (*training_captions(50, seed=2), "Ünïcödé 日本語 🎨 it's 3", ""):
+            batch = theirs(text, padding="max_length", max_length=32, truncation=True)
+            assert (batch["input_ids"], batch["attention_mask"]) == encode(tokenizer, text, 32)

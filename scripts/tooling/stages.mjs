@@ -1,0 +1,152 @@
+/** What a checkout needs before it can run, as a table: each stage knows whether it is up to date and how to make it so. */
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, freemem } from 'node:os'
+import { dirname, join } from 'node:path'
+import {
+  at,
+  chosenLibtorch,
+  ENGINE,
+  ENGINE_BUILD,
+  LOADER,
+  libtorch,
+  libtorchVersion,
+  ROOT,
+} from './places.mjs'
+import { installRequirements, installTorch, requirementsAreInstalled, torchIsInstalled } from './python.mjs'
+import { dropStamp, hashOf, readStamp, writeStamp } from './stamps.mjs'
+
+// One compiler on a file that includes libtorch's headers.
+const COMPILER_BYTES = 2.5 * 2 ** 30
+
+/**
+ * `needs`: stages that must be up to date first. `isFresh`: whether there is nothing to do; asked again under the lock.
+ * `make`: does it, through `run(command, args, env)`.
+ */
+export const STAGES = {
+  node: {
+    does: 'installing the Node packages (npm ci)',
+    needs: [],
+    isFresh: nodeModulesMatchLockFile,
+    make: (run) => run('npm', ['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund']),
+  },
+  torch: {
+    does: 'installing libtorch (the CPU wheel of torch) into .venv',
+    needs: [],
+    isFresh: torchIsInstalled,
+    make: installTorch,
+  },
+  python: {
+    does: 'installing the Python packages for tests and export into .venv',
+    needs: ['torch'],
+    isFresh: requirementsAreInstalled,
+    make: installRequirements,
+  },
+  loader: stamped('loader', {
+    does: 'compiling the loader addon (node-gyp)',
+    needs: ['node'],
+    output: LOADER,
+    from: () => hashOf(['binding.gyp', 'cpp/loader'], [versionOf('node-addon-api'), ...platform]),
+    make: (run) =>
+      run(process.execPath, [at('node_modules/node-gyp/bin/node-gyp.js'), 'rebuild'], nodeHeaders()),
+  }),
+  engine: stamped('engine', {
+    does: 'compiling the engine addon against libtorch (cmake-js; takes minutes)',
+    needs: chosenLibtorch() ? ['node'] : ['node', 'torch'],
+    output: ENGINE,
+    from: () =>
+      hashOf(
+        ['cpp'],
+        [libtorch(), libtorchVersion(libtorch()), versionOf('node-addon-api'), ROOT, ...platform],
+      ),
+    make: compileEngine,
+  }),
+  ts: stamped('ts', {
+    does: 'compiling the TypeScript (tsc)',
+    needs: ['node'],
+    output: at('dist/index.js'),
+    from: () => hashOf(['lib', 'tsconfig.json', 'package.json', 'package-lock.json']),
+    make: async (run) => {
+      rmSync(at('dist'), { recursive: true, force: true })
+      await run(process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', ROOT])
+    },
+  }),
+}
+
+/** Names that stand for several stages. */
+export const GROUPS = { native: ['loader', 'engine'] }
+
+const platform = [process.platform, process.arch]
+
+/** A stage that is fresh while its output is there and its inputs are those of its stamp. */
+function stamped(name, { does, needs, output, from, make }) {
+  return {
+    does,
+    needs,
+    isFresh: () => {
+      const stamp = readStamp(name)
+      return (
+        stamp !== null &&
+        existsSync(output) &&
+        needs.every((need) => STAGES[need].isFresh()) &&
+        stamp === from()
+      )
+    },
+    make: async (run) => {
+      const hash = from() // before: what is edited meanwhile is compiled again next time
+      dropStamp(name)
+      await make(run)
+      if (!existsSync(output)) throw new Error(`Expected the build to leave ${output} but it did not`)
+      writeStamp(name, hash)
+    },
+  }
+}
+
+async function compileEngine(run) {
+  forgetBuildOfAnotherFolder()
+  const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / COMPILER_BYTES)))
+  await run(process.execPath, [
+    at('node_modules/cmake-js/bin/cmake-js'),
+    'build',
+    ...['-d', at('cpp'), '-O', ENGINE_BUILD, '-B', 'Release', '-p', `${jobs}`],
+    `--CDLIBTORCH=${libtorch()}`,
+  ])
+}
+
+/** CMake refuses a build folder that was configured for a checkout elsewhere; another libtorch needs a fresh one too. */
+function forgetBuildOfAnotherFolder() {
+  const cache = join(ENGINE_BUILD, 'CMakeCache.txt')
+  if (!existsSync(cache)) return
+  const lines = readFileSync(cache, 'utf8').split('\n')
+  const value = (name) =>
+    lines
+      .find((line) => line.startsWith(`${name}:`))
+      ?.split('=')
+      .slice(1)
+      .join('=')
+  const same = value('CMAKE_HOME_DIRECTORY') === at('cpp') && value('LIBTORCH') === libtorch()
+  if (!same) rmSync(ENGINE_BUILD, { recursive: true, force: true })
+}
+
+/** node-gyp then takes the headers that came with this Node rather than downloading them. */
+function nodeHeaders() {
+  const prefix = dirname(dirname(process.execPath))
+  const there = existsSync(join(prefix, 'include', 'node', 'node_api.h'))
+  return there ? { npm_package_config_node_gyp_nodedir: prefix } : {}
+}
+
+/** npm writes node_modules/.package-lock.json last, so it tells what is installed, whoever ran npm. */
+function nodeModulesMatchLockFile() {
+  if (!existsSync(at('node_modules/.package-lock.json'))) return false
+  const wanted = readPackages('package-lock.json')
+  const installed = readPackages('node_modules/.package-lock.json')
+  const isThere = ([path, { version, optional }]) =>
+    path in installed ? installed[path].version === version : path === '' || optional === true
+  return Object.entries(wanted).every(isThere) && Object.keys(installed).every((path) => path in wanted)
+}
+
+const readPackages = (file) => JSON.parse(readFileSync(at(file), 'utf8')).packages
+
+const versionOf = (name) => {
+  const file = at('node_modules', name, 'package.json')
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).version : 'none'
+}
