@@ -4,17 +4,7 @@ import { readdirSync } from 'node:fs'
 import { extname, join, relative } from 'node:path'
 import { at, ROOT, VENV_PYTHON, venvProgram } from './tooling/places.mjs'
 
-const NOT_OURS = new Set([
-  'node_modules',
-  '.venv',
-  '.git',
-  'build',
-  'build-cmake',
-  'dist',
-  '.training',
-  '__pycache__',
-  'fixtures',
-])
+const NOT_OURS = ['node_modules', 'build', 'build-cmake', 'dist', '__pycache__', 'fixtures', 'goldens']
 const sources = walk(ROOT)
 const withExtension = (...extensions) => sources.filter((file) => extensions.includes(extname(file)))
 
@@ -79,7 +69,7 @@ function passes({ name, files, command: [program, ...args] }) {
 
 function walk(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    if (NOT_OURS.has(entry.name)) return []
+    if (NOT_OURS.includes(entry.name) || entry.name.startsWith('.')) return []
     const path = join(folder, entry.name)
     return entry.isDirectory() ? walk(path) : [relative(ROOT, path)]
   })

@@ -5,13 +5,13 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative, sep } from 'node:path'
+import { join, relative } from 'node:path'
 import jestConfig from '../jest.config.js'
 import { at, ROOT, VENV_PYTHON } from './tooling/places.mjs'
 
 const PYTHON = 'python'
-const JEST_SUITES = jestConfig.projects.map(({ displayName }) => displayName)
-const SUITES = [...JEST_SUITES, PYTHON]
+// The quickest first.
+const SUITES = [...new Set(['unit', ...jestConfig.projects.map(({ displayName }) => displayName), PYTHON])]
 // A native call is as slow as the machine; what must be quick says so in its own test.
 const NATIVE_TIMEOUT_MS = 180_000
 // How long jest may take to end after its last test: a handle left open would hang it for ever.
@@ -20,14 +20,9 @@ const EXIT_LIMIT_MS = 30_000
 async function main() {
   const { suites, rest } = readArguments(process.argv.slice(2))
   const results = []
-  if (suites.includes('unit')) results.push(await runJest(['unit'], rest))
-  // The others share the machine's cores and its memory with the addon: one at a time.
-  const native = suites.filter((name) => name !== 'unit' && name !== PYTHON)
-  if (native.length > 0) {
-    results.push(await runJest(native, ['--runInBand', `--testTimeout=${NATIVE_TIMEOUT_MS}`, ...rest]))
-  }
-  if (suites.includes(PYTHON)) results.push(await runPytest(rest))
-  report(results)
+  for (const suite of suites)
+    results.push(suite === PYTHON ? await runPytest(rest) : await runJest(suite, rest))
+  report(results, { chosen: rest.length > 0 })
 }
 
 /** `--only` names suites; everything else is passed on, so it needs one kind of suite to go to. */
@@ -50,17 +45,25 @@ function readArguments(given) {
 /** Results of either runner: counts, the skipped tests, and what went wrong beside failed tests. */
 const nothing = () => ({ passed: 0, failed: 0, skipped: [], problems: [] })
 
-async function runJest(projects, args) {
+/** One process for each suite: an addon that crashes takes no other suite's results along. */
+async function runJest(suite, args) {
+  // All but unit share the cores and the memory with the addon: one test file at a time.
+  const native = suite === 'unit' ? [] : ['--runInBand', `--testTimeout=${NATIVE_TIMEOUT_MS}`]
   return withResultFile('jest.json', async (file) => {
     const jest = at('node_modules', 'jest', 'bin', 'jest.js')
-    const end = await spawned(
-      process.execPath,
-      ['--expose-gc', jest, '--selectProjects', ...projects, '--json', `--outputFile=${file}`, ...args],
-      file,
-    )
+    const options = [
+      '--selectProjects',
+      suite,
+      '--passWithNoTests',
+      '--json',
+      `--outputFile=${file}`,
+      ...native,
+      ...args,
+    ]
+    const end = await spawned(process.execPath, ['--expose-gc', jest, ...options], file)
     const result = nothing()
     if (!existsSync(file)) {
-      result.problems.push(`jest (${projects.join(', ')}) ${end.how} without results`)
+      result.problems.push(`jest (${suite}) ${end.how} without results`)
       return result
     }
     const report = JSON.parse(readFileSync(file, 'utf8'))
@@ -70,27 +73,18 @@ async function runJest(projects, args) {
     for (const { name, message } of report.testResults.filter(cannotRun)) {
       result.problems.push(`${relative(ROOT, name)} could not run: ${firstLine(message)}`)
     }
-    const filtered = args.some((arg) => !arg.startsWith('--testTimeout') && arg !== '--runInBand')
-    for (const project of filtered ? [] : projects.filter((name) => !hasTests(report, name))) {
-      result.problems.push(`test/${project} holds no tests`)
+    if (report.numTotalTests === 0) result.problems.push(`test/${suite} holds no tests`)
+    if (end.killed) {
+      result.problems.push(`jest (${suite}) did not end after its last test: something was left open`)
+    } else if (end.failed && result.failed + result.problems.length === 0) {
+      result.problems.push(`jest (${suite}) ${end.how}`)
     }
-    if (end.failed && result.failed + result.problems.length === 0)
-      result.problems.push(`jest (${projects.join(', ')}) ${end.how}`)
-    if (end.killed)
-      result.problems.push(
-        `jest (${projects.join(', ')}) did not end after its last test: something was left open`,
-      )
     return result
   })
 }
 
 const cannotRun = ({ status, assertionResults }) =>
   status === 'failed' && assertionResults.every((one) => one.status !== 'failed')
-
-const hasTests = (report, project) =>
-  report.testResults.some(
-    ({ name, assertionResults }) => name.startsWith(at('test', project) + sep) && assertionResults.length > 0,
-  )
 
 const skippedInJest = (report) =>
   report.testResults.flatMap(({ name, assertionResults }) =>
@@ -173,7 +167,8 @@ function spawned(command, args, resultFile) {
   })
 }
 
-function report(results) {
+/** `chosen`: whether only some tests were asked for, and the others count as skipped without being listed. */
+function report(results, { chosen }) {
   const sum = (pick) => results.reduce((total, result) => total + pick(result), 0)
   const skipped = results.flatMap((result) => result.skipped)
   const problems = results.flatMap((result) => result.problems)
@@ -181,19 +176,21 @@ function report(results) {
   if (passed === 0) problems.push('not one test passed')
   const failed = sum((result) => result.failed) + problems.length
 
-  if (skipped.length > 0)
-    console.log(`\nSKIPPED, not tested on this machine:\n${skipped.map((line) => `  - ${line}`).join('\n')}`)
-  if (problems.length > 0)
-    console.log(`\nPROBLEMS, each counted as a failure:\n${problems.map((line) => `  - ${line}`).join('\n')}`)
+  if (!chosen) list('SKIPPED, not tested on this machine', skipped)
+  list('PROBLEMS, each counted as a failure', problems)
   console.log(`\n${passed} passed, ${failed} failed, ${skipped.length} skipped`)
   process.exitCode = failed > 0 ? 1 : 0
+}
+
+function list(title, lines) {
+  if (lines.length > 0) console.log(`\n${title}:\n${lines.map((line) => `  - ${line}`).join('\n')}`)
 }
 
 const firstLine = (text) =>
   text
     .split('\n')
     .map((line) => line.trim())
-    .find((line) => line && line !== '●') ?? ''
+    .find((line) => line && !line.startsWith('●')) ?? ''
 
 main().catch((error) => {
   console.error(error.message)

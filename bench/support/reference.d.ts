@@ -4,6 +4,7 @@ export interface Pixels {
   readonly height: number
 }
 export declare const ROOT: string
+export declare const PYTHON: string
 export declare const FIXTURES: string
 export declare function ensureFixtures(): string
 export declare class Reference {

@@ -80,4 +80,4 @@ function difference(a, b) {
   return { largest, mean: sum / a.data.length }
 }
 
-module.exports = { ROOT, FIXTURES, Reference, difference, ensureFixtures }
+module.exports = { ROOT, PYTHON, FIXTURES, Reference, difference, ensureFixtures }

@@ -130,7 +130,7 @@ def main() -> None:
             image = sampler.encoder(reduced.permute(0, 3, 1, 2).float() / 255)
     else:
         make = one_object_captions if options.what == "one" else two_object_captions
-        captions = make(options.count, options.seed)
+        captions = make(options.count, options.seed, held_out=True)
     made = []
     for start in range(0, options.count, _BATCH):
         texts = [one.text for one in captions[start : start + _BATCH]]

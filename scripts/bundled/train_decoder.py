@@ -25,8 +25,8 @@ from .scene import Scene
 from .semantic_encoder import SemanticEncoder
 from .training import Plan, Trainer, compiled
 
-BATCH = 64
-AUTOENCODER_STEPS = 1500  # of the plan: only ratios in [0.7, 0.95]
+BATCH = 32
+AUTOENCODER_STEPS = 2500  # of the plan: only ratios in [0.7, 0.95]
 TEXT_DROPOUT = 0.3  # the embeddings must carry the picture by themselves
 
 
@@ -90,7 +90,7 @@ def train_decoder(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 2,
-    steps: int = 6_000,
+    steps: int = 8_500,
     until: float = math.inf,
     compile: bool = False,
 ) -> bool:
@@ -116,7 +116,6 @@ def train_decoder(
         condition = decoder.condition(text, image, height, width)
         return decoder.step(noisy, decoder.modulate(ratios), condition)
 
-    encode_pictures = compiled(encode_pictures, compile)
     predict_noise = compiled(predict_noise, compile)
 
     def loss(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:

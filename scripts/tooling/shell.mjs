@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
 import { ROOT } from './places.mjs'
 
-const SHOWN_LINES = 120
+const SHOWN_LINES = 60
 
 export class CommandFailed extends Error {
   constructor(command, { how, signal }, output, log) {

@@ -1,0 +1,22 @@
+'use strict'
+
+const os = require('node:os')
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/** "412 (398–455)": the median and the whole range, in milliseconds. */
+function spread(values) {
+  return `${median(values).toFixed(0)} (${Math.min(...values).toFixed(0)}–${Math.max(...values).toFixed(0)})`
+}
+
+/** What a reader needs to judge the numbers. */
+function machine() {
+  const [cpu] = os.cpus()
+  return `${cpu ? cpu.model : 'unknown CPU'}, ${os.availableParallelism()} cores, Node ${process.version}, ${os.platform()} ${os.arch()}`
+}
+
+module.exports = { median, spread, machine }
