@@ -26,7 +26,7 @@ from .semantic_encoder import SemanticEncoder
 from .training import Plan, Trainer, compiled
 
 BATCH = 32
-AUTOENCODER_STEPS = 2500  # of the plan: only ratios in [0.7, 0.95]
+AUTOENCODER_STEPS = 1500  # of the plan: only ratios in [0.7, 0.95]
 TEXT_DROPOUT = 0.3  # the embeddings must carry the picture by themselves
 
 
@@ -90,7 +90,7 @@ def train_decoder(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 2,
-    steps: int = 8_500,
+    steps: int = 4_800,
     until: float = math.inf,
     compile: bool = False,
 ) -> bool:

@@ -1,0 +1,40 @@
+// The `wuerstchen` addon: NativeAddon of lib/native/types.ts.
+#include <napi.h>
+
+#include "device_handle.h"
+#include "environment.h"
+#include "handle.h"
+#include "runtime.h"
+
+namespace wuerstchen::binding {
+namespace {
+
+void DescribePlatform(Napi::Object exports) {
+  const auto platform = runtime::DescribePlatform();
+  auto versions = Napi::Object::New(exports.Env());
+  versions.Set("compiled", platform.compiled);
+  versions.Set("torch", platform.torch);
+  auto cpu = Napi::Object::New(exports.Env());
+  cpu.Set("bfloat16", platform.bfloat16);
+  cpu.Set("float16", platform.float16);
+  cpu.Set("capability", platform.capability);
+  exports.Set("versions", versions);
+  exports.Set("cpu", cpu);
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  Environment::Create(env);
+  DeviceHandle::Define(env);
+  TensorHandle::Define(env);
+  GraphHandle::Define(env);
+  NoiseHandle::Define(env);
+  DescribePlatform(exports);
+  exports.Set("openDevice", Napi::Function::New<DeviceHandle::Open>(env, "openDevice"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(wuerstchen, Init)
+
+}  // namespace wuerstchen::binding

@@ -1,0 +1,163 @@
+#include "arguments.h"
+
+#include <cmath>
+#include <optional>
+#include <utility>
+
+namespace wuerstchen::binding {
+namespace {
+
+std::string Describe(Napi::Value value) {
+  if (value.IsNumber() || value.IsBoolean() || value.IsNull() || value.IsUndefined()) {
+    return value.ToString().Utf8Value();
+  }
+  if (value.IsString()) return "'" + value.As<Napi::String>().Utf8Value() + "'";
+  if (value.IsArray()) return "an array";
+  return value.IsObject() ? "an object" : "another kind of value";
+}
+
+template <typename Choice, size_t Count>
+Choice ReadChoice(Napi::Value value, const char* name,
+                  const std::pair<const char*, Choice> (&choices)[Count]) {
+  const auto text = ReadString(value, name);
+  std::string expected;
+  for (const auto& [word, choice] : choices) {
+    if (text == word) return choice;
+    expected += (expected.empty() ? "one of " : ", ") + std::string(word);
+  }
+  ThrowInvalid(name, expected, value);
+}
+
+// The elements of a typed array, or nothing if it is of another type.
+template <typename Element>
+std::optional<std::vector<Element>> ReadElements(Napi::Value value, napi_typedarray_type type) {
+  if (!value.IsTypedArray()) return std::nullopt;
+  if (value.As<Napi::TypedArray>().TypedArrayType() != type) return std::nullopt;
+  const auto array = value.As<Napi::TypedArrayOf<Element>>();
+  if (array.ElementLength() == 0) return std::vector<Element>();
+  return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
+}
+
+}  // namespace
+
+void ThrowInvalid(const std::string& name, const std::string& expected, Napi::Value received) {
+  ThrowInvalid("Expected " + name + " to be " + expected + " but received " + Describe(received));
+}
+
+void ThrowInvalid(const std::string& message) {
+  throw runtime::Error(runtime::ErrorCode::kInvalidArgument, message);
+}
+
+Napi::Object ReadObject(Napi::Value value, const char* name) {
+  if (!value.IsObject()) ThrowInvalid(name, "an object", value);
+  return value.As<Napi::Object>();
+}
+
+Napi::Array ReadArray(Napi::Value value, const char* name) {
+  if (!value.IsArray()) ThrowInvalid(name, "an array", value);
+  return value.As<Napi::Array>();
+}
+
+std::string ReadString(Napi::Value value, const char* name) {
+  if (!value.IsString()) ThrowInvalid(name, "a string", value);
+  return value.As<Napi::String>().Utf8Value();
+}
+
+double ReadFinite(Napi::Value value, const char* name) {
+  if (!value.IsNumber() || !std::isfinite(value.As<Napi::Number>().DoubleValue())) {
+    ThrowInvalid(name, "a finite number", value);
+  }
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int64_t ReadInteger(Napi::Value value, const char* name, int64_t least, int64_t most) {
+  const auto fail = [&] {
+    ThrowInvalid(name, "an integer from " + std::to_string(least) + " to " + std::to_string(most),
+                 value);
+  };
+  if (!value.IsNumber()) fail();
+  const double number = value.As<Napi::Number>().DoubleValue();
+  const bool inside =
+      number >= static_cast<double>(least) && number <= static_cast<double>(most);
+  if (!inside || number != std::trunc(number)) fail();
+  return static_cast<int64_t>(number);
+}
+
+runtime::Shape ReadShape(Napi::Value value, const char* name) {
+  const auto array = ReadArray(value, name);
+  runtime::Shape shape;
+  int64_t elements = 1;
+  for (uint32_t axis = 0; axis < array.Length(); ++axis) {
+    shape.push_back(ReadInteger(array.Get(axis), name, 0, kMaxSafeInteger));
+    if (__builtin_mul_overflow(elements, shape.back(), &elements) || elements > kMaxSafeInteger) {
+      ThrowInvalid(name, "the shape of a tensor that can be", value);
+    }
+  }
+  return shape;
+}
+
+int64_t Elements(const runtime::Shape& shape) {
+  int64_t elements = 1;
+  for (const int64_t length : shape) elements *= length;
+  return elements;
+}
+
+std::vector<float> ReadFloats(Napi::Value value, const char* name) {
+  auto elements = ReadElements<float>(value, napi_float32_array);
+  if (!elements) ThrowInvalid(name, "a Float32Array", value);
+  return std::move(*elements);
+}
+
+runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name) {
+  const auto object = ReadObject(value, name);
+  runtime::HostTensor tensor;
+  tensor.shape = ReadShape(object.Get("shape"), "shape");
+  const auto dtype = ReadString(object.Get("dtype"), "dtype");
+  const auto data = object.Get("data");
+  size_t received = 0;
+  if (dtype == "float32") {
+    auto elements = ReadFloats(data, "data");
+    received = elements.size();
+    tensor.data = std::move(elements);
+  } else if (dtype == "int64") {
+    auto elements = ReadElements<int32_t>(data, napi_int32_array);
+    if (!elements) ThrowInvalid("data", "an Int32Array", data);
+    received = elements->size();
+    tensor.data = std::move(*elements);
+  } else {
+    ThrowInvalid("dtype", "one of float32, int64", object.Get("dtype"));
+  }
+  if (static_cast<int64_t>(received) != Elements(tensor.shape)) {
+    ThrowInvalid("Expected data to have " + std::to_string(Elements(tensor.shape)) +
+                 " elements but received " + std::to_string(received));
+  }
+  return tensor;
+}
+
+runtime::Dtype ReadDtype(Napi::Value value, const char* name) {
+  using runtime::Dtype;
+  constexpr std::pair<const char*, Dtype> kDtypes[] = {{"float32", Dtype::kFloat32},
+                                                       {"float16", Dtype::kFloat16},
+                                                       {"bfloat16", Dtype::kBFloat16}};
+  return ReadChoice(value, name, kDtypes);
+}
+
+runtime::WeightBinding ReadWeightBinding(Napi::Value value) {
+  using runtime::StoredDtype;
+  constexpr std::pair<const char*, StoredDtype> kStored[] = {
+      {"F64", StoredDtype::kFloat64}, {"F32", StoredDtype::kFloat32},
+      {"F16", StoredDtype::kFloat16}, {"BF16", StoredDtype::kBFloat16},
+      {"I64", StoredDtype::kInt64},   {"I32", StoredDtype::kInt32}};
+  const auto object = ReadObject(value, "weights[]");
+  const auto size = [&object](const char* name) {
+    return static_cast<uint64_t>(ReadInteger(object.Get(name), name, 0, kMaxSafeInteger));
+  };
+  return {ReadString(object.Get("name"), "weights[].name"),
+          ReadString(object.Get("file"), "weights[].file"),
+          ReadChoice(object.Get("dtype"), "weights[].dtype", kStored),
+          ReadShape(object.Get("shape"), "weights[].shape"),
+          size("offset"),
+          size("bytes")};
+}
+
+}  // namespace wuerstchen::binding

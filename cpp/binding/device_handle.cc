@@ -1,0 +1,269 @@
+#include "device_handle.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "advance_arguments.h"
+#include "arguments.h"
+#include "enqueue.h"
+#include "handle.h"
+
+namespace wuerstchen::binding {
+namespace {
+
+using runtime::Workspace;
+using DevicePtr = std::shared_ptr<runtime::Device>;
+
+constexpr int64_t kMaxThreads = 4096;
+constexpr int64_t kMaxRows = 65536;  // of one seed
+
+runtime::Input ReadInput(Napi::Value value, const runtime::Device& device) {
+  if (value.IsNumber()) return ReadFinite(value, "inputs[]");
+  if (TensorHandle::Is(value)) return TensorHandle::Read(value, "inputs[]", device);
+  return ReadHostTensor(value, "inputs[]");
+}
+
+std::vector<runtime::Input> ReadInputs(Napi::Value value, const runtime::Device& device) {
+  const auto array = ReadArray(value, "inputs");
+  std::vector<runtime::Input> inputs;
+  for (uint32_t index = 0; index < array.Length(); ++index) {
+    inputs.push_back(ReadInput(array.Get(index), device));
+  }
+  return inputs;
+}
+
+runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
+  const auto object = ReadObject(value, "options");
+  runtime::LoadRequest request;
+  request.graph = ReadString(object.Get("graph"), "graph");
+  request.dtype = ReadDtype(object.Get("dtype"), "dtype");
+  const auto weights = ReadArray(object.Get("weights"), "weights");
+  for (uint32_t index = 0; index < weights.Length(); ++index) {
+    request.weights.push_back(ReadWeightBinding(weights.Get(index)));
+  }
+  return request;
+}
+
+auto PresentTensor(DevicePtr device) {
+  return [device](Napi::Env env, runtime::TensorPtr& tensor) -> Napi::Value {
+    return TensorHandle::New(env, std::move(tensor), device);
+  };
+}
+
+Napi::Value PresentShape(Napi::Env env, const runtime::Shape& shape) {
+  auto array = Napi::Array::New(env, shape.size());
+  for (uint32_t axis = 0; axis < shape.size(); ++axis) {
+    array.Set(axis, static_cast<double>(shape[axis]));
+  }
+  return array;
+}
+
+// The pixels themselves where Node may own outside memory, else a copy.
+Napi::Value PresentPixels(Napi::Env env, runtime::HostArray<uint8_t>& pixels) {
+  auto* const bytes = pixels.data.get();
+  auto picture = Napi::Object::New(env);
+  picture.Set("data", Napi::Buffer<uint8_t>::NewOrCopy(
+                          env, bytes, pixels.size,
+                          [owner = pixels.data](Napi::Env, uint8_t*) mutable { owner.reset(); }));
+  picture.Set("width", static_cast<double>(pixels.shape[1]));
+  picture.Set("height", static_cast<double>(pixels.shape[0]));
+  return picture;
+}
+
+Napi::Value PresentNumbers(Napi::Env env, runtime::HostArray<float>& numbers) {
+  auto data = Napi::Float32Array::New(env, numbers.size);
+  std::copy_n(numbers.data.get(), numbers.size, data.Data());
+  auto object = Napi::Object::New(env);
+  object.Set("shape", PresentShape(env, numbers.shape));
+  object.Set("data", data);
+  return object;
+}
+
+}  // namespace
+
+void DeviceHandle::Define(Napi::Env env) {
+  const auto definition =
+      DefineClass(env, "NativeDevice",
+                  {InstanceMethod<&DeviceHandle::Load>("load"),
+                   InstanceMethod<&DeviceHandle::Run>("run"),
+                   InstanceMethod<&DeviceHandle::Noise>("noise"),
+                   InstanceMethod<&DeviceHandle::DrawLatents>("drawLatents"),
+                   InstanceMethod<&DeviceHandle::Advance>("advance"),
+                   InstanceMethod<&DeviceHandle::Affine>("affine"),
+                   InstanceMethod<&DeviceHandle::Row>("row"),
+                   InstanceMethod<&DeviceHandle::Decode>("decode"),
+                   InstanceMethod<&DeviceHandle::Read>("read"),
+                   InstanceMethod<&DeviceHandle::Write>("write"),
+                   InstanceMethod<&DeviceHandle::Close>("close")});
+  Environment::Of(env).device_class = Napi::Persistent(definition);
+}
+
+Napi::Value DeviceHandle::Open(const Napi::CallbackInfo& info) {
+  return Throwing(info.Env(), [&]() -> Napi::Value {
+    const auto options = ReadObject(info[0], "options");
+    const auto name = ReadString(options.Get("device"), "device");
+    const auto threads = ReadInteger(options.Get("threads"), "threads", 1, kMaxThreads);
+    auto& environment = Environment::Of(info.Env());
+    auto device = environment.Open(name, static_cast<int>(threads));
+    environment.under_construction = &device;
+    return environment.device_class.New({});
+  });
+}
+
+DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<DeviceHandle>(info),
+      completions_(Environment::Of(info.Env()).completions) {
+  auto* device = std::exchange(Environment::Of(info.Env()).under_construction, nullptr);
+  if (device == nullptr) {
+    throw Napi::TypeError::New(info.Env(), "NativeDevice cannot be constructed");
+  }
+  device_ = *static_cast<DevicePtr*>(device);
+}
+
+void DeviceHandle::Finalize(Napi::BasicEnv) {
+  if (device_ == nullptr) return;
+  device_->Finish([completions = completions_, device = device_.get()] {
+    completions->Post([device](Napi::Env env) { Environment::Of(env).Forget(device); });
+  });
+}
+
+Napi::Value DeviceHandle::Load(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [request = ReadLoadRequest(info[0])](Workspace& workspace) {
+      return runtime::Load(workspace, request);
+    };
+    const auto present = [device = device_](Napi::Env env, auto& graph) -> Napi::Value {
+      return GraphHandle::New(env, std::move(graph), device);
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), present);
+  });
+}
+
+Napi::Value DeviceHandle::Run(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    const auto graph = GraphHandle::Read(info[0], "graph", *device_);
+    auto work = [graph, method = ReadString(info[1], "method"),
+                       inputs = ReadInputs(info[2], *device_)](Workspace& workspace) {
+      return runtime::Run(workspace, *graph, method, inputs);
+    };
+    const auto present = [device = device_](Napi::Env env, auto& tensors) -> Napi::Value {
+      auto array = Napi::Array::New(env, tensors.size());
+      for (uint32_t index = 0; index < tensors.size(); ++index) {
+        array.Set(index, TensorHandle::New(env, std::move(tensors[index]), device));
+      }
+      return array;
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), present);
+  });
+}
+
+Napi::Value DeviceHandle::Noise(const Napi::CallbackInfo& info) {
+  return Throwing(info.Env(), [&]() -> Napi::Value {
+    const auto options = ReadObject(info[0], "options");
+    const auto seed = ReadInteger(options.Get("seed"), "seed", 0, kMaxSafeInteger);
+    const auto rows = ReadInteger(options.Get("rows"), "rows", 1, kMaxRows);
+    auto noise = runtime::MakeNoise(static_cast<uint64_t>(seed), rows);
+    return NoiseHandle::New(info.Env(), std::move(noise), device_);
+  });
+}
+
+Napi::Value DeviceHandle::DrawLatents(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    const auto options = ReadObject(info[0], "options");
+    const auto noise = NoiseHandle::Read(options.Get("noise"), "noise", *device_);
+    const auto row = ReadInteger(options.Get("noiseRow"), "noiseRow", 0, noise->rows - 1);
+    auto shape = ReadShape(options.Get("shape"), "shape");
+    if (shape.size() != 3) ThrowInvalid("shape", "[C, H, W]", options.Get("shape"));
+    shape.insert(shape.begin(), 1);
+    auto work = [noise, row, shape](Workspace& workspace) {
+      return runtime::DrawLatents(workspace, *noise, row, shape);
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentTensor(device_));
+  });
+}
+
+Napi::Value DeviceHandle::Advance(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [request = ReadAdvanceRequest(info[0], *device_)](Workspace& workspace) {
+      runtime::Advance(workspace, request);
+      return true;
+    };
+    const auto present = [](Napi::Env env, bool) { return env.Undefined(); };
+    return Enqueue(info.Env(), *device_, std::move(work), present);
+  });
+}
+
+Napi::Value DeviceHandle::Affine(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    const auto tensor = TensorHandle::Read(info[0], "tensor", *device_);
+    auto work = [tensor, scale = ReadFinite(info[1], "scale"),
+                       shift = ReadFinite(info[2], "shift")](Workspace& workspace) {
+      return runtime::Affine(workspace, *tensor, scale, shift);
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentTensor(device_));
+  });
+}
+
+Napi::Value DeviceHandle::Row(const Napi::CallbackInfo& info) {
+  return Throwing(info.Env(), [&]() -> Napi::Value {
+    const auto tensor = TensorHandle::Read(info[0], "tensor", *device_);
+    if (tensor->shape.empty()) ThrowInvalid("Expected tensor to have rows");
+    const auto index = ReadInteger(info[1], "row", 0, tensor->shape[0] - 1);
+    const auto row = runtime::DeclareRow(*tensor);
+    const auto fill = [row, tensor, index](Workspace& workspace) {
+      runtime::FillRow(workspace, *row, *tensor, index);
+    };
+    if (!device_->Post(fill)) {
+      throw runtime::Error(runtime::ErrorCode::kDisposed, "The device is closed");
+    }
+    return TensorHandle::New(info.Env(), row, device_);
+  });
+}
+
+Napi::Value DeviceHandle::Decode(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
+                       latents = TensorHandle::Read(info[1], "latents", *device_)](
+                          Workspace& workspace) {
+      return runtime::Decode(workspace, *graph, *latents);
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentPixels);
+  });
+}
+
+Napi::Value DeviceHandle::Read(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [tensor = TensorHandle::Read(info[0], "tensor", *device_)](
+                          Workspace& workspace) { return runtime::Read(workspace, *tensor); };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNumbers);
+  });
+}
+
+Napi::Value DeviceHandle::Write(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [tensor = ReadHostTensor(info[0], "tensor")](Workspace& workspace) {
+      return runtime::Write(workspace, tensor);
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentTensor(device_));
+  });
+}
+
+Napi::Value DeviceHandle::Close(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    const auto env = info.Env();
+    if (!closing_.IsEmpty()) return closing_.Value();
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    const auto settle = [completions = completions_, deferred, device = device_.get()](Napi::Env env) {
+      completions->Settled(env);
+      Environment::Of(env).Forget(device);
+      deferred.Resolve(env.Undefined());
+    };
+    device_->Finish([completions = completions_, settle] { completions->Post(settle); });
+    completions_->Expect(env);
+    closing_ = Napi::Persistent(deferred.Promise());
+    return deferred.Promise();
+  });
+}
+
+}  // namespace wuerstchen::binding

@@ -1,0 +1,44 @@
+// What this addon keeps for one Node environment: the main thread has one, and so has every worker.
+// Belongs to the environment's JavaScript thread, and dies with the environment.
+#ifndef CPP_BINDING_ENVIRONMENT_H_
+#define CPP_BINDING_ENVIRONMENT_H_
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "completions.h"
+#include "runtime.h"
+
+namespace wuerstchen::binding {
+
+class Environment {
+ public:
+  // Makes the environment's instance and ties it to the environment's end.
+  static void Create(Napi::Env env);
+  static Environment& Of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+  explicit Environment(Napi::Env env) : completions(std::make_shared<Completions>(env)) {}
+
+  std::shared_ptr<runtime::Device> Open(const std::string& name, int threads);
+  // Of a device whose thread has ended, or is just about to.
+  void Forget(const runtime::Device* device);
+  // Stops every device and waits for its running step. Safe twice.
+  void Shutdown();
+
+  const std::shared_ptr<Completions> completions;
+
+  Napi::FunctionReference device_class, tensor_class, graph_class, noise_class;
+  // What a handle that is being constructed will hold. Scripts cannot set it, so they cannot make handles.
+  void* under_construction = nullptr;
+
+ private:
+  std::vector<std::shared_ptr<runtime::Device>> devices_;
+  bool closed_ = false;
+};
+
+}  // namespace wuerstchen::binding
+
+#endif  // CPP_BINDING_ENVIRONMENT_H_

@@ -1,0 +1,119 @@
+#include "handle.h"
+
+#include <vector>
+
+namespace wuerstchen::binding {
+namespace {
+
+Napi::Array ToArray(Napi::Env env, const runtime::Shape& shape) {
+  auto array = Napi::Array::New(env, shape.size());
+  for (uint32_t axis = 0; axis < shape.size(); ++axis) {
+    array.Set(axis, static_cast<double>(shape[axis]));
+  }
+  return array;
+}
+
+void DefineConstant(Napi::Object object, const char* name, Napi::Value value) {
+  object.DefineProperty(Napi::PropertyDescriptor::Value(name, value, napi_enumerable));
+}
+
+}  // namespace
+
+void HandleKind<runtime::Tensor>::Describe(Napi::Object self, const runtime::Tensor& tensor) {
+  DefineConstant(self, "shape", ToArray(self.Env(), tensor.shape));
+}
+
+void HandleKind<runtime::Graph>::Describe(Napi::Object self, const runtime::Graph& graph) {
+  auto memory = Napi::Object::New(self.Env());
+  memory.Set("weights", static_cast<double>(graph.weight_bytes));
+  memory.Set("copied", static_cast<double>(graph.copied_bytes));
+  DefineConstant(self, "memory", memory);
+}
+
+template <typename Held>
+void Handle<Held>::Define(Napi::Env env) {
+  using Self = Napi::ObjectWrap<Handle>;
+  std::vector<Napi::ClassPropertyDescriptor<Handle>> methods;
+  methods.push_back(Self::template InstanceMethod<&Handle::Dispose>("dispose"));
+  if constexpr (std::is_same_v<Held, runtime::Noise>) {
+    methods.push_back(Self::template InstanceMethod<&Handle::ReleaseRow>("release"));
+  }
+  Environment::Of(env).*Kind::kClass =
+      Napi::Persistent(Self::DefineClass(env, Kind::kName, methods));
+}
+
+template <typename Held>
+Napi::Object Handle<Held>::New(Napi::Env env, std::shared_ptr<Held> held, Device device) {
+  auto& environment = Environment::Of(env);
+  Contents contents{std::move(held), std::move(device)};
+  environment.under_construction = &contents;
+  return (environment.*Kind::kClass).New({});
+}
+
+template <typename Held>
+bool Handle<Held>::Is(Napi::Value value) {
+  return value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&Kind::kTag);
+}
+
+template <typename Held>
+std::shared_ptr<Held> Handle<Held>::Read(Napi::Value value, const char* name,
+                                         const runtime::Device& device) {
+  if (!Is(value)) ThrowInvalid(name, std::string("a ") + Kind::kName, value);
+  const auto& contents = Handle::Unwrap(value.As<Napi::Object>())->contents_;
+  if (contents.held == nullptr) {
+    throw runtime::Error(runtime::ErrorCode::kDisposed,
+                         std::string("Expected ") + name + " to be alive but it was disposed");
+  }
+  if (Kind::kBelongsToDevice && contents.device.get() != &device) {
+    ThrowInvalid(std::string("Expected ") + name + " to be of this device");
+  }
+  return contents.held;
+}
+
+template <typename Held>
+Handle<Held>::Handle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Handle>(info) {
+  auto* contents = std::exchange(Environment::Of(info.Env()).under_construction, nullptr);
+  if (contents == nullptr) {
+    throw Napi::TypeError::New(info.Env(), std::string(Kind::kName) + " cannot be constructed");
+  }
+  contents_ = std::move(*static_cast<Contents*>(contents));
+  const auto self = info.This().As<Napi::Object>();
+  self.TypeTag(&Kind::kTag);
+  Kind::Describe(self, *contents_.held);
+  contents_.external_bytes = Kind::ExternalBytes(*contents_.held);
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), contents_.external_bytes);
+}
+
+template <typename Held>
+Napi::Value Handle<Held>::Dispose(const Napi::CallbackInfo& info) {
+  LetGo(info.Env());
+  return info.Env().Undefined();
+}
+
+template <typename Held>
+Napi::Value Handle<Held>::ReleaseRow(const Napi::CallbackInfo& info)
+  requires std::is_same_v<Held, runtime::Noise>
+{
+  return Throwing(info.Env(), [&] {
+    const auto noise = contents_.held;
+    if (noise == nullptr) return info.Env().Undefined();
+    const int64_t row = ReadInteger(info[0], "row", 0, noise->rows - 1);
+    const auto release = [noise, row](runtime::Workspace&) { noise->Release(row); };
+    // In its place in the queue: calls made before this one still draw.
+    if (!contents_.device->Post(release)) noise->Release(row);
+    return info.Env().Undefined();
+  });
+}
+
+template <typename Held>
+void Handle<Held>::LetGo(Napi::BasicEnv env) {
+  if (contents_.held == nullptr) return;
+  Napi::MemoryManagement::AdjustExternalMemory(env, -contents_.external_bytes);
+  contents_.device->Post([held = std::exchange(contents_.held, nullptr)](runtime::Workspace&) {});
+}
+
+template class Handle<runtime::Tensor>;
+template class Handle<runtime::Graph>;
+template class Handle<runtime::Noise>;
+
+}  // namespace wuerstchen::binding

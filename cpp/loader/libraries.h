@@ -1,0 +1,23 @@
+// The shared libraries of this process: opens them, lists them, reads a version out of one.
+// Plain functions without state; they may be called from any thread.
+#ifndef CPP_LOADER_LIBRARIES_H_
+#define CPP_LOADER_LIBRARIES_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wuerstchen::loader {
+
+// Opens a library for the life of the process. Throws std::runtime_error with the system's words.
+void Open(const std::string& path);
+
+// Absolute paths of the mapped libraries whose file name starts with `prefix`.
+std::vector<std::string> Mapped(const std::string& prefix);
+
+// 'major.minor.patch' of a libtorch_cpu that is already mapped; nothing if it is not, or tells none.
+std::optional<std::string> TorchVersion(const std::string& path);
+
+}  // namespace wuerstchen::loader
+
+#endif  // CPP_LOADER_LIBRARIES_H_

@@ -1,0 +1,123 @@
+// Advances a batch of rows, each at its own place of its own schedule, by a number of steps.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/lerp.h>
+#include <ATen/ops/tensor.h>
+
+#include "graph.h"
+#include "noise.h"
+#include "tensor.h"
+#include "workspace.h"
+
+namespace wuerstchen::runtime {
+namespace {
+
+at::Tensor Concatenate(const std::vector<at::Tensor>& parts) {
+  return parts.size() == 1 ? parts.front() : at::cat(parts);
+}
+
+// The rows of one call to `Advance`. A batch for the graph is every row, then once more those that are guided.
+class Batch {
+ public:
+  Batch(Workspace& workspace, const AdvanceRequest& request)
+      : workspace_(workspace), graph_(Torch(*request.graph)), rows_(request.rows) {}
+
+  at::Tensor Latents() const {  // [rows, C, H, W]
+    std::vector<at::Tensor> parts;
+    for (const auto& row : rows_) parts.push_back(Value(*row.latents));
+    return Concatenate(parts);
+  }
+
+  // Where step `step` leads from `latents`.
+  at::Tensor Step(int64_t step, const at::Tensor& latents) const {
+    const auto prediction = Guide(Predict(step, latents));
+    // Three products and two sums, each rounded by itself: a fused one would depend on a row's place in the batch.
+    return (Coefficients(step, 0) * latents + Coefficients(step, 1) * prediction)
+        .add_(Coefficients(step, 2) * Draw(step, latents));
+  }
+
+  // Every row gets its latents, and its noise is used up.
+  void Commit(int64_t steps, const at::Tensor& latents) const {
+    for (size_t index = 0; index < rows_.size(); ++index) {
+      // A clone: a view would keep the memory of the whole batch.
+      auto row = latents.narrow(0, static_cast<int64_t>(index), 1);
+      Value(*rows_[index].latents) = rows_.size() == 1 ? row : row.clone();
+      Torch(*rows_[index].noise).Take(rows_[index].noise_row, steps);
+    }
+  }
+
+ private:
+  // [rows + guided, C, H, W] in the graph's dtype -> the same in float32
+  at::Tensor Predict(int64_t step, const at::Tensor& latents) const {
+    BatchMemo::Rows conditions;
+    std::vector<at::Tensor> inputs, modulations;
+    for (const bool negative : {false, true}) {
+      for (size_t index = 0; index < rows_.size(); ++index) {
+        const auto& row = rows_[index];
+        if (negative && !row.negative) continue;
+        conditions.emplace_back(negative ? *row.negative : row.condition);
+        inputs.push_back(latents.narrow(0, static_cast<int64_t>(index), 1));
+        modulations.push_back(Value(*row.modulation).narrow(0, row.first_step + step, 1));
+      }
+    }
+    const bool guided = inputs.size() > rows_.size();
+    const auto input = guided ? at::cat(inputs) : latents;
+    return Call(graph_, "step",
+                {input.to(graph_.dtype), Concatenate(modulations),
+                 workspace_.conditions.Concatenate(conditions)})
+        .at(0)
+        .to(at::kFloat);
+  }
+
+  // [rows + guided, C, H, W] -> [rows, C, H, W]
+  at::Tensor Guide(const at::Tensor& predictions) const {
+    auto guided = static_cast<int64_t>(rows_.size());
+    if (predictions.size(0) == guided) return predictions;
+    std::vector<at::Tensor> parts;
+    for (size_t index = 0; index < rows_.size(); ++index) {
+      const auto conditional = predictions.narrow(0, static_cast<int64_t>(index), 1);
+      const auto& row = rows_[index];
+      if (row.negative) {
+        const auto unconditional = predictions.narrow(0, guided++, 1);
+        parts.push_back(at::lerp(unconditional, conditional, row.guidance_scale));
+      } else {
+        parts.push_back(conditional);
+      }
+    }
+    return Concatenate(parts);
+  }
+
+  at::Tensor Coefficients(int64_t step, int64_t which) const {  // [rows, 1, 1, 1]
+    std::vector<float> values;
+    for (const auto& row : rows_) values.push_back(row.coefficients.at(3 * step + which));
+    return at::tensor(values).view({-1, 1, 1, 1}).to(workspace_.device);
+  }
+
+  at::Tensor Draw(int64_t step, const at::Tensor& latents) const {  // [rows, C, H, W]
+    Shape shape = latents.sizes().vec();
+    shape[0] = 1;
+    std::vector<at::Tensor> parts;
+    for (const auto& row : rows_) {
+      parts.push_back(Torch(*row.noise).Peek(row.noise_row, step, shape));
+    }
+    return Concatenate(parts).to(workspace_.device);
+  }
+
+  Workspace& workspace_;
+  TorchGraph& graph_;
+  const std::vector<AdvanceRow>& rows_;
+};
+
+}  // namespace
+
+void Advance(Workspace& workspace, const AdvanceRequest& request) {
+  const Batch batch(workspace, request);
+  auto latents = batch.Latents();
+  for (int64_t step = 0; step < request.steps; ++step) {
+    if (workspace.halting) throw Error(ErrorCode::kDisposed, "The device was halted");
+    latents = batch.Step(step, latents);
+  }
+  batch.Commit(request.steps, latents);
+}
+
+}  // namespace wuerstchen::runtime

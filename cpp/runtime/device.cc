@@ -1,0 +1,123 @@
+#include <ATen/Parallel.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "graph.h"
+#include "runtime.h"
+#include "workspace.h"
+
+namespace wuerstchen::runtime {
+namespace {
+
+c10::Device ParseDevice(const std::string& name) {
+  const auto fail = [&name]() {
+    return Error(ErrorCode::kInvalidArgument,
+                 "Expected device to be one that this libtorch and this machine have but received '" +
+                     name + "'");
+  };
+  std::optional<c10::Device> device;
+  try {
+    device = c10::Device(name);
+  } catch (const c10::Error&) {
+    throw fail();
+  }
+  if (device->is_cpu()) return c10::Device(c10::kCPU);
+  // Not every type of libtorch's is a machine: `meta` tensors hold nothing.
+  if (!device->is_cuda() && !device->is_mps()) throw fail();
+  if (!c10::impl::hasDeviceGuardImpl(device->type())) throw fail();
+  const c10::DeviceIndex index = device->has_index() ? device->index() : 0;
+  if (index >= c10::impl::VirtualGuardImpl(device->type()).deviceCount()) throw fail();
+  return c10::Device(device->type(), index);
+}
+
+}  // namespace
+
+// The queue is shared with other threads under `mutex_`; all else is the thread's own.
+class Device::Thread {
+ public:
+  Thread(c10::Device device, int threads)
+      : thread_([this, device, threads] { Main(device, threads); }) {}
+  ~Thread() { Halt(); }
+
+  bool Post(Task task) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    tasks_.push_back(std::move(task));
+    changed_.notify_one();
+    return true;
+  }
+
+  void Finish(std::function<void()> ended) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    ended_ = std::move(ended);
+    changed_.notify_one();
+  }
+
+  void Halt() {
+    std::deque<Task> dropped;  // destroyed outside the lock
+    {
+      const std::lock_guard lock(mutex_);
+      halting_ = true;
+      closed_ = true;
+      dropped.swap(tasks_);
+      changed_.notify_one();
+    }
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  void Main(c10::Device device, int threads) {
+    RunAll(device, threads);
+    if (ended_) ended_();
+  }
+
+  void RunAll(c10::Device device, int threads) {
+    // libtorch keeps both for each thread.
+    at::set_num_threads(threads);
+    DisableSpecialisation();
+    const c10::InferenceMode inference;
+    const c10::DeviceGuard guard(device);
+    Workspace workspace{device, halting_, {}, {}};
+    while (auto task = Next()) {
+      task(workspace);
+      task = nullptr;  // lets go of what it held
+      workspace.conditions.Trim();
+    }
+  }
+
+  // Waits for a task; an empty one is the end.
+  Task Next() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return closed_ || !tasks_.empty(); });
+    if (tasks_.empty()) return nullptr;
+    auto task = std::move(tasks_.front());
+    tasks_.pop_front();
+    return task;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Task> tasks_;
+  std::function<void()> ended_;
+  bool closed_ = false;
+  std::atomic<bool> halting_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+Device::Device(const std::string& name, int threads)
+    : thread_(std::make_unique<Thread>(ParseDevice(name), threads)) {}
+Device::~Device() = default;
+bool Device::Post(Task task) { return thread_->Post(std::move(task)); }
+void Device::Finish(std::function<void()> ended) { thread_->Finish(std::move(ended)); }
+void Device::Halt() { thread_->Halt(); }
+
+}  // namespace wuerstchen::runtime

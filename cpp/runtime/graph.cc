@@ -1,0 +1,190 @@
+#include "graph.h"
+
+#include <torch/csrc/jit/python/update_graph_executor_opt.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <map>
+
+#include "tensor.h"
+#include "weights.h"
+#include "workspace.h"
+
+namespace wuerstchen::runtime {
+namespace {
+
+// Where a module keeps a parameter or a buffer. Replacing what is there is all that binding does.
+struct Slot {
+  c10::intrusive_ptr<c10::ivalue::Object> owner;
+  size_t index;
+
+  at::Tensor Get() const { return owner->getSlot(index).toTensor(); }
+  void Set(at::Tensor tensor) const { owner->setSlot(index, std::move(tensor)); }
+};
+using Slots = std::map<std::string, Slot>;
+
+void CollectSlots(const c10::intrusive_ptr<c10::ivalue::Object>& module, const std::string& prefix,
+                  Slots& slots) {
+  const auto type = module->type();
+  for (size_t index = 0; index < type->numAttributes(); ++index) {
+    const auto& value = module->getSlot(index);
+    const auto name = prefix + type->getAttributeName(index);
+    if (type->getAttribute(index)->is_module()) {
+      CollectSlots(value.toObject(), name + ".", slots);
+    } else if (value.isTensor() && (type->is_parameter(index) || type->is_buffer(index))) {
+      slots.emplace(name, Slot{module, index});
+    }
+  }
+}
+
+// "a, b, c and 12 more"
+class NameList {
+ public:
+  void Add(const std::string& name) {
+    constexpr size_t kShown = 5;
+    if (count_++ < kShown) text_ += (text_.empty() ? "" : ", ") + name;
+    extra_ = count_ > kShown ? count_ - kShown : 0;
+  }
+  bool empty() const { return count_ == 0; }
+  std::string ToString() const {
+    return extra_ == 0 ? text_ : text_ + " and " + std::to_string(extra_) + " more";
+  }
+
+ private:
+  std::string text_;
+  size_t count_ = 0;
+  size_t extra_ = 0;
+};
+
+std::string Text(c10::IntArrayRef shape) {
+  std::string text;
+  for (const int64_t length : shape) text += (text.empty() ? "" : ", ") + std::to_string(length);
+  return "(" + text + ")";
+}
+
+// Every slot gets exactly one weight of its shape.
+void CheckNames(const Slots& slots, const LoadRequest& request) {
+  NameList extra, misshapen, missing;
+  std::map<std::string, const WeightBinding*> given;
+  for (const auto& binding : request.weights) {
+    const auto slot = slots.find(binding.name);
+    if (slot == slots.end() || !given.emplace(binding.name, &binding).second) {
+      extra.Add(binding.name);
+    } else if (const auto wanted = slot->second.Get().sizes(); wanted != binding.shape) {
+      misshapen.Add(binding.name + " " + Text(binding.shape) + " instead of " + Text(wanted));
+    }
+  }
+  for (const auto& [name, slot] : slots) {
+    if (!given.contains(name)) missing.Add(name);
+  }
+  std::string complaint;
+  if (!missing.empty()) complaint += "; missing: " + missing.ToString();
+  if (!extra.empty()) complaint += "; not of the graph: " + extra.ToString();
+  if (!misshapen.empty()) complaint += "; of another shape: " + misshapen.ToString();
+  if (complaint.empty()) return;
+  throw Error(ErrorCode::kWeightsFailed,
+              "Expected the weights to fit " + request.graph + complaint);
+}
+
+at::ScalarType ScalarTypeOf(Dtype dtype) {
+  if (dtype == Dtype::kFloat16) return at::kHalf;
+  return dtype == Dtype::kBFloat16 ? at::kBFloat16 : at::kFloat;
+}
+
+// On the CPU whatever the device: the placeholders of a graph are expanded from one element, and moving would fill them.
+torch::jit::Module ReadModule(const std::string& path) {
+  try {
+    return torch::jit::load(path, at::kCPU);
+  } catch (...) {
+    const auto error = CurrentError();
+    const bool memory = error.code() == ErrorCode::kOutOfMemory;
+    throw Error(memory ? error.code() : ErrorCode::kGraphFailed,
+                "Could not read the graph " + path + ": " + error.what());
+  }
+}
+
+std::vector<at::Tensor> Flatten(const c10::IValue& result, const std::string& method) {
+  if (result.isTensor()) return {result.toTensor()};
+  if (result.isTensorList()) return result.toTensorVector();
+  std::vector<at::Tensor> tensors;
+  if (result.isTuple()) {
+    for (const auto& element : result.toTupleRef().elements()) {
+      if (element.isTensor()) tensors.push_back(element.toTensor());
+    }
+    if (tensors.size() == result.toTupleRef().elements().size()) return tensors;
+  }
+  throw Error(ErrorCode::kGraphFailed, "Expected " + method + " to return tensors but received " +
+                                           result.tagKind());
+}
+
+torch::jit::Method FindMethod(const TorchGraph& graph, const std::string& name) {
+  const auto method = graph.module.find_method(name);
+  if (method) return *method;
+  throw Error(ErrorCode::kGraphFailed, "Expected the graph to have a method " + name);
+}
+
+// `modulate` takes timestep ratios, which half precision cannot hold: whole periods of its embedding would be lost.
+bool WantsFloat32(const std::string& method) { return method == "modulate"; }
+
+c10::IValue ToValue(const Input& input, const Workspace& workspace, at::ScalarType floating,
+                    const c10::TypePtr& wanted) {
+  if (const auto* number = std::get_if<double>(&input)) {
+    if (wanted->kind() == c10::TypeKind::FloatType) return *number;
+    return static_cast<int64_t>(*number);
+  }
+  const auto* host = std::get_if<HostTensor>(&input);
+  const auto tensor =
+      host != nullptr ? FromHost(*host, workspace.device) : Value(*std::get<TensorPtr>(input));
+  return tensor.is_floating_point() ? tensor.to(floating) : tensor;
+}
+
+}  // namespace
+
+std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
+  auto graph = std::make_shared<TorchGraph>(ReadModule(request.graph), ScalarTypeOf(request.dtype));
+  Slots slots;
+  CollectSlots(graph->module._ivalue(), "", slots);
+  CheckNames(slots, request);
+  for (const auto& binding : request.weights) {
+    const auto& slot = slots.at(binding.name);
+    auto weight =
+        ReadWeight(workspace.files, binding, slot.Get(), graph->dtype, workspace.device);
+    const auto bytes = static_cast<int64_t>(weight.tensor.nbytes());
+    graph->weight_bytes += bytes;
+    if (weight.copied) graph->copied_bytes += bytes;
+    slot.Set(std::move(weight.tensor));
+  }
+  graph->module.eval();
+  return graph;
+}
+
+std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
+                             std::vector<c10::IValue> inputs) {
+  return Flatten(FindMethod(graph, method)(std::move(inputs)), method);
+}
+
+std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string& method,
+                           const std::vector<Input>& inputs) {
+  auto& torch_graph = Torch(graph);
+  // The first argument is the module itself.
+  const auto& wanted = FindMethod(torch_graph, method).function().getSchema().arguments();
+  if (wanted.size() != inputs.size() + 1) {
+    throw Error(ErrorCode::kInvalidArgument, "Expected " + std::to_string(wanted.size() - 1) +
+                                                 " inputs of " + method + " but received " +
+                                                 std::to_string(inputs.size()));
+  }
+  const auto floating = WantsFloat32(method) ? at::kFloat : torch_graph.dtype;
+  std::vector<c10::IValue> values;
+  for (size_t index = 0; index < inputs.size(); ++index) {
+    values.push_back(ToValue(inputs[index], workspace, floating, wanted[index + 1].type()));
+  }
+  std::vector<TensorPtr> results;
+  for (auto& tensor : Call(torch_graph, method, std::move(values))) {
+    results.push_back(Wrap(std::move(tensor)));
+  }
+  return results;
+}
+
+void DisableSpecialisation() { torch::jit::setGraphExecutorOptimize(false); }
+
+}  // namespace wuerstchen::runtime

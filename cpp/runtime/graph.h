@@ -1,0 +1,34 @@
+// A TorchScript graph with its weights. Belongs to the device's thread.
+#ifndef CPP_RUNTIME_GRAPH_H_
+#define CPP_RUNTIME_GRAPH_H_
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime.h"
+
+namespace wuerstchen::runtime {
+
+struct TorchGraph final : Graph {
+  TorchGraph(torch::jit::Module module, at::ScalarType dtype)
+      : module(std::move(module)), dtype(dtype) {}
+
+  torch::jit::Module module;
+  const at::ScalarType dtype;  // of its floating weights, and so of what it computes
+};
+
+inline TorchGraph& Torch(Graph& graph) { return static_cast<TorchGraph&>(graph); }
+
+// Runs a method; a tensor, a tuple and a list of tensors all come as a list.
+std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
+                             std::vector<c10::IValue> inputs);
+
+// Makes this thread run graphs as they are written, without profiling or specialising them.
+void DisableSpecialisation();
+
+}  // namespace wuerstchen::runtime
+
+#endif  // CPP_RUNTIME_GRAPH_H_

@@ -1,0 +1,46 @@
+// torch's noise in diffusers' order. See `NativeNoise` of lib/native/types.ts.
+#ifndef CPP_RUNTIME_NOISE_H_
+#define CPP_RUNTIME_NOISE_H_
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "runtime.h"
+
+namespace wuerstchen::runtime {
+
+class TorchNoise final : public Noise {
+ public:
+  TorchNoise(uint64_t seed, int64_t rows);
+  void Release(int64_t row) override;
+
+  // The draw that this row would take after `ahead` others, (1, C, H, W) float32 on the CPU. It stays the row's until
+  // `Take`, so that a step that fails can be tried again.
+  at::Tensor Peek(int64_t row, int64_t ahead, const Shape& shape);
+  // The row's next `count` draws are used.
+  void Take(int64_t row, int64_t count);
+
+ private:
+  struct Row {
+    std::deque<at::Tensor> kept;  // drawn and not yet taken
+    bool released = false;
+  };
+
+  void DrawForAll(Shape shape);
+
+  std::mutex mutex_;
+  const uint64_t seed_;
+  std::optional<at::Generator> generator_;  // made on first use: on a device's thread
+  std::vector<Row> kept_;
+};
+
+inline TorchNoise& Torch(Noise& noise) { return static_cast<TorchNoise&>(noise); }
+
+}  // namespace wuerstchen::runtime
+
+#endif  // CPP_RUNTIME_NOISE_H_

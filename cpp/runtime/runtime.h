@@ -1,0 +1,152 @@
+// All that the binding may ask of the runtime, in plain C++: no header of libtorch, none of Node.
+//
+// What has a `Workspace&` first runs on the device's thread, as a task of `Device::Post`; it blocks, and throws `Error`
+// or what libtorch throws (`CurrentError` turns either into an `Error`). The rest may be called from any thread.
+// Tensors, graphs and noise are shared: a task keeps what it uses alive.
+#ifndef CPP_RUNTIME_RUNTIME_H_
+#define CPP_RUNTIME_RUNTIME_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "error.h"
+
+namespace wuerstchen::runtime {
+
+using Shape = std::vector<int64_t>;
+
+enum class Dtype { kFloat32, kFloat16, kBFloat16 };
+enum class StoredDtype { kFloat64, kFloat32, kFloat16, kBFloat16, kInt64, kInt32 };
+
+// libtorch's tensor is in `TorchTensor`; what never changes about it can be read from any thread.
+struct Tensor {
+  Tensor(Shape shape, int64_t bytes) : shape(std::move(shape)), bytes(bytes) {}
+  virtual ~Tensor() = default;
+  const Shape shape;
+  const int64_t bytes;
+};
+using TensorPtr = std::shared_ptr<Tensor>;
+
+// libtorch's module is in `TorchGraph`.
+struct Graph {
+  virtual ~Graph() = default;
+  int64_t weight_bytes = 0;
+  int64_t copied_bytes = 0;  // the part of them that is private memory and not the mapped file
+};
+
+// The noise of one seed for `rows` images. Safe to use from several threads.
+class Noise {
+ public:
+  explicit Noise(int64_t rows) : rows(rows) {}
+  virtual ~Noise() = default;
+  // Frees what is kept for a row that will ask no more.
+  virtual void Release(int64_t row) = 0;
+  const int64_t rows;
+};
+std::shared_ptr<Noise> MakeNoise(uint64_t seed, int64_t rows);
+
+// What belongs to one device's thread: no other thread touches it.
+struct Workspace;
+
+// A device and the thread that owns it. Tasks run one at a time, in the order of `Post`; they must not throw, and must
+// not hold the last reference to their `Device`.
+class Device {
+ public:
+  using Task = std::function<void(Workspace&)>;
+
+  // Throws kInvalidArgument for a device that this libtorch or this machine does not have.
+  Device(const std::string& name, int threads);
+  ~Device();  // Halts.
+
+  // False, and the task is dropped, once the device was finished or halted.
+  bool Post(Task task);
+  // Lets queued tasks run, then ends the thread; its last act is to call `ended`. Returns at once.
+  void Finish(std::function<void()> ended);
+  // Drops queued tasks, asks the running one to stop at its next step, and waits for the thread. Safe twice.
+  void Halt();
+
+ private:
+  class Thread;
+  std::unique_ptr<Thread> thread_;
+};
+
+struct WeightBinding {
+  std::string name;
+  std::string file;
+  StoredDtype dtype;
+  Shape shape;
+  uint64_t offset;
+  uint64_t bytes;
+};
+
+struct LoadRequest {
+  std::string graph;
+  std::vector<WeightBinding> weights;
+  Dtype dtype;
+};
+
+struct HostTensor {
+  Shape shape;
+  std::variant<std::vector<float>, std::vector<int32_t>> data;  // int32 becomes int64 on the device
+};
+
+using Input = std::variant<TensorPtr, HostTensor, double>;
+
+struct AdvanceRow {
+  TensorPtr latents;                             // (1, C, H, W) float32
+  std::vector<TensorPtr> condition;              // each (1, ...)
+  std::optional<std::vector<TensorPtr>> negative;  // as condition
+  double guidance_scale;
+  TensorPtr modulation;  // (S, M)
+  int64_t first_step;
+  std::vector<float> coefficients;  // c0, c1, c2 of each step
+  std::shared_ptr<Noise> noise;
+  int64_t noise_row;
+};
+
+struct AdvanceRequest {
+  std::shared_ptr<Graph> graph;
+  int64_t steps;
+  std::vector<AdvanceRow> rows;
+};
+
+template <typename Element>
+struct HostArray {
+  Shape shape;
+  std::shared_ptr<Element> data;  // keeps the memory that it points to alive
+  int64_t size;
+};
+
+std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request);
+std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string& method,
+                           const std::vector<Input>& inputs);
+void Advance(Workspace& workspace, const AdvanceRequest& request);
+TensorPtr DrawLatents(Workspace& workspace, Noise& noise, int64_t row, const Shape& shape);
+TensorPtr Affine(Workspace& workspace, const Tensor& tensor, double scale, double shift);
+TensorPtr Write(Workspace& workspace, const HostTensor& tensor);
+HostArray<float> Read(Workspace& workspace, const Tensor& tensor);
+// (H, W, 3)
+HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& latents);
+
+// A tensor whose value is still to come: `FillRow`, run before anything that reads it, makes it a view.
+TensorPtr DeclareRow(const Tensor& tensor);
+void FillRow(Workspace& workspace, Tensor& row, const Tensor& tensor, int64_t index);
+
+struct Platform {
+  std::string compiled;    // libtorch's version that this was compiled against
+  std::string torch;       // and the one that runs
+  std::string capability;  // the vector instructions that libtorch chose
+  bool bfloat16;           // whether the CPU multiplies these natively
+  bool float16;
+};
+Platform DescribePlatform();
+
+}  // namespace wuerstchen::runtime
+
+#endif  // CPP_RUNTIME_RUNTIME_H_

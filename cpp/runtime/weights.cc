@@ -1,0 +1,142 @@
+#include "weights.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace wuerstchen::runtime {
+namespace {
+
+[[noreturn]] void Fail(const std::string& message) {
+  throw Error(ErrorCode::kWeightsFailed, message);
+}
+
+[[noreturn]] void FailBySystem(const std::string& path) {
+  Fail("Could not map " + path + ": " + std::strerror(errno));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(const std::string& path) : value_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (value_ < 0) FailBySystem(path);
+  }
+  ~Descriptor() { close(value_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int value() const { return value_; }
+
+ private:
+  int value_;
+};
+
+at::ScalarType ScalarTypeOf(StoredDtype dtype) {
+  switch (dtype) {
+    case StoredDtype::kFloat64:
+      return at::kDouble;
+    case StoredDtype::kFloat32:
+      return at::kFloat;
+    case StoredDtype::kFloat16:
+      return at::kHalf;
+    case StoredDtype::kBFloat16:
+      return at::kBFloat16;
+    case StoredDtype::kInt64:
+      return at::kLong;
+    case StoredDtype::kInt32:
+      return at::kInt;
+  }
+  throw Error(ErrorCode::kInternal, "Unknown stored dtype. This is a bug.");
+}
+
+// The bytes of a weight, or nothing if its shape cannot be.
+std::optional<uint64_t> BytesOf(const Shape& shape, at::ScalarType stored) {
+  uint64_t bytes = c10::elementSize(stored);
+  for (const int64_t length : shape) {
+    if (length < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(length), &bytes)) {
+      return std::nullopt;
+    }
+  }
+  return bytes;
+}
+
+void CheckExtent(const WeightBinding& binding, const Mapping& mapping, at::ScalarType stored) {
+  if (BytesOf(binding.shape, stored) != binding.bytes) {
+    Fail("Expected the bytes of " + binding.name + " to follow from its shape and type but received " +
+         std::to_string(binding.bytes));
+  }
+  if (binding.offset > mapping.size() || binding.bytes > mapping.size() - binding.offset) {
+    Fail("Expected " + binding.file + " to hold " + std::to_string(binding.bytes) + " bytes of " +
+         binding.name + " at " + std::to_string(binding.offset) + " but it ends at " +
+         std::to_string(mapping.size()));
+  }
+}
+
+// The stored numbers, without a copy if their address is one that numbers of their kind may have.
+at::Tensor View(const WeightBinding& binding, std::shared_ptr<Mapping> mapping,
+                at::ScalarType stored) {
+  std::byte* bytes = mapping->data() + binding.offset;
+  if (binding.offset % c10::elementSize(stored) == 0) {
+    return at::from_blob(bytes, binding.shape, [mapping](void*) {}, stored);
+  }
+  auto copy = at::empty(binding.shape, stored);
+  std::memcpy(copy.mutable_data_ptr(), bytes, binding.bytes);
+  return copy;
+}
+
+}  // namespace
+
+Mapping::Mapping(const std::string& path, int descriptor, size_t size) : size_(size) {
+  void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
+  if (address == MAP_FAILED) FailBySystem(path);
+  data_ = static_cast<std::byte*>(address);
+  madvise(address, size, MADV_WILLNEED);
+}
+
+Mapping::~Mapping() { munmap(data_, size_); }
+
+std::shared_ptr<Mapping> WeightFiles::Open(const std::string& path) {
+  const Descriptor descriptor(path);
+  struct stat status = {};
+  if (fstat(descriptor.value(), &status) != 0) FailBySystem(path);
+  if (!S_ISREG(status.st_mode)) Fail("Expected " + path + " to be a file");
+#ifdef __APPLE__
+  const auto modified = status.st_mtimespec;
+#else
+  const auto modified = status.st_mtim;
+#endif
+  const auto size = static_cast<uint64_t>(status.st_size);
+  if (size == 0) Fail("Expected " + path + " to hold weights but it is empty");
+  std::erase_if(open_, [](const auto& entry) { return entry.second.expired(); });
+  auto& known = open_[{path, status.st_dev, status.st_ino, size, modified.tv_sec, modified.tv_nsec}];
+  auto mapping = known.lock();
+  if (mapping == nullptr) {
+    mapping = std::make_shared<Mapping>(path, descriptor.value(), size);
+    known = mapping;
+  }
+  return mapping;
+}
+
+Weight ReadWeight(WeightFiles& files, const WeightBinding& binding, const at::Tensor& placeholder,
+                  at::ScalarType dtype, c10::Device device) {
+  const auto stored = ScalarTypeOf(binding.dtype);
+  if (placeholder.is_floating_point() != c10::isFloatingType(stored)) {
+    Fail("Expected " + binding.name + " to be stored as " +
+         (placeholder.is_floating_point() ? "floating numbers" : "integers") + " but received " +
+         c10::toString(stored));
+  }
+  const auto mapping = files.Open(binding.file);
+  CheckExtent(binding, *mapping, stored);
+  const auto view = View(binding, mapping, stored);
+  const auto wanted = placeholder.is_floating_point() ? dtype : placeholder.scalar_type();
+  auto tensor = view.to(device, wanted);
+  const auto* first = static_cast<const std::byte*>(tensor.const_data_ptr());
+  const bool mapped = device.is_cpu() && first == mapping->data() + binding.offset;
+  return {std::move(tensor), !mapped};
+}
+
+}  // namespace wuerstchen::runtime

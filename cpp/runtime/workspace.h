@@ -1,0 +1,24 @@
+// What belongs to one device's thread. Made, used and destroyed on it.
+#ifndef CPP_RUNTIME_WORKSPACE_H_
+#define CPP_RUNTIME_WORKSPACE_H_
+
+#include <c10/core/Device.h>
+
+#include <atomic>
+
+#include "batch_memo.h"
+#include "runtime.h"
+#include "weights.h"
+
+namespace wuerstchen::runtime {
+
+struct Workspace {
+  c10::Device device;
+  const std::atomic<bool>& halting;  // set by `Device::Halt`: long work stops at its next step
+  WeightFiles files;
+  BatchMemo conditions;
+};
+
+}  // namespace wuerstchen::runtime
+
+#endif  // CPP_RUNTIME_WORKSPACE_H_

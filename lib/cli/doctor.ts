@@ -1,0 +1,28 @@
+import { type Diagnosis, diagnose } from '../index'
+import { ExitCode } from './exit'
+
+/** `wuerstchen doctor`: prints what there is, what is missing and what helps. Returns the exit code. */
+export function doctor(flags: { readonly json?: boolean; readonly libtorch?: string }): number {
+  const diagnosis = diagnose({ libtorch: flags.libtorch })
+  if (flags.json) console.log(JSON.stringify(diagnosis, null, 2))
+  else for (const line of report(diagnosis)) console.log(line)
+  return diagnosis.problems.length === 0 ? ExitCode.ok : ExitCode.failure
+}
+
+function report(diagnosis: Diagnosis): string[] {
+  const { libtorch, addon, cpu, bundledModel, graphs, problems } = diagnosis
+  const { found, required, rejected } = libtorch
+  return [
+    `wuerstchen  ${diagnosis.wuerstchen}`,
+    `node        ${diagnosis.node} on ${diagnosis.platform}${diagnosis.libc === null ? '' : `, ${diagnosis.libc}`}`,
+    `cpu         ${cpu.model}${cpu.features.length === 0 ? '' : ` (${cpu.features.join(', ')})`}`,
+    `libtorch    ${found === null ? 'none' : `${found.version ?? 'unknown version'} in ${found.directory} (${found.source})`}`,
+    ...(required === null ? [] : [`            needed: ${required}`]),
+    ...rejected.map(({ source, path, reason }) => `            not used: ${path} (${source}): ${reason}`),
+    `addon       ${addon === null ? 'not loaded' : `built for ${addon.compiled}, runs on ${addon.torch} with ${addon.capability}`}`,
+    `model       ${bundledModel.present ? bundledModel.folder : 'none'}`,
+    `graphs      ${graphs.length === 0 ? 'none' : graphs.join(', ')}`,
+    ...(problems.length === 0 ? ['', 'Ready to make pictures.'] : []),
+    ...problems.flatMap(({ code, message, fix }) => ['', `problem [${code}]: ${message}`, `  fix: ${fix}`]),
+  ]
+}

@@ -1,0 +1,70 @@
+/** What the process exits with. */
+export const ExitCode = {
+  ok: 0,
+  failure: 1,
+  /** The command line, or a value on it, is wrong. */
+  usage: 2,
+  /** Ended by Ctrl-C: 128 + SIGINT, as shells have it. */
+  interrupted: 130,
+} as const
+
+/** The command line does not make sense as a whole. */
+export class UsageError extends Error {}
+
+/** Ctrl-C was pressed. */
+export class Interrupted extends Error {
+  constructor() {
+    super('interrupted')
+  }
+}
+
+/** Which flag sets an option of the package, for messages that name the option. */
+const FLAGS: Readonly<Record<string, string>> = {
+  prompt: 'caption',
+  negativePrompt: '--negative-prompt',
+  seed: '--seed',
+  width: '--width',
+  height: '--height',
+  priorNumInferenceSteps: '--steps',
+  numInferenceSteps: '--decoder-steps',
+  priorGuidanceScale: '--guidance',
+  decoderGuidanceScale: '--decoder-guidance',
+  numImagesPerPrompt: '--count',
+  model: '--model',
+  prior: '--prior',
+  graphs: '--graphs',
+  dtype: '--dtype',
+  device: '--device',
+  threads: '--threads',
+  libtorch: '--libtorch',
+  path: '--output',
+}
+
+/** One line on standard error, and the exit code for this kind of error. */
+export function fail(error: unknown): void {
+  process.exitCode = exitCodeOf(error)
+  if (!(error instanceof Interrupted)) console.error(lineFor(error))
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof Interrupted) return ExitCode.interrupted
+  if (error instanceof UsageError || codeOf(error) === 'ERR_WUERSTCHEN_INVALID_ARGUMENT')
+    return ExitCode.usage
+  return ExitCode.failure
+}
+
+/** `error [CODE]: first line of the message`, with the flag's name in place of the option's. */
+export function lineFor(error: unknown): string {
+  const code = codeOf(error)
+  const message = error instanceof Error ? error.message : String(error)
+  const line = message.split('\n', 1)[0] ?? ''
+  const name = (error as { details?: { name?: unknown } } | null)?.details?.name
+  const flag = typeof name === 'string' ? FLAGS[name] : undefined
+  const named = flag === undefined ? line : line.replace(`Expected ${name} `, `Expected ${flag} `)
+  return code === null ? `error: ${named}` : `error [${code}]: ${named}`
+}
+
+function codeOf(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : null
+}

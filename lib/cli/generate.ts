@@ -1,0 +1,122 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { formatOf, type GenerateOptions, WuerstchenPipeline } from '../index'
+import { fail, Interrupted, lineFor } from './exit'
+import { type Task, type TaskFlags, tasksOf } from './names'
+import { type Progress, showProgress } from './progress'
+
+export interface GenerateFlags extends TaskFlags {
+  readonly model?: string
+  readonly prior?: string
+  readonly graphs?: string
+  readonly negativePrompt?: string
+  readonly seed?: number
+  readonly width?: number
+  readonly height?: number
+  readonly steps?: number
+  readonly decoderSteps?: number
+  readonly guidance?: number
+  readonly decoderGuidance?: number
+  readonly dtype?: 'auto'
+  readonly device?: string
+  readonly threads?: number
+  readonly libtorch?: string
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+/** Captions on their way at once: enough to fill a batch while finished pictures are written. */
+const AT_ONCE = 4
+
+/** `wuerstchen generate` */
+export async function generate(caption: string | undefined, flags: GenerateFlags): Promise<void> {
+  const tasks = tasksOf(caption, flags)
+  prepareFolders(tasks, flags)
+  const signal = interruptSignal()
+  const { model, prior, graphs, dtype, device, threads, libtorch } = flags
+  const options = { prior, graphs, dtype, device, threads, libtorch, signal }
+  const pipeline = await WuerstchenPipeline.fromPretrained(model, options)
+  const images = tasks.reduce((sum, { files }) => sum + files.length, 0)
+  const progress = await showProgress(images, { quiet: flags.quiet ?? false })
+  try {
+    await forEach(tasks, (task) => make(pipeline, task, { flags, progress, signal }))
+  } finally {
+    progress.stop()
+    await pipeline.dispose()
+  }
+}
+
+interface Making {
+  readonly flags: GenerateFlags
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): Promise<void> {
+  const { flags, progress, signal } = making
+  const result = await pipeline.generate(task.caption, {
+    ...optionsOf(flags),
+    signal,
+    onProgress: (step) => progress.update(step),
+  })
+  await Promise.all(result.images.map((image, index) => image.toFile(task.files[index] ?? '')))
+  for (const [index, image] of result.images.entries()) {
+    const { width, height, seed } = image
+    const timings = result.timings[index]
+    const file = task.files[index]
+    const seconds = ((timings?.totalMs ?? 0) / 1000).toFixed(1)
+    if (flags.json) {
+      const { prompt } = image.metadata
+      console.log(JSON.stringify({ file, prompt, seed, width, height, timings, warnings: result.warnings }))
+    } else if (!flags.quiet) console.log(`${file}  ${width}x${height}, seed ${seed}, ${seconds} s`)
+  }
+  if (!flags.quiet) for (const warning of result.warnings) console.error(`warning: ${warning}`)
+}
+
+/** The flags that are options of `generate()`; what was not given is left to its defaults. */
+function optionsOf(flags: GenerateFlags): GenerateOptions {
+  return {
+    negativePrompt: flags.negativePrompt,
+    seed: flags.seed,
+    width: flags.width,
+    height: flags.height,
+    priorNumInferenceSteps: flags.steps,
+    numInferenceSteps: flags.decoderSteps,
+    priorGuidanceScale: flags.guidance,
+    decoderGuidanceScale: flags.decoderGuidance,
+    numImagesPerPrompt: flags.count,
+  }
+}
+
+/** A wrong file name shows before minutes of work, not after. */
+function prepareFolders(tasks: readonly Task[], { outDir }: GenerateFlags): void {
+  for (const { files } of tasks) for (const file of files) formatOf(file)
+  const first = tasks[0]?.files[0]
+  if (outDir !== undefined) mkdirSync(outDir, { recursive: true })
+  else if (first !== undefined) mkdirSync(dirname(first), { recursive: true })
+}
+
+/** Aborts at the first Ctrl-C; a second one ends the process as usual. */
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController()
+  process.once('SIGINT', () => controller.abort(new Interrupted()))
+  return controller.signal
+}
+
+/** Does the tasks a few at a time. One that fails does not stop the others, unless it is the only one or Ctrl-C. */
+async function forEach(tasks: readonly Task[], work: (task: Task) => Promise<void>): Promise<void> {
+  if (tasks.length === 1 && tasks[0] !== undefined) return work(tasks[0])
+  const waiting = tasks.values()
+  const failures: unknown[] = []
+  const worker = async () => {
+    for (const task of waiting) {
+      await work(task).catch((error: unknown) => {
+        if (error instanceof Interrupted) throw error
+        failures.push(error)
+        console.error(`${lineFor(error)} (${task.files[0]})`)
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  if (failures.length > 0) fail(new Error(`${failures.length} of ${tasks.length} captions failed`))
+}

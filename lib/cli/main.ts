@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { ExitCode, fail } from './exit'
+
+// Commands are loaded when they are called: `--help` needs neither the package nor libtorch.
+
+const program = new Command('wuerstchen')
+  .description('Text to image with Würstchen, inside Node.js')
+  .version(versionOfPackage())
+  .exitOverride()
+
+program
+  .command('generate')
+  .description('make pictures from captions')
+  .argument('[caption]', 'what the picture shows')
+  .option('-o, --output <file>', 'picture file: .png, .jpg, .webp, .avif or .tiff (default: wuerstchen.png)')
+  .option('--captions <file>', "text file with one caption a line ('-' reads standard input)")
+  .option('--out-dir <folder>', 'folder for the pictures of --captions (default: .)')
+  .option('--model <folder>', "decoder's folder in the hub's layout (default: the model of this package)")
+  .option('--prior <folder>', "prior's folder (default: the one that the model card names)")
+  .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
+  .option('--negative-prompt <text>', 'what the picture should not show')
+  .option('--seed <number>', 'same seed, same picture (default: random)', toNumber)
+  .option('--width <pixels>', 'width of the picture', toNumber)
+  .option('--height <pixels>', 'height of the picture', toNumber)
+  .option('--steps <number>', 'steps of the prior', toNumber)
+  .option('--decoder-steps <number>', 'steps of the decoder', toNumber)
+  .option('--guidance <number>', 'guidance scale of the prior; up to 1 is off', toNumber)
+  .option('--decoder-guidance <number>', 'guidance scale of the decoder; up to 1 is off', toNumber)
+  .option('--count <number>', 'pictures per caption', toNumber)
+  .option('--dtype <type>', 'auto, float32, bfloat16 or float16')
+  .option('--device <name>', 'auto, cpu, cuda, cuda:1 or mps')
+  .option('--threads <number>', 'CPU threads', toNumber)
+  .option('--libtorch <folder>', "folder of libtorch (default: searched for, see 'wuerstchen doctor')")
+  .option('--json', 'one JSON object per picture on standard output')
+  .option('--quiet', 'print errors only')
+  .action(async (caption: string | undefined, flags) => {
+    const { generate } = require('./generate') as typeof import('./generate')
+    await generate(caption, flags)
+  })
+
+program
+  .command('doctor')
+  .description('say whether this machine can make pictures, and what is missing')
+  .option('--libtorch <folder>', 'look at this libtorch only')
+  .option('--json', 'the findings as JSON on standard output')
+  .action((flags) => {
+    const { doctor } = require('./doctor') as typeof import('./doctor')
+    process.exitCode = doctor(flags)
+  })
+
+program.parseAsync().catch((error: unknown) => {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
+  else fail(error)
+})
+
+function toNumber(text: string): number {
+  if (text.trim() !== '' && !Number.isNaN(Number(text))) return Number(text)
+  throw new InvalidArgumentError('Expected a number.')
+}
+
+function versionOfPackage(): string {
+  const manifest: { version: string } = JSON.parse(
+    readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8'),
+  )
+  return manifest.version
+}

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { UsageError } from './exit'
+
+/** One caption, and a file for each of its pictures. */
+export interface Task {
+  readonly caption: string
+  readonly files: readonly string[]
+}
+
+export interface TaskFlags {
+  readonly output?: string
+  readonly captions?: string
+  readonly outDir?: string
+  readonly count?: number
+}
+
+/** What the command line asks for: one caption, or a file of them. */
+export function tasksOf(caption: string | undefined, flags: TaskFlags): Task[] {
+  const count = pictureCount(flags.count)
+  if (flags.captions === undefined) {
+    if (caption === undefined) throw new UsageError('Expected a caption or --captions but received neither')
+    if (flags.outDir !== undefined)
+      throw new UsageError('Expected --captions with --out-dir: name one picture by -o')
+    return [{ caption, files: numbered(flags.output ?? 'wuerstchen.png', count) }]
+  }
+  if (caption !== undefined) throw new UsageError('Expected a caption or --captions but received both')
+  if (flags.output !== undefined)
+    throw new UsageError('Expected --out-dir with --captions but received --output')
+  const captions = readCaptions(flags.captions)
+  const digits = Math.max(4, String(captions.length).length)
+  return captions.map((line, index) => {
+    const name = `${String(index + 1).padStart(digits, '0')}-${slug(line)}.png`
+    return { caption: line, files: numbered(join(flags.outDir ?? '.', name), count) }
+  })
+}
+
+/** How many files to name; the package itself says what is wrong with a count. */
+function pictureCount(count = 1): number {
+  return Number.isSafeInteger(count) && count > 0 && count < 1e6 ? count : 1
+}
+
+function readCaptions(file: string): string[] {
+  const text = readFileSync(file === '-' ? 0 : file, 'utf8').replace(/^\uFEFF/, '')
+  const captions = text.split(/\r?\n/).filter((line) => line.trim() !== '')
+  if (captions.length === 0) throw new UsageError(`Expected captions in ${file} but found none`)
+  return captions
+}
+
+/** `cat.png` for one picture, `cat-1.png`, `cat-2.png`, ... for several. */
+export function numbered(file: string, count: number): string[] {
+  if (count === 1) return [file]
+  const extension = extname(file)
+  const stem = file.slice(0, file.length - extension.length)
+  return Array.from({ length: count }, (_, index) => `${stem}-${index + 1}${extension}`)
+}
+
+/** A caption as part of a file name: letters and digits of any script, nothing that a file system minds. */
+export function slug(caption: string): string {
+  const words = caption
+    .normalize('NFC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{M}\p{N}]+/gu, '-')
+  const short = Array.from(words.replace(/^-/, '')).slice(0, 50).join('')
+  return short.replace(/-$/, '') || 'picture'
+}

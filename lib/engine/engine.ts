@@ -1,0 +1,215 @@
+import { bug, DisposedError, GenerationError, QueueFullError } from '../errors'
+import { fromNative } from '../native/binding'
+import type { Request } from '../request'
+import type { Denoising } from '../stages/denoise'
+import { chooseBatch } from './batching'
+import { type FinishedImage, type Job, Run, type RunHooks } from './job'
+import { closeModel, type Model } from './model'
+import { Pace } from './pace'
+import { prepare } from './prepare'
+
+export interface EngineLimits {
+  /** Batch entries of one native call; a guided image takes two. */
+  readonly maxRows: number
+  /** Images that may be on their way at once. */
+  readonly maxQueue: number
+}
+
+/** Turns that others may take before a waiting group goes first. */
+const PATIENCE = 16
+
+/**
+ * Moves jobs along, one native call at a time: choose who runs, take them one step further, repeat. Requests join and
+ * leave at step boundaries. A run may end at any `await` (an abort, a callback that throws, a mate's failure): its
+ * handles are freed then, those that arrive later at once, and what still waits for them finds it ended.
+ */
+export class Engine {
+  /** Oldest first. */
+  private jobs: readonly Job[] = []
+  private maxRows: number
+  private readonly pace = new Pace()
+  private looping: Promise<void> | null = null
+  private disposal: Promise<void> | null = null
+
+  constructor(
+    private readonly model: Model,
+    private readonly limits: EngineLimits,
+  ) {
+    this.maxRows = limits.maxRows
+  }
+
+  /** Images on their way. */
+  get size(): number {
+    return this.jobs.length
+  }
+
+  /** Queues a request. Rejects with the signal's reason, a callback's exception, or an error of this package. */
+  async submit(request: Request, hooks: RunHooks = {}): Promise<FinishedImage[]> {
+    this.refuse(request)
+    const run = new Run(request, hooks, {
+      prior: this.model.prior.schedule(request.prior.timesteps),
+      decoder: this.model.decoder.schedule(request.decoder.timesteps),
+    })
+    run.listen(() => this.fail(run, request.signal?.reason))
+    this.jobs = [...this.jobs, ...run.jobs]
+    this.looping ??= this.loop()
+    return run.finished
+  }
+
+  /** Rejects what is unfinished with DISPOSED, waits for the native call under way, frees everything. Safe twice. */
+  dispose(): Promise<void> {
+    this.disposal ??= this.shutDown()
+    return this.disposal
+  }
+
+  private refuse(request: Request): void {
+    request.signal?.throwIfAborted()
+    if (this.disposal !== null) throw disposed()
+    const { maxQueue } = this.limits
+    const asked = request.images.length
+    if (this.size + asked <= maxQueue) return
+    throw new QueueFullError(
+      `Expected at most ${maxQueue} images on their way but received ${asked} more than the ${this.size} there are`,
+      { details: { maxQueue, waiting: this.size, asked } },
+    )
+  }
+
+  private async loop(): Promise<void> {
+    await null // requests submitted in one go start together
+    for (;;) {
+      const batch = chooseBatch(this.jobs, { maxRows: this.maxRows, patience: PATIENCE })
+      if (batch.length === 0) break
+      for (const job of this.jobs) job.waited += 1
+      await this.takeTurn(batch)
+    }
+    this.looping = null
+  }
+
+  private async takeTurn(batch: readonly Job[]): Promise<void> {
+    for (const job of batch) job.waited = 0
+    const stage = batch[0]?.stage
+    if (stage === 'vqgan') await this.attempt(batch, ([job]) => this.decode(job))
+    else if (stage !== undefined) await this.denoise(stage, batch)
+  }
+
+  /** One step of Stage B or C for the whole batch. Who is new to the stage is prepared first, who is done moves on. */
+  private async denoise(stage: 'prior' | 'decoder', batch: readonly Job[]): Promise<void> {
+    for (const job of batch.filter(({ denoising }) => denoising === null)) {
+      job.times.push(performance.now())
+      await this.attempt([job], () => prepare(stage, this.model, job))
+      job.steppedAt = performance.now()
+    }
+    const prepared = batch.filter(({ run }) => !run.ended)
+    await this.attempt(prepared, (jobs) => this.model[stage].advance(jobs.map(rowOf)))
+    for (const job of prepared.filter(({ run }) => !run.ended)) {
+      this.countStep(job)
+      if (job.step === job.steps) await this.attempt([job], () => this.leave(stage, job))
+    }
+  }
+
+  private countStep(job: Job): void {
+    const now = performance.now()
+    this.pace.record(job.batchKey, now - job.steppedAt)
+    job.steppedAt = now
+    job.step += 1
+    this.report(job)
+  }
+
+  /** From the prior's latents to image embeddings; from the decoder's latents straight to the vqgan. */
+  private async leave(stage: 'prior' | 'decoder', job: Job): Promise<void> {
+    const { latents } = denoisingOf(job)
+    if (stage === 'decoder') return job.enter('vqgan', latents)
+    const { device, latentMean, latentStd } = this.model
+    const imageEmbeddings = job.scope.hold(await device.affine(latents, latentMean, -latentStd))
+    if (!job.run.ended) job.enter('decoder', imageEmbeddings)
+  }
+
+  private async decode(job: Job): Promise<void> {
+    const { device, vqgan } = this.model
+    if (job.input === null) throw bug('Expected latents before the vqgan but there are none.')
+    job.steppedAt = performance.now()
+    job.times.push(job.steppedAt)
+    const { data } = await device.read(job.input)
+    if (!allFinite(data)) {
+      throw new GenerationError('Expected latents of finite numbers but the model returned NaN or infinity')
+    }
+    const pixels = await vqgan.decode(job.input)
+    job.times.push(performance.now())
+    if (!job.run.ended) this.finish(job, { image: job.image, pixels, timings: job.timings })
+  }
+
+  private finish(job: Job, image: FinishedImage): void {
+    const { run } = job
+    this.jobs = this.jobs.filter((other) => other !== job)
+    run.noises.get(job.image.noiseStream)?.release(job.image.noiseRow)
+    job.scope.dispose()
+    run.images.push(image)
+    this.countStep(job)
+    this.notify(run, () => run.hooks.onImage?.(image))
+    if (run.images.length < run.jobs.length) return
+    run.end({ images: run.images.sort((a, b) => a.image.index - b.image.index) })
+  }
+
+  /**
+   * Does one thing for these jobs together. If that fails each is tried alone, so that a job fails only by itself; then
+   * its request ends with it.
+   */
+  private async attempt(
+    jobs: readonly Job[],
+    work: (jobs: readonly [Job, ...Job[]]) => Promise<void>,
+  ): Promise<void> {
+    const [first, ...others] = jobs.filter(({ run }) => !run.ended)
+    if (first === undefined) return
+    try {
+      await work([first, ...others])
+    } catch (error) {
+      if (others.length === 0) return this.fail(first.run, fromNative(error))
+      for (const job of [first, ...others]) await this.attempt([job], work)
+    }
+  }
+
+  private report(job: Job): void {
+    const { run, stage, step, steps } = job
+    const etaMs = this.pace.estimate(job.workLeft)
+    this.notify(run, () => run.hooks.onProgress?.({ stage, image: job.image.index, step, steps, etaMs }))
+  }
+
+  /** Calls a caller's function. What it throws, now or later, ends its own request and nothing else. */
+  private notify(run: Run, call: () => unknown): void {
+    if (run.ended) return
+    try {
+      Promise.resolve(call()).catch((reason) => this.fail(run, reason))
+    } catch (reason) {
+      this.fail(run, reason)
+    }
+  }
+
+  private fail(run: Run, reason: unknown): void {
+    this.jobs = this.jobs.filter((job) => job.run !== run)
+    run.end({ reason })
+  }
+
+  private async shutDown(): Promise<void> {
+    for (const { run } of this.jobs) this.fail(run, disposed())
+    await this.looping
+    await closeModel(this.model)
+  }
+}
+
+function rowOf(job: Job): { denoising: Denoising; step: number } {
+  return { denoising: denoisingOf(job), step: job.step }
+}
+
+function denoisingOf({ denoising }: Job): Denoising {
+  if (denoising === null) throw bug('Expected a prepared job but received one that is not.')
+  return denoising
+}
+
+function allFinite(values: Float32Array): boolean {
+  for (const value of values) if (!Number.isFinite(value)) return false
+  return true
+}
+
+function disposed(): DisposedError {
+  return new DisposedError('Expected a live pipeline but it was disposed')
+}

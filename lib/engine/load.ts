@@ -1,0 +1,141 @@
+import { DeviceError, ModelError } from '../errors'
+import { findGraph, type Graph } from '../model/graphs'
+import type { Component, ModelFiles } from '../model/layout'
+import { readHeader } from '../model/safetensors'
+import { bindWeights } from '../model/weights'
+import { fromNative, type NativeRuntime } from '../native/binding'
+import { librariesOf, libraryName } from '../native/libtorch'
+import type { Dtype, NativeDevice, NativeGraph, WeightBinding } from '../native/types'
+import { Decoder } from '../stages/decoder'
+import { Prior } from '../stages/prior'
+import { TextEncoder } from '../stages/text-encoder'
+import { Vqgan } from '../stages/vqgan'
+import type { Model } from './model'
+
+type ComponentName = keyof ModelFiles['components']
+
+/** In the order in which a picture needs them. */
+const COMPONENTS: readonly ComponentName[] = [
+  'priorTextEncoder',
+  'prior',
+  'decoderTextEncoder',
+  'decoder',
+  'vqgan',
+]
+
+/** What loading one network takes: the graph's file, and where in which files its weights lie. */
+export type LoadPlan = Readonly<
+  Record<ComponentName, { readonly graph: Graph; readonly weights: readonly WeightBinding[] }>
+>
+
+/** Finds every network's graph and weights. Reads headers only; nothing native is needed for it. */
+export async function planLoad(files: ModelFiles, graphFolders: readonly string[]): Promise<LoadPlan> {
+  const planned = COMPONENTS.map(async (name) => {
+    const component = files.components[name]
+    const [graph, headers] = await Promise.all([
+      findGraph(graphFolders, component.class, component.config),
+      Promise.all(component.weightFiles.map((file) => readHeader(file))),
+    ])
+    return [name, { graph, weights: bindWeights(graph.entry, headers) }] as const
+  })
+  return Object.fromEntries(await Promise.all(planned)) as LoadPlan
+}
+
+/** Opens `'cpu'`, `'cuda:1'`, ...; `'auto'` is the first GPU if libtorch and the machine have one, else the CPU. */
+export function openDevice(
+  { addon, libtorch }: NativeRuntime,
+  wanted: string,
+  threads: number,
+): { readonly device: NativeDevice; readonly name: string } {
+  const cuda = librariesOf(libtorch.directory).some((path) => path.endsWith(libraryName('torch_cuda')))
+  const names = wanted !== 'auto' ? [wanted] : cuda ? ['cuda', 'cpu'] : ['cpu']
+  let refusal: unknown
+  for (const name of names) {
+    try {
+      return { device: addon.openDevice({ device: name, threads }), name }
+    } catch (error) {
+      refusal = error
+    }
+  }
+  const message = refusal instanceof Error ? refusal.message : String(refusal)
+  throw new DeviceError(message, { cause: refusal, details: { device: wanted } })
+}
+
+/** Weights above this make narrow types worth their rounding: they halve what is read every step. */
+const LARGE = 500e6 // parameters
+
+/** What `'auto'` means: float32, or bfloat16 for a large model where the device multiplies it natively. */
+export function chooseDtype(plan: LoadPlan, device: string, { addon }: NativeRuntime): Dtype {
+  const networks = Object.values(plan)
+  const large =
+    networks.flatMap(({ weights }) => weights).reduce((sum, { shape }) => sum + volume(shape), 0) > LARGE
+  // On a CPU without it, bfloat16 is about six times slower than float32.
+  const fast = device === 'cpu' ? addon.cpu.bfloat16 : device.startsWith('cuda')
+  return large && fast ? 'bfloat16' : 'float32'
+}
+
+export interface LoadOptions {
+  readonly dtype: Dtype
+  readonly signal?: AbortSignal | undefined
+  /** After each network that is ready. */
+  readonly onLoaded?: ((name: ComponentName, loaded: number, of: number) => void) | undefined
+}
+
+/** Gives every stage its graph and weights. On failure what was loaded is freed; the device stays the caller's. */
+export async function loadModel(
+  device: NativeDevice,
+  files: ModelFiles,
+  plan: LoadPlan,
+  { dtype, signal, onLoaded }: LoadOptions,
+): Promise<Model> {
+  const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
+  try {
+    // One by one: the device has one thread, and between two an abort is seen.
+    for (const [index, name] of COMPONENTS.entries()) {
+      signal?.throwIfAborted()
+      const { graph, weights } = plan[name]
+      graphs[name] = await device.load({ graph: graph.path, weights, dtype }).catch((error) => {
+        throw naming(name, files.components[name], fromNative(error))
+      })
+      onLoaded?.(name, index + 1, COMPONENTS.length)
+    }
+  } catch (error) {
+    for (const graph of Object.values(graphs)) graph.dispose()
+    throw error
+  }
+  return assemble(device, files, graphs as Record<ComponentName, NativeGraph>)
+}
+
+function assemble(
+  device: NativeDevice,
+  { schedulers, constants, geometry }: ModelFiles,
+  graphs: Record<ComponentName, NativeGraph>,
+): Model {
+  return {
+    device,
+    priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder),
+    prior: new Prior(device, graphs.prior, schedulers.prior),
+    decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),
+    decoder: new Decoder(device, graphs.decoder, schedulers.decoder),
+    vqgan: new Vqgan(device, graphs.vqgan),
+    latentMean: constants.latentMean,
+    latentStd: constants.latentStd,
+    priorChannels: geometry.priorChannels,
+    latentChannels: geometry.latentChannels,
+  }
+}
+
+/** A native message says what is wrong with a file but not which network it belongs to. */
+function naming(name: ComponentName, { weightFiles }: Component, error: unknown): unknown {
+  if (!(error instanceof ModelError)) return error
+  const kind = error.code === 'ERR_WUERSTCHEN_WEIGHTS_INVALID' ? 'WEIGHTS_INVALID' : 'GRAPH_INVALID'
+  const details = { component: name, weightFiles }
+  return new ModelError(kind, `The ${name} could not be loaded: ${error.message}`, {
+    cause: error.cause,
+    details,
+  })
+}
+
+function volume(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1)
+}

@@ -1,0 +1,27 @@
+import type { NativeDevice } from '../native/types'
+import type { Decoder } from '../stages/decoder'
+import type { Prior } from '../stages/prior'
+import type { TextEncoder } from '../stages/text-encoder'
+import type { Vqgan } from '../stages/vqgan'
+
+/** A loaded checkpoint on one device: every stage, and the numbers between them. */
+export interface Model {
+  readonly device: NativeDevice
+  readonly priorTextEncoder: TextEncoder
+  readonly prior: Prior
+  readonly decoderTextEncoder: TextEncoder
+  readonly decoder: Decoder
+  readonly vqgan: Vqgan
+  /** image embeddings = prior latents * latentMean - latentStd */
+  readonly latentMean: number
+  readonly latentStd: number
+  readonly priorChannels: number
+  readonly latentChannels: number
+}
+
+/** Frees the weights, lets the device finish what it has and ends its thread. */
+export async function closeModel(model: Model): Promise<void> {
+  const { device, priorTextEncoder, prior, decoderTextEncoder, decoder, vqgan } = model
+  for (const stage of [priorTextEncoder, prior, decoderTextEncoder, decoder, vqgan]) stage.dispose()
+  await device.close()
+}

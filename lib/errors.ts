@@ -1,0 +1,187 @@
+/**
+ * Every error of this package, in one table. `docs/errors.md` explains each code; a test keeps the two equal.
+ * Aborts are not in it: they reject with the signal's own reason.
+ */
+
+/** What each code means, whether the same call may work later, and the class it comes as. */
+export const ERRORS = {
+  INVALID_ARGUMENT: { retryable: false, as: 'InvalidArgumentError' },
+  MODEL_NOT_FOUND: { retryable: false, as: 'ModelError' },
+  MODEL_INVALID: { retryable: false, as: 'ModelError' },
+  WEIGHTS_INVALID: { retryable: false, as: 'ModelError' },
+  WEIGHTS_MISMATCH: { retryable: false, as: 'ModelError' },
+  GRAPH_NOT_FOUND: { retryable: false, as: 'ModelError' },
+  GRAPH_INVALID: { retryable: false, as: 'ModelError' },
+  LIBTORCH_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
+  LIBTORCH_VERSION: { retryable: false, as: 'LibtorchError' },
+  LIBTORCH_CONFLICT: { retryable: false, as: 'LibtorchError' },
+  UNSUPPORTED_PLATFORM: { retryable: false, as: 'LibtorchError' },
+  ADDON_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
+  ADDON_LOAD: { retryable: false, as: 'LibtorchError' },
+  DEVICE_UNAVAILABLE: { retryable: false, as: 'DeviceError' },
+  OUT_OF_MEMORY: { retryable: true, as: 'OutOfMemoryError' },
+  DISPOSED: { retryable: false, as: 'DisposedError' },
+  GENERATION_FAILED: { retryable: false, as: 'GenerationError' },
+  QUEUE_FULL: { retryable: true, as: 'QueueFullError' },
+  TIMEOUT: { retryable: true, as: 'TimeoutError' },
+  INTERNAL: { retryable: false, as: 'WuerstchenError' },
+} as const
+
+export type ErrorKind = keyof typeof ERRORS
+export type ErrorCode = `ERR_WUERSTCHEN_${ErrorKind}`
+
+/** The kinds that come as one class. */
+type KindOf<Class extends string> = {
+  [Kind in ErrorKind]: (typeof ERRORS)[Kind]['as'] extends Class ? Kind : never
+}[ErrorKind]
+
+export interface WuerstchenErrorOptions {
+  /** The error underneath, where there is one. */
+  readonly cause?: unknown
+  /** Facts for programs: plain data, safe to log. */
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+/** What every rejection of this package is, except an abort. Compare `code`; the message is for people. */
+export class WuerstchenError extends Error {
+  /** Stable across versions. */
+  readonly code: ErrorCode
+  /** Whether the same call may succeed later without a change. */
+  readonly retryable: boolean
+  readonly details: Readonly<Record<string, unknown>> | undefined
+
+  constructor(kind: ErrorKind, message: string, { cause, details }: WuerstchenErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = new.target.name
+    this.code = `ERR_WUERSTCHEN_${kind}`
+    this.retryable = ERRORS[kind].retryable
+    this.details = details
+  }
+}
+
+/** A value from the caller is not what the message says it should be. Nothing was queued. */
+export class InvalidArgumentError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('INVALID_ARGUMENT', message, options)
+  }
+}
+
+/** A model's folder, config, weights or graph cannot be used. */
+export class ModelError extends WuerstchenError {
+  constructor(kind: KindOf<'ModelError'>, message: string, options?: WuerstchenErrorOptions) {
+    super(kind, message, options)
+  }
+}
+
+/** The native half cannot run here: libtorch, the addon or the platform. `wuerstchen doctor` explains more. */
+export class LibtorchError extends WuerstchenError {
+  constructor(kind: KindOf<'LibtorchError'>, message: string, options?: WuerstchenErrorOptions) {
+    super(kind, message, options)
+  }
+}
+
+/** This machine, or this libtorch, does not have the device that was asked for. */
+export class DeviceError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('DEVICE_UNAVAILABLE', message, options)
+  }
+}
+
+/** The device had no room. Smaller or fewer images, a narrower dtype or offloading may fit. */
+export class OutOfMemoryError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('OUT_OF_MEMORY', message, options)
+  }
+}
+
+/** The pipeline was disposed before or during the call. */
+export class DisposedError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('DISPOSED', message, options)
+  }
+}
+
+/** The model returned something that is no image, such as NaN. */
+export class GenerationError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('GENERATION_FAILED', message, options)
+  }
+}
+
+/** More work waits than the pipeline was told to hold. */
+export class QueueFullError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('QUEUE_FULL', message, options)
+  }
+}
+
+/** A time limit of ours ran out. (A caller's `AbortSignal.timeout()` rejects with its own reason instead.) */
+export class TimeoutError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('TIMEOUT', message, options)
+  }
+}
+
+/** A promise of our own was broken. */
+export function bug(message: string, options?: WuerstchenErrorOptions): WuerstchenError {
+  return new WuerstchenError('INTERNAL', `${message} This is a bug.`, options)
+}
+
+/** `Expected width to be an integer from 64 to 4096 but received 'x'` */
+export function expected(name: string, what: string, received: unknown): InvalidArgumentError {
+  return new InvalidArgumentError(`Expected ${name} to be ${what} but received ${show(received)}`, {
+    details: { name },
+  })
+}
+
+const LONGEST_SHOWN = 60
+
+/** A value in a message: short, on one line, and without running the value's own code. */
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return quote(value)
+    case 'bigint':
+      return shorten(`${value}n`)
+    case 'number':
+      return Object.is(value, -0) ? '-0' : String(value)
+    case 'symbol':
+      return 'a symbol'
+    case 'function':
+      return 'a function'
+    case 'object':
+      return value === null ? 'null' : showObject(value)
+    default:
+      return String(value)
+  }
+}
+
+function showObject(value: object): string {
+  if (ArrayBuffer.isView(value)) return `a typed array of ${value.byteLength} bytes`
+  if (!isArray(value)) return 'an object'
+  const first = value
+    .slice(0, 4)
+    .map((item) => (typeof item === 'object' && item !== null ? '…' : show(item)))
+  return `[${first.join(', ')}${value.length > 4 ? `, … ${value.length} in all` : ''}]`
+}
+
+// A revoked proxy throws even when asked whether it is an array.
+function isArray(value: object): value is unknown[] {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
+}
+
+function quote(text: string): string {
+  const start = Array.from(text.slice(0, 2 * LONGEST_SHOWN))
+    .slice(0, LONGEST_SHOWN)
+    .join('')
+  const body = JSON.stringify(start).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")
+  return start.length < text.length ? `'${body}…' (${text.length} characters)` : `'${body}'`
+}
+
+function shorten(text: string): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
+}

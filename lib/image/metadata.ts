@@ -1,0 +1,49 @@
+import { packageVersion } from '../native/package-root'
+
+/** How a picture came about: enough to make it again with the same model. Plain JSON. */
+export interface ImageMetadata {
+  readonly prompt: string
+  readonly negativePrompt: string
+  /** Of the noise stream; `image` is this picture's place among the `images` that drew from it. */
+  readonly seed: number
+  readonly image: number
+  readonly images: number
+  /** Pixels. */
+  readonly width: number
+  readonly height: number
+  readonly priorTimesteps: readonly number[]
+  readonly priorGuidanceScale: number
+  readonly decoderTimesteps: readonly number[]
+  readonly decoderGuidanceScale: number
+  /** Name of the model's folder. */
+  readonly model: string
+  readonly dtype: string
+}
+
+const KEYWORD = 'wuerstchen'
+
+/** The text fields of a PNG: two that picture viewers show, and ours with everything. */
+export function textFields(metadata: ImageMetadata): Record<string, string> {
+  return {
+    Description: metadata.prompt,
+    Software: `wuerstchen ${packageVersion()}`,
+    [KEYWORD]: JSON.stringify(metadata),
+  }
+}
+
+/**
+ * What `toFile` or `toBuffer` wrote into a PNG, or null for a picture without it.
+ * @param png a file's path or its bytes.
+ * @throws the system's or sharp's own error when it is no readable picture.
+ */
+export async function readParameters(png: string | Uint8Array): Promise<ImageMetadata | null> {
+  const { default: sharp } = await import('sharp')
+  const { comments = [] } = await sharp(png).metadata()
+  const text = comments.find(({ keyword }) => keyword === KEYWORD)?.text
+  if (text === undefined) return null
+  try {
+    return JSON.parse(text) as ImageMetadata
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,27 @@
+/** The door of the package: what is exported here is its public interface. */
+export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusion/scheduler'
+export type { ImageTimings, StepProgress } from './engine/job'
+export {
+  DeviceError,
+  DisposedError,
+  ERRORS,
+  type ErrorCode,
+  GenerationError,
+  InvalidArgumentError,
+  LibtorchError,
+  ModelError,
+  OutOfMemoryError,
+  QueueFullError,
+  TimeoutError,
+  WuerstchenError,
+} from './errors'
+export { type FormatOptions, formatOf, GeneratedImage, type ImageFormat } from './image/generated-image'
+export { type ImageMetadata, readParameters } from './image/metadata'
+export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
+export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
+export type { Dtype } from './native/types'
+export { type GenerateResult, WuerstchenPipeline } from './pipeline'
+export type { LoadProgress, PipelineOptions } from './pipeline-options'
+export type { PipelineInfo } from './pretrained'
+export type { GenerateOptions, GenerateProgress } from './request'
+export type { StreamEvent } from './stream'

@@ -1,0 +1,73 @@
+/** One network's folder in the hub's layout: its config and the files of its weights. */
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Fields, invalid, type JsonObject, readJson } from '../json'
+import { readShardIndex } from './safetensors'
+
+export type NetworkClass = 'CLIPTextModel' | 'WuerstchenPrior' | 'WuerstchenDiffNeXt' | 'PaellaVQModel'
+export type Config = JsonObject
+
+/** One network of a checkpoint. */
+export interface Component {
+  readonly class: NetworkClass
+  readonly config: Config
+  /** Absolute paths of its .safetensors files, one or its shards. */
+  readonly weightFiles: readonly string[]
+}
+
+/** A component with its config's fields, for those who check them. */
+export interface OpenedComponent {
+  readonly component: Component
+  readonly fields: Fields
+}
+
+/** Reads one component. `folder` is named as the hub names it, for example `prior/text_encoder`. */
+export async function openComponent(folder: string, networkClass: NetworkClass): Promise<OpenedComponent> {
+  const file = join(folder, 'config.json')
+  const config = await readJson(file)
+  checkClass(config, networkClass, file)
+  const weightFiles = await findWeights(folder, networkClass)
+  return { component: { class: networkClass, config, weightFiles }, fields: new Fields(file, config) }
+}
+
+/** diffusers writes _class_name, transformers a list of architectures; older files may have neither. */
+function checkClass(config: Config, networkClass: NetworkClass, file: string): void {
+  const architectures = Array.isArray(config.architectures) ? config.architectures : []
+  const stated = config._class_name ?? architectures[0]
+  if (stated === undefined || stated === networkClass) return
+  // Copied out of a whole CLIP by hand, the config keeps that name; the weights will tell whether it is right.
+  if (
+    networkClass === 'CLIPTextModel' &&
+    ['CLIPModel', 'CLIPTextModelWithProjection'].includes(String(stated))
+  )
+    return
+  throw new Fields(file, config).wrong('the class', networkClass, stated)
+}
+
+/** transformers and diffusers name the same thing differently. */
+function weightNames(networkClass: NetworkClass): readonly [string, string] {
+  return networkClass === 'CLIPTextModel'
+    ? ['model', 'pytorch_model']
+    : ['diffusion_pytorch_model', 'diffusion_pytorch_model']
+}
+
+async function findWeights(folder: string, networkClass: NetworkClass): Promise<readonly string[]> {
+  const [name, pickled] = weightNames(networkClass)
+  const whole = join(folder, `${name}.safetensors`)
+  if (existsSync(whole)) return [whole]
+  const index = `${whole}.index.json`
+  if (existsSync(index)) return findShards(index)
+  const half = join(folder, `${name}.fp16.safetensors`)
+  if (existsSync(half)) return [half]
+  const bin = join(folder, `${pickled}.bin`)
+  const hint = existsSync(bin) ? ` Found ${bin}: convert it to safetensors, other formats are not read.` : ''
+  throw invalid(folder, `Expected ${name}.safetensors but found none.${hint}`)
+}
+
+async function findShards(index: string): Promise<readonly string[]> {
+  const shards = await readShardIndex(index)
+  const missing = shards.find((shard) => !existsSync(shard))
+  if (missing !== undefined) throw invalid(index, `Expected ${missing} beside it but found none`)
+  return shards
+}

@@ -1,0 +1,83 @@
+/** Which exported graph fits a network's config. */
+
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { ModelError, show } from '../errors'
+import type { Config, NetworkClass } from './component'
+import { type GraphEntry, invalidGraph, type Manifest, readManifests } from './manifest'
+
+export type { GraphEntry, GraphMethod, GraphParameter, Port } from './manifest'
+
+export interface Graph {
+  /** Absolute path of the TorchScript file; its checksum was verified. */
+  readonly path: string
+  readonly entry: GraphEntry
+  /** libtorch version that it was exported with. */
+  readonly torch: string
+}
+
+/**
+ * The graph for a network's config, from folders that hold a manifest.json each, or folders of such folders. The first
+ * that fits is taken.
+ */
+export async function findGraph(
+  folders: readonly string[],
+  networkClass: NetworkClass,
+  config: Config,
+): Promise<Graph> {
+  const candidates = (await readManifests(folders)).flatMap((manifest) =>
+    manifest.graphs
+      .filter((entry) => entry.class === networkClass)
+      .map((entry) => ({ manifest, entry, differences: differencesOf(entry, config) })),
+  )
+  const fitting = candidates.find(({ differences }) => differences.length === 0)
+  if (!fitting) throw notFound(folders, networkClass, candidates)
+  return open(fitting.manifest, fitting.entry)
+}
+
+interface Candidate {
+  readonly manifest: Manifest
+  readonly entry: GraphEntry
+  readonly differences: readonly string[]
+}
+
+function differencesOf({ config: wanted, defaults }: GraphEntry, config: Config): readonly string[] {
+  return Object.keys(wanted).flatMap((field) => {
+    const stated = config[field] ?? defaults[field]
+    return isDeepStrictEqual(stated, wanted[field])
+      ? []
+      : [`${field} is ${show(stated)} where the graph has ${show(wanted[field])}`]
+  })
+}
+
+function notFound(
+  folders: readonly string[],
+  networkClass: NetworkClass,
+  candidates: readonly Candidate[],
+): ModelError {
+  const [nearest] = [...candidates].sort((a, b) => a.differences.length - b.differences.length)
+  const closest = nearest
+    ? `The nearest is ${nearest.manifest.name}/${nearest.entry.file}, but ${nearest.differences.join('; ')}.`
+    : `There is none of this class in ${folders.join(', ') || 'no folder at all'}.`
+  return new ModelError(
+    'GRAPH_NOT_FOUND',
+    `No exported graph fits the config of ${networkClass}. ${closest} ` +
+      'Run `wuerstchen export FOLDER` once for this model, and name the folder that it writes with the option graphs.',
+    { details: { class: networkClass, folders, differences: nearest?.differences ?? [] } },
+  )
+}
+
+/** A graph is code: one that is not the file the manifest describes is refused. */
+async function open({ folder, torch }: Manifest, entry: GraphEntry): Promise<Graph> {
+  const path = join(folder, entry.file)
+  const data = await readFile(path).catch((cause) => {
+    throw invalidGraph(path, `Expected a graph that can be read but ${cause.message}`)
+  })
+  const sha256 = createHash('sha256').update(data).digest('hex')
+  if (sha256 !== entry.sha256) {
+    throw invalidGraph(path, `Expected the SHA-256 ${entry.sha256} of its manifest but it is ${sha256}`)
+  }
+  return { path, entry, torch }
+}

@@ -1,0 +1,161 @@
+/** A checkpoint in the hub's layout, as diffusers wrote it: the decoder's repository and the prior's. */
+
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { SchedulerConfig } from '../diffusion/scheduler'
+import type { ModelGeometry } from '../diffusion/sizes'
+import { ModelError, show } from '../errors'
+import { Fields, invalid, readJson } from '../json'
+import { type Component, openComponent } from './component'
+import { checkNetworks, geometryOf, scaleFactorOf, textLimits } from './geometry'
+import { findPrior } from './prior-folder'
+
+export type { Component, Config, NetworkClass } from './component'
+
+/** A tokenizer's folder, and what its text encoder can take: the arguments of `loadTokenizer`. */
+export interface TokenizerFiles {
+  readonly folder: string
+  readonly maxPositions: number
+  readonly vocabularySize: number
+}
+
+/** A checkpoint, read and checked; no weights are read yet. */
+export interface ModelFiles {
+  /** Absolute paths. */
+  readonly decoderFolder: string
+  readonly priorFolder: string
+  readonly components: {
+    readonly priorTextEncoder: Component
+    readonly prior: Component
+    readonly decoderTextEncoder: Component
+    readonly decoder: Component
+    readonly vqgan: Component
+  }
+  readonly tokenizers: { readonly prior: TokenizerFiles; readonly decoder: TokenizerFiles }
+  readonly schedulers: { readonly prior: SchedulerConfig; readonly decoder: SchedulerConfig }
+  readonly geometry: ModelGeometry
+  readonly constants: ModelConstants
+}
+
+export interface ModelConstants {
+  /** image embeddings = prior latents * latentMean - latentStd */
+  readonly latentMean: number
+  readonly latentStd: number
+  /** Pixels per cell of the prior's grid. */
+  readonly resolutionMultiple: number
+  /** Latents per cell of the prior's grid, as diffusers has it; sizes here follow from the pixels instead. */
+  readonly latentDimScale: number
+  /** vqgan input = decoder latents * scaleFactor */
+  readonly scaleFactor: number
+}
+
+/** Opens a decoder's folder, and its prior's: the one given, or the one that its model card names. */
+export async function openModel(folder: string, priorFolder?: string): Promise<ModelFiles> {
+  const decoderFolder = resolve(folder)
+  const decoderIndex = await readIndex(decoderFolder, 'WuerstchenDecoderPipeline', ['decoder', 'vqgan'])
+  const found = await findPrior(decoderFolder, priorFolder)
+  const priorIndex = await readIndex(found, 'WuerstchenPriorPipeline', ['prior'])
+  const networks = await openNetworks(decoderFolder, found)
+  checkNetworks(networks)
+  const constants = constantsOf(priorIndex, decoderIndex, scaleFactorOf(networks.vqgan.fields))
+  return {
+    decoderFolder,
+    priorFolder: found,
+    components: {
+      priorTextEncoder: networks.priorTextEncoder.component,
+      prior: networks.prior.component,
+      decoderTextEncoder: networks.decoderTextEncoder.component,
+      decoder: networks.decoder.component,
+      vqgan: networks.vqgan.component,
+    },
+    tokenizers: {
+      prior: tokenizerOf(found, networks.priorTextEncoder.fields),
+      decoder: tokenizerOf(decoderFolder, networks.decoderTextEncoder.fields),
+    },
+    schedulers: { prior: await readScheduler(found), decoder: await readScheduler(decoderFolder) },
+    geometry: geometryOf(networks, constants.resolutionMultiple, defaultSize(decoderIndex)),
+    constants,
+  }
+}
+
+async function openNetworks(decoderFolder: string, priorFolder: string) {
+  return {
+    priorTextEncoder: await openComponent(join(priorFolder, 'text_encoder'), 'CLIPTextModel'),
+    prior: await openComponent(join(priorFolder, 'prior'), 'WuerstchenPrior'),
+    decoderTextEncoder: await openComponent(join(decoderFolder, 'text_encoder'), 'CLIPTextModel'),
+    decoder: await openComponent(join(decoderFolder, 'decoder'), 'WuerstchenDiffNeXt'),
+    vqgan: await openComponent(join(decoderFolder, 'vqgan'), 'PaellaVQModel'),
+  }
+}
+
+/** The classes that model_index.json may name; the library beside them has had three spellings, which say nothing. */
+const CLASSES: Readonly<Record<string, string>> = {
+  decoder: 'WuerstchenDiffNeXt',
+  vqgan: 'PaellaVQModel',
+  prior: 'WuerstchenPrior',
+  text_encoder: 'CLIPTextModel',
+  scheduler: 'DDPMWuerstchenScheduler',
+}
+
+async function readIndex(folder: string, pipeline: string, networks: readonly string[]): Promise<Fields> {
+  const file = join(folder, 'model_index.json')
+  if (!existsSync(file)) {
+    throw new ModelError(
+      'MODEL_NOT_FOUND',
+      `Expected ${file} but found none. A model is a folder in the hub's layout.`,
+    )
+  }
+  const fields = new Fields(file, await readJson(file))
+  const stated = fields.values._class_name
+  if (stated !== pipeline) throw fields.wrong('_class_name', pipeline, stated)
+  for (const name of [...networks, 'text_encoder', 'scheduler']) checkIndexEntry(fields, name)
+  return fields
+}
+
+/** ["wuerstchen", "WuerstchenPrior"], ["diffusers", …] or ["diffusers.pipelines.…", …] */
+function checkIndexEntry(fields: Fields, name: string): void {
+  const entry = fields.values[name]
+  const known = CLASSES[name] as string
+  if (!Array.isArray(entry) || typeof entry[0] !== 'string' || entry[1] !== known) {
+    throw fields.wrong(name, `[library, '${known}']`, entry)
+  }
+}
+
+const POSITIVE = { min: 1e-6, max: 1e6 }
+
+/** Defaults are those of diffusers' pipelines. */
+function constantsOf(prior: Fields, decoder: Fields, scaleFactor: number): ModelConstants {
+  return {
+    latentMean: prior.number('latent_mean', POSITIVE, 42),
+    latentStd: prior.number('latent_std', { min: -1e6, max: 1e6 }, 1),
+    resolutionMultiple: prior.number('resolution_multiple', { min: 1, max: 4096 }, 42.67),
+    latentDimScale: decoder.number('latent_dim_scale', POSITIVE, 10.67),
+    scaleFactor,
+  }
+}
+
+/** `_default_size: [width, height]` is ours: a small model says what it was trained on. */
+function defaultSize({ file, values }: Fields): readonly [number, number] {
+  const stated = values._default_size ?? [1024, 1024]
+  const isSide = (side: unknown) =>
+    Number.isInteger(side) && (side as number) >= 64 && (side as number) <= 4096
+  if (Array.isArray(stated) && stated.length === 2 && stated.every(isSide)) return stated as [number, number]
+  throw invalid(file, `Expected _default_size to be [width, height] but found ${show(stated)}`)
+}
+
+async function readScheduler(folder: string): Promise<SchedulerConfig> {
+  const file = join(folder, 'scheduler', 'scheduler_config.json')
+  const fields = new Fields(file, await readJson(file))
+  const stated = fields.values._class_name ?? CLASSES.scheduler
+  if (stated !== CLASSES.scheduler) throw fields.wrong('_class_name', CLASSES.scheduler as string, stated)
+  return {
+    scaler: fields.number('scaler', { min: 1e-3, max: 1e3 }, 1),
+    s: fields.number('s', { min: 0, max: 1 }, 0.008),
+  }
+}
+
+function tokenizerOf(repository: string, textEncoder: Fields): TokenizerFiles {
+  const folder = join(repository, 'tokenizer')
+  if (!existsSync(folder)) throw invalid(folder, 'Expected a folder with tokenizer.json but found none')
+  return { folder, ...textLimits(textEncoder) }
+}

@@ -1,0 +1,200 @@
+/**
+ * The headers of .safetensors files. What is read here decides which bytes of a mapped file the native side takes for a
+ * tensor, so a header is believed in nothing that the file cannot prove.
+ */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { ModelError, show } from '../errors'
+import { isObject, readJson } from '../json'
+
+/** Bytes per element. */
+const DTYPES = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
+} as const
+
+export type SafetensorsDtype = keyof typeof DTYPES
+
+export interface SafetensorsTensor {
+  readonly dtype: SafetensorsDtype
+  readonly shape: readonly number[]
+  /** Absolute offset of the first byte in the file. */
+  readonly offset: number
+  readonly bytes: number
+}
+
+export interface SafetensorsHeader {
+  /** Absolute path. */
+  readonly file: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly tensors: ReadonlyMap<string, SafetensorsTensor>
+}
+
+const LENGTH_BYTES = 8
+const LONGEST_HEADER = 100_000_000
+
+/** Reads and checks the header of one .safetensors file. The weights themselves are not read. */
+export async function readHeader(file: string): Promise<SafetensorsHeader> {
+  const path = resolve(file)
+  const { text, dataStart, size } = await readHeaderText(path)
+  const { __metadata__: metadata, ...entries } = parseHeader(text, path)
+  const tensors = new Map<string, SafetensorsTensor>()
+  for (const [name, entry] of Object.entries(entries))
+    tensors.set(name, tensorOf(name, entry, dataStart, path))
+  checkLayout(tensors, dataStart, size, path)
+  return { file: path, metadata: metadataOf(metadata, path), tensors }
+}
+
+function invalid(file: string, what: string, { tensor, cause }: { tensor?: string; cause?: unknown } = {}) {
+  const subject = tensor === undefined ? file : `${file}: tensor ${show(tensor)}`
+  return new ModelError('WEIGHTS_INVALID', `${subject}: ${what}`, { cause, details: { file, tensor } })
+}
+
+async function readHeaderText(file: string): Promise<{ text: string; dataStart: number; size: number }> {
+  const handle = await open(file).catch((cause) => {
+    throw invalid(file, `Expected a file that can be read but ${cause.message}`, { cause })
+  })
+  try {
+    const { size } = await handle.stat()
+    const length = Number((await readExactly(handle, 0, LENGTH_BYTES, file)).readBigUInt64LE())
+    const most = Math.min(size - LENGTH_BYTES, LONGEST_HEADER)
+    if (length > most)
+      throw invalid(file, `Expected a header of at most ${most} bytes but its length says ${length}`)
+    const header = await readExactly(handle, LENGTH_BYTES, length, file)
+    return { text: decode(header, file), dataStart: LENGTH_BYTES + length, size }
+  } finally {
+    await handle.close()
+  }
+}
+
+async function readExactly(
+  handle: FileHandle,
+  position: number,
+  length: number,
+  file: string,
+): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
+  let read = 0
+  while (read < length) {
+    const { bytesRead } = await handle.read(buffer, read, length - read, position + read).catch((cause) => {
+      throw invalid(file, `Expected a file that can be read but ${cause.message}`, { cause })
+    })
+    if (bytesRead === 0)
+      throw invalid(file, `Expected ${position + length} bytes but the file ends at ${position + read}`)
+    read += bytesRead
+  }
+  return buffer
+}
+
+function decode(header: Buffer, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header)
+  } catch (cause) {
+    throw invalid(file, 'Expected a header in UTF-8', { cause })
+  }
+}
+
+function parseHeader(text: string, file: string): Readonly<Record<string, unknown>> {
+  let header: unknown
+  try {
+    header = JSON.parse(text)
+  } catch (cause) {
+    throw invalid(file, `Expected a header in JSON but ${(cause as Error).message}`, { cause })
+  }
+  if (!isObject(header) || !text.startsWith('{')) throw invalid(file, 'Expected the header to be an object')
+  // JSON.parse keeps the last of two equal keys: another reader may keep the first.
+  if (keysWritten(text) !== keysRead(header)) throw invalid(file, 'Expected no key twice in the header')
+  return header
+}
+
+/** How many keys the text spells: strings that a colon follows. */
+function keysWritten(text: string): number {
+  let count = 0
+  for (const [, colon] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"\s*(:)?/gs)) if (colon) count++
+  return count
+}
+
+/** How many keys the parsed header has, of which no entry nests deeper. */
+function keysRead(header: Readonly<Record<string, unknown>>): number {
+  const values = Object.values(header)
+  return (
+    values.length +
+    values.reduce<number>((sum, value) => sum + (isObject(value) ? Object.keys(value).length : 0), 0)
+  )
+}
+
+function metadataOf(metadata: unknown, file: string): Readonly<Record<string, string>> {
+  if (metadata === undefined) return {}
+  if (isObject(metadata) && Object.values(metadata).every((value) => typeof value === 'string')) {
+    return metadata as Readonly<Record<string, string>>
+  }
+  throw invalid(file, 'Expected __metadata__ to be an object of texts')
+}
+
+function tensorOf(name: string, entry: unknown, dataStart: number, file: string): SafetensorsTensor {
+  const wrong = (what: string, received: unknown) =>
+    invalid(file, `Expected ${what} but found ${show(received)}`, { tensor: name })
+  if (!isObject(entry)) throw wrong('an object', entry)
+  const { dtype, shape, data_offsets: offsets, ...others } = entry
+  if (Object.keys(others).length > 0) throw wrong('dtype, shape and data_offsets only', Object.keys(others))
+  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPES, dtype)) throw wrong('a known dtype', dtype)
+  if (!isSizes(shape)) throw wrong('shape to be a list of sizes', shape)
+  if (!isSizes(offsets) || offsets.length !== 2) throw wrong('data_offsets to be two sizes', offsets)
+  const [begin, end] = offsets as [number, number]
+  const bytes = shape.reduce((product, size) => product * size, DTYPES[dtype as SafetensorsDtype])
+  if (end - begin !== bytes)
+    throw wrong(`data_offsets of ${bytes} bytes for ${dtype} ${show(shape)}`, offsets)
+  return { dtype: dtype as SafetensorsDtype, shape, offset: dataStart + begin, bytes }
+}
+
+/** Sizes that are exact as numbers. A product of them beyond 2^53 equals no difference of two such offsets. */
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0)
+}
+
+/** The tensors follow each other without gap or overlap, from the end of the header to the end of the file. */
+function checkLayout(
+  tensors: ReadonlyMap<string, SafetensorsTensor>,
+  dataStart: number,
+  size: number,
+  file: string,
+): void {
+  const inOrder = Array.from(tensors).sort(([, a], [, b]) => a.offset - b.offset || a.bytes - b.bytes)
+  let end = dataStart
+  for (const [name, { offset, bytes }] of inOrder) {
+    if (offset !== end)
+      throw invalid(file, `Expected its data to start at byte ${end} but it says ${offset}`, { tensor: name })
+    end += bytes
+  }
+  if (end !== size) throw invalid(file, `Expected ${end} bytes but the file has ${size}`)
+}
+
+/** The shards that a `.safetensors.index.json` names, as absolute paths, each once. */
+export async function readShardIndex(file: string): Promise<readonly string[]> {
+  const path = resolve(file)
+  const { weight_map: map } = await readJson(path)
+  if (!isObject(map) || Object.keys(map).length === 0)
+    throw invalid(path, 'Expected weight_map to name at least one tensor')
+  const names = new Set(Object.values(map))
+  return Array.from(names, (name) => join(dirname(path), shardName(name, path)))
+}
+
+/** A file beside the index: an index from elsewhere must not lead out of its folder. */
+function shardName(name: unknown, index: string): string {
+  if (typeof name === 'string' && /^[^/\\:\0]+\.safetensors$/.test(name)) return name
+  throw invalid(index, `Expected weight_map to name .safetensors files beside it but found ${show(name)}`)
+}

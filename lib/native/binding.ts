@@ -1,0 +1,195 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
+import {
+  findLibtorch,
+  type Libtorch,
+  type LibtorchSearch,
+  librariesOf,
+  libraryName,
+  majorMinor,
+} from './libtorch'
+import { packageRoot } from './package-root'
+import type { NativeAddon, NativeErrorCode, NativeLoader } from './types'
+
+/** The native half, ready to open devices. */
+export interface NativeRuntime {
+  readonly addon: NativeAddon
+  readonly libtorch: Libtorch
+}
+
+const TARGET = `${process.platform}-${process.arch}`
+
+/** Where each addon may lie: prebuilt in the package, or built in a source checkout. */
+const ADDONS = {
+  loader: [`prebuilds/${TARGET}/loader.node`, 'build/Release/loader.node'],
+  wuerstchen: [`prebuilds/${TARGET}/wuerstchen.node`, 'build-cmake/Release/wuerstchen.node'],
+}
+
+let loader: NativeLoader | undefined
+let runtime: NativeRuntime | undefined
+
+/** Absolute path of an addon, or a typed error that names the places where it is not. */
+export function findAddon(name: keyof typeof ADDONS): string {
+  const paths = ADDONS[name].map((path) => join(packageRoot, path))
+  const path = paths.find((candidate) => existsSync(candidate))
+  if (path !== undefined) return path
+  throw new LibtorchError(
+    'ADDON_NOT_FOUND',
+    `Expected the native part '${name}' for ${TARGET} at one of ${paths.join(', ')} but found none. ` +
+      'In a source checkout run: npm run build',
+    { details: { name, paths } },
+  )
+}
+
+/** The addon without libtorch: it loads wherever this package has a build. */
+export function loadLoader(): NativeLoader {
+  loader ??= requireAddon<NativeLoader>(findAddon('loader'))
+  return loader
+}
+
+/** `major.minor` of the libtorch that the addon was compiled against, if the build wrote it down. */
+export function compiledTorch(): string | null {
+  const addon = findAddon('wuerstchen')
+  for (const folder of [dirname(addon), dirname(dirname(addon))]) {
+    const file = join(folder, 'torch-version')
+    if (existsSync(file)) return majorMinor(readFileSync(file, 'utf8').trim())
+  }
+  return null
+}
+
+/**
+ * Opens libtorch and loads the addon, once per process. Blocks for about 0.2 s the first time.
+ * @throws LibtorchError, whose details hold every place that was searched.
+ */
+export function loadRuntime(options: { readonly libtorch?: string | undefined } = {}): NativeRuntime {
+  if (runtime !== undefined) return sameRuntime(runtime, options.libtorch)
+  refuseUnsupportedPlatform()
+  const required = compiledTorch()
+  const search = findLibtorch({ libtorch: options.libtorch, required })
+  const libtorch = search.found ?? refuseSearch(search, required)
+  openLibtorch(loadLoader(), libtorch, required)
+  const addon = requireAddon<NativeAddon>(findAddon('wuerstchen'))
+  checkVersions(addon)
+  runtime = { addon, libtorch }
+  return runtime
+}
+
+/** A process has one libtorch: whoever names another one is told, not ignored. */
+function sameRuntime(loaded: NativeRuntime, wanted: string | undefined): NativeRuntime {
+  if (wanted === undefined) return loaded
+  const { found } = findLibtorch({ libtorch: wanted, required: null })
+  if (found === null || found.directory === loaded.libtorch.directory) return loaded
+  throw conflict(found.directory, loaded.libtorch.directory)
+}
+
+export function refuseUnsupportedPlatform(): void {
+  if (process.platform !== 'linux') return
+  const { familySync, versionSync, MUSL } = require('detect-libc') as typeof import('detect-libc')
+  if (familySync() !== MUSL) return
+  throw new LibtorchError(
+    'UNSUPPORTED_PLATFORM',
+    `Expected glibc 2.28 or newer but this system has musl ${versionSync() ?? ''}: libtorch is not built for it`,
+  )
+}
+
+/** The error for a search that found nothing: what helps in one line, then what was tried. */
+export function refuseSearch({ rejected }: LibtorchSearch, required: string | null): never {
+  const wrongVersion = rejected.find(({ version }) => version !== undefined)?.version
+  const wanted = required === null ? 'libtorch' : `libtorch ${required}`
+  const summary =
+    `Expected ${wanted} but found ${wrongVersion ?? 'none'}: set WUERSTCHEN_LIBTORCH to a folder that holds ` +
+    `${libraryName('torch_cpu')}, or see 'wuerstchen doctor'`
+  const tried = rejected.map(({ source, path, reason }) => `  ${source}: ${path}: ${reason}`)
+  throw new LibtorchError(
+    wrongVersion === undefined ? 'LIBTORCH_NOT_FOUND' : 'LIBTORCH_VERSION',
+    [summary, ...tried].join('\n'),
+    { details: { required, rejected } },
+  )
+}
+
+/** Two copies of libtorch in one process abort it when they register their operators: a second one is refused here. */
+function openLibtorch(native: NativeLoader, libtorch: Libtorch, required: string | null): void {
+  const library = join(libtorch.directory, libraryName('torch_cpu'))
+  const prefix = libraryName('torch_cpu')
+  const other = native.mapped(prefix).find((path) => !samePath(path, library))
+  if (other !== undefined) throw conflict(libtorch.directory, dirname(other))
+  try {
+    native.open(librariesOf(libtorch.directory))
+  } catch (error) {
+    throw new LibtorchError(
+      'ADDON_LOAD',
+      `libtorch in ${libtorch.directory} could not be opened: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
+  }
+  const opened = native.torchVersion(library)
+  if (required === null || opened === null || process.env.WUERSTCHEN_SKIP_ABI_CHECK === '1') return
+  if (majorMinor(opened) !== required) throw wrongVersion(required, opened)
+}
+
+function samePath(a: string, b: string): boolean {
+  try {
+    return realpathSync(a) === realpathSync(b)
+  } catch {
+    return a === b
+  }
+}
+
+/** What was known only after loading: the version that the addon itself names. */
+function checkVersions({ versions }: NativeAddon): void {
+  if (process.env.WUERSTCHEN_SKIP_ABI_CHECK === '1') return
+  if (majorMinor(versions.compiled) !== majorMinor(versions.torch))
+    throw wrongVersion(versions.compiled, versions.torch)
+}
+
+function wrongVersion(required: string, found: string): LibtorchError {
+  return new LibtorchError('LIBTORCH_VERSION', `Expected libtorch ${required} but found ${found}`, {
+    details: { required, found },
+  })
+}
+
+function conflict(wanted: string, loaded: string): LibtorchError {
+  return new LibtorchError(
+    'LIBTORCH_CONFLICT',
+    `Expected to open libtorch from ${wanted} but this process already has another one from ${loaded}, ` +
+      'and one process can hold only one. Use that one, or a worker process',
+    { details: { wanted, loaded } },
+  )
+}
+
+function requireAddon<T>(path: string): T {
+  try {
+    return require(path) as T
+  } catch (error) {
+    const message = `The native part ${basename(path)} could not be loaded from ${path}: ${messageOf(error)}`
+    throw new LibtorchError('ADDON_LOAD', message, { cause: error, details: { path } })
+  }
+}
+
+/** Any error that came out of a native call, as one of ours. */
+export function fromNative(error: unknown): unknown {
+  if (error instanceof WuerstchenError || !(error instanceof Error)) return error
+  const options = { cause: error }
+  switch ((error as { code?: NativeErrorCode }).code) {
+    case 'OUT_OF_MEMORY':
+      return new OutOfMemoryError(error.message, options)
+    case 'DISPOSED':
+      return new DisposedError(error.message, options)
+    case 'WEIGHTS_FAILED':
+      return new ModelError('WEIGHTS_INVALID', error.message, options)
+    case 'GRAPH_FAILED':
+      return new ModelError('GRAPH_INVALID', error.message, options)
+    case 'INVALID_ARGUMENT':
+    case 'INTERNAL':
+      return bug(`${error.message}.`, options)
+    default:
+      return error
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,122 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { arch, cpus, platform } from 'node:os'
+import { join } from 'node:path'
+import { WuerstchenError } from '../errors'
+import { compiledTorch, findAddon, loadLoader, loadRuntime, refuseUnsupportedPlatform } from './binding'
+import { findLibtorch, type LibtorchSearch } from './libtorch'
+import { packageRoot, packageVersion } from './package-root'
+
+/** Something that keeps this package from working here, and what to do about it. */
+export interface Problem {
+  readonly code: string
+  readonly message: string
+  readonly fix: string
+}
+
+/** What this machine and this installation have. Plain JSON. */
+export interface Diagnosis {
+  readonly wuerstchen: string
+  readonly node: string
+  readonly platform: string
+  /** Such as `glibc 2.36`; null where there is only one. */
+  readonly libc: string | null
+  readonly cpu: { readonly model: string; readonly features: readonly string[] }
+  readonly libtorch: LibtorchSearch & { readonly required: string | null }
+  /** Versions of the loaded addon; null when it could not be loaded. */
+  readonly addon: { readonly compiled: string; readonly torch: string; readonly capability: string } | null
+  readonly bundledModel: { readonly folder: string; readonly present: boolean }
+  readonly graphs: readonly string[]
+  readonly problems: readonly Problem[]
+}
+
+const FIXES: Readonly<Record<string, string>> = {
+  ERR_WUERSTCHEN_ADDON_NOT_FOUND:
+    'In a source checkout run: npm run bootstrap. Else install the package again',
+  ERR_WUERSTCHEN_ADDON_LOAD: 'In a source checkout run: npm run build. Else install the package again',
+  ERR_WUERSTCHEN_LIBTORCH_CONFLICT: 'Let every addon of this process use the same libtorch',
+  ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a Linux with glibc 2.28 or newer',
+}
+
+/** Looks at everything that generating a picture needs, and reports rather than throws. */
+export function diagnose(options: { readonly libtorch?: string | undefined } = {}): Diagnosis {
+  const problems: Problem[] = []
+  const attempt = <T>(work: () => T): T | null => {
+    try {
+      return work()
+    } catch (error) {
+      const problem = problemOf(error)
+      if (!problems.some(({ message }) => message === problem.message)) problems.push(problem)
+      return null
+    }
+  }
+  attempt(refuseUnsupportedPlatform)
+  attempt(loadLoader)
+  attempt(() => findAddon('wuerstchen'))
+  const required = withoutThrowing(compiledTorch)
+  const search = findLibtorch({ libtorch: options.libtorch, required })
+  const addon = attempt(() => loadRuntime(options).addon)
+  const model = join(packageRoot, 'models', 'shapes')
+  const graphs = entriesOf(join(packageRoot, 'graphs'))
+  if (graphs.length === 0) problems.push(missing('GRAPH_NOT_FOUND', join(packageRoot, 'graphs')))
+  if (!existsSync(model)) problems.push(missing('MODEL_NOT_FOUND', model))
+  return {
+    wuerstchen: packageVersion(),
+    node: process.versions.node,
+    platform: `${platform()}-${arch()}`,
+    libc: libcOf(),
+    cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', features: cpuFeatures() },
+    libtorch: { ...search, required },
+    addon: addon === null ? null : { ...addon.versions, capability: addon.cpu.capability },
+    bundledModel: { folder: model, present: existsSync(model) },
+    graphs,
+    problems,
+  }
+}
+
+function problemOf(error: unknown): Problem {
+  if (!(error instanceof WuerstchenError)) {
+    return { code: 'ERR_WUERSTCHEN_INTERNAL', message: String(error), fix: 'Report this: it is a bug' }
+  }
+  return { code: error.code, message: firstLine(error.message), fix: FIXES[error.code] ?? libtorchFix(error) }
+}
+
+function libtorchFix({ details }: WuerstchenError): string {
+  const version = typeof details?.required === 'string' ? `==${details.required}.*` : ''
+  return `python3 -m venv ~/torch && ~/torch/bin/pip install 'torch${version}' && export WUERSTCHEN_LIBTORCH=~/torch`
+}
+
+function missing(code: string, path: string): Problem {
+  const fix = 'Install the package again, or in a source checkout take the files from the repository'
+  return { code: `ERR_WUERSTCHEN_${code}`, message: `Expected ${path} but found none`, fix }
+}
+
+function libcOf(): string | null {
+  if (process.platform !== 'linux') return null
+  const { familySync, versionSync } = require('detect-libc') as typeof import('detect-libc')
+  return `${familySync() ?? 'unknown'} ${versionSync() ?? ''}`.trim()
+}
+
+/** Those that decide how fast libtorch is here. */
+const FEATURES = /^(avx2|avx512f|avx512_bf16|avx512_vnni|avx512_fp16|amx_bf16|amx_int8|asimd|bf16|sve)$/
+
+function cpuFeatures(): string[] {
+  const info = withoutThrowing(() => readFileSync('/proc/cpuinfo', 'utf8')) ?? ''
+  const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1] ?? ''
+  return flags.split(/\s+/).filter((flag) => FEATURES.test(flag))
+}
+
+function entriesOf(folder: string): string[] {
+  return withoutThrowing(() => readdirSync(folder).sort()) ?? []
+}
+
+function withoutThrowing<T>(work: () => T): T | null {
+  try {
+    return work()
+  } catch {
+    return null
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
+}

@@ -1,0 +1,162 @@
+/**
+ * The whole contract between TypeScript and C++ (cpp/binding), in one file.
+ *
+ * Two addons: `loader` knows nothing of libtorch and always loads; `wuerstchen` links libtorch and is loaded after
+ * `loader` has opened it. Decisions are made on this side, tensors live on the other; what crosses are handles,
+ * numbers and, at the very end, pixels.
+ *
+ * Every `Promise` here is settled on the JavaScript thread after the work ran on the device's own thread, in the order
+ * of the calls. No method blocks. Native errors are `Error`s with one of `NativeErrorCode` as `code`.
+ */
+
+/** What a stage computes in. */
+export type Dtype = 'float32' | 'float16' | 'bfloat16'
+
+/** Element types of a safetensors file that a parameter can be bound from. */
+export type StoredDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32'
+
+export type NativeErrorCode =
+  | 'INVALID_ARGUMENT' // a value of the wrong kind crossed the boundary: a bug of ours
+  | 'DLOPEN_FAILED' // loader only
+  | 'GRAPH_FAILED' // a graph could not be read, or a method of it failed
+  | 'WEIGHTS_FAILED' // a weights file could not be mapped, or is shorter than its header says
+  | 'OUT_OF_MEMORY'
+  | 'DISPOSED' // a handle or device was used after its end
+  | 'INTERNAL'
+
+// ---------------------------------------------------------------------------------------------------- loader
+
+export interface NativeLoader {
+  /** Opens each library by absolute path, RTLD_NOW | RTLD_LOCAL, in order, for the life of the process. Throws DLOPEN_FAILED. */
+  open(paths: readonly string[]): void
+  /** Absolute paths of the shared libraries mapped in this process whose file name starts with `prefix`. */
+  mapped(prefix: string): string[]
+  /** `aoti_torch_abi_version` of the opened libtorch_cpu at `path` as 'major.minor.patch', or null if it has none. */
+  torchVersion(path: string): string | null
+}
+
+// ---------------------------------------------------------------------------------------------------- engine addon
+
+export interface NativeAddon {
+  /** libtorch's version at compile time and at run time, and what the CPU has. */
+  readonly versions: { readonly compiled: string; readonly torch: string }
+  /** Whether this CPU multiplies bfloat16 (avx512_bf16 or amx_bf16) and float16 natively. */
+  readonly cpu: { readonly bfloat16: boolean; readonly float16: boolean; readonly capability: string }
+  /** Starts the thread that owns a device. Throws INVALID_ARGUMENT for a device this libtorch does not have. */
+  openDevice(options: { readonly device: string; readonly threads: number }): NativeDevice
+}
+
+/** One tensor in a weights file, to be bound to the parameter of the same name. */
+export interface WeightBinding {
+  /** The graph's parameter or buffer. */
+  readonly name: string
+  /** Absolute path of a safetensors file; mapped once however many bindings name it. */
+  readonly file: string
+  readonly dtype: StoredDtype
+  readonly shape: readonly number[]
+  /** Absolute offset of the first byte in the file, and length in bytes. */
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** A tensor on its way in. `data` is copied before the call returns. */
+export interface HostTensor {
+  readonly dtype: 'float32' | 'int64' // int64 data comes as Int32Array: token ids and masks fit
+  readonly shape: readonly number[]
+  readonly data: Float32Array | Int32Array
+}
+
+/** Rows, channels-first, of any rank. Freed by `dispose()` (safe twice) or by the garbage collector. */
+export interface NativeTensor {
+  readonly shape: readonly number[]
+  dispose(): void
+}
+
+/** A graph with its weights. */
+export interface NativeGraph {
+  /** Bytes of weights it reads, and how many of them are private copies (cast) rather than the mapped file. */
+  readonly memory: { readonly weights: number; readonly copied: number }
+  dispose(): void
+}
+
+/**
+ * The noise of one seed, drawn on the CPU by torch's generator in diffusers' order: every draw is made for all `rows`
+ * at once, (rows, C, H, W), in the order in which one row asks; each row gets its slice of each draw.
+ */
+export interface NativeNoise {
+  /** This row will ask no more: what was kept for it is freed. */
+  release(row: number): void
+  dispose(): void
+}
+
+/** One row of a batch: what it wants to become in the next steps. */
+export interface AdvanceRow {
+  /** (1, C, H, W) float32; replaced by the advanced latents. */
+  readonly latents: NativeTensor
+  /** What `condition` returned, each entry with one row. */
+  readonly condition: readonly NativeTensor[]
+  /** The same for the negative prompt; null when guidance is off. Rows of a batch may differ in this. */
+  readonly negative: readonly NativeTensor[] | null
+  readonly guidanceScale: number
+  /** (S, M): what `modulate` returned for this row's whole schedule. */
+  readonly modulation: NativeTensor
+  /** Which row of `modulation` the first of these steps uses; the next step uses the next. */
+  readonly firstStep: number
+  /** Three numbers a step: latents' = c0 * latents + c1 * prediction + c2 * noise. Noise is drawn even when c2 is 0. */
+  readonly coefficients: Float32Array
+  readonly noise: NativeNoise
+  readonly noiseRow: number
+}
+
+export interface NativeDevice {
+  /** Reads a graph, maps its weights, casts them to `dtype` where they are stored otherwise. */
+  load(options: {
+    readonly graph: string
+    readonly weights: readonly WeightBinding[]
+    readonly dtype: Dtype
+  }): Promise<NativeGraph>
+
+  /**
+   * Runs one method of a graph. Floating inputs are cast to the graph's dtype except where the method wants float32
+   * (`modulate`). A tensor result comes as an array of one.
+   */
+  run(
+    graph: NativeGraph,
+    method: string,
+    inputs: readonly (NativeTensor | HostTensor | number)[],
+  ): Promise<NativeTensor[]>
+
+  /** `seed` is a safe integer >= 0. */
+  noise(options: { readonly seed: number; readonly rows: number }): NativeNoise
+  /** Pure noise (1, C, H, W) float32: the first draw of a row in a stage. */
+  drawLatents(options: {
+    readonly noise: NativeNoise
+    readonly noiseRow: number
+    readonly shape: readonly [number, number, number]
+  }): Promise<NativeTensor>
+
+  /** Advances every row by `steps` steps of one stage, as one batch. All rows share latent shape and condition shapes. */
+  advance(options: {
+    readonly graph: NativeGraph
+    readonly steps: number
+    readonly rows: readonly AdvanceRow[]
+  }): Promise<void>
+
+  /** scale * tensor + shift, as a new tensor. */
+  affine(tensor: NativeTensor, scale: number, shift: number): Promise<NativeTensor>
+  /** A slice [row, row + 1) of the first axis, as a new handle on the same memory. */
+  row(tensor: NativeTensor, row: number): NativeTensor
+  /** Runs `decode` of a vqgan and returns 8-bit pixels, rounded half to even, row-major RGB. */
+  decode(
+    graph: NativeGraph,
+    latents: NativeTensor,
+  ): Promise<{ readonly data: Uint8Array; readonly width: number; readonly height: number }>
+
+  /** The tensor as float32 on this side. */
+  read(tensor: NativeTensor): Promise<{ readonly shape: readonly number[]; readonly data: Float32Array }>
+  /** A host tensor on the device. */
+  write(tensor: HostTensor): Promise<NativeTensor>
+
+  /** Lets queued work finish, then ends the thread. Later calls reject with DISPOSED. Safe twice. */
+  close(): Promise<void>
+}

@@ -1,0 +1,101 @@
+import { expected } from './errors'
+import type { Dtype } from './native/types'
+import * as check from './request/checks'
+import { checkNames } from './request/names'
+
+/** One network of the model is ready. */
+export interface LoadProgress {
+  readonly component: string
+  /** Networks ready, of `of`. */
+  readonly loaded: number
+  readonly of: number
+}
+
+/** Options of `WuerstchenPipeline.fromPretrained()`. */
+export interface PipelineOptions {
+  /** Folder of the prior. Defaults to the one that the decoder's model card names. */
+  prior?: string | undefined
+  /** `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. */
+  device?: string | undefined
+  /**
+   * What the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. Defaults to `'auto'`: float32, or
+   * bfloat16 for a model of more than 500 million parameters on a device that multiplies it natively.
+   */
+  dtype?: 'auto' | Dtype | undefined
+  /** CPU threads, 1 to 1024. Defaults to what the system gives this process. */
+  threads?: number | undefined
+  /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
+  libtorch?: string | undefined
+  /** Folders with exported graphs, looked at before the package's own. Defaults to none. */
+  graphs?: string | readonly string[] | undefined
+  /** Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. Defaults to 8. */
+  maxBatchRows?: number | undefined
+  /** Images that may wait or run at once, 1 to a million; what exceeds it is refused with QueueFullError. Defaults to 1024. */
+  maxQueue?: number | undefined
+  /** Called after each network that is ready. What it throws rejects the load. */
+  onProgress?: ((progress: LoadProgress) => void) | undefined
+  /** Stops loading; nothing is left behind. */
+  signal?: AbortSignal | undefined
+}
+
+/** The same with every default filled in. */
+export interface CheckedPipelineOptions {
+  readonly prior: string | undefined
+  readonly device: string
+  readonly dtype: 'auto' | Dtype
+  readonly threads: number
+  readonly libtorch: string | undefined
+  readonly graphs: readonly string[]
+  readonly maxBatchRows: number
+  readonly maxQueue: number
+  readonly onProgress: ((progress: LoadProgress) => void) | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
+  prior: true,
+  device: true,
+  dtype: true,
+  threads: true,
+  libtorch: true,
+  graphs: true,
+  maxBatchRows: true,
+  maxQueue: true,
+  onProgress: true,
+  signal: true,
+}
+
+/** Every option checked and its default filled in, before anything is opened. */
+export function checkPipelineOptions(
+  options: PipelineOptions,
+  defaults: { readonly threads: number },
+): CheckedPipelineOptions {
+  if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
+  checkNames(options, Object.keys(NAMES))
+  const { onProgress, signal, graphs = [] } = options
+  const { dtype = 'auto', device = 'auto', threads = defaults.threads } = options
+  const { maxBatchRows = 8, maxQueue = 1024 } = options
+  return {
+    prior: folder('prior', options.prior),
+    device: oneOf('device', device, /^(auto|cpu|mps|cuda(:\d{1,3})?)$/, 'auto, cpu, mps, cuda or cuda:1'),
+    dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16)$/, 'auto, float32, bfloat16 or float16'),
+    threads: check.integer('threads', threads, { min: 1, max: 1024 }),
+    libtorch: folder('libtorch', options.libtorch),
+    graphs: (Array.isArray(graphs) ? graphs : [graphs]).map((path) => folder('graphs', path) ?? ''),
+    maxBatchRows: check.integer('maxBatchRows', maxBatchRows, { min: 1, max: 1024 }),
+    maxQueue: check.integer('maxQueue', maxQueue, { min: 1, max: 1_000_000 }),
+    onProgress: onProgress === undefined ? undefined : check.callback('onProgress', onProgress),
+    signal: signal === undefined ? undefined : check.abortSignal('signal', signal),
+  }
+}
+
+function folder(name: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
+  throw expected(name, 'the path of a folder', value)
+}
+
+function oneOf<Name extends string>(name: string, value: Name, known: RegExp, names: string): Name {
+  if (typeof value === 'string' && known.test(value)) return value
+  throw expected(name, `one of ${names}`, value)
+}

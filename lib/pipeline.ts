@@ -1,0 +1,137 @@
+import { Engine } from './engine/engine'
+import type { FinishedImage, ImageTimings, RunHooks } from './engine/job'
+import { crop } from './image/crop'
+import { GeneratedImage } from './image/generated-image'
+import type { PipelineOptions } from './pipeline-options'
+import { loadPretrained, type PipelineInfo } from './pretrained'
+import { type GenerateOptions, parseRequest, type Request, type RequestModel } from './request'
+import { EventQueue, type StreamEvent } from './stream'
+
+/** What `generate()` resolves with. All lists have one entry per image, in the request's order. */
+export interface GenerateResult {
+  readonly images: GeneratedImage[]
+  readonly seeds: number[]
+  readonly timings: ImageTimings[]
+  /** What was done differently from what was asked, such as a prompt that was cut. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Text to image. One pipeline serves any number of requests at once: they share batches, and none changes another.
+ *
+ * ```ts
+ * await using pipeline = await WuerstchenPipeline.fromPretrained()
+ * const { images } = await pipeline.generate('a red circle above a blue square', { seed: 7 })
+ * await images[0].toFile('shapes.png')
+ * ```
+ */
+export class WuerstchenPipeline {
+  /** @internal Use `fromPretrained()`. */
+  constructor(
+    private readonly engine: Engine,
+    private readonly model: RequestModel,
+    /** What this pipeline runs on. */
+    readonly info: PipelineInfo,
+  ) {}
+
+  /**
+   * Loads a model: a decoder's folder in the hub's layout, whose model card names its prior's folder; without one, the
+   * small model that comes with the package.
+   * @throws InvalidArgumentError for an option out of range, ModelError for a folder that cannot be used, LibtorchError
+   * when the native half cannot run here, DeviceError for a device this machine does not have; rejects with the
+   * signal's reason when it aborts.
+   */
+  static async fromPretrained(model?: string, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
+    const { model: loaded, requests, info, options: checked } = await loadPretrained(model, options)
+    const engine = new Engine(loaded, { maxRows: checked.maxBatchRows, maxQueue: checked.maxQueue })
+    return new WuerstchenPipeline(engine, requests, info)
+  }
+
+  /**
+   * Makes one image per prompt, or `numImagesPerPrompt`.
+   * @throws InvalidArgumentError before anything is queued; QueueFullError; DisposedError; OutOfMemoryError;
+   * GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
+   */
+  async generate(prompt: string | readonly string[], options?: GenerateOptions): Promise<GenerateResult> {
+    const request = parseRequest(prompt, options, this.model)
+    const finished = await this.engine.submit(request, { onProgress: request.onProgress })
+    return {
+      images: finished.map((image) => this.picture(request, image)),
+      seeds: finished.map(({ image }) => image.seed),
+      timings: finished.map(({ timings }) => timings),
+      warnings: request.warnings,
+    }
+  }
+
+  /**
+   * The same as events: `queued`, then `step`s, and each `image` as soon as it is finished. Nothing starts before the
+   * first event is read; leaving the loop aborts what is left. Errors are thrown into the loop.
+   */
+  async *stream(
+    prompt: string | readonly string[],
+    options?: GenerateOptions,
+  ): AsyncGenerator<StreamEvent, void, void> {
+    const parsed = parseRequest(prompt, options, this.model)
+    const stop = new AbortController()
+    const abort = () => stop.abort(parsed.signal?.reason)
+    parsed.signal?.throwIfAborted()
+    parsed.signal?.addEventListener('abort', abort, { once: true })
+    try {
+      const events = new EventQueue()
+      const running = this.engine.submit({ ...parsed, signal: stop.signal }, this.streaming(parsed, events))
+      running.then(
+        () => events.close(),
+        (reason) => events.close({ reason }),
+      )
+      yield { type: 'queued', images: parsed.images.length, warnings: parsed.warnings }
+      yield* events.read()
+    } finally {
+      parsed.signal?.removeEventListener('abort', abort)
+      stop.abort()
+    }
+  }
+
+  /**
+   * Rejects what is unfinished with DisposedError, waits for the step under way, frees weights and device. Safe twice,
+   * and from callbacks. To let pictures finish, await their promises first.
+   */
+  dispose(): Promise<void> {
+    return this.engine.dispose()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
+  }
+
+  private streaming(request: Request, events: EventQueue): RunHooks {
+    return {
+      onProgress: (progress) => {
+        events.push({ type: 'step', ...progress })
+        return request.onProgress?.(progress)
+      },
+      onImage: (finished) => {
+        const { image, timings } = finished
+        events.push({ type: 'image', index: image.index, image: this.picture(request, finished), timings })
+      },
+    }
+  }
+
+  private picture(request: Request, { image, pixels }: FinishedImage): GeneratedImage {
+    const { width, height, prior, decoder, sizes } = request
+    return new GeneratedImage(crop(pixels, sizes.crop), width, height, {
+      prompt: image.prompt,
+      negativePrompt: image.negativePrompt,
+      seed: image.seed,
+      image: image.noiseRow,
+      images: request.streams[image.noiseStream]?.rows ?? 1,
+      width,
+      height,
+      priorTimesteps: prior.timesteps,
+      priorGuidanceScale: prior.guidanceScale,
+      decoderTimesteps: decoder.timesteps,
+      decoderGuidanceScale: decoder.guidanceScale,
+      model: this.info.model,
+      dtype: this.info.dtype,
+    })
+  }
+}

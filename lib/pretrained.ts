@@ -1,0 +1,95 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+import { chooseDtype, loadModel, openDevice, planLoad } from './engine/load'
+import type { Model } from './engine/model'
+import { expected, ModelError } from './errors'
+import { type ModelFiles, openModel } from './model/layout'
+import { loadRuntime } from './native/binding'
+import { packageRoot } from './native/package-root'
+import type { Dtype } from './native/types'
+import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './pipeline-options'
+import type { RequestModel } from './request'
+import { loadTokenizer } from './text/tokenizer'
+
+/** What a pipeline runs on. */
+export interface PipelineInfo {
+  /** Name of the model's folder. */
+  readonly model: string
+  readonly device: string
+  readonly dtype: Dtype
+  readonly threads: number
+}
+
+/** A model that is ready, and what requests to it are checked against. */
+export interface Pretrained {
+  readonly model: Model
+  readonly requests: RequestModel
+  readonly info: PipelineInfo
+  readonly options: CheckedPipelineOptions
+}
+
+/** Where the model and the graphs that come with the package lie. */
+export const bundled = {
+  model: join(packageRoot, 'models', 'shapes'),
+  graphs: join(packageRoot, 'graphs'),
+}
+
+/** From a folder's name to a model on its device. What was opened is closed again when a step fails. */
+export async function loadPretrained(
+  folder: string | undefined,
+  pipelineOptions: PipelineOptions,
+): Promise<Pretrained> {
+  const options = checkPipelineOptions(pipelineOptions, { threads: availableParallelism() })
+  const { signal, onProgress } = options
+  signal?.throwIfAborted()
+  const files = await openModel(locate(folder), options.prior)
+  // Their reading goes on while opening libtorch blocks this thread.
+  const reading = Promise.all([planLoad(files, [...options.graphs, bundled.graphs]), loadTokenizers(files)])
+  reading.catch(() => undefined) // awaited below
+  const runtime = loadRuntime({ libtorch: options.libtorch })
+  const [plan, tokenizers] = await reading
+  signal?.throwIfAborted()
+  const { device, name } = openDevice(runtime, options.device, options.threads)
+  try {
+    const dtype = options.dtype === 'auto' ? chooseDtype(plan, name, runtime) : options.dtype
+    const model = await loadModel(device, files, plan, {
+      dtype,
+      signal,
+      onLoaded: (component, loaded, of) => onProgress?.({ component, loaded, of }),
+    })
+    const info = { model: basename(files.decoderFolder), device: name, dtype, threads: options.threads }
+    return { model, requests: { geometry: files.geometry, tokenizers }, info, options }
+  } catch (error) {
+    await device.close()
+    throw error
+  }
+}
+
+async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel['tokenizers']> {
+  const { prior, decoder } = tokenizers
+  const loading = [loadTokenizer(prior.folder, prior), loadTokenizer(decoder.folder, decoder)] as const
+  const [forPrior, forDecoder] = await Promise.all(loading)
+  return { prior: forPrior, decoder: forDecoder }
+}
+
+function locate(folder: string | undefined): string {
+  if (folder === undefined) return bundledModel()
+  if (typeof folder !== 'string' || folder === '') throw expected('model', 'the path of a folder', folder)
+  if (existsSync(folder) || !/^[\w-][\w.-]*\/[\w.-]+$/.test(folder)) return resolve(folder)
+  throw new ModelError(
+    'MODEL_NOT_FOUND',
+    `Expected model to be a folder but received '${folder}', which is no folder here. If it is the id of a model on a hub: ` +
+      'downloading is not supported yet. Download its repository and its prior’s, and pass both folders: ' +
+      "fromPretrained('path/to/decoder', { prior: 'path/to/prior' })",
+    { details: { model: folder } },
+  )
+}
+
+function bundledModel(): string {
+  if (existsSync(bundled.model)) return bundled.model
+  throw new ModelError(
+    'MODEL_NOT_FOUND',
+    `Expected the model of the package at ${bundled.model} but found none`,
+  )
+}

@@ -1,0 +1,66 @@
+import { type SchedulerConfig, type Step, schedule } from '../diffusion/scheduler'
+import { bug } from '../errors'
+import type { AdvanceRow, NativeDevice, NativeGraph, NativeNoise, NativeTensor } from '../native/types'
+import { type Lease, ModulationCache } from './modulation-cache'
+
+/** One image in a denoising stage: all that taking it a step further needs. */
+export interface Denoising {
+  /** (1, C, H, W) float32; the same handle holds the latents of every step in turn. */
+  readonly latents: NativeTensor
+  readonly condition: readonly NativeTensor[]
+  /** The same for the negative prompt; null without guidance. */
+  readonly negative: readonly NativeTensor[] | null
+  readonly guidanceScale: number
+  readonly modulation: NativeTensor
+  readonly steps: readonly Step[]
+  readonly noise: NativeNoise
+  readonly noiseRow: number
+}
+
+/** What Stage B and Stage C have in common: a schedule, a modulation for it, and steps that rows share. */
+export class DenoisingStage {
+  private readonly modulations: ModulationCache
+
+  constructor(
+    protected readonly device: NativeDevice,
+    protected readonly graph: NativeGraph,
+    private readonly scheduler: SchedulerConfig,
+  ) {
+    this.modulations = new ModulationCache((ratios) => this.modulate(ratios))
+  }
+
+  schedule(timesteps: readonly number[]): readonly Step[] {
+    return schedule(timesteps, this.scheduler)
+  }
+
+  /** The modulation of all steps, (S, M); dispose the lease when the image leaves the stage. */
+  modulation(steps: readonly Step[]): Promise<Lease> {
+    return this.modulations.acquire(Float32Array.from(steps, ({ ratio }) => ratio))
+  }
+
+  /** Takes every image its own next step further, as one batch; `step` counts the steps already done. */
+  advance(images: readonly { readonly denoising: Denoising; readonly step: number }[]): Promise<void> {
+    const rows = images.map(({ denoising, step }) => toRow(denoising, step))
+    return this.device.advance({ graph: this.graph, steps: 1, rows })
+  }
+
+  dispose(): void {
+    this.modulations.dispose()
+    this.graph.dispose()
+  }
+
+  private async modulate(ratios: Float32Array): Promise<NativeTensor> {
+    const ratio = { dtype: 'float32' as const, shape: [ratios.length], data: ratios }
+    const [modulation] = await this.device.run(this.graph, 'modulate', [ratio])
+    if (modulation === undefined) throw bug('Expected modulate to return a tensor but received none.')
+    return modulation
+  }
+}
+
+function toRow(denoising: Denoising, step: number): AdvanceRow {
+  const { steps, ...row } = denoising
+  const next = steps[step]
+  if (next === undefined) throw bug(`Expected a step below ${steps.length} but received ${step}.`)
+  const coefficients = Float32Array.of(next.latents, next.prediction, next.noise)
+  return { ...row, firstStep: step, coefficients }
+}

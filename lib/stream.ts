@@ -1,0 +1,56 @@
+import type { ImageTimings, StepProgress } from './engine/job'
+import type { GeneratedImage } from './image/generated-image'
+
+/** What `stream()` yields. */
+export type StreamEvent =
+  /** Once, first: the request was accepted. */
+  | { readonly type: 'queued'; readonly images: number; readonly warnings: readonly string[] }
+  /** A step forward of one image. A slow reader gets the latest of each image, not all. */
+  | ({ readonly type: 'step' } & StepProgress)
+  /** A finished image, as soon as it is; `index` is its place in the request. */
+  | {
+      readonly type: 'image'
+      readonly index: number
+      readonly image: GeneratedImage
+      readonly timings: ImageTimings
+    }
+
+/** Events between the engine, which never waits, and a reader, who may. At most two per image are kept. */
+export class EventQueue {
+  private readonly waiting: StreamEvent[] = []
+  private end: { readonly reason?: unknown } | null = null
+  private wake: (() => void) | null = null
+
+  push(event: StreamEvent): void {
+    const outdated = this.waiting.findIndex((other) => supersedes(event, other))
+    if (outdated >= 0) this.waiting[outdated] = event
+    else this.waiting.push(event)
+    this.wake?.()
+  }
+
+  /** No event will follow; with a reason, reading ends by throwing it. */
+  close(end: { readonly reason?: unknown } = {}): void {
+    this.end ??= end
+    this.wake?.()
+  }
+
+  async *read(): AsyncGenerator<StreamEvent, void, void> {
+    for (;;) {
+      const event = this.waiting.shift()
+      if (event !== undefined) yield event
+      else if (this.end === null) await this.arrival()
+      else if ('reason' in this.end) throw this.end.reason
+      else return
+    }
+  }
+
+  private arrival(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve
+    })
+  }
+}
+
+function supersedes(event: StreamEvent, other: StreamEvent): boolean {
+  return event.type === 'step' && other.type === 'step' && event.image === other.image
+}

@@ -1,0 +1,224 @@
+import type {
+  AdvanceRow,
+  HostTensor,
+  NativeDevice,
+  NativeGraph,
+  NativeNoise,
+  NativeTensor,
+} from '../../lib/native/types'
+
+/** A tensor of one number: enough to see whose row is whose. */
+export class FakeTensor implements NativeTensor {
+  disposed = false
+  constructor(
+    private readonly device: FakeDevice,
+    readonly shape: readonly number[],
+    /** One number, or one per step for a modulation. */
+    public values: readonly number[],
+  ) {
+    device.live.add(this)
+  }
+
+  get value(): number {
+    if (this.disposed) throw Object.assign(new Error('tensor used after its end'), { code: 'DISPOSED' })
+    return this.values[0] ?? 0
+  }
+
+  dispose(): void {
+    this.disposed = true
+    this.device.live.delete(this)
+  }
+}
+
+export class FakeGraph implements NativeGraph {
+  readonly memory = { weights: 0, copied: 0 }
+  disposed = false
+  constructor(readonly name: string) {}
+  dispose(): void {
+    this.disposed = true
+  }
+}
+
+class FakeNoise implements NativeNoise {
+  readonly released = new Set<number>()
+  private readonly draws: number[]
+  constructor(
+    private readonly device: FakeDevice,
+    readonly seed: number,
+    readonly rows: number,
+  ) {
+    this.draws = new Array(rows).fill(0)
+    device.live.add(this)
+  }
+
+  draw(row: number): number {
+    const place = this.draws[row] ?? 0
+    this.draws[row] = place + 1
+    return Math.sin(this.seed * 7.3 + row * 3.1 + place * 1.7)
+  }
+
+  release(row: number): void {
+    this.released.add(row)
+  }
+
+  dispose(): void {
+    this.device.live.delete(this)
+  }
+}
+
+/** One call as the device saw it. */
+export interface Call {
+  readonly method: string
+  readonly graph?: string
+  readonly inputs?: readonly unknown[]
+  readonly rows?: readonly AdvanceRow[]
+}
+
+/** A device that computes with single numbers, in order, one call per turn of the event loop. */
+export class FakeDevice implements NativeDevice {
+  readonly calls: Call[] = []
+  /** Tensors and noises that were not freed. */
+  readonly live = new Set<unknown>()
+  /** Called before each call is carried out; what it throws, or rejects with, fails the call. */
+  before: (call: Call) => void | Promise<void> = () => undefined
+  closed = false
+  private queue: Promise<unknown> = Promise.resolve()
+
+  /** What each `advance` ran: the stage and how many rows. */
+  get batches(): string[] {
+    return this.calls.flatMap(({ method, graph, rows }) =>
+      method === 'advance' ? [`${graph} ${rows?.length}`] : [],
+    )
+  }
+
+  named(method: string, graph?: string): Call[] {
+    return this.calls.filter(
+      (call) => call.method === method && (graph === undefined || call.graph === graph),
+    )
+  }
+
+  load(options: { readonly graph: string }): Promise<NativeGraph> {
+    return this.does({ method: 'load', graph: options.graph }, () => new FakeGraph(options.graph))
+  }
+
+  run(
+    graph: NativeGraph,
+    method: string,
+    inputs: readonly (NativeTensor | HostTensor | number)[],
+  ): Promise<NativeTensor[]> {
+    return this.does({ method, graph: (graph as FakeGraph).name, inputs }, () => {
+      if (method === 'modulate') {
+        const ratios = Array.from((inputs[0] as HostTensor).data)
+        return [new FakeTensor(this, [ratios.length, 1], ratios)]
+      }
+      const sum = inputs.reduce<number>((total, input, index) => total + (index + 1) * numberOf(input), 0)
+      return [new FakeTensor(this, [1, 1], [sum % 97])]
+    })
+  }
+
+  noise({ seed, rows }: { readonly seed: number; readonly rows: number }): NativeNoise {
+    return new FakeNoise(this, seed, rows)
+  }
+
+  drawLatents({
+    noise,
+    noiseRow,
+    shape,
+  }: {
+    noise: NativeNoise
+    noiseRow: number
+    shape: readonly [number, number, number]
+  }): Promise<NativeTensor> {
+    return this.does(
+      { method: 'drawLatents' },
+      () => new FakeTensor(this, [1, ...shape], [(noise as FakeNoise).draw(noiseRow)]),
+    )
+  }
+
+  advance({
+    graph,
+    rows,
+  }: {
+    readonly graph: NativeGraph
+    readonly rows: readonly AdvanceRow[]
+  }): Promise<void> {
+    return this.does({ method: 'advance', graph: (graph as FakeGraph).name, rows }, () => {
+      for (const row of rows) advanceRow(row)
+    })
+  }
+
+  affine(tensor: NativeTensor, scale: number, shift: number): Promise<NativeTensor> {
+    return this.does(
+      { method: 'affine', inputs: [scale, shift] },
+      () => new FakeTensor(this, tensor.shape, [(tensor as FakeTensor).value * scale + shift]),
+    )
+  }
+
+  row(tensor: NativeTensor): NativeTensor {
+    return new FakeTensor(this, tensor.shape, (tensor as FakeTensor).values)
+  }
+
+  decode(
+    _graph: NativeGraph,
+    latents: NativeTensor,
+  ): Promise<{ data: Uint8Array; width: number; height: number }> {
+    return this.does({ method: 'decode' }, () => {
+      const [, , height = 0, width = 0] = latents.shape
+      const grey = Math.round(1e6 * (latents as FakeTensor).value) & 255
+      return {
+        data: new Uint8Array(width * height * 3 * 16).fill(grey),
+        width: width * 4,
+        height: height * 4,
+      }
+    })
+  }
+
+  read(tensor: NativeTensor): Promise<{ shape: readonly number[]; data: Float32Array }> {
+    return this.does({ method: 'read' }, () => ({
+      shape: tensor.shape,
+      data: Float32Array.of((tensor as FakeTensor).value),
+    }))
+  }
+
+  write(tensor: HostTensor): Promise<NativeTensor> {
+    return this.does(
+      { method: 'write', inputs: [tensor] },
+      () => new FakeTensor(this, tensor.shape, [numberOf(tensor)]),
+    )
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    await this.queue
+  }
+
+  private does<T>(call: Call, work: () => T): Promise<T> {
+    const done = this.queue.then(async () => {
+      await new Promise((resolve) => setImmediate(resolve))
+      this.calls.push(call)
+      await this.before(call)
+      return work()
+    })
+    this.queue = done.catch(() => undefined)
+    return done
+  }
+}
+
+function advanceRow(row: AdvanceRow): void {
+  const latents = row.latents as FakeTensor
+  const modulation = (row.modulation as FakeTensor).values[row.firstStep] ?? Number.NaN
+  const predict = (condition: readonly NativeTensor[]) =>
+    Math.sin(latents.value + modulation + (condition[0] as FakeTensor).value)
+  const conditional = predict(row.condition)
+  const unconditional = row.negative === null ? conditional : predict(row.negative)
+  const prediction = unconditional + row.guidanceScale * (conditional - unconditional)
+  const [c0 = 0, c1 = 0, c2 = 0] = row.coefficients
+  const noise = (row.noise as FakeNoise).draw(row.noiseRow)
+  latents.values = [c0 * latents.value + c1 * prediction + c2 * noise]
+}
+
+function numberOf(input: NativeTensor | HostTensor | number): number {
+  if (typeof input === 'number') return input
+  if (input instanceof FakeTensor) return input.value
+  return Array.from((input as HostTensor).data).reduce((sum, value, index) => sum + value * (index + 1), 0)
+}

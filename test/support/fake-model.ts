@@ -1,0 +1,85 @@
+import type { Model } from '../../lib/engine/model'
+import type { GenerateProgress, Request } from '../../lib/request'
+import { Decoder } from '../../lib/stages/decoder'
+import { Prior } from '../../lib/stages/prior'
+import { TextEncoder } from '../../lib/stages/text-encoder'
+import { Vqgan } from '../../lib/stages/vqgan'
+import { FakeDevice, FakeGraph } from './fake-device'
+
+export function fakeModel(device = new FakeDevice()): Model & { readonly device: FakeDevice } {
+  const scheduler = { scaler: 1, s: 0.008 }
+  return {
+    device,
+    priorTextEncoder: new TextEncoder(device, new FakeGraph('priorTextEncoder')),
+    prior: new Prior(device, new FakeGraph('prior'), scheduler),
+    decoderTextEncoder: new TextEncoder(device, new FakeGraph('decoderTextEncoder')),
+    decoder: new Decoder(device, new FakeGraph('decoder'), scheduler),
+    vqgan: new Vqgan(device, new FakeGraph('vqgan')),
+    latentMean: 42,
+    latentStd: 1,
+    priorChannels: 16,
+    latentChannels: 4,
+  }
+}
+
+export interface FakeRequestOptions {
+  readonly prompt?: string
+  readonly images?: number
+  readonly seed?: number
+  readonly priorSteps?: number
+  readonly decoderSteps?: number
+  readonly priorGuidanceScale?: number
+  readonly decoderGuidanceScale?: number
+  /** Latents of the decoder are this large on each side. */
+  readonly size?: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: GenerateProgress) => void
+}
+
+/** A request as `parseRequest` would make it, small. */
+export function fakeRequest(options: FakeRequestOptions = {}): Request {
+  const { prompt = 'a red circle', images = 1, seed = 1, size = 4 } = options
+  const stage = (steps: number, guidanceScale: number) => ({
+    timesteps: Array.from({ length: steps + 1 }, (_, index) => 1 - index / steps),
+    guidanceScale,
+    guided: guidanceScale > 1,
+  })
+  const tokens = (text: string) => ({
+    ids: Int32Array.from(text, (letter) => letter.charCodeAt(0)).slice(0, 8),
+    mask: new Int32Array(8).fill(1),
+    truncated: null,
+  })
+  const pixels = size * 4
+  return {
+    images: Array.from({ length: images }, (_, index) => ({
+      index,
+      prompt,
+      negativePrompt: 'blurry',
+      seed,
+      noiseStream: 0,
+      noiseRow: index,
+    })),
+    prompts: [prompt, 'blurry'].map((text) => ({
+      text,
+      prior: tokens(text.padEnd(8)),
+      decoder: tokens(text.padEnd(8)),
+    })),
+    streams: [{ seed, rows: images }],
+    width: pixels,
+    height: pixels,
+    sizes: {
+      pixelWidth: pixels,
+      pixelHeight: pixels,
+      priorWidth: 2,
+      priorHeight: 2,
+      latentWidth: size,
+      latentHeight: size,
+      crop: { left: 0, top: 0, width: pixels, height: pixels },
+    },
+    prior: stage(options.priorSteps ?? 3, options.priorGuidanceScale ?? 4),
+    decoder: stage(options.decoderSteps ?? 2, options.decoderGuidanceScale ?? 0),
+    warnings: [],
+    signal: options.signal,
+    onProgress: options.onProgress,
+  }
+}

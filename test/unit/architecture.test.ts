@@ -1,0 +1,272 @@
+/** The arrows of docs/architecture.md: who may know of whom, in lib/ and in cpp/. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, extname, join, posix, relative, resolve, sep } from 'node:path'
+import ts from 'typescript'
+
+const ROOT = join(__dirname, '..', '..')
+
+/** A room is a folder of lib/, or a file right in it. It may import from itself and from what is named here. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  json: ['errors'],
+  diffusion: ['errors'],
+  text: ['json', 'errors'],
+  image: ['native/package-root', 'json', 'errors'],
+  native: ['errors'],
+  model: ['json', 'errors'],
+  request: ['text', 'diffusion', 'errors'],
+  stages: ['native', 'model', 'diffusion', 'errors'],
+  // model: residency binds a stage's weights again whenever it comes back to the device.
+  engine: ['stages', 'model', 'native', 'diffusion', 'errors'],
+  pipeline: [
+    'request',
+    'engine',
+    'stages',
+    'model',
+    'text',
+    'image',
+    'native',
+    'diffusion',
+    'json',
+    'errors',
+  ],
+  index: ['pipeline', 'request', 'image', 'diffusion', 'native', 'errors'],
+  cli: ['index'],
+  server: ['index'],
+}
+
+/** What it may import beside that, but only as types: plain data that is passed through. */
+const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = {
+  image: ['diffusion', 'stages'],
+  model: ['native/types', 'diffusion'],
+  request: ['model'],
+  stages: ['text'],
+  engine: ['request', 'text'],
+  index: ['engine', 'model'],
+}
+
+/** Files right in lib/ that belong to another file's room. */
+const SAME_ROOM: Readonly<Record<string, string>> = {
+  'pipeline-options': 'pipeline',
+  pretrained: 'pipeline',
+  stream: 'pipeline',
+}
+
+/** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  '@huggingface/tokenizers': 'text',
+  'cli-progress': 'cli',
+  commander: 'cli',
+  'detect-libc': 'native',
+  sharp: 'image',
+}
+
+/** Which folder of cpp/ may include which headers of others. */
+const HEADERS: readonly {
+  readonly what: string
+  readonly header: RegExp
+  readonly rooms: readonly string[]
+}[] = [
+  { what: 'Node', header: /^(napi|node_api|uv|v8|node)\.h$/, rooms: ['binding', 'loader'] },
+  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime'] },
+]
+
+/** Folders of cpp/ and the folders whose headers they may include. */
+const CPP_ARROWS: Readonly<Record<string, readonly string[]>> = {
+  loader: [],
+  runtime: [],
+  binding: ['runtime'],
+}
+
+interface Import {
+  readonly from: string
+  /** A file of lib/ without extension, or a package. */
+  readonly to: string
+  readonly isPackage: boolean
+  readonly typeOnly: boolean
+}
+
+const typescriptFiles = filesUnder('lib', '.ts')
+const imports = typescriptFiles.flatMap(importsOf)
+const local = imports.filter(({ isPackage }) => !isPackage)
+const cppFiles = filesUnder('cpp', '.h', '.cc')
+
+describe('lib/', () => {
+  it('has files and imports to check', () => {
+    expect(typescriptFiles.length).toBeGreaterThan(10)
+    expect(local.length).toBeGreaterThan(10)
+    expect(imports.some(({ isPackage }) => isPackage)).toBe(true)
+  })
+
+  it('has no room without a line in the table', () => {
+    expect([...new Set(typescriptFiles.map(roomOf))].filter((room) => !(room in ARROWS))).toEqual([])
+  })
+
+  it('imports along the arrows only', () => {
+    expect(local.filter((one) => !isAllowed(one)).map(shown)).toEqual([])
+  })
+
+  it('imports packages only in the room that is made for them', () => {
+    const packages = imports.filter(({ isPackage, to }) => isPackage && !to.startsWith('node:'))
+    expect(packages.filter(({ from, to }) => PACKAGES[to] !== roomOf(from)).map(shown)).toEqual([])
+  })
+
+  it('has no cycle of rooms', () => {
+    const edges = local.map(({ from, to }) => [roomOf(from), roomOf(to)] as const)
+    expect(cycleIn(edges.filter(([from, to]) => from !== to))).toEqual([])
+  })
+
+  it('has no cycle of files', () => {
+    const edges = local
+      .filter(({ typeOnly }) => !typeOnly)
+      .map(({ from, to }) => [withoutExtension(from), to] as const)
+    expect(cycleIn(edges)).toEqual([])
+  })
+})
+
+describe('cpp/', () => {
+  it('has files to check in every room', () => {
+    expect([...new Set(cppFiles.map(cppRoomOf))].sort()).toEqual(Object.keys(CPP_ARROWS).sort())
+  })
+
+  it.each(HEADERS)('includes headers of $what only where it may', ({ header, rooms }) => {
+    const users = cppFiles.filter((file) => includesOf(file).some((name) => header.test(name)))
+    expect(users).not.toEqual([])
+    expect(users.filter((file) => !rooms.includes(cppRoomOf(file)))).toEqual([])
+  })
+
+  it('shows no file the headers of both Node and libtorch, not even through another header', () => {
+    const sees = (file: string, header: RegExp) => reachedFrom(file).some((name) => header.test(name))
+    expect(cppFiles.filter((file) => HEADERS.every(({ header }) => sees(file, header)))).toEqual([])
+  })
+
+  it('includes its own headers along the arrows only', () => {
+    const edges = cppFiles.flatMap((file) => ownIncludesOf(file).map((to) => [file, to] as const))
+    const wrong = edges.filter(([from, to]) => {
+      const rooms = [cppRoomOf(from), ...(CPP_ARROWS[cppRoomOf(from)] ?? [])]
+      return !rooms.includes(cppRoomOf(to))
+    })
+    expect(edges).not.toEqual([])
+    expect(wrong.map((edge) => edge.join(' includes '))).toEqual([])
+  })
+})
+
+function filesUnder(folder: string, ...extensions: string[]): string[] {
+  if (!existsSync(join(ROOT, folder))) return []
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .map((name) => posix.join(folder, name.split(sep).join('/')))
+    .filter((file) => extensions.includes(extname(file)))
+}
+
+/** `lib/native/types.ts` -> `native`, `lib/errors.ts` -> `errors`, `lib/stream.ts` -> `pipeline`. */
+function roomOf(file: string): string {
+  const name = withoutExtension(file).split('/')[1] ?? ''
+  return SAME_ROOM[name] ?? name
+}
+
+function isAllowed({ from, to, typeOnly }: Import): boolean {
+  const room = roomOf(from)
+  const targets = [room, ...(ARROWS[room] ?? []), ...(typeOnly ? (TYPE_ARROWS[room] ?? []) : [])]
+  // An arrow points at a room, or at one file of it.
+  return targets.some((target) => roomOf(to) === target || to === `lib/${target}`)
+}
+
+function shown({ from, to, typeOnly }: Import): string {
+  return `${from} imports ${typeOnly ? 'types of ' : ''}${to}`
+}
+
+function importsOf(file: string): Import[] {
+  const source = ts.createSourceFile(file, readFileSync(join(ROOT, file), 'utf8'), ts.ScriptTarget.Latest)
+  const found: Import[] = []
+  const add = (specifier: ts.Node | undefined, typeOnly: boolean) => {
+    if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return
+    const isPackage = !specifier.text.startsWith('.')
+    const to = isPackage ? specifier.text : resolved(file, specifier.text)
+    found.push({ from: file, to, isPackage, typeOnly })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, bringsTypesOnly(node.importClause))
+    if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly)
+    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
+    if (ts.isImportEqualsDeclaration(node) && ts.isExternalModuleReference(node.moduleReference)) {
+      add(node.moduleReference.expression, node.isTypeOnly)
+    }
+    if (ts.isCallExpression(node) && isImportOrRequire(node.expression)) add(node.arguments[0], false)
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
+function bringsTypesOnly(clause: ts.ImportClause | undefined): boolean {
+  if (clause === undefined) return false // imported for its effect
+  if (clause.isTypeOnly) return true
+  const names = clause.namedBindings
+  if (clause.name || names === undefined || !ts.isNamedImports(names)) return false
+  return names.elements.length > 0 && names.elements.every(({ isTypeOnly }) => isTypeOnly)
+}
+
+function isImportOrRequire(callee: ts.Expression): boolean {
+  return callee.kind === ts.SyntaxKind.ImportKeyword || (ts.isIdentifier(callee) && callee.text === 'require')
+}
+
+/** A relative import as a path from the root, a folder as its index. */
+function resolved(file: string, specifier: string): string {
+  const target = posix.join(posix.dirname(file), specifier)
+  return typescriptFiles.includes(`${target}/index.ts`) ? `${target}/index` : withoutExtension(target)
+}
+
+function withoutExtension(file: string): string {
+  return file.replace(/\.(ts|js|json)$/, '')
+}
+
+/** The first cycle of a graph, as the names along it; empty when there is none. */
+function cycleIn(edges: readonly (readonly [string, string])[]): string[] {
+  const next = new Map<string, string[]>()
+  for (const [from, to] of edges) next.set(from, [...(next.get(from) ?? []), to])
+  const done = new Set<string>()
+  const walk = (name: string, path: readonly string[]): string[] => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name]
+    if (done.has(name)) return []
+    for (const to of next.get(name) ?? []) {
+      const cycle = walk(to, [...path, name])
+      if (cycle.length > 0) return cycle
+    }
+    done.add(name)
+    return []
+  }
+  for (const name of next.keys()) {
+    const cycle = walk(name, [])
+    if (cycle.length > 0) return cycle
+  }
+  return []
+}
+
+function cppRoomOf(file: string): string {
+  return file.split('/')[1] ?? ''
+}
+
+function includesOf(file: string): string[] {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  return [...text.matchAll(/^\s*#\s*include\s*[<"]([^>"]+)[>"]/gm)].map(([, name]) => name ?? '')
+}
+
+/** Includes that are files of cpp/, written from cpp/ or from the file's own folder. */
+function ownIncludesOf(file: string): string[] {
+  return includesOf(file)
+    .map((name) =>
+      [dirname(file), 'cpp', '.'].map((base) =>
+        relative(ROOT, resolve(ROOT, base, name))
+          .split(sep)
+          .join('/'),
+      ),
+    )
+    .flatMap((places) => places.filter((place) => cppFiles.includes(place)).slice(0, 1))
+}
+
+/** Every header that compiling this file reads, as it is written. */
+function reachedFrom(file: string, seen = new Set<string>()): string[] {
+  if (seen.has(file)) return []
+  seen.add(file)
+  return [...includesOf(file), ...ownIncludesOf(file).flatMap((next) => reachedFrom(next, seen))]
+}

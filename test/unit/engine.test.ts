@@ -1,0 +1,390 @@
+import { Engine } from '../../lib/engine/engine'
+import type { FinishedImage, StepProgress } from '../../lib/engine/job'
+import type { FakeDevice } from '../support/fake-device'
+import { fakeModel, fakeRequest } from '../support/fake-model'
+
+const LIMITS = { maxRows: 8, maxQueue: 100 }
+
+function start(limits: Partial<typeof LIMITS> = {}): { engine: Engine; device: FakeDevice } {
+  const model = fakeModel()
+  return { engine: new Engine(model, { ...LIMITS, ...limits }), device: model.device }
+}
+
+function greys(images: readonly FinishedImage[]): number[] {
+  return images.map(({ pixels }) => pixels.data[0] ?? -1)
+}
+
+/** What stays allocated between requests: a modulation per stage. */
+const CACHED = 2
+
+async function alone(options: Parameters<typeof fakeRequest>[0]): Promise<number[]> {
+  return greys(await start().engine.submit(fakeRequest(options)))
+}
+
+/** Resolves at the `count`th call of a method. */
+function atCall(device: FakeDevice, method: string, count: number): Promise<void> {
+  return new Promise((resolve) => {
+    const before = device.before
+    device.before = async (call) => {
+      await before(call)
+      if (call.method === method && device.named(method).length === count) resolve()
+    }
+  })
+}
+
+describe('Engine#submit()', () => {
+  it('takes a picture through all stages', async () => {
+    const { engine, device } = start()
+    const [image] = await engine.submit(fakeRequest())
+    expect(image?.pixels).toMatchObject({ width: 16, height: 16 })
+    expect(device.batches).toEqual(['prior 1', 'prior 1', 'prior 1', 'decoder 1', 'decoder 1'])
+    expect(device.calls.at(-1)?.method).toBe('decode')
+  })
+
+  it('makes image embeddings of latents with the constants of the model', async () => {
+    const { engine, device } = start()
+    await engine.submit(fakeRequest())
+    expect(device.named('affine')[0]?.inputs).toEqual([42, -1])
+  })
+
+  it('encodes a text once, however many images use it', async () => {
+    const { engine, device } = start()
+    await engine.submit(fakeRequest({ images: 4, decoderGuidanceScale: 2 }))
+    expect(device.named('encode', 'priorTextEncoder')).toHaveLength(2)
+    expect(device.named('encode', 'decoderTextEncoder')).toHaveLength(2)
+    expect(device.named('condition', 'prior')).toHaveLength(2)
+    expect(device.named('condition', 'decoder')).toHaveLength(5) // one an image, one for the negative prompt
+  })
+
+  it('skips what only guidance needs', async () => {
+    const { engine, device } = start()
+    await engine.submit(fakeRequest({ priorGuidanceScale: 1, decoderGuidanceScale: 0 }))
+    expect(device.named('encode')).toHaveLength(2)
+    expect(device.named('advance').every(({ rows }) => rows?.[0]?.negative === null)).toBe(true)
+  })
+
+  it('gives the unguided half of the decoder zeros for image embeddings', async () => {
+    const { engine, device } = start()
+    await engine.submit(fakeRequest({ decoderGuidanceScale: 2 }))
+    expect(device.named('write')[0]?.inputs).toEqual([
+      { dtype: 'float32', shape: [1, 16, 2, 2], data: new Float32Array(64) },
+    ])
+  })
+
+  it('makes the modulations of a schedule once', async () => {
+    const { engine, device } = start()
+    await engine.submit(fakeRequest())
+    await engine.submit(fakeRequest({ seed: 2 }))
+    expect(device.named('modulate')).toHaveLength(2)
+  })
+
+  it('returns images in the order of the request', async () => {
+    const { engine } = start({ maxRows: 2 })
+    const images = await engine.submit(fakeRequest({ images: 3 }))
+    expect(images.map(({ image }) => image.index)).toEqual([0, 1, 2])
+  })
+
+  it('says where the time went', async () => {
+    const { engine } = start()
+    const [image] = await engine.submit(fakeRequest())
+    const { totalMs, ...parts } = image?.timings ?? { totalMs: Number.NaN }
+    expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBeCloseTo(totalMs)
+    for (const part of Object.values(parts)) expect(part).toBeGreaterThanOrEqual(0)
+  })
+
+  it('frees everything but the cached modulations', async () => {
+    const { engine, device } = start()
+    await engine.submit(fakeRequest({ images: 3, decoderGuidanceScale: 2 }))
+    expect(device.live.size).toBe(CACHED)
+  })
+
+  it('refuses more images than the queue holds, and takes them again later', async () => {
+    const { engine } = start({ maxQueue: 3 })
+    const first = engine.submit(fakeRequest({ images: 2 }))
+    await expect(engine.submit(fakeRequest({ images: 2 }))).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_QUEUE_FULL',
+      retryable: true,
+    })
+    await first
+    await expect(engine.submit(fakeRequest({ images: 2 }))).resolves.toHaveLength(2)
+  })
+
+  it('rejects a picture of numbers that are none', async () => {
+    const { engine, device } = start()
+    const { read } = device
+    device.read = async (tensor) => ({
+      ...(await read.call(device, tensor)),
+      data: Float32Array.of(1, Number.NaN),
+    })
+    await expect(engine.submit(fakeRequest())).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_GENERATION_FAILED',
+    })
+    expect(device.live.size).toBe(CACHED)
+  })
+})
+
+describe('Engine batching', () => {
+  it('lets requests of one go share every step, and changes neither', async () => {
+    const { engine, device } = start()
+    const [a, b] = await Promise.all([
+      engine.submit(fakeRequest({ seed: 1 })),
+      engine.submit(fakeRequest({ seed: 2, prompt: 'a blue star' })),
+    ])
+    expect(device.batches).toEqual(['prior 2', 'prior 2', 'prior 2', 'decoder 2', 'decoder 2'])
+    expect(greys(a)).toEqual(await alone({ seed: 1 }))
+    expect(greys(b)).toEqual(await alone({ seed: 2, prompt: 'a blue star' }))
+  })
+
+  it('lets a request join and leave a running batch', async () => {
+    const { engine, device } = start()
+    const joined = atCall(device, 'advance', 1).then(() =>
+      engine.submit(fakeRequest({ seed: 2, priorSteps: 1 })),
+    )
+    const first = await engine.submit(fakeRequest({ seed: 1, priorSteps: 4 }))
+    expect(greys(first)).toEqual(await alone({ seed: 1, priorSteps: 4 }))
+    expect(greys(await joined)).toEqual(await alone({ seed: 2, priorSteps: 1 }))
+    expect(device.batches.slice(0, 2)).toEqual(['prior 1', 'prior 2'])
+    expect(device.batches).toContain('decoder 1')
+  })
+
+  it('keeps sizes apart', async () => {
+    const { engine, device } = start()
+    await Promise.all([engine.submit(fakeRequest({ size: 4 })), engine.submit(fakeRequest({ size: 8 }))])
+    expect(device.batches.filter((batch) => batch === 'prior 2')).toHaveLength(3) // the prior's grid is the same
+    expect(device.batches).not.toContain('decoder 2')
+  })
+
+  it('mixes guided and unguided rows, up to the row limit', async () => {
+    const { engine, device } = start({ maxRows: 3 })
+    const [a, b, c] = await Promise.all([
+      engine.submit(fakeRequest({ seed: 1 })),
+      engine.submit(fakeRequest({ seed: 2, priorGuidanceScale: 1 })),
+      engine.submit(fakeRequest({ seed: 3 })),
+    ])
+    expect(device.batches[0]).toBe('prior 2')
+    expect([greys(a), greys(b), greys(c)]).toEqual([
+      await alone({ seed: 1 }),
+      await alone({ seed: 2, priorGuidanceScale: 1 }),
+      await alone({ seed: 3 }),
+    ])
+  })
+
+  it('gives each image of a request its own row of the noise', async () => {
+    const { engine } = start()
+    const images = greys(await engine.submit(fakeRequest({ images: 4 })))
+    expect(new Set(images).size).toBe(4)
+    const { engine: narrow } = start({ maxRows: 2 })
+    expect(greys(await narrow.submit(fakeRequest({ images: 4 })))).toEqual(images)
+  })
+})
+
+describe('Engine failures', () => {
+  it('fails only the job that fails by itself', async () => {
+    const { engine, device } = start()
+    device.before = ({ rows }) => {
+      if (rows?.some(({ guidanceScale }) => guidanceScale === 13)) {
+        throw Object.assign(new Error('not enough memory'), { code: 'OUT_OF_MEMORY' })
+      }
+    }
+    const bad = engine.submit(fakeRequest({ seed: 1, priorGuidanceScale: 13 }))
+    const good = engine.submit(fakeRequest({ seed: 2 }))
+    await expect(bad).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_OUT_OF_MEMORY', retryable: true })
+    expect(greys(await good)).toEqual(await alone({ seed: 2 }))
+    expect(device.live.size).toBe(CACHED)
+  })
+
+  it('fails the request whose preparation fails, and no other', async () => {
+    const { engine, device } = start()
+    device.before = ({ method }) => {
+      if (method === 'encode' && device.named('encode').length === 1) {
+        throw Object.assign(new Error('bad graph'), { code: 'GRAPH_FAILED' })
+      }
+    }
+    const bad = engine.submit(fakeRequest())
+    const good = engine.submit(fakeRequest({ seed: 2 }))
+    await expect(bad).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_GRAPH_INVALID' })
+    expect(greys(await good)).toEqual(await alone({ seed: 2 }))
+  })
+
+  it('calls a broken promise of its own a bug', async () => {
+    const { engine, device } = start()
+    device.before = () => {
+      throw Object.assign(new Error('Expected rows to be an array'), { code: 'INVALID_ARGUMENT' })
+    }
+    await expect(engine.submit(fakeRequest())).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INTERNAL',
+      message: expect.stringMatching(/This is a bug\.$/),
+    })
+  })
+})
+
+describe('Engine aborts', () => {
+  it('refuses a request that is aborted already', async () => {
+    const { engine, device } = start()
+    const reason = new Error('changed my mind')
+    await expect(engine.submit(fakeRequest({ signal: AbortSignal.abort(reason) }))).rejects.toBe(reason)
+    expect(device.calls).toEqual([])
+  })
+
+  for (const [method, count] of [
+    ['encode', 1],
+    ['condition', 1],
+    ['drawLatents', 1],
+    ['advance', 2],
+    ['affine', 1],
+    ['condition', 3],
+    ['advance', 4],
+    ['decode', 1],
+  ] as const) {
+    it(`stops at ${method} ${count} within one call, frees all, and leaves its neighbour alone`, async () => {
+      const { engine, device } = start()
+      const stop = new AbortController()
+      const reason = new Error('enough')
+      atCall(device, method, count).then(() => stop.abort(reason))
+      const aborted = engine.submit(fakeRequest({ seed: 1, signal: stop.signal }))
+      const callsAtEnd = aborted.catch((error) => ({ error, calls: device.calls.length }))
+      await expect(callsAtEnd).resolves.toMatchObject({ error: reason })
+      const neighbour = engine.submit(fakeRequest({ seed: 2 }))
+      expect(greys(await neighbour)).toEqual(await alone({ seed: 2 }))
+      expect(device.live.size).toBe(CACHED)
+    })
+  }
+
+  it('starts no further call for an aborted request', async () => {
+    const { engine, device } = start()
+    const stop = new AbortController()
+    atCall(device, 'advance', 1).then(() => stop.abort())
+    await expect(engine.submit(fakeRequest({ priorSteps: 50, signal: stop.signal }))).rejects.toThrow()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(device.named('advance')).toHaveLength(1)
+  })
+
+  it('leaves no listener on the signal', async () => {
+    const { engine } = start()
+    const { signal } = new AbortController()
+    const remove = jest.spyOn(signal, 'removeEventListener')
+    await engine.submit(fakeRequest({ signal }))
+    expect(remove).toHaveBeenCalledTimes(1)
+  })
+})
+
+describe('Engine callbacks', () => {
+  it('reports every step of every image', async () => {
+    const { engine } = start()
+    const seen: StepProgress[] = []
+    await engine.submit(fakeRequest({ images: 2 }), { onProgress: (progress) => void seen.push(progress) })
+    const ofSecond = seen
+      .filter(({ image }) => image === 1)
+      .map(({ stage, step, steps }) => `${stage} ${step}/${steps}`)
+    expect(ofSecond).toEqual([
+      'prior 1/3',
+      'prior 2/3',
+      'prior 3/3',
+      'decoder 1/2',
+      'decoder 2/2',
+      'vqgan 1/1',
+    ])
+  })
+
+  it('estimates the time left once every stage was measured', async () => {
+    const { engine } = start()
+    const estimates: (number | null)[] = []
+    const onProgress = ({ etaMs }: StepProgress) => void estimates.push(etaMs)
+    await engine.submit(fakeRequest(), { onProgress })
+    expect(estimates.slice(0, 3)).toEqual([null, null, null])
+    expect(estimates.at(-1)).toBe(0)
+    estimates.length = 0
+    await engine.submit(fakeRequest(), { onProgress })
+    expect(estimates.every((estimate) => typeof estimate === 'number')).toBe(true)
+  })
+
+  it('hands each image over as soon as it is finished', async () => {
+    const { engine } = start({ maxRows: 2 })
+    const order: string[] = []
+    await engine.submit(fakeRequest({ images: 2, priorSteps: 1, decoderSteps: 1 }), {
+      onImage: ({ image }) => void order.push(`image ${image.index}`),
+      onProgress: ({ stage, image }) => void order.push(`${stage} ${image}`),
+    })
+    expect(order.indexOf('image 0')).toBeLessThan(order.indexOf('image 1'))
+  })
+
+  for (const [what, fail] of [
+    [
+      'throws',
+      () => {
+        throw new Error('mine')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('mine'))],
+  ] as const) {
+    it(`rejects only the request whose callback ${what}`, async () => {
+      const { engine, device } = start()
+      const bad = engine.submit(fakeRequest({ seed: 1 }), { onProgress: fail })
+      const good = engine.submit(fakeRequest({ seed: 2 }))
+      await expect(bad).rejects.toThrow('mine')
+      expect(greys(await good)).toEqual(await alone({ seed: 2 }))
+      expect(device.live.size).toBe(CACHED)
+    })
+  }
+
+  it('rejects when the last callback throws', async () => {
+    const { engine } = start()
+    const onImage = () => {
+      throw new Error('mine')
+    }
+    await expect(engine.submit(fakeRequest(), { onImage })).rejects.toThrow('mine')
+  })
+
+  it('accepts a new request from a callback', async () => {
+    const { engine } = start()
+    let second: Promise<FinishedImage[]> | undefined
+    await engine.submit(fakeRequest(), {
+      onImage: () => {
+        second = engine.submit(fakeRequest({ seed: 2 }))
+      },
+    })
+    expect(greys((await second) ?? [])).toEqual(await alone({ seed: 2 }))
+  })
+})
+
+describe('Engine#dispose()', () => {
+  it('rejects what is unfinished and frees everything', async () => {
+    const { engine, device } = start()
+    const running = engine.submit(fakeRequest({ priorSteps: 50 }))
+    const queued = atCall(device, 'advance', 2).then(() => engine.submit(fakeRequest({ size: 8 })))
+    const disposed = atCall(device, 'advance', 3).then(() => engine.dispose())
+    const code = 'ERR_WUERSTCHEN_DISPOSED'
+    await expect(running).rejects.toMatchObject({ code })
+    await expect(queued).rejects.toMatchObject({ code })
+    await disposed
+    expect(device.closed).toBe(true)
+    expect(device.live.size).toBe(0)
+    expect(device.named('advance')).toHaveLength(3)
+  })
+
+  it('is safe twice, at once and later', async () => {
+    const { engine } = start()
+    await Promise.all([engine.dispose(), engine.dispose()])
+    await engine.dispose()
+  })
+
+  it('refuses requests afterwards', async () => {
+    const { engine } = start()
+    const disposed = engine.dispose()
+    await expect(engine.submit(fakeRequest())).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })
+    await disposed
+  })
+
+  it('works from a callback', async () => {
+    const { engine, device } = start()
+    let disposed: Promise<void> | undefined
+    const running = engine.submit(fakeRequest(), {
+      onProgress: () => {
+        disposed = engine.dispose()
+      },
+    })
+    await expect(running).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })
+    await disposed
+    expect(device.live.size).toBe(0)
+  })
+})

@@ -1,0 +1,151 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { crop } from '../../lib/image/crop'
+import { formatOf, GeneratedImage } from '../../lib/image/generated-image'
+import { type ImageMetadata, readParameters } from '../../lib/image/metadata'
+
+const METADATA: ImageMetadata = {
+  prompt: 'eine Würstchenbude 🌭 "nachts"\nim Regen',
+  negativePrompt: '',
+  seed: 7,
+  image: 0,
+  images: 1,
+  width: 3,
+  height: 2,
+  priorTimesteps: [1, 0.5, 0],
+  priorGuidanceScale: 4,
+  decoderTimesteps: [1, 0],
+  decoderGuidanceScale: 0,
+  model: 'shapes',
+  dtype: 'float32',
+}
+const PIXELS = Uint8Array.from({ length: 18 }, (_, index) => index * 14)
+
+function picture(): GeneratedImage {
+  return new GeneratedImage(PIXELS, 3, 2, METADATA)
+}
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'image-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+describe('GeneratedImage#toBuffer()', () => {
+  it('keeps every pixel in a PNG', async () => {
+    const { data, info } = await sharp(await picture().toBuffer())
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+    expect(info).toMatchObject({ width: 3, height: 2, channels: 3 })
+    expect(new Uint8Array(data)).toEqual(PIXELS)
+  })
+
+  it.each(['png', 'jpeg', 'webp', 'avif', 'tiff'] as const)('encodes %s', async (format) => {
+    const encoded = await picture().toBuffer(format)
+    const { format: found, width } = await sharp(encoded).metadata()
+    expect([found, width]).toEqual([format === 'avif' ? 'heif' : format, 3])
+  })
+
+  it('passes options on to the encoder', async () => {
+    const image = new GeneratedImage(
+      new Uint8Array(64 * 64 * 3).map((_, i) => (i * 31) % 251),
+      64,
+      64,
+      METADATA,
+    )
+    const small = await image.toBuffer('jpeg', { quality: 10 })
+    expect(small.length).toBeLessThan((await image.toBuffer('jpeg', { quality: 100 })).length)
+  })
+
+  it('refuses a format that it does not know', async () => {
+    await expect(picture().toBuffer('gif' as 'png')).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      message: "Expected format to be one of png, jpeg, webp, avif, tiff but received 'gif'",
+    })
+  })
+})
+
+describe('GeneratedImage#toFile()', () => {
+  it('takes the format from the name', async () => {
+    await picture().toFile(join(folder, 'a.JPG'))
+    expect((await sharp(join(folder, 'a.JPG')).metadata()).format).toBe('jpeg')
+  })
+
+  it('takes the format that it is given', async () => {
+    await picture().toFile(join(folder, 'a.bin'), { format: 'webp' })
+    expect((await sharp(join(folder, 'a.bin')).metadata()).format).toBe('webp')
+  })
+
+  it('refuses a name that says no format', async () => {
+    await expect(picture().toFile(join(folder, 'a'))).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+    })
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('replaces a file as a whole', async () => {
+    const file = join(folder, 'a.png')
+    writeFileSync(file, 'old')
+    await picture().toFile(file)
+    expect(readFileSync(file).subarray(1, 4).toString()).toBe('PNG')
+    expect(readdirSync(folder)).toEqual(['a.png'])
+  })
+
+  it('leaves nothing behind when it cannot write', async () => {
+    await expect(picture().toFile(join(folder, 'missing', 'a.png'))).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(existsSync(join(folder, 'missing'))).toBe(false)
+  })
+})
+
+describe('readParameters()', () => {
+  it('reads back what made a picture, from bytes or a file', async () => {
+    const file = join(folder, 'a.png')
+    await picture().toFile(file)
+    expect(await readParameters(file)).toEqual(METADATA)
+    expect(await readParameters(readFileSync(file))).toEqual(METADATA)
+  })
+
+  it('finds the caption where viewers look for it', async () => {
+    const { comments } = await sharp(await picture().toBuffer()).metadata()
+    expect(comments).toContainEqual({ keyword: 'Description', text: METADATA.prompt })
+    expect(comments).toContainEqual({ keyword: 'Software', text: expect.stringMatching(/^wuerstchen \d/) })
+  })
+
+  it('is null for a picture of somebody else', async () => {
+    const { data, width, height } = picture()
+    const png = await sharp(data, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer()
+    expect(await readParameters(png)).toBeNull()
+  })
+})
+
+describe('formatOf()', () => {
+  it('knows endings in any case', () => {
+    expect(['a.png', 'b.JPEG', 'c.tif', 'd.x/e.webp'].map((path) => formatOf(path))).toEqual([
+      'png',
+      'jpeg',
+      'tiff',
+      'webp',
+    ])
+  })
+
+  it.each(['', 'a', 'a.gif', '.png'])('refuses %j', (path) => {
+    expect(() => formatOf(path)).toThrow(expect.objectContaining({ code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT' }))
+  })
+})
+
+describe('crop()', () => {
+  const pixels = { data: PIXELS, width: 3, height: 2 }
+
+  it('takes the requested part', () => {
+    const right = crop(pixels, { left: 1, top: 1, width: 2, height: 1 })
+    expect(right).toEqual(PIXELS.slice(12, 18))
+  })
+
+  it('copies nothing when that is all', () => {
+    expect(crop(pixels, { left: 0, top: 0, width: 3, height: 2 })).toBe(PIXELS)
+  })
+})

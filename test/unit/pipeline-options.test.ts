@@ -1,0 +1,45 @@
+import { checkPipelineOptions, type PipelineOptions } from '../../lib/pipeline-options'
+
+const check = (options: object) => checkPipelineOptions(options as PipelineOptions, { threads: 6 })
+
+describe('checkPipelineOptions()', () => {
+  it('fills in the defaults', () => {
+    expect(check({})).toEqual({
+      prior: undefined,
+      device: 'auto',
+      dtype: 'auto',
+      threads: 6,
+      libtorch: undefined,
+      graphs: [],
+      maxBatchRows: 8,
+      maxQueue: 1024,
+      onProgress: undefined,
+      signal: undefined,
+    })
+  })
+
+  it('takes one folder of graphs or several', () => {
+    expect(check({ graphs: 'a' }).graphs).toEqual(['a'])
+    expect(check({ graphs: ['a', 'b'] }).graphs).toEqual(['a', 'b'])
+  })
+
+  it.each([
+    [{ device: 'tpu' }, "Expected device to be one of auto, cpu, mps, cuda or cuda:1 but received 'tpu'"],
+    [{ device: 'cuda:x' }, /device/],
+    [{ dtype: 'int8' }, "Expected dtype to be one of auto, float32, bfloat16 or float16 but received 'int8'"],
+    [{ threads: 0 }, 'Expected threads to be an integer from 1 to 1024 but received 0'],
+    [{ threads: 1.5 }, /threads/],
+    [{ threads: '2' }, /threads/],
+    [{ maxBatchRows: Number.NaN }, /maxBatchRows/],
+    [{ maxQueue: -1 }, /maxQueue/],
+    [{ prior: '' }, /prior/],
+    [{ libtorch: 7 }, /libtorch/],
+    [{ graphs: ['a', null] }, /graphs/],
+    [{ onProgress: 'x' }, /onProgress/],
+    [{ signal: {} }, /signal/],
+    [{ thread: 2 }, /did you mean threads\?/],
+    [null, 'Expected options to be an object but received null'],
+  ])('refuses %j', (options, message) => {
+    expect(() => check(options as object)).toThrow(message)
+  })
+})
