@@ -80,7 +80,7 @@ function locate(folder: string | undefined): string {
   throw new ModelError(
     'MODEL_NOT_FOUND',
     `Expected model to be a folder but received '${folder}', which is no folder here. If it is the id of a model on a hub: ` +
-      'downloading is not supported yet. Download its repository and its prior’s, and pass both folders: ' +
+      'downloading is not supported yet. Download its repository and that of its prior, and pass both folders: ' +
       "fromPretrained('path/to/decoder', { prior: 'path/to/prior' })",
     { details: { model: folder } },
   )

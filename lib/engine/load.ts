@@ -3,7 +3,7 @@ import { findGraph, type Graph } from '../model/graphs'
 import type { Component, ModelFiles } from '../model/layout'
 import { readHeader } from '../model/safetensors'
 import { bindWeights } from '../model/weights'
-import { fromNative, type NativeRuntime } from '../native/binding'
+import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
 import type { Dtype, NativeDevice, NativeGraph, WeightBinding } from '../native/types'
 import { Decoder } from '../stages/decoder'
@@ -57,8 +57,7 @@ export function openDevice(
       refusal = error
     }
   }
-  const message = refusal instanceof Error ? refusal.message : String(refusal)
-  throw new DeviceError(message, { cause: refusal, details: { device: wanted } })
+  throw new DeviceError(messageOf(refusal), { cause: refusal, details: { device: wanted } })
 }
 
 /** Weights above this make narrow types worth their rounding: they halve what is read every step. */

@@ -169,27 +169,30 @@ function requireAddon<T>(path: string): T {
   }
 }
 
-/** Any error that came out of a native call, as one of ours. */
+/** Any error that came out of a native call, as one of ours. Native errors may belong to another realm than this file. */
 export function fromNative(error: unknown): unknown {
-  if (error instanceof WuerstchenError || !(error instanceof Error)) return error
+  if (error instanceof WuerstchenError) return error
   const options = { cause: error }
-  switch ((error as { code?: NativeErrorCode }).code) {
+  const message = messageOf(error)
+  switch ((error as { code?: NativeErrorCode } | null)?.code) {
     case 'OUT_OF_MEMORY':
-      return new OutOfMemoryError(error.message, options)
+      return new OutOfMemoryError(message, options)
     case 'DISPOSED':
-      return new DisposedError(error.message, options)
+      return new DisposedError(message, options)
     case 'WEIGHTS_FAILED':
-      return new ModelError('WEIGHTS_INVALID', error.message, options)
+      return new ModelError('WEIGHTS_INVALID', message, options)
     case 'GRAPH_FAILED':
-      return new ModelError('GRAPH_INVALID', error.message, options)
+      return new ModelError('GRAPH_INVALID', message, options)
     case 'INVALID_ARGUMENT':
     case 'INTERNAL':
-      return bug(`${error.message}.`, options)
+      return bug(message.replace(/\.?( This is a bug\.)?$/, '.'), options)
     default:
       return error
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** By what it has: an error of another realm is no instance of ours. */
+export function messageOf(error: unknown): string {
+  const message = (error as { message?: unknown } | null)?.message
+  return typeof message === 'string' ? message : String(error)
 }

@@ -106,19 +106,27 @@ function repair(tokenizer: JsonObject): JsonObject {
   }
 }
 
-/** A space after what is then no longer equal to the special token; the pre-tokenizer drops it again. */
+/**
+ * Puts a space, which the pre-tokenizer drops again, after what would equal a special token: a piece between the ends of
+ * the text and those special tokens that do count after normalising.
+ */
 function specialsAsText(added: unknown): JsonObject[] {
   const tokens = (Array.isArray(added) ? added : []).filter(isObject)
-  const literal = tokens.filter(({ normalized, special }) => !(normalized ?? !special))
-  return literal.map(({ content }) => {
-    const text = String(content)
-    const escaped = text.replace(/[^\p{L}\p{N}]/gu, '\\$&')
-    return {
-      type: 'Replace',
-      pattern: { Regex: `\\A${escaped}\\z` },
-      content: `${text.replaceAll('$', '$$$$')} `,
-    }
-  })
+  const counts = ({ normalized, special }: JsonObject) => Boolean(normalized ?? !special)
+  const borders = tokens.filter(counts).map(({ content }) => escaped(String(content).toLowerCase()))
+  const before = ['\\A', ...borders].join('|')
+  const after = ['\\z', ...borders].join('|')
+  return tokens
+    .filter((token) => !counts(token))
+    .map(({ content }) => {
+      const text = String(content)
+      const pattern = { Regex: `(?<=${before})${escaped(text)}(?=${after})` }
+      return { type: 'Replace', pattern, content: `${text.replaceAll('$', '$$$$')} ` }
+    })
+}
+
+function escaped(text: string): string {
+  return text.replace(/[^\p{L}\p{N}]/gu, '\\$&')
 }
 
 /** Applies `spell` to each step of a pipeline, however its sequences are nested. */

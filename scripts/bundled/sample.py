@@ -23,8 +23,7 @@ from .diffusion import sample
 from .draw import contact_sheet, draw
 from .judge import accuracies, format_table, judge
 from .scene import Mix, sample_scene
-from .semantic_encoder import SemanticEncoder
-from .train_decoder import make_text_encoder
+from .train_decoder import load_encoder, make_text_encoder
 from .train_vqgan import load_vqgan
 from .training import autocast
 
@@ -48,7 +47,7 @@ class Sampler:
         self.tokenizer = bpe.load(folder / "tokenizer")
         second = averages(folder / "decoder.pt")
         self.decoder = self._load(Decoder(**CONFIGS.decoder), second["decoder"])
-        self.encoder = self._load(SemanticEncoder(), second["encoder"])
+        self.encoder = load_encoder(folder, device)
         tokens = folder / "tokenizer"
         self.text = self._load(make_text_encoder(CONFIGS.text_encoder, tokens), second["text"])
         if with_prior:

@@ -18,8 +18,7 @@ from . import tokenizer
 from .configs import LATENT_SIZE, SEMANTIC_CHANNELS, SEMANTIC_GRID, SEMANTIC_SIZE, TEXT_LENGTH
 from .dataset import derived, pictures, reduce, scene_of
 from .scene import Mix
-from .semantic_encoder import SemanticEncoder
-from .train_decoder import train_decoder
+from .train_decoder import load_encoder, train_decoder
 from .train_prior import train_prior
 from .train_vqgan import load_vqgan, train_vqgan
 from .training import autocast
@@ -51,11 +50,7 @@ def make_reduced(folder: Path, drawn: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def make_embeddings(folder: Path, reduced: np.ndarray, device: torch.device) -> tuple[np.ndarray, float]:
     """(count, 16, 6, 6) float32 of unit deviation, and the deviation they had."""
-    state = torch.load(folder / "decoder.pt", weights_only=True, map_location=device)
-    encoder = SemanticEncoder().to(device)
-    prefix = "encoder."
-    own = {key[len(prefix) :]: value for key, value in state["average"].items() if key.startswith(prefix)}
-    encoder.load_state_dict(own)
+    encoder = load_encoder(folder, device)
 
     def encode(batch: np.ndarray) -> np.ndarray:
         return encoder(torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 255).cpu().numpy()

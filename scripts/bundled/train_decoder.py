@@ -68,6 +68,20 @@ def make_text_encoder(config: dict, tokenizer_folder: Path) -> TextEncoder:
     return encoder
 
 
+def load_encoder(folder: Path, device: torch.device) -> SemanticEncoder:
+    """The semantic encoder as Stage B was trained on it: it no longer changes after the first part, so its weights are
+    the plain ones, not their running average.
+    """
+    state = torch.load(folder / "decoder.pt", weights_only=True, map_location=device)
+    if state["step"] < AUTOENCODER_STEPS:
+        raise ValueError(f"Expected at least {AUTOENCODER_STEPS} steps of Stage B but received {state['step']}")
+    prefix = "encoder."
+    own = {key.removeprefix(prefix): value for key, value in state["modules"].items() if key.startswith(prefix)}
+    encoder = SemanticEncoder().to(device)
+    encoder.load_state_dict(own)
+    return encoder.eval()
+
+
 def draw_ratios(step: int, count: int, generator: torch.Generator) -> Tensor:
     uniform = torch.rand(count, generator=generator)
     if step < AUTOENCODER_STEPS:

@@ -132,10 +132,10 @@ def fnv1a(ids: list[int]) -> int:
     return value
 
 
-def corpus_ids(tokenizer: Tokenizer, length: int) -> list[dict[str, object]]:
+def corpus_ids(tokenizer: Tokenizer, length: int, corpus: list[str] = CORPUS) -> list[dict[str, object]]:
     """Up to the end token; the padding that follows says nothing."""
     cases = []
-    for text in CORPUS:
+    for text in corpus:
         ids, mask = encode(tokenizer, text, length)
         cases.append({"text": text, "ids": ids[: sum(mask)]})
     return cases
@@ -158,6 +158,21 @@ def from_merges() -> Tokenizer:
     return CLIPTokenizer(vocab=vocab, merges=[tuple(line.split()) for line in merges]).backend_tokenizer
 
 
+SPECIALS = [
+    "<|STARTOFTEXT|><|ENDOFTEXT|>",
+    "<|ENDOFTEXT|><|StartOfText|><|endoftext|>",
+    "a <|StartOfText|>b<|ENDOFTEXT|> <|startoftext|>",
+    "<|ENDOFTEXT|>",
+]
+
+
+def with_normalized_start() -> Tokenizer:
+    """CLIP's own tokenizer.json says so of its start token: it is found after lowering, the end token before."""
+    tokenizer = json.loads((FOLDER / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["added_tokens"][0]["normalized"] = True
+    return Tokenizer.from_str(json.dumps(tokenizer))
+
+
 def write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=None) + "\n", encoding="utf-8")
 
@@ -167,7 +182,8 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help="CLIP's merges, to encode the corpus with its whole vocabulary")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    save(train(TRAINING * 2), FOLDER, LENGTH)
+    if not (FOLDER / "tokenizer.json").exists():  # two trainings differ where pairs are equally frequent
+        save(train(TRAINING * 2), FOLDER, LENGTH)
     tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
     groups = alphabet()
     hashes = [fnv1a(encode(tokenizer, text, LENGTH)[0]) for text in random_strings(groups)]
@@ -178,6 +194,8 @@ def main() -> None:
             "made_by": made_by,
             "corpus": corpus_ids(tokenizer, LENGTH),
             "corpus_from_merges": [case["ids"] for case in corpus_ids(from_merges(), LENGTH)],
+            "specials": corpus_ids(tokenizer, LENGTH, SPECIALS),
+            "specials_normalized_start": corpus_ids(with_normalized_start(), LENGTH, SPECIALS),
             "alphabet": groups,
             "seed": SEED,
             "strings": STRINGS,

@@ -19,7 +19,7 @@ export function writeFiles(folder: string, files: Files): void {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name)
     mkdirSync(dirname(path), { recursive: true })
-    const isRaw = typeof content === 'string' || ArrayBuffer.isView(content)
+    const isRaw = typeof content === 'string' || content instanceof Uint8Array
     writeFileSync(path, isRaw ? content : JSON.stringify(content))
   }
 }

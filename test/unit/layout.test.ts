@@ -1,4 +1,4 @@
-import { renameSync } from 'node:fs'
+import { mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { openModel } from '../../lib/model/layout'
 import { priorOfCard } from '../../lib/model/model-card'
@@ -129,11 +129,14 @@ describe('openModel()', () => {
       expect((await openModel(folder, elsewhere)).priorFolder).toBe(elsewhere)
     })
 
-    it('beside the decoder, under the whole id of its model card', async () => {
-      const folder = hubLayout({ 'wuerstchen/README.md': '---\nprior: "wuerstchen-prior/."\n---' })
-      await expect(openModel(folder)).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_MODEL_NOT_FOUND' })
-      const named = hubLayout({ 'wuerstchen/README.md': "---\nprior: 'wuerstchen-prior'\n---" })
-      expect((await openModel(named)).priorFolder).toBe(priorOf(named))
+    it('beside the decoder, under the whole id of its model card or the last part of it', async () => {
+      const card = { 'wuerstchen/README.md': '---\nprior: someone/wuerstchen-prior\n---' }
+      const folder = hubLayout(card)
+      expect((await openModel(folder)).priorFolder).toBe(priorOf(folder))
+      const whole = join(folder, '../someone/wuerstchen-prior')
+      mkdirSync(join(whole, '..'))
+      renameSync(priorOf(folder), whole)
+      expect((await openModel(folder)).priorFolder).toBe(whole)
     })
 
     it.each([
@@ -145,6 +148,7 @@ describe('openModel()', () => {
         /names the prior 'a\/b'\. Looked in .*b.*option prior/,
       ],
       ['the card leads elsewhere', '---\nprior: ../../../etc\n---', /option prior/],
+      ['the card leads to itself', '---\nprior: wuerstchen-prior/.\n---', /option prior/],
     ])('or says how to name it where %s', async (_, card, message) => {
       await expect(openModel(hubLayout({ 'wuerstchen/README.md': card }))).rejects.toMatchObject({
         code: 'ERR_WUERSTCHEN_MODEL_NOT_FOUND',

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { InvalidArgumentError } from '../../lib/errors'
 import { fromNative } from '../../lib/native/binding'
 
@@ -12,6 +13,11 @@ describe('fromNative()', () => {
   ])('turns %s into %s and keeps the cause', (native, code) => {
     const cause = Object.assign(new Error('native words'), { code: native })
     expect(fromNative(cause)).toMatchObject({ code, cause, message: expect.stringContaining('native words') })
+  })
+
+  it('knows an error of another realm', () => {
+    const cause = runInNewContext("Object.assign(new Error('native words'), { code: 'DISPOSED' })")
+    expect(fromNative(cause)).toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED', message: 'native words' })
   })
 
   it('leaves everything else as it is', () => {

@@ -76,6 +76,10 @@ describe('Tokenizer#tokenize()', () => {
     expect(idsOfText(tokenizer, text)).toEqual(ids)
   })
 
+  it.each(golden.specials)('reads special tokens in other letters as it does: $text', ({ text, ids }) => {
+    expect(idsOfText(tokenizer, text)).toEqual(ids)
+  })
+
   it('has its ids for 10,000 random strings', () => {
     const hashes = Buffer.from(golden.hashes, 'base64')
     expect(hashes.length).toBe(4 * 10_000)
@@ -83,7 +87,7 @@ describe('Tokenizer#tokenize()', () => {
       (text, i) => fnv1a(tokenizer.tokenize(text).ids) !== hashes.readUInt32LE(4 * i),
     )
     expect(different).toEqual([])
-  })
+  }, 60_000)
 
   it('surrounds the text with start and end, pads with the pad token and masks the padding', () => {
     const { ids, mask, truncated } = tokenizer.tokenize('')
@@ -132,6 +136,13 @@ describe('loadTokenizer()', () => {
     const tokenizer = await loadTokenizer(folderWith(['vocab.json', 'merges.txt']), LIMITS)
     const ids = golden.corpus.map(({ text }) => idsOfText(tokenizer, text))
     expect(ids).toEqual(golden.corpus_from_merges)
+  })
+
+  it('finds special tokens before or after lowering, as their entries say', async () => {
+    const tokenizer = JSON.parse(readFileSync(join(FOLDER, 'tokenizer.json'), 'utf8'))
+    tokenizer.added_tokens[0].normalized = true
+    const loaded = await loadTokenizer(folderWith([], { 'tokenizer.json': tokenizer }), LIMITS)
+    for (const { text, ids } of golden.specials_normalized_start) expect(idsOfText(loaded, text)).toEqual(ids)
   })
 
   it('pads to the length that the config says, with the token that it says', async () => {
@@ -226,6 +237,7 @@ describe("CLIP's whole vocabulary", () => {
       expect(idsOfText(tokenizer, 'a photo of a fox')).toEqual([49406, 320, 1125, 539, 320, 3240, 49407])
       for (const { text, ids } of clipGolden.corpus) expect(idsOfText(tokenizer, text)).toEqual(ids)
     },
+    60_000,
   )
 })
 

@@ -1,0 +1,38 @@
+import { Engine } from '../../lib/engine/engine'
+import { WuerstchenPipeline } from '../../lib/pipeline'
+import type { RequestModel } from '../../lib/request'
+import { FakeDevice } from './fake-device'
+import { fakeModel } from './fake-model'
+
+const TOKENIZER = {
+  length: 8,
+  tokenize: (text: string) => ({
+    ids: Int32Array.from(text.padEnd(8).slice(0, 8), (letter) => letter.charCodeAt(0)),
+    mask: new Int32Array(8).fill(1),
+    truncated: text.length > 30 ? text.slice(30) : null,
+  }),
+}
+
+const MODEL: RequestModel = {
+  geometry: {
+    resolutionMultiple: 32,
+    latentStride: 4,
+    multiple: 64,
+    priorChannels: 16,
+    latentChannels: 4,
+    defaultWidth: 64,
+    defaultHeight: 64,
+  },
+  tokenizers: { prior: TOKENIZER, decoder: TOKENIZER },
+}
+
+/** A whole pipeline but for the native half. */
+export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevice } {
+  const device = new FakeDevice()
+  const engine = new Engine(fakeModel(device), { maxRows: 8, maxQueue: 8 })
+  const info = { model: 'fake', device: 'cpu', dtype: 'float32', threads: 1 } as const
+  return { pipeline: new WuerstchenPipeline(engine, MODEL, info), device }
+}
+
+/** Steps small enough for a test, written out so that nothing depends on a default. */
+export const FEW_STEPS = { priorNumInferenceSteps: 3, numInferenceSteps: 2, seed: 7 } as const
