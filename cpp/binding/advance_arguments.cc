@@ -42,8 +42,7 @@ AdvanceRow ReadRow(Napi::Value value, const runtime::Device& device) {
   row.first_step = ReadInteger(object.Get("firstStep"), "rows[].firstStep", 0, kMaxSteps);
   row.coefficients = ReadFloats(object.Get("coefficients"), "rows[].coefficients");
   row.noise = NoiseHandle::Read(object.Get("noise"), "rows[].noise", device);
-  row.noise_row =
-      ReadInteger(object.Get("noiseRow"), "rows[].noiseRow", 0, row.noise->rows - 1);
+  row.noise_row = ReadInteger(object.Get("noiseRow"), "rows[].noiseRow", 0, row.noise->rows - 1);
   return row;
 }
 

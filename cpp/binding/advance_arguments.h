@@ -1,5 +1,5 @@
-// Reads and checks what `advance` is given, so that no row can make a batch of another shape than it seems.
-// JavaScript thread only.
+// Reads and checks what `advance` is given, so that no row can make a batch of another shape than
+// it seems. JavaScript thread only.
 #ifndef CPP_BINDING_ADVANCE_ARGUMENTS_H_
 #define CPP_BINDING_ADVANCE_ARGUMENTS_H_
 

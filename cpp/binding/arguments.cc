@@ -77,8 +77,7 @@ int64_t ReadInteger(Napi::Value value, const char* name, int64_t least, int64_t 
   };
   if (!value.IsNumber()) fail();
   const double number = value.As<Napi::Number>().DoubleValue();
-  const bool inside =
-      number >= static_cast<double>(least) && number <= static_cast<double>(most);
+  const bool inside = number >= static_cast<double>(least) && number <= static_cast<double>(most);
   if (!inside || number != std::trunc(number)) fail();
   return static_cast<int64_t>(number);
 }
@@ -136,9 +135,8 @@ runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name) {
 
 runtime::Dtype ReadDtype(Napi::Value value, const char* name) {
   using runtime::Dtype;
-  constexpr std::pair<const char*, Dtype> kDtypes[] = {{"float32", Dtype::kFloat32},
-                                                       {"float16", Dtype::kFloat16},
-                                                       {"bfloat16", Dtype::kBFloat16}};
+  constexpr std::pair<const char*, Dtype> kDtypes[] = {
+      {"float32", Dtype::kFloat32}, {"float16", Dtype::kFloat16}, {"bfloat16", Dtype::kBFloat16}};
   return ReadChoice(value, name, kDtypes);
 }
 

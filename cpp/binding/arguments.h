@@ -1,5 +1,5 @@
-// Reads JavaScript values. Every function throws kInvalidArgument with the name, what was expected and what was received.
-// JavaScript thread only.
+// Reads JavaScript values. Every function throws kInvalidArgument with the name, what was expected
+// and what was received. JavaScript thread only.
 #ifndef CPP_BINDING_ARGUMENTS_H_
 #define CPP_BINDING_ARGUMENTS_H_
 

@@ -21,7 +21,8 @@ void Completions::Settled(Napi::Env env) {
 void Completions::Post(Settle settle) {
   auto item = std::make_unique<Settle>(std::move(settle));
   const std::lock_guard lock(mutex_);
-  // Checked by ourselves: Node frees a channel with its environment even when a thread still means to call it.
+  // Checked by ourselves: Node frees a channel with its environment even when a thread still means
+  // to call it.
   if (closed_) return;
   if (channel_.NonBlockingCall(item.get()) == napi_ok) item.release();  // `Deliver` owns it
 }

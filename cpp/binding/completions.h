@@ -1,5 +1,5 @@
-// The way back to JavaScript: what the device threads of one environment have finished is settled on its own thread.
-// All but `Post` belongs to the JavaScript thread.
+// The way back to JavaScript: what the device threads of one environment have finished is settled
+// on its own thread. All but `Post` belongs to the JavaScript thread.
 #ifndef CPP_BINDING_COMPLETIONS_H_
 #define CPP_BINDING_COMPLETIONS_H_
 
@@ -12,7 +12,8 @@ namespace wuerstchen::binding {
 
 class Completions {
  public:
-  // Runs on the JavaScript thread; never runs, and is only destroyed, when the environment ends first.
+  // Runs on the JavaScript thread; never runs, and is only destroyed, when the environment ends
+  // first.
   using Settle = std::function<void(Napi::Env)>;
 
   explicit Completions(Napi::Env env);

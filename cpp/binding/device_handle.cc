@@ -83,19 +83,16 @@ Napi::Value PresentNumbers(Napi::Env env, runtime::HostArray<float>& numbers) {
 }  // namespace
 
 void DeviceHandle::Define(Napi::Env env) {
-  const auto definition =
-      DefineClass(env, "NativeDevice",
-                  {InstanceMethod<&DeviceHandle::Load>("load"),
-                   InstanceMethod<&DeviceHandle::Run>("run"),
-                   InstanceMethod<&DeviceHandle::Noise>("noise"),
-                   InstanceMethod<&DeviceHandle::DrawLatents>("drawLatents"),
-                   InstanceMethod<&DeviceHandle::Advance>("advance"),
-                   InstanceMethod<&DeviceHandle::Affine>("affine"),
-                   InstanceMethod<&DeviceHandle::Row>("row"),
-                   InstanceMethod<&DeviceHandle::Decode>("decode"),
-                   InstanceMethod<&DeviceHandle::Read>("read"),
-                   InstanceMethod<&DeviceHandle::Write>("write"),
-                   InstanceMethod<&DeviceHandle::Close>("close")});
+  const auto definition = DefineClass(
+      env, "NativeDevice",
+      {InstanceMethod<&DeviceHandle::Load>("load"), InstanceMethod<&DeviceHandle::Run>("run"),
+       InstanceMethod<&DeviceHandle::Noise>("noise"),
+       InstanceMethod<&DeviceHandle::DrawLatents>("drawLatents"),
+       InstanceMethod<&DeviceHandle::Advance>("advance"),
+       InstanceMethod<&DeviceHandle::Affine>("affine"), InstanceMethod<&DeviceHandle::Row>("row"),
+       InstanceMethod<&DeviceHandle::Decode>("decode"), InstanceMethod<&DeviceHandle::Read>("read"),
+       InstanceMethod<&DeviceHandle::Write>("write"),
+       InstanceMethod<&DeviceHandle::Close>("close")});
   Environment::Of(env).device_class = Napi::Persistent(definition);
 }
 
@@ -112,8 +109,7 @@ Napi::Value DeviceHandle::Open(const Napi::CallbackInfo& info) {
 }
 
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<DeviceHandle>(info),
-      completions_(Environment::Of(info.Env()).completions) {
+    : Napi::ObjectWrap<DeviceHandle>(info), completions_(Environment::Of(info.Env()).completions) {
   auto* device = std::exchange(Environment::Of(info.Env()).under_construction, nullptr);
   if (device == nullptr) {
     throw Napi::TypeError::New(info.Env(), "NativeDevice cannot be constructed");
@@ -144,7 +140,7 @@ Napi::Value DeviceHandle::Run(const Napi::CallbackInfo& info) {
   return Rejecting(info.Env(), [&]() -> Napi::Value {
     const auto graph = GraphHandle::Read(info[0], "graph", *device_);
     auto work = [graph, method = ReadString(info[1], "method"),
-                       inputs = ReadInputs(info[2], *device_)](Workspace& workspace) {
+                 inputs = ReadInputs(info[2], *device_)](Workspace& workspace) {
       return runtime::Run(workspace, *graph, method, inputs);
     };
     const auto present = [device = device_](Napi::Env env, auto& tensors) -> Napi::Value {
@@ -198,7 +194,7 @@ Napi::Value DeviceHandle::Affine(const Napi::CallbackInfo& info) {
   return Rejecting(info.Env(), [&]() -> Napi::Value {
     const auto tensor = TensorHandle::Read(info[0], "tensor", *device_);
     auto work = [tensor, scale = ReadFinite(info[1], "scale"),
-                       shift = ReadFinite(info[2], "shift")](Workspace& workspace) {
+                 shift = ReadFinite(info[2], "shift")](Workspace& workspace) {
       return runtime::Affine(workspace, *tensor, scale, shift);
     };
     return Enqueue(info.Env(), *device_, std::move(work), PresentTensor(device_));
@@ -224,8 +220,7 @@ Napi::Value DeviceHandle::Row(const Napi::CallbackInfo& info) {
 Napi::Value DeviceHandle::Decode(const Napi::CallbackInfo& info) {
   return Rejecting(info.Env(), [&]() -> Napi::Value {
     auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
-                       latents = TensorHandle::Read(info[1], "latents", *device_)](
-                          Workspace& workspace) {
+                 latents = TensorHandle::Read(info[1], "latents", *device_)](Workspace& workspace) {
       return runtime::Decode(workspace, *graph, *latents);
     };
     return Enqueue(info.Env(), *device_, std::move(work), PresentPixels);
@@ -234,8 +229,9 @@ Napi::Value DeviceHandle::Decode(const Napi::CallbackInfo& info) {
 
 Napi::Value DeviceHandle::Read(const Napi::CallbackInfo& info) {
   return Rejecting(info.Env(), [&]() -> Napi::Value {
-    auto work = [tensor = TensorHandle::Read(info[0], "tensor", *device_)](
-                          Workspace& workspace) { return runtime::Read(workspace, *tensor); };
+    auto work = [tensor = TensorHandle::Read(info[0], "tensor", *device_)](Workspace& workspace) {
+      return runtime::Read(workspace, *tensor);
+    };
     return Enqueue(info.Env(), *device_, std::move(work), PresentNumbers);
   });
 }
@@ -254,7 +250,8 @@ Napi::Value DeviceHandle::Close(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
     if (!closing_.IsEmpty()) return closing_.Value();
     const auto deferred = Napi::Promise::Deferred::New(env);
-    const auto settle = [completions = completions_, deferred, device = device_.get()](Napi::Env env) {
+    const auto settle = [completions = completions_, deferred,
+                         device = device_.get()](Napi::Env env) {
       completions->Settled(env);
       Environment::Of(env).Forget(device);
       deferred.Resolve(env.Undefined());

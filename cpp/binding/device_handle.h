@@ -1,5 +1,5 @@
-// `NativeDevice` of lib/native/types.ts: every method reads its arguments and enqueues one call of the runtime.
-// JavaScript thread only.
+// `NativeDevice` of lib/native/types.ts: every method reads its arguments and enqueues one call of
+// the runtime. JavaScript thread only.
 #ifndef CPP_BINDING_DEVICE_HANDLE_H_
 #define CPP_BINDING_DEVICE_HANDLE_H_
 

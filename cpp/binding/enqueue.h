@@ -1,5 +1,5 @@
-// The one way of work through a device: arguments were read, `work` runs on the device's thread, `present` turns its
-// result into a value on the JavaScript thread, and one promise is settled.
+// The one way of work through a device: arguments were read, `work` runs on the device's thread,
+// `present` turns its result into a value on the JavaScript thread, and one promise is settled.
 #ifndef CPP_BINDING_ENQUEUE_H_
 #define CPP_BINDING_ENQUEUE_H_
 
@@ -34,7 +34,8 @@ auto Attempt(Work& work, runtime::Workspace& workspace) {
   return outcome;
 }
 
-// JavaScript thread. `work` and what it captures live and die on the device's thread; it returns something.
+// JavaScript thread. `work` and what it captures live and die on the device's thread; it returns
+// something.
 template <typename Work, typename Present>
 Napi::Promise Enqueue(Napi::Env env, runtime::Device& device, Work work, Present present) {
   const auto deferred = Napi::Promise::Deferred::New(env);

@@ -3,8 +3,8 @@
 namespace wuerstchen::binding {
 namespace {
 
-// `process.exit()` ends the main thread without its cleanup hooks, and then libtorch's statics are destroyed while a
-// device may still use them. The 'exit' event always comes before that.
+// `process.exit()` ends the main thread without its cleanup hooks, and then libtorch's statics are
+// destroyed while a device may still use them. The 'exit' event always comes before that.
 void ShutdownOnExit(Napi::Env env) {
   const auto process = env.Global().Get("process");
   if (!process.IsObject()) return;
@@ -13,8 +13,8 @@ void ShutdownOnExit(Napi::Env env) {
   const auto shutdown = [](const Napi::CallbackInfo& info) {
     Environment::Of(info.Env()).Shutdown();
   };
-  on.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"),
-                                         Napi::Function::New(env, shutdown, "shutdown")});
+  on.As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, shutdown, "shutdown")});
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ class Environment {
   const std::shared_ptr<Completions> completions;
 
   Napi::FunctionReference device_class, tensor_class, graph_class, noise_class;
-  // What a handle that is being constructed will hold. Scripts cannot set it, so they cannot make handles.
+  // What a handle that is being constructed will hold. Scripts cannot set it, so they cannot make
+  // handles.
   void* under_construction = nullptr;
 
  private:

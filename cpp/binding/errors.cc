@@ -27,7 +27,8 @@ Napi::Value ToJs(Napi::Env env, const runtime::Error& error) {
   const auto code = Napi::String::New(env, CodeText(error.code()));
   const auto message = Napi::String::New(env, error.what());
   napi_value value = nullptr;
-  // Not `Napi::Error`: setting its code would run script, which an environment that is being terminated refuses.
+  // Not `Napi::Error`: setting its code would run script, which an environment that is being
+  // terminated refuses.
   if (napi_create_error(env, code, message, &value) != napi_ok) return env.Undefined();
   return Napi::Value(env, value);
 }

@@ -1,5 +1,5 @@
-// The boundary of errors: whatever C++ throws becomes an `Error` of JavaScript with a code of `NativeErrorCode`.
-// JavaScript thread only.
+// The boundary of errors: whatever C++ throws becomes an `Error` of JavaScript with a code of
+// `NativeErrorCode`. JavaScript thread only.
 #ifndef CPP_BINDING_ERRORS_H_
 #define CPP_BINDING_ERRORS_H_
 

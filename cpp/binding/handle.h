@@ -1,7 +1,7 @@
 // A JavaScript object that holds something of the runtime: a tensor, a graph, a noise stream.
-// It lets go when disposed (safe twice) or collected, and lets go on the device's thread: what a queued task uses stays
-// alive, freeing gigabytes does not hold up JavaScript, and memory is freed in the order of the calls.
-// JavaScript thread only.
+// It lets go when disposed (safe twice) or collected, and lets go on the device's thread: what a
+// queued task uses stays alive, freeing gigabytes does not hold up JavaScript, and memory is freed
+// in the order of the calls. JavaScript thread only.
 #ifndef CPP_BINDING_HANDLE_H_
 #define CPP_BINDING_HANDLE_H_
 

@@ -1,4 +1,5 @@
-// The `loader` addon: NativeLoader of lib/native/types.ts. It knows nothing of libtorch, so it always loads.
+// The `loader` addon: NativeLoader of lib/native/types.ts. It knows nothing of libtorch, so it
+// always loads.
 #include <napi.h>
 
 #include <exception>

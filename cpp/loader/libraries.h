@@ -15,7 +15,8 @@ void Open(const std::string& path);
 // Absolute paths of the mapped libraries whose file name starts with `prefix`.
 std::vector<std::string> Mapped(const std::string& prefix);
 
-// 'major.minor.patch' of a libtorch_cpu that is already mapped; nothing if it is not, or tells none.
+// 'major.minor.patch' of a libtorch_cpu that is already mapped; nothing if it is not, or tells
+// none.
 std::optional<std::string> TorchVersion(const std::string& path);
 
 }  // namespace wuerstchen::loader

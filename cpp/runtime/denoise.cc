@@ -16,7 +16,8 @@ at::Tensor Concatenate(const std::vector<at::Tensor>& parts) {
   return parts.size() == 1 ? parts.front() : at::cat(parts);
 }
 
-// The rows of one call to `Advance`. A batch for the graph is every row, then once more those that are guided.
+// The rows of one call to `Advance`. A batch for the graph is every row, then once more those that
+// are guided.
 class Batch {
  public:
   Batch(Workspace& workspace, const AdvanceRequest& request)
@@ -31,7 +32,8 @@ class Batch {
   // Where step `step` leads from `latents`.
   at::Tensor Step(int64_t step, const at::Tensor& latents) const {
     const auto prediction = Guide(Predict(step, latents));
-    // Three products and two sums, each rounded by itself: a fused one would depend on a row's place in the batch.
+    // Three products and two sums, each rounded by itself: a fused one would depend on a row's
+    // place in the batch.
     return (Coefficients(step, 0) * latents + Coefficients(step, 1) * prediction)
         .add_(Coefficients(step, 2) * Draw(step, latents));
   }

@@ -18,9 +18,10 @@ namespace {
 
 c10::Device ParseDevice(const std::string& name) {
   const auto fail = [&name]() {
-    return Error(ErrorCode::kInvalidArgument,
-                 "Expected device to be one that this libtorch and this machine have but received '" +
-                     name + "'");
+    return Error(
+        ErrorCode::kInvalidArgument,
+        "Expected device to be one that this libtorch and this machine have but received '" + name +
+            "'");
   };
   std::optional<c10::Device> device;
   try {
@@ -116,8 +117,14 @@ class Device::Thread {
 Device::Device(const std::string& name, int threads)
     : thread_(std::make_unique<Thread>(ParseDevice(name), threads)) {}
 Device::~Device() = default;
-bool Device::Post(Task task) { return thread_->Post(std::move(task)); }
-void Device::Finish(std::function<void()> ended) { thread_->Finish(std::move(ended)); }
-void Device::Halt() { thread_->Halt(); }
+bool Device::Post(Task task) {
+  return thread_->Post(std::move(task));
+}
+void Device::Finish(std::function<void()> ended) {
+  thread_->Finish(std::move(ended));
+}
+void Device::Halt() {
+  thread_->Halt();
+}
 
 }  // namespace wuerstchen::runtime

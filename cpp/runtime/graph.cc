@@ -91,7 +91,8 @@ at::ScalarType ScalarTypeOf(Dtype dtype) {
   return dtype == Dtype::kBFloat16 ? at::kBFloat16 : at::kFloat;
 }
 
-// On the CPU whatever the device: the placeholders of a graph are expanded from one element, and moving would fill them.
+// On the CPU whatever the device: the placeholders of a graph are expanded from one element, and
+// moving would fill them.
 torch::jit::Module ReadModule(const std::string& path) {
   try {
     return torch::jit::load(path, at::kCPU);
@@ -113,8 +114,8 @@ std::vector<at::Tensor> Flatten(const c10::IValue& result, const std::string& me
     }
     if (tensors.size() == result.toTupleRef().elements().size()) return tensors;
   }
-  throw Error(ErrorCode::kGraphFailed, "Expected " + method + " to return tensors but received " +
-                                           result.tagKind());
+  throw Error(ErrorCode::kGraphFailed,
+              "Expected " + method + " to return tensors but received " + result.tagKind());
 }
 
 torch::jit::Method FindMethod(const TorchGraph& graph, const std::string& name) {
@@ -123,8 +124,11 @@ torch::jit::Method FindMethod(const TorchGraph& graph, const std::string& name) 
   throw Error(ErrorCode::kGraphFailed, "Expected the graph to have a method " + name);
 }
 
-// `modulate` takes timestep ratios, which half precision cannot hold: whole periods of its embedding would be lost.
-bool WantsFloat32(const std::string& method) { return method == "modulate"; }
+// `modulate` takes timestep ratios, which half precision cannot hold: whole periods of its
+// embedding would be lost.
+bool WantsFloat32(const std::string& method) {
+  return method == "modulate";
+}
 
 c10::IValue ToValue(const Input& input, const Workspace& workspace, at::ScalarType floating,
                     const c10::TypePtr& wanted) {
@@ -147,8 +151,7 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   CheckNames(slots, request);
   for (const auto& binding : request.weights) {
     const auto& slot = slots.at(binding.name);
-    auto weight =
-        ReadWeight(workspace.files, binding, slot.Get(), graph->dtype, workspace.device);
+    auto weight = ReadWeight(workspace.files, binding, slot.Get(), graph->dtype, workspace.device);
     const auto bytes = static_cast<int64_t>(weight.tensor.nbytes());
     graph->weight_bytes += bytes;
     if (weight.copied) graph->copied_bytes += bytes;
@@ -185,6 +188,8 @@ std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string
   return results;
 }
 
-void DisableSpecialisation() { torch::jit::setGraphExecutorOptimize(false); }
+void DisableSpecialisation() {
+  torch::jit::setGraphExecutorOptimize(false);
+}
 
 }  // namespace wuerstchen::runtime

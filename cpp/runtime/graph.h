@@ -20,7 +20,9 @@ struct TorchGraph final : Graph {
   const at::ScalarType dtype;  // of its floating weights, and so of what it computes
 };
 
-inline TorchGraph& Torch(Graph& graph) { return static_cast<TorchGraph&>(graph); }
+inline TorchGraph& Torch(Graph& graph) {
+  return static_cast<TorchGraph&>(graph);
+}
 
 // Runs a method; a tensor, a tuple and a list of tensors all come as a list.
 std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,

@@ -51,7 +51,8 @@ std::shared_ptr<Noise> MakeNoise(uint64_t seed, int64_t rows) {
 }
 
 TensorPtr DrawLatents(Workspace& workspace, Noise& noise, int64_t row, const Shape& shape) {
-  // A copy: latents are replaced, never written to, but they may outlive the noise on another device.
+  // A copy: latents are replaced, never written to, but they may outlive the noise on another
+  // device.
   auto latents = Torch(noise).Peek(row, 0, shape).to(workspace.device);
   Torch(noise).Take(row, 1);
   return Wrap(std::move(latents));

@@ -19,8 +19,8 @@ class TorchNoise final : public Noise {
   TorchNoise(uint64_t seed, int64_t rows);
   void Release(int64_t row) override;
 
-  // The draw that this row would take after `ahead` others, (1, C, H, W) float32 on the CPU. It stays the row's until
-  // `Take`, so that a step that fails can be tried again.
+  // The draw that this row would take after `ahead` others, (1, C, H, W) float32 on the CPU. It
+  // stays the row's until `Take`, so that a step that fails can be tried again.
   at::Tensor Peek(int64_t row, int64_t ahead, const Shape& shape);
   // The row's next `count` draws are used.
   void Take(int64_t row, int64_t count);
@@ -39,7 +39,9 @@ class TorchNoise final : public Noise {
   std::vector<Row> kept_;
 };
 
-inline TorchNoise& Torch(Noise& noise) { return static_cast<TorchNoise&>(noise); }
+inline TorchNoise& Torch(Noise& noise) {
+  return static_cast<TorchNoise&>(noise);
+}
 
 }  // namespace wuerstchen::runtime
 

@@ -1,8 +1,9 @@
 // All that the binding may ask of the runtime, in plain C++: no header of libtorch, none of Node.
 //
-// What has a `Workspace&` first runs on the device's thread, as a task of `Device::Post`; it blocks, and throws `Error`
-// or what libtorch throws (`CurrentError` turns either into an `Error`). The rest may be called from any thread.
-// Tensors, graphs and noise are shared: a task keeps what it uses alive.
+// What has a `Workspace&` first runs on the device's thread, as a task of `Device::Post`; it
+// blocks, and throws `Error` or what libtorch throws (`CurrentError` turns either into an `Error`).
+// The rest may be called from any thread. Tensors, graphs and noise are shared: a task keeps what
+// it uses alive.
 #ifndef CPP_RUNTIME_RUNTIME_H_
 #define CPP_RUNTIME_RUNTIME_H_
 
@@ -54,8 +55,8 @@ std::shared_ptr<Noise> MakeNoise(uint64_t seed, int64_t rows);
 // What belongs to one device's thread: no other thread touches it.
 struct Workspace;
 
-// A device and the thread that owns it. Tasks run one at a time, in the order of `Post`; they must not throw, and must
-// not hold the last reference to their `Device`.
+// A device and the thread that owns it. Tasks run one at a time, in the order of `Post`; they must
+// not throw, and must not hold the last reference to their `Device`.
 class Device {
  public:
   using Task = std::function<void(Workspace&)>;
@@ -68,7 +69,8 @@ class Device {
   bool Post(Task task);
   // Lets queued tasks run, then ends the thread; its last act is to call `ended`. Returns at once.
   void Finish(std::function<void()> ended);
-  // Drops queued tasks, asks the running one to stop at its next step, and waits for the thread. Safe twice.
+  // Drops queued tasks, asks the running one to stop at its next step, and waits for the thread.
+  // Safe twice.
   void Halt();
 
  private:
@@ -99,8 +101,8 @@ struct HostTensor {
 using Input = std::variant<TensorPtr, HostTensor, double>;
 
 struct AdvanceRow {
-  TensorPtr latents;                             // (1, C, H, W) float32
-  std::vector<TensorPtr> condition;              // each (1, ...)
+  TensorPtr latents;                               // (1, C, H, W) float32
+  std::vector<TensorPtr> condition;                // each (1, ...)
   std::optional<std::vector<TensorPtr>> negative;  // as condition
   double guidance_scale;
   TensorPtr modulation;  // (S, M)
@@ -134,7 +136,8 @@ HostArray<float> Read(Workspace& workspace, const Tensor& tensor);
 // (H, W, 3)
 HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& latents);
 
-// A tensor whose value is still to come: `FillRow`, run before anything that reads it, makes it a view.
+// A tensor whose value is still to come: `FillRow`, run before anything that reads it, makes it a
+// view.
 TensorPtr DeclareRow(const Tensor& tensor);
 void FillRow(Workspace& workspace, Tensor& row, const Tensor& tensor, int64_t index);
 

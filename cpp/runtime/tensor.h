@@ -22,7 +22,9 @@ struct TorchTensor final : Tensor {
 inline TensorPtr Wrap(at::Tensor tensor) {
   return std::make_shared<TorchTensor>(std::move(tensor));
 }
-inline at::Tensor& Value(Tensor& tensor) { return static_cast<TorchTensor&>(tensor).value; }
+inline at::Tensor& Value(Tensor& tensor) {
+  return static_cast<TorchTensor&>(tensor).value;
+}
 inline const at::Tensor& Value(const Tensor& tensor) {
   return static_cast<const TorchTensor&>(tensor).value;
 }

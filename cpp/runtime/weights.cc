@@ -66,8 +66,8 @@ std::optional<uint64_t> BytesOf(const Shape& shape, at::ScalarType stored) {
 
 void CheckExtent(const WeightBinding& binding, const Mapping& mapping, at::ScalarType stored) {
   if (BytesOf(binding.shape, stored) != binding.bytes) {
-    Fail("Expected the bytes of " + binding.name + " to follow from its shape and type but received " +
-         std::to_string(binding.bytes));
+    Fail("Expected the bytes of " + binding.name +
+         " to follow from its shape and type but received " + std::to_string(binding.bytes));
   }
   if (binding.offset > mapping.size() || binding.bytes > mapping.size() - binding.offset) {
     Fail("Expected " + binding.file + " to hold " + std::to_string(binding.bytes) + " bytes of " +
@@ -97,7 +97,9 @@ Mapping::Mapping(const std::string& path, int descriptor, size_t size) : size_(s
   madvise(address, size, MADV_WILLNEED);
 }
 
-Mapping::~Mapping() { munmap(data_, size_); }
+Mapping::~Mapping() {
+  munmap(data_, size_);
+}
 
 std::shared_ptr<Mapping> WeightFiles::Open(const std::string& path) {
   const Descriptor descriptor(path);
@@ -112,7 +114,8 @@ std::shared_ptr<Mapping> WeightFiles::Open(const std::string& path) {
   const auto size = static_cast<uint64_t>(status.st_size);
   if (size == 0) Fail("Expected " + path + " to hold weights but it is empty");
   std::erase_if(open_, [](const auto& entry) { return entry.second.expired(); });
-  auto& known = open_[{path, status.st_dev, status.st_ino, size, modified.tv_sec, modified.tv_nsec}];
+  auto& known =
+      open_[{path, status.st_dev, status.st_ino, size, modified.tv_sec, modified.tv_nsec}];
   auto mapping = known.lock();
   if (mapping == nullptr) {
     mapping = std::make_shared<Mapping>(path, descriptor.value(), size);

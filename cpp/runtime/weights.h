@@ -1,5 +1,6 @@
-// Weights out of safetensors files: mapped, checked against the file's real size, cast where they are stored otherwise.
-// Belongs to the device's thread; a weight keeps its file mapped for as long as it lives.
+// Weights out of safetensors files: mapped, checked against the file's real size, cast where they
+// are stored otherwise. Belongs to the device's thread; a weight keeps its file mapped for as long
+// as it lives.
 #ifndef CPP_RUNTIME_WEIGHTS_H_
 #define CPP_RUNTIME_WEIGHTS_H_
 
@@ -15,7 +16,8 @@
 
 namespace wuerstchen::runtime {
 
-// A file, read-only and shared with every process that maps it. Writing to it is a crash: libtorch never does.
+// A file, read-only and shared with every process that maps it. Writing to it is a crash: libtorch
+// never does.
 class Mapping {
  public:
   Mapping(const std::string& path, int descriptor, size_t size);

@@ -1,0 +1,71 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../bench/support/reference'
+import type { Diagnosis } from '../../lib'
+import { ensureDist, runCli } from '../support/node-process'
+import { folderOf, removeFolders } from '../support/temporary-folder'
+
+beforeAll(() => {
+  ensureDist()
+})
+afterAll(removeFolders)
+
+const modelIsThere = existsSync(join(ROOT, 'models', 'shapes'))
+
+function codes(diagnosis: Diagnosis): string[] {
+  return diagnosis.problems.map(({ code }) => code.replace('ERR_WUERSTCHEN_', ''))
+}
+
+describe('wuerstchen doctor', () => {
+  it('reports what is there', () => {
+    const { status, stdout, stderr } = runCli(['doctor', '--json'])
+    const diagnosis: Diagnosis = JSON.parse(stdout)
+    expect(stderr).toBe('')
+    expect(diagnosis).toMatchObject({
+      node: process.versions.node,
+      platform: `${process.platform}-${process.arch}`,
+      libtorch: { required: '2.13', found: { version: expect.stringMatching(/^2\.13\./) } },
+      addon: { compiled: expect.stringMatching(/^2\.13\./), torch: expect.stringMatching(/^2\.13\./) },
+      graphs: expect.arrayContaining(['v2']),
+    })
+    expect(codes(diagnosis)).toEqual(modelIsThere ? [] : ['MODEL_NOT_FOUND'])
+    expect(status).toBe(modelIsThere ? 0 : 1)
+  })
+
+  it('says in words what it says in JSON', () => {
+    const { stdout } = runCli(['doctor'])
+    for (const word of ['node', 'cpu', 'libtorch', 'addon', 'model', 'graphs', process.versions.node]) {
+      expect(stdout).toContain(word)
+    }
+  })
+
+  it('works without libtorch, names each place and what helps', () => {
+    const { status, stdout } = runCli(['doctor'], { WUERSTCHEN_LIBTORCH: '/nowhere' })
+    expect(status).toBe(1)
+    expect(stdout).toContain('not used: /nowhere (WUERSTCHEN_LIBTORCH): no such folder')
+    expect(stdout).toContain('problem [ERR_WUERSTCHEN_LIBTORCH_NOT_FOUND]')
+    expect(stdout).toContain('fix: python3 -m venv')
+  })
+
+  it('tells a wrong version from none', () => {
+    const old = folderOf({ 'version.py': "__version__ = '2.12.0'\n", 'lib/libtorch_cpu.so': '' })
+    const { stdout } = runCli(['doctor', '--json', '--libtorch', old])
+    expect(codes(JSON.parse(stdout))).toContain('LIBTORCH_VERSION')
+  })
+
+  it('works without the addon, and without anything else', () => {
+    const bare = folderOf({})
+    cpSync(join(ROOT, 'dist'), join(bare, 'dist'), { recursive: true })
+    cpSync(join(ROOT, 'package.json'), join(bare, 'package.json'))
+    symlinkSync(join(ROOT, 'node_modules'), join(bare, 'node_modules'))
+    const main = join(bare, 'dist', 'cli', 'main.js')
+    const { status, stdout } = spawnSync(process.execPath, [main, 'doctor', '--json'], { encoding: 'utf8' })
+    expect(status).toBe(1)
+    const diagnosis: Diagnosis = JSON.parse(stdout)
+    expect(diagnosis.addon).toBeNull()
+    expect(codes(diagnosis)).toEqual(
+      expect.arrayContaining(['ADDON_NOT_FOUND', 'GRAPH_NOT_FOUND', 'MODEL_NOT_FOUND']),
+    )
+  })
+})

@@ -1,0 +1,197 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../bench/support/reference'
+import { readParameters } from '../../lib'
+import { type SmallModel, smallModel } from '../support/models'
+import { ensureDist, runCli } from '../support/node-process'
+import { folderOf, removeFolders } from '../support/temporary-folder'
+
+let small: SmallModel
+let flags: string[]
+beforeAll(() => {
+  ensureDist()
+  small = smallModel()
+  const model = ['--model', small.folder, '--graphs', small.graphs, '--device', 'cpu', '--threads', '1']
+  flags = [
+    ...model,
+    '--width',
+    '128',
+    '--height',
+    '128',
+    '--steps',
+    '3',
+    '--decoder-steps',
+    '2',
+    '--seed',
+    '7',
+  ]
+})
+afterAll(removeFolders)
+
+describe('wuerstchen generate', () => {
+  it('writes a picture and says so', async () => {
+    const file = join(folderOf({}), 'new', 'cat.png')
+    const { status, stdout, stderr } = runCli(['generate', 'a cat', '-o', file, ...flags])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(/cat\.png {2}128x128, seed 7, \d+\.\d s\n$/)
+    expect(await readParameters(file)).toMatchObject({
+      prompt: 'a cat',
+      seed: 7,
+      priorTimesteps: [1, expect.closeTo(2 / 3), expect.closeTo(1 / 3), 0],
+    })
+  })
+
+  it('writes several, and tells programs about them', () => {
+    const folder = folderOf({})
+    const args = ['generate', 'a cat', '-o', join(folder, 'cat.webp'), '--count', '2', '--json', ...flags]
+    const { status, stdout } = runCli(args)
+    expect(status).toBe(0)
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines).toEqual(
+      [1, 2].map((number) => ({
+        file: join(folder, `cat-${number}.webp`),
+        prompt: 'a cat',
+        seed: 7,
+        width: 128,
+        height: 128,
+        timings: expect.objectContaining({ totalMs: expect.any(Number) }),
+        warnings: [],
+      })),
+    )
+    for (const { file } of lines) expect(existsSync(file)).toBe(true)
+  })
+
+  it('makes a picture of every caption in a file', () => {
+    const folder = folderOf({ 'captions.txt': 'a red circle\n\n../a blue square\na green star\n' })
+    const out = join(folder, 'out')
+    const args = [
+      'generate',
+      '--captions',
+      join(folder, 'captions.txt'),
+      '--out-dir',
+      out,
+      '--quiet',
+      ...flags,
+    ]
+    expect(runCli(args)).toMatchObject({ status: 0, stdout: '', stderr: '' })
+    expect(readdirSync(out).sort()).toEqual([
+      '0001-a-red-circle.png',
+      '0002-a-blue-square.png',
+      '0003-a-green-star.png',
+    ])
+  })
+
+  it('reads captions from standard input', () => {
+    const out = folderOf({})
+    const main = join(ROOT, 'dist', 'cli', 'main.js')
+    const args = [main, 'generate', '--captions', '-', '--out-dir', out, '--quiet', ...flags]
+    expect(spawnSync(process.execPath, args, { cwd: ROOT, input: 'a cat\n' }).status).toBe(0)
+    expect(readdirSync(out)).toEqual(['0001-a-cat.png'])
+  })
+
+  it('goes on after a caption that fails, and says so at the end', () => {
+    const folder = folderOf({ 'captions.txt': `a cat\n${'x'.repeat(30_000)}\na dog\n` })
+    const out = join(folder, 'out')
+    const args = [
+      'generate',
+      '--captions',
+      join(folder, 'captions.txt'),
+      '--out-dir',
+      out,
+      '--quiet',
+      ...flags,
+    ]
+    const { status, stderr } = runCli(args)
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^error \[ERR_WUERSTCHEN_INVALID_ARGUMENT\]: .*\nerror: 1 of 3 captions failed\n$/)
+    expect(readdirSync(out)).toHaveLength(2)
+  })
+
+  it.each([
+    ['no caption', [], /^error: Expected a caption or --captions but received neither\n$/],
+    ['an unknown flag', ['a cat', '--sed', '7'], /unknown option '--sed'/],
+    ['a number that is none', ['a cat', '--seed', 'x'], /--seed <number>' argument 'x' is invalid/],
+    [
+      'a number out of range',
+      ['a cat', '--steps', '0'],
+      /^error \[ERR_WUERSTCHEN_INVALID_ARGUMENT\]: Expected --steps to be .* received 0\n$/,
+    ],
+    ['a size out of range', ['a cat', '--width', '9999999'], /Expected --width to be .* received 9999999\n$/],
+    ['a format that it does not know', ['a cat', '-o', 'cat.gif'], /Expected --output to end in/],
+    ['a dtype that it does not know', ['a cat', '--dtype', 'int3'], /Expected --dtype to be one of/],
+    ['an empty caption', [' '], /Expected caption to be a text that says something/],
+  ])('exits with 2 for %s', (_what, args, message) => {
+    const folder = folderOf({})
+    const output = args.includes('-o') ? [] : ['-o', join(folder, 'a.png')]
+    const { status, stdout, stderr } = runCli(['generate', ...flags, ...args, ...output])
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(message)
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('exits with 1 for a model that is not there', () => {
+    const { status, stderr } = runCli(['generate', 'a cat', '--model', '/nowhere'])
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^error \[ERR_WUERSTCHEN_MODEL_NOT_FOUND\]: .*\n$/)
+  })
+
+  it('exits with 1 and one line without libtorch', () => {
+    const { status, stderr } = runCli(['generate', 'a cat', ...flags], { WUERSTCHEN_LIBTORCH: '/nowhere' })
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^error \[ERR_WUERSTCHEN_LIBTORCH_NOT_FOUND\]: .*doctor'\n$/)
+  })
+
+  it('exits with 130 and leaves nothing at Ctrl-C', async () => {
+    const folder = join(folderOf({}), 'out')
+    const main = join(ROOT, 'dist', 'cli', 'main.js')
+    const args = [
+      'generate',
+      'a cat',
+      '-o',
+      join(folder, 'a.png'),
+      ...flags,
+      '--steps',
+      '1000',
+      '--decoder-steps',
+      '1000',
+    ]
+    const child = spawn(process.execPath, [main, ...args], { cwd: ROOT, stdio: 'pipe' })
+    let stderr = ''
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+    })
+    const ended = new Promise((resolve) => child.once('exit', (status, signal) => resolve(status ?? signal)))
+    while (!existsSync(folder)) await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    child.kill('SIGINT')
+    expect(await ended).toBe(130)
+    expect(stderr).toBe('')
+    expect(readdirSync(folder)).toEqual([])
+  })
+})
+
+describe('wuerstchen', () => {
+  it('explains itself', () => {
+    expect(runCli(['--help'])).toMatchObject({ status: 0, stdout: expect.stringContaining('generate') })
+    expect(runCli(['generate', '--help'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('--seed'),
+    })
+  })
+
+  it('knows its version', () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    expect(runCli(['--version'])).toMatchObject({ status: 0, stdout: `${version}\n` })
+  })
+
+  it('exits with 2 for a command that it does not know', () => {
+    expect(runCli(['paint'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("unknown command 'paint'"),
+    })
+  })
+})
