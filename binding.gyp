@@ -3,7 +3,7 @@
   'targets': [{
     'target_name': 'loader',
     'sources': ['cpp/loader/addon.cc', 'cpp/loader/libraries.cc'],
-    'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
+    'include_dirs': ['cpp', '<!(node -p "require(\'node-addon-api\').include_dir")'],
     'defines': [
       'NAPI_VERSION=9',
       'NODE_ADDON_API_CPP_EXCEPTIONS_ALL',

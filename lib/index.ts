@@ -1,6 +1,6 @@
 /** The door of the package: what is exported here is its public interface. */
 export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusion/scheduler'
-export type { ImageTimings, StepProgress } from './engine/job'
+export type { ImageTimings } from './engine/job'
 export {
   DeviceError,
   DisposedError,
@@ -15,7 +15,12 @@ export {
   TimeoutError,
   WuerstchenError,
 } from './errors'
-export { type FormatOptions, formatOf, GeneratedImage, type ImageFormat } from './image/generated-image'
+export {
+  type FormatOptions,
+  formatOf,
+  GeneratedImage,
+  type ImageFormat,
+} from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'

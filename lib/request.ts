@@ -19,6 +19,8 @@ export interface GenerateProgress {
   /** Steps done in this stage, of `steps`. */
   readonly step: number
   readonly steps: number
+  /** Milliseconds until the image is there; null while a stage was never measured at its size. */
+  readonly etaMs: number | null
 }
 
 /** Options of `generate()`. Names and meanings are those of diffusers' combined pipeline, in camelCase. */

@@ -1,12 +1,13 @@
-import type { ImageTimings, StepProgress } from './engine/job'
+import type { ImageTimings } from './engine/job'
 import type { GeneratedImage } from './image/generated-image'
+import type { GenerateProgress } from './request'
 
 /** What `stream()` yields. */
 export type StreamEvent =
   /** Once, first: the request was accepted. */
   | { readonly type: 'queued'; readonly images: number; readonly warnings: readonly string[] }
   /** A step forward of one image. A slow reader gets the latest of each image, not all. */
-  | ({ readonly type: 'step' } & StepProgress)
+  | ({ readonly type: 'step' } & GenerateProgress)
   /** A finished image, as soon as it is; `index` is its place in the request. */
   | {
       readonly type: 'image'

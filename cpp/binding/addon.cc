@@ -1,10 +1,10 @@
 // The `wuerstchen` addon: NativeAddon of lib/native/types.ts.
 #include <napi.h>
 
-#include "device_handle.h"
-#include "environment.h"
-#include "handle.h"
-#include "runtime.h"
+#include "binding/device_handle.h"
+#include "binding/environment.h"
+#include "binding/handle.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::binding {
 namespace {

@@ -1,10 +1,10 @@
-#include "advance_arguments.h"
+#include "binding/advance_arguments.h"
 
 #include <string>
 #include <vector>
 
-#include "arguments.h"
-#include "handle.h"
+#include "binding/arguments.h"
+#include "binding/handle.h"
 
 namespace wuerstchen::binding {
 namespace {

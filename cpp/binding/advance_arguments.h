@@ -5,7 +5,7 @@
 
 #include <napi.h>
 
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::binding {
 

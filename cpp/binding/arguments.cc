@@ -1,4 +1,4 @@
-#include "arguments.h"
+#include "binding/arguments.h"
 
 #include <cmath>
 #include <optional>

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::binding {
 

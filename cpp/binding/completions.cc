@@ -1,4 +1,4 @@
-#include "completions.h"
+#include "binding/completions.h"
 
 #include <memory>
 #include <utility>

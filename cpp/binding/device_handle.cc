@@ -1,13 +1,13 @@
-#include "device_handle.h"
+#include "binding/device_handle.h"
 
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "advance_arguments.h"
-#include "arguments.h"
-#include "enqueue.h"
-#include "handle.h"
+#include "binding/advance_arguments.h"
+#include "binding/arguments.h"
+#include "binding/enqueue.h"
+#include "binding/handle.h"
 
 namespace wuerstchen::binding {
 namespace {

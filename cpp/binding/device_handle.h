@@ -7,8 +7,8 @@
 
 #include <memory>
 
-#include "completions.h"
-#include "runtime.h"
+#include "binding/completions.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::binding {
 

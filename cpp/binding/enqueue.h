@@ -10,10 +10,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "completions.h"
-#include "environment.h"
-#include "errors.h"
-#include "runtime.h"
+#include "binding/completions.h"
+#include "binding/environment.h"
+#include "binding/errors.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::binding {
 

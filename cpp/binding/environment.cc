@@ -1,19 +1,20 @@
-#include "environment.h"
+#include "binding/environment.h"
 
 namespace wuerstchen::binding {
 namespace {
 
 // `process.exit()` ends the main thread without its cleanup hooks, and then libtorch's statics are
-// destroyed while a device may still use them. The 'exit' event always comes before that.
+// destroyed while a device may still use them. The 'exit' event comes before that, and this listener
+// before all others: one of them may throw.
 void ShutdownOnExit(Napi::Env env) {
   const auto process = env.Global().Get("process");
   if (!process.IsObject()) return;
-  const auto on = process.As<Napi::Object>().Get("on");
-  if (!on.IsFunction()) return;
+  const auto listen = process.As<Napi::Object>().Get("prependListener");
+  if (!listen.IsFunction()) return;
   const auto shutdown = [](const Napi::CallbackInfo& info) {
     Environment::Of(info.Env()).Shutdown();
   };
-  on.As<Napi::Function>().Call(
+  listen.As<Napi::Function>().Call(
       process, {Napi::String::New(env, "exit"), Napi::Function::New(env, shutdown, "shutdown")});
 }
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "completions.h"
-#include "runtime.h"
+#include "binding/completions.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::binding {
 

@@ -5,7 +5,7 @@
 
 #include <napi.h>
 
-#include "error.h"
+#include "runtime/error.h"
 
 namespace wuerstchen::binding {
 

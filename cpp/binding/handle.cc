@@ -1,4 +1,4 @@
-#include "handle.h"
+#include "binding/handle.h"
 
 #include <vector>
 

@@ -12,10 +12,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "arguments.h"
-#include "environment.h"
-#include "errors.h"
-#include "runtime.h"
+#include "binding/arguments.h"
+#include "binding/environment.h"
+#include "binding/errors.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::binding {
 

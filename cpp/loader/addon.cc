@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "libraries.h"
+#include "loader/libraries.h"
 
 namespace wuerstchen::loader {
 namespace {

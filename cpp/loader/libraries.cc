@@ -1,4 +1,4 @@
-#include "libraries.h"
+#include "loader/libraries.h"
 
 #include <dlfcn.h>
 

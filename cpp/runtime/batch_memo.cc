@@ -1,10 +1,10 @@
-#include "batch_memo.h"
+#include "runtime/batch_memo.h"
 
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
 
-#include "tensor.h"
+#include "runtime/tensor.h"
 
 namespace wuerstchen::runtime {
 

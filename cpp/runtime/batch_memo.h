@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
 

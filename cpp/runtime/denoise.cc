@@ -3,17 +3,25 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/lerp.h>
 #include <ATen/ops/tensor.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
-#include "graph.h"
-#include "noise.h"
-#include "tensor.h"
-#include "workspace.h"
+#include "runtime/graph.h"
+#include "runtime/noise.h"
+#include "runtime/tensor.h"
+#include "runtime/workspace.h"
 
 namespace wuerstchen::runtime {
 namespace {
 
 at::Tensor Concatenate(const std::vector<at::Tensor>& parts) {
   return parts.size() == 1 ? parts.front() : at::cat(parts);
+}
+
+// A GPU only queues what it is told. Done means done: what is next is decided on what is true, and a
+// failure belongs to the call that caused it.
+void Synchronize(c10::Device device) {
+  if (device.is_cpu()) return;
+  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
 }
 
 // The rows of one call to `Advance`. A batch for the graph is every row, then once more those that
@@ -119,6 +127,7 @@ void Advance(Workspace& workspace, const AdvanceRequest& request) {
     if (workspace.halting) throw Error(ErrorCode::kDisposed, "The device was halted");
     latents = batch.Step(step, latents);
   }
+  Synchronize(workspace.device);
   batch.Commit(request.steps, latents);
 }
 

@@ -9,9 +9,9 @@
 #include <mutex>
 #include <thread>
 
-#include "graph.h"
-#include "runtime.h"
-#include "workspace.h"
+#include "runtime/graph.h"
+#include "runtime/runtime.h"
+#include "runtime/workspace.h"
 
 namespace wuerstchen::runtime {
 namespace {

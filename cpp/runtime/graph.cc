@@ -1,4 +1,4 @@
-#include "graph.h"
+#include "runtime/graph.h"
 
 #include <torch/csrc/jit/python/update_graph_executor_opt.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
@@ -6,9 +6,9 @@
 
 #include <map>
 
-#include "tensor.h"
-#include "weights.h"
-#include "workspace.h"
+#include "runtime/tensor.h"
+#include "runtime/weights.h"
+#include "runtime/workspace.h"
 
 namespace wuerstchen::runtime {
 namespace {

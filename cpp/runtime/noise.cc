@@ -1,10 +1,10 @@
-#include "noise.h"
+#include "runtime/noise.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/randn.h>
 
-#include "tensor.h"
-#include "workspace.h"
+#include "runtime/tensor.h"
+#include "runtime/workspace.h"
 
 namespace wuerstchen::runtime {
 

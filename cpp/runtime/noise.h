@@ -10,7 +10,7 @@
 #include <optional>
 #include <vector>
 
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
 

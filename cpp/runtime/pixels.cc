@@ -1,9 +1,9 @@
 // Latents -> the bytes of a picture.
 #include <ATen/core/Tensor.h>
 
-#include "graph.h"
-#include "tensor.h"
-#include "workspace.h"
+#include "runtime/graph.h"
+#include "runtime/tensor.h"
+#include "runtime/workspace.h"
 
 namespace wuerstchen::runtime {
 

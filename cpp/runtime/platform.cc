@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 // Declared here and not by its header so that it may be absent: `weak` makes it null then.
 extern "C" __attribute__((weak)) uint64_t aoti_torch_abi_version();

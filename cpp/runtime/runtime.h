@@ -16,7 +16,7 @@
 #include <variant>
 #include <vector>
 
-#include "error.h"
+#include "runtime/error.h"
 
 namespace wuerstchen::runtime {
 

@@ -1,4 +1,4 @@
-#include "tensor.h"
+#include "runtime/tensor.h"
 
 #include <ATen/ops/add.h>
 #include <ATen/ops/from_blob.h>
@@ -6,7 +6,7 @@
 
 #include <variant>
 
-#include "workspace.h"
+#include "runtime/workspace.h"
 
 namespace wuerstchen::runtime {
 

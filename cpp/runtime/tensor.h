@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
 
@@ -29,7 +29,7 @@ inline const at::Tensor& Value(const Tensor& tensor) {
   return static_cast<const TorchTensor&>(tensor).value;
 }
 
-// A tensor of this device from one of this process; the data is not copied when it need not move.
+// A copy on the device.
 at::Tensor FromHost(const HostTensor& tensor, c10::Device device);
 
 }  // namespace wuerstchen::runtime

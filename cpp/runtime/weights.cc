@@ -1,4 +1,4 @@
-#include "weights.h"
+#include "runtime/weights.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>

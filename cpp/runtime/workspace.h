@@ -6,9 +6,9 @@
 
 #include <atomic>
 
-#include "batch_memo.h"
-#include "runtime.h"
-#include "weights.h"
+#include "runtime/batch_memo.h"
+#include "runtime/runtime.h"
+#include "runtime/weights.h"
 
 namespace wuerstchen::runtime {
 

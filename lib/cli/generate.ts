@@ -1,6 +1,12 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { formatOf, type GenerateOptions, WuerstchenPipeline } from '../index'
+import {
+  formatOf,
+  type GenerateOptions,
+  type LoadProgress,
+  type PipelineOptions,
+  WuerstchenPipeline,
+} from '../index'
 import { fail, Interrupted, lineFor } from './exit'
 import { type Task, type TaskFlags, tasksOf } from './names'
 import { type Progress, showProgress } from './progress'
@@ -17,7 +23,7 @@ export interface GenerateFlags extends TaskFlags {
   readonly decoderSteps?: number
   readonly guidance?: number
   readonly decoderGuidance?: number
-  readonly dtype?: 'auto'
+  readonly dtype?: NonNullable<PipelineOptions['dtype']>
   readonly device?: string
   readonly threads?: number
   readonly libtorch?: string
@@ -34,15 +40,18 @@ export async function generate(caption: string | undefined, flags: GenerateFlags
   prepareFolders(tasks, flags)
   const signal = interruptSignal()
   const { model, prior, graphs, dtype, device, threads, libtorch } = flags
-  const options = { prior, graphs, dtype, device, threads, libtorch, signal }
-  const pipeline = await WuerstchenPipeline.fromPretrained(model, options)
   const images = tasks.reduce((sum, { files }) => sum + files.length, 0)
   const progress = await showProgress(images, { quiet: flags.quiet ?? false })
+  const onProgress = (loading: LoadProgress) => progress.load(loading)
+  const options = { prior, graphs, dtype, device, threads, libtorch, signal, onProgress }
+  let pipeline: WuerstchenPipeline | undefined
   try {
-    await forEach(tasks, (task) => make(pipeline, task, { flags, progress, signal }))
+    const ready = await WuerstchenPipeline.fromPretrained(model, options)
+    pipeline = ready
+    await forEach(tasks, progress, (task) => make(ready, task, { flags, progress, signal }))
   } finally {
     progress.stop()
-    await pipeline.dispose()
+    await pipeline?.dispose()
   }
 }
 
@@ -59,18 +68,24 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
     signal,
     onProgress: (step) => progress.update(step),
   })
-  await Promise.all(result.images.map((image, index) => image.toFile(task.files[index] ?? '')))
-  for (const [index, image] of result.images.entries()) {
-    const { width, height, seed } = image
-    const timings = result.timings[index]
-    const file = task.files[index]
+  const written = result.images.map((image, index) => ({
+    file: task.files[index] ?? '',
+    image,
+    timings: result.timings[index],
+  }))
+  await Promise.all(written.map(({ file, image }) => image.toFile(file)))
+  if (flags.quiet && !flags.json) return
+  for (const { file, image, timings } of written) {
+    const { width, height, seed, metadata } = image
+    const { warnings } = result
     const seconds = ((timings?.totalMs ?? 0) / 1000).toFixed(1)
-    if (flags.json) {
-      const { prompt } = image.metadata
-      console.log(JSON.stringify({ file, prompt, seed, width, height, timings, warnings: result.warnings }))
-    } else if (!flags.quiet) console.log(`${file}  ${width}x${height}, seed ${seed}, ${seconds} s`)
+    progress.print(
+      flags.json
+        ? JSON.stringify({ file, prompt: metadata.prompt, seed, width, height, timings, warnings })
+        : `${file}  ${width}x${height}, seed ${seed}, ${seconds} s`,
+    )
   }
-  if (!flags.quiet) for (const warning of result.warnings) console.error(`warning: ${warning}`)
+  if (!flags.quiet) for (const warning of result.warnings) progress.warn(`warning: ${warning}`)
 }
 
 /** The flags that are options of `generate()`; what was not given is left to its defaults. */
@@ -104,7 +119,11 @@ function interruptSignal(): AbortSignal {
 }
 
 /** Does the tasks a few at a time. One that fails does not stop the others, unless it is the only one or Ctrl-C. */
-async function forEach(tasks: readonly Task[], work: (task: Task) => Promise<void>): Promise<void> {
+async function forEach(
+  tasks: readonly Task[],
+  progress: Progress,
+  work: (task: Task) => Promise<void>,
+): Promise<void> {
   if (tasks.length === 1 && tasks[0] !== undefined) return work(tasks[0])
   const waiting = tasks.values()
   const failures: unknown[] = []
@@ -113,7 +132,7 @@ async function forEach(tasks: readonly Task[], work: (task: Task) => Promise<voi
       await work(task).catch((error: unknown) => {
         if (error instanceof Interrupted) throw error
         failures.push(error)
-        console.error(`${lineFor(error)} (${task.files[0]})`)
+        progress.warn(`${lineFor(error)} (${task.files[0]})`)
       })
     }
   }

@@ -1,17 +1,28 @@
 import type { MultiBar, SingleBar } from 'cli-progress'
-import type { GenerateProgress } from '../index'
+import type { GenerateProgress, LoadProgress } from '../index'
 
-/** Shows how far the pictures of a command are. */
+/** Shows how far the pictures of a command are, and prints lines that the bars do not overwrite. */
 export interface Progress {
+  load(progress: LoadProgress): void
   update(progress: GenerateProgress): void
+  /** A line on standard output. */
+  print(line: string): void
+  /** A line on standard error. */
+  warn(line: string): void
   stop(): void
 }
 
-const SILENT: Progress = { update: () => undefined, stop: () => undefined }
+const PLAIN: Progress = {
+  load: () => undefined,
+  update: () => undefined,
+  print: (line) => console.log(line),
+  warn: (line) => console.error(line),
+  stop: () => undefined,
+}
 
-/** A bar per stage on the terminal; nothing where standard error is none. */
+/** A bar per stage on the terminal; lines alone where standard error is none. */
 export async function showProgress(images: number, options: { readonly quiet: boolean }): Promise<Progress> {
-  if (options.quiet || !process.stderr.isTTY) return SILENT
+  if (options.quiet || !process.stderr.isTTY) return PLAIN
   const { MultiBar } = await import('cli-progress')
   return new Bars(
     new MultiBar({
@@ -28,20 +39,39 @@ export async function showProgress(images: number, options: { readonly quiet: bo
 
 class Bars implements Progress {
   private readonly bars = new Map<string, SingleBar>()
+  /** Held back until the bars are gone. */
+  private readonly lines: (() => void)[] = []
 
   constructor(
     private readonly all: MultiBar,
     private readonly images: number,
   ) {}
 
+  load({ of }: LoadProgress): void {
+    this.advance('loading', of)
+  }
+
   update({ stage, steps }: GenerateProgress): void {
-    if (stage === 'vqgan') return // one step: over before it can be seen
-    const bar = this.bars.get(stage) ?? this.all.create(steps * this.images, 0, { stage: stage.padEnd(7) })
-    this.bars.set(stage, bar)
-    bar.increment()
+    this.advance(stage, steps * this.images)
+  }
+
+  print(line: string): void {
+    if (process.stdout.isTTY) this.lines.push(() => console.log(line))
+    else console.log(line)
+  }
+
+  warn(line: string): void {
+    this.lines.push(() => console.error(line))
   }
 
   stop(): void {
     this.all.stop()
+    for (const write of this.lines.splice(0)) write()
+  }
+
+  private advance(stage: string, total: number): void {
+    const bar = this.bars.get(stage) ?? this.all.create(total, 0, { stage: stage.padEnd(7) })
+    this.bars.set(stage, bar)
+    bar.increment()
   }
 }

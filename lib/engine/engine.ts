@@ -1,4 +1,4 @@
-import { bug, DisposedError, GenerationError, QueueFullError } from '../errors'
+import { bug, DisposedError, GenerationError, OutOfMemoryError, QueueFullError } from '../errors'
 import { fromNative } from '../native/binding'
 import type { Request } from '../request'
 import type { Denoising } from '../stages/denoise'
@@ -80,7 +80,9 @@ export class Engine {
       const batch = chooseBatch(this.jobs, { maxRows: this.maxRows, patience: PATIENCE })
       if (batch.length === 0) break
       for (const job of this.jobs) job.waited += 1
-      await this.takeTurn(batch)
+      await this.takeTurn(batch).catch((error) => {
+        for (const { run } of batch) this.fail(run, error) // a bug of ours must not stop the others
+      })
     }
     this.looping = null
   }
@@ -143,10 +145,11 @@ export class Engine {
     this.jobs = this.jobs.filter((other) => other !== job)
     run.noises.get(job.image.noiseStream)?.release(job.image.noiseRow)
     job.scope.dispose()
-    run.images.push(image)
+    run.left -= 1
     this.countStep(job)
-    this.notify(run, () => run.hooks.onImage?.(image))
-    if (run.images.length < run.jobs.length) return
+    if (run.hooks.onImage === undefined) run.images.push(image)
+    else this.notify(run, () => run.hooks.onImage?.(image))
+    if (run.left > 0) return
     run.end({ images: run.images.sort((a, b) => a.image.index - b.image.index) })
   }
 
@@ -163,7 +166,9 @@ export class Engine {
     try {
       await work([first, ...others])
     } catch (error) {
-      if (others.length === 0) return this.fail(first.run, fromNative(error))
+      const reason = fromNative(error)
+      if (others.length === 0) return this.fail(first.run, reason)
+      if (reason instanceof OutOfMemoryError) this.maxRows = Math.max(1, this.maxRows >> 1) // for good
       for (const job of [first, ...others]) await this.attempt([job], work)
     }
   }

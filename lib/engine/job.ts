@@ -28,21 +28,18 @@ export interface FinishedImage {
   readonly timings: ImageTimings
 }
 
-/** A step forward, with the time until the picture is there as far as it can be told. */
-export interface StepProgress extends GenerateProgress {
-  /** Milliseconds; null until every later stage was measured once at this size. */
-  readonly etaMs: number | null
-}
-
 /** What the engine tells whoever submitted a request. An exception thrown in one rejects that request. */
 export interface RunHooks {
-  readonly onProgress?: ((progress: StepProgress) => void) | undefined
+  readonly onProgress?: ((progress: GenerateProgress) => void) | undefined
+  /** Takes each image when it is finished; the request then resolves with none, so that nothing holds them all. */
   readonly onImage?: ((image: FinishedImage) => void) | undefined
 }
 
 /** A request on its way. Only the engine changes one. */
 export class Run {
   readonly images: FinishedImage[] = []
+  /** Images that are not finished. */
+  left: number
   /** What its images share, freed when the run ends. */
   readonly scope = new Scope()
   readonly noises = new Map<number, NativeNoise>()
@@ -63,6 +60,7 @@ export class Run {
   ) {
     this.prompts = new Map(request.prompts.map((prompt) => [prompt.text, prompt]))
     this.jobs = request.images.map((image) => new Job(this, image))
+    this.left = this.jobs.length
     this.finished = new Promise((resolve, reject) => {
       this.settle = { resolve, reject }
     })
@@ -116,10 +114,14 @@ export class Job {
   /** `performance.now()` of the arrival, of each stage's begin and of the end. */
   readonly times: number[] = [performance.now()]
 
+  private readonly tokens: PromptTokens
+
   constructor(
     readonly run: Run,
     readonly image: ImageRequest,
-  ) {}
+  ) {
+    this.tokens = run.tokens(image.prompt)
+  }
 
   get batchKey(): string {
     return this.keyIn(this.stage)
@@ -127,7 +129,7 @@ export class Job {
 
   private keyIn(stage: Stage): string {
     const { sizes } = this.run.request
-    const tokens = this.run.tokens(this.image.prompt)
+    const { tokens } = this
     switch (stage) {
       case 'prior':
         return `prior ${sizes.priorHeight}x${sizes.priorWidth} ${tokens.prior.ids.length}`

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from ..configurations import Component, component
-from ..hub_layout import Checkpoint, cast, write_checkpoint
+from ..hub_layout import DEFAULT_WEIGHTS, Checkpoint, cast, write_checkpoint
 from . import tokenizer
 from .configs import CONFIGS, LATENT_SIZE, PICTURE_SIZE, SEMANTIC_GRID
 from .sample import averages
+from .train_decoder import load_encoder
 
 LIMIT_BYTES = 24_000_000
 CARD = """# shapes
@@ -61,6 +63,10 @@ def main() -> None:
     )
     prior = options.out.with_name(f"{options.out.name}-prior")
     write_checkpoint(checkpoint, options.out, prior)
+    # No part of the pipelines: kept so that training can go on from the released weights.
+    encoder = load_encoder(options.folder, torch.device("cpu")).state_dict()
+    (options.out / "semantic_encoder").mkdir(exist_ok=True)
+    save_file(cast(encoder, torch.float16), options.out / "semantic_encoder" / DEFAULT_WEIGHTS)
     size = sum(path.stat().st_size for folder in (options.out, prior) for path in folder.rglob("*.safetensors"))
     print(f"{options.out}: {size / 1e6:.1f} MB of weights")
     if size > LIMIT_BYTES:

@@ -39,7 +39,7 @@ export class FakeGraph implements NativeGraph {
   }
 }
 
-class FakeNoise implements NativeNoise {
+export class FakeNoise implements NativeNoise {
   readonly released = new Set<number>()
   private readonly draws: number[]
   constructor(
@@ -77,6 +77,7 @@ export interface Call {
 /** A device that computes with single numbers, in order, one call per turn of the event loop. */
 export class FakeDevice implements NativeDevice {
   readonly calls: Call[] = []
+  readonly noises: FakeNoise[] = []
   /** Tensors and noises that were not freed. */
   readonly live = new Set<unknown>()
   /** Called before each call is carried out; what it throws, or rejects with, fails the call. */
@@ -117,7 +118,9 @@ export class FakeDevice implements NativeDevice {
   }
 
   noise({ seed, rows }: { readonly seed: number; readonly rows: number }): NativeNoise {
-    return new FakeNoise(this, seed, rows)
+    const noise = new FakeNoise(this, seed, rows)
+    this.noises.push(noise)
+    return noise
   }
 
   drawLatents({

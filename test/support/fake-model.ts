@@ -32,6 +32,8 @@ export interface FakeRequestOptions {
   readonly decoderGuidanceScale?: number
   /** Latents of the decoder are this large on each side. */
   readonly size?: number
+  /** Unless they are less high than wide. */
+  readonly latentHeight?: number
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: GenerateProgress) => void
 }
@@ -73,7 +75,7 @@ export function fakeRequest(options: FakeRequestOptions = {}): Request {
       priorWidth: 2,
       priorHeight: 2,
       latentWidth: size,
-      latentHeight: size,
+      latentHeight: options.latentHeight ?? size,
       crop: { left: 0, top: 0, width: pixels, height: pixels },
     },
     prior: stage(options.priorSteps ?? 3, options.priorGuidanceScale ?? 4),

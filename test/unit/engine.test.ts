@@ -1,5 +1,7 @@
+import { schedule } from '../../lib/diffusion/scheduler'
 import { Engine } from '../../lib/engine/engine'
-import type { FinishedImage, StepProgress } from '../../lib/engine/job'
+import type { FinishedImage } from '../../lib/engine/job'
+import type { GenerateProgress } from '../../lib/request'
 import type { FakeDevice } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
 
@@ -54,6 +56,27 @@ describe('Engine#submit()', () => {
     expect(device.named('encode', 'decoderTextEncoder')).toHaveLength(2)
     expect(device.named('condition', 'prior')).toHaveLength(2)
     expect(device.named('condition', 'decoder')).toHaveLength(5) // one an image, one for the negative prompt
+  })
+
+  it('takes each step with its own coefficients and its own row of the modulation', async () => {
+    const { engine, device } = start()
+    const request = fakeRequest()
+    await engine.submit(request)
+    const rows = device.named('advance', 'prior').map(({ rows }) => rows?.[0])
+    expect(rows.map((row) => row?.firstStep)).toEqual([0, 1, 2])
+    expect(rows.map((row) => row?.coefficients)).toEqual(
+      schedule(request.prior.timesteps, { scaler: 1, s: 0.008 }).map((step) =>
+        Float32Array.of(step.latents, step.prediction, step.noise),
+      ),
+    )
+  })
+
+  it('gives back the noise of each image that is finished', async () => {
+    const { engine, device } = start()
+    await engine.submit(fakeRequest({ images: 3 }))
+    expect(device.noises.map(({ seed, rows, released }) => [seed, rows, [...released]])).toEqual([
+      [1, 3, [0, 1, 2]],
+    ])
   })
 
   it('skips what only guidance needs', async () => {
@@ -149,9 +172,13 @@ describe('Engine batching', () => {
 
   it('keeps sizes apart', async () => {
     const { engine, device } = start()
-    await Promise.all([engine.submit(fakeRequest({ size: 4 })), engine.submit(fakeRequest({ size: 8 }))])
-    expect(device.batches.filter((batch) => batch === 'prior 2')).toHaveLength(3) // the prior's grid is the same
-    expect(device.batches).not.toContain('decoder 2')
+    await Promise.all([
+      engine.submit(fakeRequest({ size: 4 })),
+      engine.submit(fakeRequest({ size: 8 })),
+      engine.submit(fakeRequest({ size: 8, latentHeight: 4 })),
+    ])
+    expect(device.batches.filter((batch) => batch === 'prior 3')).toHaveLength(3) // the prior's grid is the same
+    expect(device.batches.filter((batch) => batch === 'decoder 1')).toHaveLength(6)
   })
 
   it('mixes guided and unguided rows, up to the row limit', async () => {
@@ -191,6 +218,18 @@ describe('Engine failures', () => {
     await expect(bad).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_OUT_OF_MEMORY', retryable: true })
     expect(greys(await good)).toEqual(await alone({ seed: 2 }))
     expect(device.live.size).toBe(CACHED)
+  })
+
+  it('makes batches smaller for good when one does not fit', async () => {
+    const { engine, device } = start()
+    device.before = ({ rows }) => {
+      if ((rows?.length ?? 0) > 2)
+        throw Object.assign(new Error('not enough memory'), { code: 'OUT_OF_MEMORY' })
+    }
+    const images = await engine.submit(fakeRequest({ images: 4, priorGuidanceScale: 1 }))
+    expect(greys(images)).toEqual(await alone({ images: 4, priorGuidanceScale: 1 }))
+    const failed = device.named('advance').filter(({ rows }) => (rows?.length ?? 0) > 2)
+    expect(failed).toHaveLength(2) // at a limit of eight rows, and of four
   })
 
   it('fails the request whose preparation fails, and no other', async () => {
@@ -271,7 +310,7 @@ describe('Engine aborts', () => {
 describe('Engine callbacks', () => {
   it('reports every step of every image', async () => {
     const { engine } = start()
-    const seen: StepProgress[] = []
+    const seen: GenerateProgress[] = []
     await engine.submit(fakeRequest({ images: 2 }), { onProgress: (progress) => void seen.push(progress) })
     const ofSecond = seen
       .filter(({ image }) => image === 1)
@@ -289,13 +328,21 @@ describe('Engine callbacks', () => {
   it('estimates the time left once every stage was measured', async () => {
     const { engine } = start()
     const estimates: (number | null)[] = []
-    const onProgress = ({ etaMs }: StepProgress) => void estimates.push(etaMs)
+    const onProgress = ({ etaMs }: GenerateProgress) => void estimates.push(etaMs)
     await engine.submit(fakeRequest(), { onProgress })
     expect(estimates.slice(0, 3)).toEqual([null, null, null])
     expect(estimates.at(-1)).toBe(0)
     estimates.length = 0
     await engine.submit(fakeRequest(), { onProgress })
     expect(estimates.every((estimate) => typeof estimate === 'number')).toBe(true)
+  })
+
+  it('keeps no image that it has handed over', async () => {
+    const { engine } = start()
+    const seen: number[] = []
+    const onImage = ({ image }: FinishedImage) => void seen.push(image.index)
+    expect(await engine.submit(fakeRequest({ images: 2 }), { onImage })).toEqual([])
+    expect(seen).toEqual([0, 1])
   })
 
   it('hands each image over as soon as it is finished', async () => {
@@ -326,6 +373,20 @@ describe('Engine callbacks', () => {
       expect(device.live.size).toBe(CACHED)
     })
   }
+
+  it('calls nobody back about a request that has ended', async () => {
+    const { engine } = start()
+    const stop = new AbortController()
+    let calls = 0
+    const onProgress = () => {
+      calls += 1
+      stop.abort()
+    }
+    await expect(
+      engine.submit(fakeRequest({ images: 3, signal: stop.signal }), { onProgress }),
+    ).rejects.toThrow()
+    expect(calls).toBe(1)
+  })
 
   it('rejects when the last callback throws', async () => {
     const { engine } = start()
