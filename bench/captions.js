@@ -14,7 +14,10 @@ const COUNT = Number(process.argv[2] ?? 300)
 const BATCH = 20
 
 function python(...args) {
-  return execFileSync(PYTHON, ['-m', 'scripts.bundled.benchmark', ...args.map(String)], { cwd: ROOT, encoding: 'utf8' })
+  return execFileSync(PYTHON, ['-m', 'scripts.bundled.benchmark', ...args.map(String)], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
 }
 
 async function main() {

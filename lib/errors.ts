@@ -12,6 +12,7 @@ export const ERRORS = {
   WEIGHTS_MISMATCH: { retryable: false, as: 'ModelError' },
   GRAPH_NOT_FOUND: { retryable: false, as: 'ModelError' },
   GRAPH_INVALID: { retryable: false, as: 'ModelError' },
+  EXPORT_FAILED: { retryable: false, as: 'ModelError' },
   LIBTORCH_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_VERSION: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_CONFLICT: { retryable: false, as: 'LibtorchError' },

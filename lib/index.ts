@@ -22,6 +22,7 @@ export {
   type ImageFormat,
 } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
+export { type ExportOptions, exportGraphs } from './model/export'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
 export type { Dtype } from './native/types'

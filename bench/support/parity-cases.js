@@ -22,19 +22,55 @@ function parityCases({ defaultTimesteps }) {
     { name: '128x128', model: 'small', request: { ...small, width: 128, height: 128 } },
     { name: '256x256', model: 'small', request: small },
     { name: '512x384', model: 'small', request: { ...small, width: 512, height: 384, seed: 11 } },
-    { name: '1024x768', model: 'small', request: { ...small, width: 1024, height: 768, priorNumInferenceSteps: 4, numInferenceSteps: 2 } },
-    { name: 'another prompt', model: 'small', request: { ...small, prompt: 'Two GREEN stars, café — 星 🌟' } },
+    {
+      name: '1024x768',
+      model: 'small',
+      request: { ...small, width: 1024, height: 768, priorNumInferenceSteps: 4, numInferenceSteps: 2 },
+    },
+    {
+      name: 'another prompt',
+      model: 'small',
+      request: { ...small, prompt: 'Two GREEN stars, café — 星 🌟' },
+    },
     { name: 'another seed', model: 'small', request: { ...small, seed: 2 ** 40 + 3 } },
     { name: 'no guidance', model: 'small', request: { ...small, priorGuidanceScale: 1 } },
     { name: 'guidance in both stages', model: 'small', request: { ...small, decoderGuidanceScale: 3 } },
-    { name: 'negative prompt', model: 'small', request: { ...small, negativePrompt: 'grey', decoderGuidanceScale: 2 } },
+    {
+      name: 'negative prompt',
+      model: 'small',
+      request: { ...small, negativePrompt: 'grey', decoderGuidanceScale: 2 },
+    },
     { name: 'three images per prompt', model: 'small', request: { ...small, numImagesPerPrompt: 3 } },
-    { name: 'three images, guided twice', model: 'small', request: { ...small, numImagesPerPrompt: 3, decoderGuidanceScale: 2, negativePrompt: 'cat' } },
-    { name: 'custom timesteps', model: 'small', request: { ...unscheduled, priorTimesteps: CUSTOM_TIMESTEPS, decoderTimesteps: [1, 0.7, 0.3, 0] } },
-    { name: 'DEFAULT_STAGE_C_TIMESTEPS', model: 'small', request: { ...unscheduled, priorTimesteps: defaultTimesteps, numInferenceSteps: 5 } },
-    { name: 'bundled, default', model: 'shapes', request: { ...unscheduled, priorTimesteps: defaultTimesteps, numInferenceSteps: 12 } },
-    { name: 'bundled, 384x256', model: 'shapes', request: { ...small, prompt: 'a green star', width: 384, height: 256 } },
-    { name: 'bundled, four images', model: 'shapes', request: { ...small, prompt: 'a yellow house on a black background', numImagesPerPrompt: 4 } },
+    {
+      name: 'three images, guided twice',
+      model: 'small',
+      request: { ...small, numImagesPerPrompt: 3, decoderGuidanceScale: 2, negativePrompt: 'cat' },
+    },
+    {
+      name: 'custom timesteps',
+      model: 'small',
+      request: { ...unscheduled, priorTimesteps: CUSTOM_TIMESTEPS, decoderTimesteps: [1, 0.7, 0.3, 0] },
+    },
+    {
+      name: 'DEFAULT_STAGE_C_TIMESTEPS',
+      model: 'small',
+      request: { ...unscheduled, priorTimesteps: defaultTimesteps, numInferenceSteps: 5 },
+    },
+    {
+      name: 'bundled, default',
+      model: 'shapes',
+      request: { ...unscheduled, priorTimesteps: defaultTimesteps, numInferenceSteps: 12 },
+    },
+    {
+      name: 'bundled, 384x256',
+      model: 'shapes',
+      request: { ...small, prompt: 'a green star', width: 384, height: 256 },
+    },
+    {
+      name: 'bundled, four images',
+      model: 'shapes',
+      request: { ...small, prompt: 'a yellow house on a black background', numImagesPerPrompt: 4 },
+    },
   ]
 }
 

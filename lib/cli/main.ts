@@ -42,6 +42,19 @@ program
   })
 
 program
+  .command('export')
+  .description(
+    "make the graphs of a model whose config is not among this package's own (needs Python with torch)",
+  )
+  .argument('<folder>', "decoder's folder in the hub's layout")
+  .option('--prior <folder>', "prior's folder (default: the decoder's name with -prior, beside it)")
+  .option('--out <folder>', 'where the graphs are written, to be named with --graphs', 'graphs')
+  .action(async (folder: string, flags) => {
+    const { exportModel } = require('./export') as typeof import('./export')
+    await exportModel(folder, flags)
+  })
+
+program
   .command('doctor')
   .description('say whether this machine can make pictures, and what is missing')
   .option('--libtorch <folder>', 'look at this libtorch only')

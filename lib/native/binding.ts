@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
+import { packageRoot } from '../package-root'
 import {
   findLibtorch,
   type Libtorch,
@@ -9,7 +10,6 @@ import {
   libraryName,
   majorMinor,
 } from './libtorch'
-import { packageRoot } from './package-root'
 import type { NativeAddon, NativeErrorCode, NativeLoader } from './types'
 
 /** The native half, ready to open devices. */

@@ -2,7 +2,7 @@
 
 import path from 'node:path'
 import { parityCases } from '../../bench/support/parity-cases'
-import { ensureFixtures, ROOT, Reference, difference } from '../../bench/support/reference'
+import { difference, ensureFixtures, Reference, ROOT } from '../../bench/support/reference'
 import { DEFAULT_STAGE_C_TIMESTEPS, WuerstchenPipeline } from '../../lib'
 
 const cases = parityCases({ defaultTimesteps: [...DEFAULT_STAGE_C_TIMESTEPS] })
@@ -27,17 +27,21 @@ describe.each(['small', 'shapes'] as const)('the pictures of %s', (model) => {
     await reference?.close()
   })
 
-  it.each(cases.filter((one) => one.model === model))('equal those of diffusers: $name', async ({ request }) => {
-    const wanted = await reference.generate(request)
-    const { prompt, ...options } = request
-    const { images } = await pipeline.generate(prompt, options)
-    expect(images).toHaveLength(wanted.images.length)
-    for (const [index, image] of images.entries()) {
-      const other = wanted.images[index]
-      if (!other) throw new Error('The reference made fewer images')
-      expect(difference(image, other).largest).toBeLessThanOrEqual(1)
-    }
-  }, 120_000)
+  it.each(cases.filter((one) => one.model === model))(
+    'equal those of diffusers: $name',
+    async ({ request }) => {
+      const wanted = await reference.generate(request)
+      const { prompt, ...options } = request
+      const { images } = await pipeline.generate(prompt, options)
+      expect(images).toHaveLength(wanted.images.length)
+      for (const [index, image] of images.entries()) {
+        const other = wanted.images[index]
+        if (!other) throw new Error('The reference made fewer images')
+        expect(difference(image, other).largest).toBeLessThanOrEqual(1)
+      }
+    },
+    120_000,
+  )
 
   if (model === 'small') {
     it('depend visibly on the prompt, the seed and the guidance', async () => {

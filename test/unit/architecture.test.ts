@@ -8,12 +8,13 @@ const ROOT = join(__dirname, '..', '..')
 /** A room is a folder of lib/, or a file right in it. It may import from itself and from what is named here. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  'package-root': [],
   json: ['errors'],
   diffusion: ['errors'],
   text: ['json', 'errors'],
-  image: ['native/package-root', 'json', 'errors'],
-  native: ['errors'],
-  model: ['json', 'errors'],
+  image: ['package-root', 'json', 'errors'],
+  native: ['package-root', 'errors'],
+  model: ['package-root', 'json', 'errors'],
   request: ['text', 'diffusion', 'errors'],
   stages: ['native', 'model', 'diffusion', 'errors'],
   // model: residency binds a stage's weights again whenever it comes back to the device.
@@ -28,9 +29,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'native',
     'diffusion',
     'json',
+    'package-root',
     'errors',
   ],
-  index: ['pipeline', 'request', 'image', 'diffusion', 'native', 'errors'],
+  index: ['pipeline', 'request', 'model', 'image', 'diffusion', 'native', 'errors'],
   cli: ['index'],
   server: ['index'],
 }
@@ -42,7 +44,7 @@ const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   request: ['model'],
   stages: ['text'],
   engine: ['request', 'text'],
-  index: ['engine', 'model'],
+  index: ['engine'],
 }
 
 /** Files right in lib/ that belong to another file's room. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The folder of package.json. This file is two folders below it both as lib/native/*.ts and as dist/native/*.js. */
-export const packageRoot = join(__dirname, '..', '..')
+/** The folder of package.json. This file is one folder below it both as lib/*.ts and as dist/*.js. */
+export const packageRoot = join(__dirname, '..')
 
 export function packageVersion(): string {
   const manifest: { version: string } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
