@@ -9,11 +9,14 @@
 #endif
 
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
 namespace wuerstchen::loader {
 namespace {
+
+constexpr char kWaitPolicy[] = "OMP_WAIT_POLICY";
 
 std::vector<std::string> AllMapped() {
   std::vector<std::string> paths;
@@ -34,6 +37,15 @@ std::vector<std::string> AllMapped() {
 }
 
 }  // namespace
+
+PassiveWaiting::PassiveWaiting()
+    : set_(getenv(kWaitPolicy) == nullptr && getenv("GOMP_SPINCOUNT") == nullptr) {
+  if (set_) setenv(kWaitPolicy, "PASSIVE", 1);
+}
+
+PassiveWaiting::~PassiveWaiting() {
+  if (set_) unsetenv(kWaitPolicy);
+}
 
 void Open(const std::string& path) {
   // RTLD_LOCAL: libtorch's BLAS symbols must not take the place of anybody else's, or be taken.
