@@ -10,6 +10,8 @@ const projects = readdirSync(join(__dirname, 'test'), { withFileTypes: true })
 
 /** @type {import('jest').Config} */
 module.exports = {
+  // A busy machine may be ten times slower; a test that hangs is found all the same.
+  testTimeout: 60_000,
   projects: projects.map((name) => ({
     displayName: name,
     rootDir: __dirname,

@@ -1,6 +1,8 @@
 #include "binding/advance_arguments.h"
 
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "binding/arguments.h"
@@ -69,6 +71,17 @@ void CheckRow(const AdvanceRow& row, const AdvanceRow& first, int64_t steps) {
          "rows[].coefficients to have three numbers for each step");
 }
 
+// A row that is in a batch twice would be advanced once and charged twice.
+void CheckDistinct(const std::vector<AdvanceRow>& rows) {
+  std::set<const runtime::Tensor*> latents;
+  std::set<std::pair<const runtime::Noise*, int64_t>> draws;
+  for (const auto& row : rows) {
+    Expect(latents.insert(row.latents.get()).second, "every row to have latents of its own");
+    Expect(draws.emplace(row.noise.get(), row.noise_row).second,
+           "every row to have a row of noise of its own");
+  }
+}
+
 }  // namespace
 
 AdvanceRequest ReadAdvanceRequest(Napi::Value options, const runtime::Device& device) {
@@ -82,6 +95,7 @@ AdvanceRequest ReadAdvanceRequest(Napi::Value options, const runtime::Device& de
     request.rows.push_back(ReadRow(rows.Get(index), device));
   }
   for (const auto& row : request.rows) CheckRow(row, request.rows.front(), request.steps);
+  CheckDistinct(request.rows);
   return request;
 }
 

@@ -1,5 +1,6 @@
 #include "binding/device_handle.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,14 +52,6 @@ auto PresentTensor(DevicePtr device) {
   };
 }
 
-Napi::Value PresentShape(Napi::Env env, const runtime::Shape& shape) {
-  auto array = Napi::Array::New(env, shape.size());
-  for (uint32_t axis = 0; axis < shape.size(); ++axis) {
-    array.Set(axis, static_cast<double>(shape[axis]));
-  }
-  return array;
-}
-
 // The pixels themselves where Node may own outside memory, else a copy.
 Napi::Value PresentPixels(Napi::Env env, runtime::HostArray<uint8_t>& pixels) {
   auto* const bytes = pixels.data.get();
@@ -75,7 +68,7 @@ Napi::Value PresentNumbers(Napi::Env env, runtime::HostArray<float>& numbers) {
   auto data = Napi::Float32Array::New(env, numbers.size);
   std::copy_n(numbers.data.get(), numbers.size, data.Data());
   auto object = Napi::Object::New(env);
-  object.Set("shape", PresentShape(env, numbers.shape));
+  object.Set("shape", ToArray(env, numbers.shape));
   object.Set("data", data);
   return object;
 }
@@ -207,7 +200,7 @@ Napi::Value DeviceHandle::Row(const Napi::CallbackInfo& info) {
     if (tensor->shape.empty()) ThrowInvalid("Expected tensor to have rows");
     const auto index = ReadInteger(info[1], "row", 0, tensor->shape[0] - 1);
     const auto row = runtime::DeclareRow(*tensor);
-    const auto fill = [row, tensor, index](Workspace& workspace) {
+    const auto fill = [row, tensor, index](Workspace& workspace) noexcept {
       runtime::FillRow(workspace, *row, *tensor, index);
     };
     if (!device_->Post(fill)) {

@@ -1,18 +1,49 @@
 #include "binding/environment.h"
 
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
 namespace wuerstchen::binding {
 namespace {
 
-// `process.exit()` ends the main thread without its cleanup hooks, and then libtorch's statics are
-// destroyed while a device may still use them. The 'exit' event comes before that, and this listener
-// before all others: one of them may throw.
-void ShutdownOnExit(Napi::Env env) {
+using Devices = std::vector<std::shared_ptr<runtime::Device>>;
+
+// How long `process.exit()` waits for a step before it leaves it behind.
+constexpr std::chrono::milliseconds kPatience(300);
+
+// While a thread still computes, libtorch's statics must not be destroyed: the process ends without
+// that. Registered last, during 'exit', so that it runs before all destructors.
+void LeaveRunningBehind(std::unique_ptr<Devices> running) {
+#ifdef __linux__
+  const auto leave = [](int status, void* devices) {
+    for (const auto& device : *static_cast<Devices*>(devices)) {
+      if (device->EndsWithin(std::chrono::milliseconds(0))) continue;
+      std::fflush(nullptr);
+      _exit(status);
+    }
+  };
+  if (on_exit(leave, running.get()) == 0) {
+    static_cast<void>(running.release());  // until the process is gone
+    return;
+  }
+#endif
+  for (const auto& device : *running) device->Halt();
+}
+
+// `process.exit()` ends the main thread without its cleanup hooks, and libtorch's statics (oneDNN's
+// kernels, say) are then destroyed under a running device. The 'exit' event comes before that, and
+// this listener before all others: one of them may throw.
+void ListenForExit(Napi::Env env) {
   const auto process = env.Global().Get("process");
   if (!process.IsObject()) return;
   const auto listen = process.As<Napi::Object>().Get("prependListener");
   if (!listen.IsFunction()) return;
   const auto shutdown = [](const Napi::CallbackInfo& info) {
-    Environment::Of(info.Env()).Shutdown();
+    Environment::Of(info.Env()).ShutdownForExit();
   };
   listen.As<Napi::Function>().Call(
       process, {Napi::String::New(env, "exit"), Napi::Function::New(env, shutdown, "shutdown")});
@@ -26,7 +57,7 @@ void Environment::Create(Napi::Env env) {
   auto* const self = environment.release();
   // Hooks run in reverse order: this one before that of the completions' channel.
   env.AddCleanupHook([self] { self->Shutdown(); });
-  ShutdownOnExit(env);
+  ListenForExit(env);
 }
 
 std::shared_ptr<runtime::Device> Environment::Open(const std::string& name, int threads) {
@@ -43,10 +74,24 @@ void Environment::Forget(const runtime::Device* device) {
   });
 }
 
-void Environment::Shutdown() {
+void Environment::Stop() {
   closed_ = true;
   completions->Close();
+  for (const auto& device : devices_) device->Stop();
+}
+
+void Environment::Shutdown() {
+  Stop();
   for (const auto& device : devices_) device->Halt();
+}
+
+void Environment::ShutdownForExit() {
+  Stop();
+  auto running = std::make_unique<Devices>();
+  for (const auto& device : devices_) {
+    if (!device->EndsWithin(kPatience)) running->push_back(device);
+  }
+  if (!running->empty()) LeaveRunningBehind(std::move(running));
 }
 
 }  // namespace wuerstchen::binding

@@ -27,6 +27,8 @@ class Environment {
   void Forget(const runtime::Device* device);
   // Stops every device and waits for its running step. Safe twice.
   void Shutdown();
+  // The same, but waits only a moment: the process is about to exit.
+  void ShutdownForExit();
 
   const std::shared_ptr<Completions> completions;
 
@@ -36,7 +38,11 @@ class Environment {
   void* under_construction = nullptr;
 
  private:
-  std::vector<std::shared_ptr<runtime::Device>> devices_;
+  using Devices = std::vector<std::shared_ptr<runtime::Device>>;
+
+  void Stop();
+
+  Devices devices_;
   bool closed_ = false;
 };
 

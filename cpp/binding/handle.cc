@@ -5,6 +5,12 @@
 namespace wuerstchen::binding {
 namespace {
 
+void DefineConstant(Napi::Object object, const char* name, Napi::Value value) {
+  object.DefineProperty(Napi::PropertyDescriptor::Value(name, value, napi_enumerable));
+}
+
+}  // namespace
+
 Napi::Array ToArray(Napi::Env env, const runtime::Shape& shape) {
   auto array = Napi::Array::New(env, shape.size());
   for (uint32_t axis = 0; axis < shape.size(); ++axis) {
@@ -12,12 +18,6 @@ Napi::Array ToArray(Napi::Env env, const runtime::Shape& shape) {
   }
   return array;
 }
-
-void DefineConstant(Napi::Object object, const char* name, Napi::Value value) {
-  object.DefineProperty(Napi::PropertyDescriptor::Value(name, value, napi_enumerable));
-}
-
-}  // namespace
 
 void HandleKind<runtime::Tensor>::Describe(Napi::Object self, const runtime::Tensor& tensor) {
   DefineConstant(self, "shape", ToArray(self.Env(), tensor.shape));

@@ -19,6 +19,8 @@
 
 namespace wuerstchen::binding {
 
+Napi::Array ToArray(Napi::Env env, const runtime::Shape& shape);
+
 // What differs between the kinds; one specialisation each, below.
 template <typename Held>
 struct HandleKind;

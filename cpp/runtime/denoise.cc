@@ -17,8 +17,8 @@ at::Tensor Concatenate(const std::vector<at::Tensor>& parts) {
   return parts.size() == 1 ? parts.front() : at::cat(parts);
 }
 
-// A GPU only queues what it is told. Done means done: what is next is decided on what is true, and a
-// failure belongs to the call that caused it.
+// A GPU only queues what it is told. Done means done: what is next is decided on what is true, and
+// a failure belongs to the call that caused it.
 void Synchronize(c10::Device device) {
   if (device.is_cpu()) return;
   c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
@@ -46,13 +46,18 @@ class Batch {
         .add_(Coefficients(step, 2) * Draw(step, latents));
   }
 
-  // Every row gets its latents, and its noise is used up.
+  // Every row gets its latents, and its noise is used up; or none does.
   void Commit(int64_t steps, const at::Tensor& latents) const {
+    std::vector<at::Tensor> parts;
     for (size_t index = 0; index < rows_.size(); ++index) {
       // A clone: a view would keep the memory of the whole batch.
-      auto row = latents.narrow(0, static_cast<int64_t>(index), 1);
-      Value(*rows_[index].latents) = rows_.size() == 1 ? row : row.clone();
-      Torch(*rows_[index].noise).Take(rows_[index].noise_row, steps);
+      const auto part = latents.narrow(0, static_cast<int64_t>(index), 1);
+      parts.push_back(rows_.size() == 1 ? part : part.clone());
+    }
+    for (size_t index = 0; index < rows_.size(); ++index) {
+      const auto& row = rows_[index];
+      Value(*row.latents) = std::move(parts[index]);
+      Torch(*row.noise).Take(row.noise_row, steps);
     }
   }
 

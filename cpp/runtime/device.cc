@@ -4,6 +4,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -51,7 +52,7 @@ class Device::Thread {
     const std::lock_guard lock(mutex_);
     if (closed_) return false;
     tasks_.push_back(std::move(task));
-    changed_.notify_one();
+    changed_.notify_all();
     return true;
   }
 
@@ -60,18 +61,25 @@ class Device::Thread {
     if (closed_) return;
     closed_ = true;
     ended_ = std::move(ended);
-    changed_.notify_one();
+    changed_.notify_all();
+  }
+
+  void Stop() {
+    std::deque<Task> dropped;  // destroyed outside the lock
+    const std::lock_guard lock(mutex_);
+    halting_ = true;
+    closed_ = true;
+    dropped.swap(tasks_);
+    changed_.notify_all();
+  }
+
+  bool EndsWithin(std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, patience, [this] { return has_ended_; });
   }
 
   void Halt() {
-    std::deque<Task> dropped;  // destroyed outside the lock
-    {
-      const std::lock_guard lock(mutex_);
-      halting_ = true;
-      closed_ = true;
-      dropped.swap(tasks_);
-      changed_.notify_one();
-    }
+    Stop();
     if (thread_.joinable()) thread_.join();
   }
 
@@ -79,6 +87,9 @@ class Device::Thread {
   void Main(c10::Device device, int threads) {
     RunAll(device, threads);
     if (ended_) ended_();
+    const std::lock_guard lock(mutex_);
+    has_ended_ = true;
+    changed_.notify_all();
   }
 
   void RunAll(c10::Device device, int threads) {
@@ -110,6 +121,7 @@ class Device::Thread {
   std::deque<Task> tasks_;
   std::function<void()> ended_;
   bool closed_ = false;
+  bool has_ended_ = false;
   std::atomic<bool> halting_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
@@ -122,6 +134,12 @@ bool Device::Post(Task task) {
 }
 void Device::Finish(std::function<void()> ended) {
   thread_->Finish(std::move(ended));
+}
+void Device::Stop() {
+  thread_->Stop();
+}
+bool Device::EndsWithin(std::chrono::milliseconds patience) {
+  return thread_->EndsWithin(patience);
 }
 void Device::Halt() {
   thread_->Halt();

@@ -41,6 +41,8 @@ std::string Reason(std::string_view text) {
   if (const auto mark = text.find("DefaultCPUAllocator: "); mark != std::string_view::npos) {
     text.remove_prefix(mark);
   }
+  // A complaint about a script starts with an empty line.
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \n")));
   return std::string(text.substr(0, std::min(text.find('\n'), kMaxReason)));
 }
 

@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <cmath>
 #include <map>
 
 #include "runtime/tensor.h"
@@ -134,7 +135,12 @@ c10::IValue ToValue(const Input& input, const Workspace& workspace, at::ScalarTy
                     const c10::TypePtr& wanted) {
   if (const auto* number = std::get_if<double>(&input)) {
     if (wanted->kind() == c10::TypeKind::FloatType) return *number;
-    return static_cast<int64_t>(*number);
+    constexpr double kMaxSafeInteger = 9007199254740991;
+    if (*number == std::trunc(*number) && std::abs(*number) <= kMaxSafeInteger) {
+      return static_cast<int64_t>(*number);
+    }
+    throw Error(ErrorCode::kInvalidArgument,
+                "Expected inputs[] to be an integer but received " + std::to_string(*number));
   }
   const auto* host = std::get_if<HostTensor>(&input);
   const auto tensor =

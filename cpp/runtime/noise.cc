@@ -3,6 +3,8 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/randn.h>
 
+#include <algorithm>
+
 #include "runtime/tensor.h"
 #include "runtime/workspace.h"
 
@@ -31,7 +33,9 @@ at::Tensor TorchNoise::Peek(int64_t row, int64_t ahead, const Shape& shape) {
 void TorchNoise::Take(int64_t row, int64_t count) {
   const std::lock_guard lock(mutex_);
   auto& kept = kept_.at(row).kept;
-  kept.erase(kept.begin(), kept.begin() + count);
+  // Fewer if the row was released since.
+  const auto taken = std::min(count, static_cast<int64_t>(kept.size()));
+  kept.erase(kept.begin(), kept.begin() + taken);
 }
 
 void TorchNoise::DrawForAll(Shape shape) {

@@ -7,6 +7,7 @@
 #ifndef CPP_RUNTIME_RUNTIME_H_
 #define CPP_RUNTIME_RUNTIME_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -69,8 +70,11 @@ class Device {
   bool Post(Task task);
   // Lets queued tasks run, then ends the thread; its last act is to call `ended`. Returns at once.
   void Finish(std::function<void()> ended);
-  // Drops queued tasks, asks the running one to stop at its next step, and waits for the thread.
-  // Safe twice.
+  // Drops queued tasks and asks the running one to stop at its next step. Returns at once.
+  void Stop();
+  // Whether the thread has ended, or does within `patience`.
+  bool EndsWithin(std::chrono::milliseconds patience);
+  // Stops, and waits for the thread. Safe twice, but only from one thread.
   void Halt();
 
  private:
@@ -137,9 +141,9 @@ HostArray<float> Read(Workspace& workspace, const Tensor& tensor);
 HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& latents);
 
 // A tensor whose value is still to come: `FillRow`, run before anything that reads it, makes it a
-// view.
+// view. If that fails the value stays undefined, and whatever reads it fails.
 TensorPtr DeclareRow(const Tensor& tensor);
-void FillRow(Workspace& workspace, Tensor& row, const Tensor& tensor, int64_t index);
+void FillRow(Workspace& workspace, Tensor& row, const Tensor& tensor, int64_t index) noexcept;
 
 struct Platform {
   std::string compiled;    // libtorch's version that this was compiled against

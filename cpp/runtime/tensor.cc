@@ -44,8 +44,12 @@ TensorPtr DeclareRow(const Tensor& tensor) {
   return std::make_shared<TorchTensor>(std::move(shape), tensor.bytes / rows);
 }
 
-void FillRow(Workspace&, Tensor& row, const Tensor& tensor, int64_t index) {
-  Value(row) = Value(tensor).narrow(0, index, 1);
+void FillRow(Workspace&, Tensor& row, const Tensor& tensor, int64_t index) noexcept {
+  try {
+    Value(row) = Value(tensor).narrow(0, index, 1);
+  } catch (...) {
+    Value(row).reset();
+  }
 }
 
 }  // namespace wuerstchen::runtime

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -147,8 +148,8 @@ def contact_sheet(pictures: list[np.ndarray], captions: list[str], columns: int 
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         x, y = (index % columns) * (size + 8) + 4, (index // columns) * (size + 8 + caption_height) + 4
         sheet.paste(Image.fromarray(picture), (x, y))
-        for row in range(4):
-            pen.text((x, y + size + row * line), caption[row * per_line : (row + 1) * per_line], fill=(0, 0, 0))
+        for row, words in enumerate(textwrap.wrap(caption, per_line)[:4]):
+            pen.text((x, y + size + row * line), words, fill=(0, 0, 0))
     return sheet
 
 

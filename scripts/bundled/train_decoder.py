@@ -104,7 +104,7 @@ def train_decoder(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 2,
-    steps: int = 4_800,
+    steps: int = 7_000,
     until: float = math.inf,
     compile: bool = False,
 ) -> bool:

@@ -42,7 +42,7 @@ def train_prior(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 3,
-    steps: int = 12_000,
+    steps: int = 3_500,
     until: float = math.inf,
     compile: bool = False,
 ) -> bool:
