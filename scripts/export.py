@@ -11,9 +11,11 @@ import argparse
 import hashlib
 import io
 import json
+import re
 import warnings
 import zipfile
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 from .configurations import V2, Component, defaults_of, from_folders
 
 FORMAT = 1
+CONSTANT = re.compile(r"  \w+ : Final\[")
 PAIRS = ((torch.float32, 1e-5), (torch.bfloat16, 5e-2))  # dtype, tolerance relative to the largest value
 
 
@@ -108,6 +111,14 @@ def strip(module: nn.Module) -> None:
             setattr(owner, name, torch.zeros((), dtype=buffer.dtype).expand(buffer.shape))
 
 
+def canonical(code: bytes) -> bytes:
+    """A module's source with its constants in order: TorchScript writes them as a hash table happens to hold them."""
+    lines = code.decode().split("\n")
+    blocks = groupby(lines, key=lambda line: bool(CONSTANT.match(line)))
+    ordered = [line for constants, block in blocks for line in (sorted(block) if constants else block)]
+    return "\n".join(ordered).encode()
+
+
 def serialise(module: torch.jit.ScriptModule) -> bytes:
     """The graph as bytes that depend on nothing but the code: no source paths, no times."""
     raw = io.BytesIO()
@@ -117,7 +128,9 @@ def serialise(module: torch.jit.ScriptModule) -> bytes:
         for name in sorted(source.namelist()):
             if name.endswith((".debug_pkl", "/serialization_id")):
                 continue
-            target.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED)
+            data = source.read(name)
+            data = canonical(data) if name.endswith(".py") else data
+            target.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 

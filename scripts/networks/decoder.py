@@ -114,10 +114,10 @@ class Decoder(nn.Module):
             level = index if index < self.levels else 2 * self.levels - 1 - index
             stride = self.patch_size << level
             size = [height // stride, width // stride]
-            # As the reference resizes: antialias ignores the offset of align_corners but keeps its scale.
-            resized = F.interpolate(image.float(), size=size, mode="bicubic", align_corners=True, antialias=True).to(
-                image.dtype
-            )
+            # As the reference resizes: antialias ignores the offset of align_corners but keeps its scale. By the
+            # operator's own name: F.interpolate would write all it could be into the graph, down to operators that
+            # older libtorches lack.
+            resized = torch.ops.aten._upsample_bicubic2d_aa(image.float(), size, True).to(image.dtype)
             mapped = mapper(resized.permute(0, 2, 3, 1))
             entries.append(mapped if self.inject[index] else mapped[..., :0])
         mapped_text = self.text_norm(self.clip_mapper(text))

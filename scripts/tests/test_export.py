@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from scripts.configurations import V2, Component, from_folders
-from scripts.export import check, export_all, script, serialise, strip
+from scripts.configurations import Component
+from scripts.export import check, script, serialise, strip
 from scripts.random_checkpoint import SMALL
 
 ROOT = Path(__file__).parents[2]
 GRAPHS = ROOT / "graphs"
-MODELS = {"v2": lambda: V2, "shapes": lambda: from_folders(ROOT / "models/shapes", ROOT / "models/shapes-prior")}
+MODELS = {"v2": "v2", "shapes": "models/shapes"}  # name -> what the export is told
 
 
 def manifest(folder: Path) -> dict:
@@ -28,7 +30,10 @@ def test_there_are_committed_graphs() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_exporting_again_gives_the_committed_graphs(name: str, tmp_path: Path) -> None:
-    exported = manifest(export_all(MODELS[name](), name, tmp_path, compare=False))
+    # In a process of its own: TorchScript numbers the types that it has met.
+    command = [sys.executable, "-W", "ignore", "-m", "scripts.export", MODELS[name]]
+    subprocess.run([*command, "--no-check", "--out", str(tmp_path)], cwd=ROOT, check=True)
+    exported = manifest(tmp_path / name)
     committed = manifest(GRAPHS / name)
     if exported["torch"] != committed["torch"]:
         pytest.skip(f"the committed graphs are of torch {committed['torch']}, this is {exported['torch']}")
