@@ -59,7 +59,12 @@ export async function loadPretrained(
       onLoaded: (component, loaded, of) => onProgress?.({ component, loaded, of }),
     })
     const info = { model: basename(files.decoderFolder), device: name, dtype, threads: options.threads }
-    return { model, requests: { geometry: files.geometry, tokenizers }, info, options }
+    return {
+      model,
+      requests: { geometry: files.geometry, defaults: files.defaults, tokenizers },
+      info,
+      options,
+    }
   } catch (error) {
     await device.close()
     throw error

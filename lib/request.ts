@@ -49,7 +49,7 @@ export interface GenerateOptions {
   priorTimesteps?: readonly number[] | undefined
   /**
    * How closely the prior follows the prompt, 0 to 100. Up to 1 it is off, which halves the prior's work and ignores the
-   * negative prompt. Defaults to 4.
+   * negative prompt. Defaults to the model's own recommendation, or 4.
    */
   priorGuidanceScale?: number | undefined
   /** Evenly spaced steps of the decoder, an integer from 1 to 1000. Not together with `decoderTimesteps`. Defaults to 12. */
@@ -75,6 +75,7 @@ export interface GenerateOptions {
 /** What a request is checked against. */
 export interface RequestModel {
   readonly geometry: ModelGeometry
+  readonly defaults: { readonly priorGuidanceScale: number }
   readonly tokenizers: { readonly prior: Tokenizer; readonly decoder: Tokenizer }
 }
 
@@ -141,12 +142,12 @@ const MOST_IMAGES = 256
 export function parseRequest(
   prompt: string | readonly string[],
   options: GenerateOptions | undefined,
-  { geometry, tokenizers }: RequestModel,
+  { geometry, defaults, tokenizers }: RequestModel,
 ): Request {
   const given = readOptions(options)
   const { signal, onProgress, seed, numImagesPerPrompt = 1 } = given
   const { width, height } = readSize(given, geometry)
-  const [prior, decoder] = [readPrior(given), readDecoder(given)]
+  const [prior, decoder] = [readPrior(given, defaults), readDecoder(given)]
   const prompts = readPrompts(prompt)
   const negatives = readNegatives(given.negativePrompt, prompts.length)
   checkCharacters([...prompts, ...negatives])
@@ -207,8 +208,8 @@ function readSize(
   }
 }
 
-function readPrior(given: GenerateOptions): StageRequest {
-  const { priorGuidanceScale = 4 } = given
+function readPrior(given: GenerateOptions, defaults: RequestModel['defaults']): StageRequest {
+  const { priorGuidanceScale = defaults.priorGuidanceScale } = given
   return stageOf(
     readSchedule(given, 'priorNumInferenceSteps', 'priorTimesteps') ?? DEFAULT_STAGE_C_TIMESTEPS,
     check.number('priorGuidanceScale', priorGuidanceScale, GUIDANCE),

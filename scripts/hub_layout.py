@@ -33,6 +33,7 @@ class Checkpoint:
     resolution_multiple: float = 42.67
     latent_dim_scale: float = 10.67
     default_size: tuple[int, int] | None = None  # ours; diffusers ignores names that start with an underscore
+    default_guidance_scale: float | None = None  # of the prior; ours as well
     card: str = ""  # the text of both model cards
 
     def component(self, name: str) -> Component:
@@ -91,6 +92,8 @@ def write_checkpoint(checkpoint: Checkpoint, decoder: Path, prior: Path) -> None
     _write_component(checkpoint, "prior_text_encoder", prior / "text_encoder")
     _write_component(checkpoint, "prior", prior / "prior")
     size = {"_default_size": list(checkpoint.default_size)} if checkpoint.default_size else {}
+    scale = checkpoint.default_guidance_scale
+    guidance = {} if scale is None else {"_default_guidance_scale": scale}
     common = {
         "scheduler": ["diffusers", "DDPMWuerstchenScheduler"],
         "text_encoder": ["transformers", "CLIPTextModel"],
@@ -113,6 +116,7 @@ def write_checkpoint(checkpoint: Checkpoint, decoder: Path, prior: Path) -> None
         {
             "_class_name": "WuerstchenPriorPipeline",
             "_diffusers_version": DIFFUSERS_VERSION,
+            **guidance,
             "latent_mean": checkpoint.latent_mean,
             "latent_std": checkpoint.latent_std,
             "prior": ["wuerstchen", "WuerstchenPrior"],

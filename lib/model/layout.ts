@@ -31,6 +31,8 @@ export interface ModelFiles {
     readonly decoder: Component
     readonly vqgan: Component
   }
+  /** What a request that does not say is made with. */
+  readonly defaults: { readonly priorGuidanceScale: number }
   readonly tokenizers: { readonly prior: TokenizerFiles; readonly decoder: TokenizerFiles }
   readonly schedulers: { readonly prior: SchedulerConfig; readonly decoder: SchedulerConfig }
   readonly geometry: ModelGeometry
@@ -73,6 +75,8 @@ export async function openModel(folder: string, priorFolder?: string): Promise<M
       decoder: tokenizerOf(decoderFolder, networks.decoderTextEncoder.fields),
     },
     schedulers: { prior: await readScheduler(found), decoder: await readScheduler(decoderFolder) },
+    // Ours, as `_default_size` is: diffusers ignores names that start with an underscore.
+    defaults: { priorGuidanceScale: priorIndex.number('_default_guidance_scale', { min: 0, max: 100 }, 4) },
     geometry: geometryOf(networks, constants.resolutionMultiple, defaultSize(decoderIndex)),
     constants,
   }

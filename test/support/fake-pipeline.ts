@@ -23,6 +23,7 @@ const MODEL: RequestModel = {
     defaultWidth: 64,
     defaultHeight: 64,
   },
+  defaults: { priorGuidanceScale: 4 },
   tokenizers: { prior: TOKENIZER, decoder: TOKENIZER },
 }
 

@@ -71,6 +71,12 @@ describe('openModel()', () => {
     })
   })
 
+  it("takes the prior's own guidance scale as the default, and 4 where it has none", async () => {
+    expect((await openModel(hubLayout())).defaults).toEqual({ priorGuidanceScale: 4 })
+    const folder = hubLayout({ 'wuerstchen-prior/model_index.json': { _default_guidance_scale: 2.5 } })
+    expect((await openModel(folder)).defaults).toEqual({ priorGuidanceScale: 2.5 })
+  })
+
   it("takes the classes' defaults for fields that a config leaves out", async () => {
     const empty = {
       c_in: undefined,

@@ -22,7 +22,11 @@ let model: RequestModel
 beforeAll(async () => {
   const limits = { maxPositions: 256, vocabularySize: 794 }
   const tokenizer = await loadTokenizer(join(__dirname, '../goldens/tokenizer'), limits)
-  model = { geometry: GEOMETRY, tokenizers: { prior: tokenizer, decoder: tokenizer } }
+  model = {
+    geometry: GEOMETRY,
+    defaults: { priorGuidanceScale: 4 },
+    tokenizers: { prior: tokenizer, decoder: tokenizer },
+  }
 })
 
 const parse = (prompt: unknown, options?: unknown): Request =>
@@ -38,6 +42,12 @@ const refusal = (prompt: unknown, options?: unknown): WuerstchenError => {
 }
 
 describe('parseRequest()', () => {
+  it("uses the model's guidance scale where the request names none", () => {
+    const other = { ...model, defaults: { priorGuidanceScale: 2.5 } }
+    expect(parseRequest('a cat', {}, other).prior.guidanceScale).toBe(2.5)
+    expect(parseRequest('a cat', { priorGuidanceScale: 6 }, other).prior.guidanceScale).toBe(6)
+  })
+
   it("fills in diffusers' defaults, the default prior schedule and the model's size", () => {
     const request = parse('a fox')
     expect(request).toMatchObject({
