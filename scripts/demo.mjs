@@ -7,10 +7,10 @@ const PROMPT = 'a red circle on a blue background'
 const picture = at('demo.png')
 
 rmSync(picture, { force: true })
-console.log(`$ wuerstchen generate "${PROMPT}" -o demo.png`)
+console.log(`$ wuerstchen generate "${PROMPT}" --seed 7 -o demo.png`)
 const { status, error } = spawnSync(
   process.execPath,
-  [at('dist', 'cli', 'main.js'), 'generate', PROMPT, '-o', picture, ...process.argv.slice(2)],
+  [at('dist', 'cli', 'main.js'), 'generate', PROMPT, '--seed', '7', '-o', picture, ...process.argv.slice(2)],
   { cwd: ROOT, stdio: 'inherit' },
 )
 
