@@ -31,7 +31,7 @@ void OpenAll(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   if (!info[0].IsArray()) Throw(env, "INVALID_ARGUMENT", "Expected paths to be an array");
   const auto paths = info[0].As<Napi::Array>();
-  const PassiveWaiting passive_waiting;
+  const BriefSpinning brief_spinning;
   for (uint32_t index = 0; index < paths.Length(); ++index) {
     const auto path = ReadPath(env, paths.Get(index));
     try {

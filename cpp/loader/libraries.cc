@@ -16,7 +16,7 @@
 namespace wuerstchen::loader {
 namespace {
 
-constexpr char kWaitPolicy[] = "OMP_WAIT_POLICY";
+constexpr char kSpinCount[] = "GOMP_SPINCOUNT";
 
 std::vector<std::string> AllMapped() {
   std::vector<std::string> paths;
@@ -38,13 +38,13 @@ std::vector<std::string> AllMapped() {
 
 }  // namespace
 
-PassiveWaiting::PassiveWaiting()
-    : set_(getenv(kWaitPolicy) == nullptr && getenv("GOMP_SPINCOUNT") == nullptr) {
-  if (set_) setenv(kWaitPolicy, "PASSIVE", 1);
+BriefSpinning::BriefSpinning()
+    : set_(getenv(kSpinCount) == nullptr && getenv("OMP_WAIT_POLICY") == nullptr) {
+  if (set_) setenv(kSpinCount, "5000", 1);
 }
 
-PassiveWaiting::~PassiveWaiting() {
-  if (set_) unsetenv(kWaitPolicy);
+BriefSpinning::~BriefSpinning() {
+  if (set_) unsetenv(kSpinCount);
 }
 
 void Open(const std::string& path) {

@@ -9,16 +9,17 @@
 
 namespace wuerstchen::loader {
 
-// While it lives, an OpenMP that is opened learns to let waiting threads sleep. By default they
-// spin for milliseconds; beside any other work they then hold the cores that the awaited threads
-// need (measured on two busy cores: over a minute instead of four seconds for one picture). OpenMP
-// reads this once, so child processes need not inherit it. What the user has set stays.
-class PassiveWaiting {
+// While it lives, an OpenMP that is opened learns to let waiting threads spin for microseconds,
+// then sleep. By default they spin for milliseconds; beside any other work they then hold the cores
+// that the awaited threads need (docs/benchmarks.md: over a minute instead of four seconds for one
+// picture). OpenMP reads this once, so child processes need not inherit it. What the user has set
+// stays.
+class BriefSpinning {
  public:
-  PassiveWaiting();
-  ~PassiveWaiting();
-  PassiveWaiting(const PassiveWaiting&) = delete;
-  PassiveWaiting& operator=(const PassiveWaiting&) = delete;
+  BriefSpinning();
+  ~BriefSpinning();
+  BriefSpinning(const BriefSpinning&) = delete;
+  BriefSpinning& operator=(const BriefSpinning&) = delete;
 
  private:
   bool set_;
