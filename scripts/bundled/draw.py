@@ -111,10 +111,15 @@ def _pattern_mask(pattern: str, size: int, phase: int) -> Image.Image:
     return mask.reduce(SUPERSAMPLE)
 
 
-def _draw_background(background: Background, size: int, rng: random.Random | None) -> Image.Image:
+def arrange(scene: Scene, rng: random.Random | None) -> tuple[int, list[Placed]]:
+    """All that chance decides of a picture: the phase of the background's pattern, and where the things are."""
+    phase = rng.randrange(4) if rng and scene.background.accent is not None else 0
+    return phase, place_things(scene, rng)
+
+
+def _draw_background(background: Background, size: int, phase: int) -> Image.Image:
     picture = Image.new("RGB", (size, size), PALETTE[background.color])
     if background.accent is not None:
-        phase = rng.randrange(4) if rng else 0
         picture.paste(PALETTE[background.accent], (0, 0), _pattern_mask(background.pattern, size, phase))
     return picture
 
@@ -131,8 +136,9 @@ def _draw_thing(picture: Image.Image, placed: Placed) -> None:
 
 def draw(scene: Scene, size: int = 256, rng: random.Random | None = None) -> np.ndarray:
     """The picture as uint8 [size, size, 3]; without an rng nothing is jittered."""
-    picture = _draw_background(scene.background, size, rng)
-    for placed in place_things(scene, rng):
+    phase, things = arrange(scene, rng)
+    picture = _draw_background(scene.background, size, phase)
+    for placed in things:
         _draw_thing(picture, placed)
     return np.array(picture)
 

@@ -1,7 +1,7 @@
 """Pictures from the checkpoints of a training in progress: sample sheets, and how many of them the judge believes.
 
 `python -m scripts.bundled.sample --what rebuild` looks at Stage A and B alone (a drawn picture, encoded and decoded);
-`--what captions` at all of it.
+`--what one` and `--what two` at all of it, from captions of one or two objects.
 """
 
 from __future__ import annotations
@@ -12,32 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..networks import Decoder, Prior
 from . import tokenizer as bpe
 from .captions import Caption, all_facts, caption, one_object_captions, two_object_captions
-from .configs import CONFIGS, LATENT_SIZE, SEMANTIC_CHANNELS, SEMANTIC_GRID, TEXT_LENGTH
+from .configs import CONFIGS, GUIDANCE_SCALE, LATENT_SIZE, SEMANTIC_CHANNELS, SEMANTIC_GRID, TEXT_LENGTH
 from .dataset import reduce
 from .diffusion import sample
 from .draw import contact_sheet, draw
 from .judge import accuracies, format_table, judge
 from .scene import Mix, sample_scene
-from .train_decoder import load_encoder, make_text_encoder
+from .train_semantic import load_encoder
 from .train_vqgan import load_vqgan
-from .training import autocast
+from .training import autocast, trained
+from .words import make_text_encoder
 
 _BATCH = 25
-
-
-def averages(path: Path) -> dict[str, dict[str, Tensor]]:
-    """The averaged weights of a training's checkpoint, by module."""
-    state = torch.load(path, weights_only=True, map_location="cpu")["average"]
-    modules: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in state.items():
-        module, _, name = key.partition(".")
-        modules.setdefault(module, {})[name] = tensor
-    return modules
 
 
 class Sampler:
@@ -45,16 +37,16 @@ class Sampler:
         self.device = device
         self.vqgan = load_vqgan(folder, device)
         self.tokenizer = bpe.load(folder / "tokenizer")
-        second = averages(folder / "decoder.pt")
-        self.decoder = self._load(Decoder(**CONFIGS.decoder), second["decoder"])
+        second = folder / "decoder.pt"
+        self.decoder = self._load(Decoder(**CONFIGS.decoder), trained(second, "decoder"))
         self.encoder = load_encoder(folder, device)
         tokens = folder / "tokenizer"
-        self.text = self._load(make_text_encoder(CONFIGS.text_encoder, tokens), second["text"])
+        self.text = self._load(make_text_encoder(CONFIGS.text_encoder, tokens), trained(second, "text"))
         if with_prior:
-            first = averages(folder / "prior.pt")
-            self.prior = self._load(Prior(**CONFIGS.prior), first["prior"])
-            self.prior_text = self._load(make_text_encoder(CONFIGS.prior_text_encoder, tokens), first["text"])
-            self.deviation = float(np.load(folder / "embeddings.npy", mmap_mode="r")[:4000].std())
+            first = folder / "prior.pt"
+            self.prior = self._load(Prior(**CONFIGS.prior), trained(first, "prior"))
+            self.prior_text = self._load(make_text_encoder(CONFIGS.prior_text_encoder, tokens), trained(first, "text"))
+            self.deviation = float(np.load(folder / "embeddings.npy").std())
 
     def _load(self, module: torch.nn.Module, state: dict[str, Tensor]) -> torch.nn.Module:
         module.load_state_dict(state)
@@ -108,14 +100,42 @@ def drawn_scenes(count: int, seed: int) -> tuple[list[Caption], np.ndarray]:
     return captions, np.stack([draw(scene, rng=rng) for scene in scenes])
 
 
+def rebuilt(sampler: Sampler, captions: list[Caption], pictures: np.ndarray, steps: int, seed: int) -> np.ndarray:
+    """Drawn pictures through the semantic encoder and back through Stages B and A."""
+    reduced = torch.from_numpy(np.stack([reduce(picture) for picture in pictures])).to(sampler.device)
+    with torch.no_grad():
+        image = sampler.encoder(reduced.permute(0, 3, 1, 2).float() / 255)
+    return sampler.render(image, [one.text for one in captions], steps, seed)
+
+
+def imagined(
+    sampler: Sampler, captions: list[Caption], steps: int, decoder_steps: int, guidance: float, seed: int
+) -> np.ndarray:
+    """Pictures from captions through all three stages."""
+    texts = [one.text for one in captions]
+    return sampler.render(sampler.embed(texts, steps, guidance, seed), texts, decoder_steps, seed)
+
+
+def training_sheet(folder: Path, stage: str, device: torch.device) -> Image.Image:
+    """What a training in progress can do: sixteen held-out pictures rebuilt, or captions imagined."""
+    sampler = Sampler(folder, stage == "prior", device)
+    if stage == "decoder":
+        captions, pictures = drawn_scenes(16, seed=1)
+        made = rebuilt(sampler, captions, pictures, 12, seed=1)
+    else:
+        captions = one_object_captions(8, 1, held_out=True) + two_object_captions(8, 1, held_out=True)
+        made = imagined(sampler, captions, 29, 12, GUIDANCE_SCALE, seed=1)
+    return contact_sheet(list(made), [one.text for one in captions])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".training"))
     parser.add_argument("--what", choices=["rebuild", "one", "two"], default="one")
     parser.add_argument("--count", type=int, default=50)
-    parser.add_argument("--steps", type=int, default=30, help="of Stage C")
+    parser.add_argument("--steps", type=int, default=29, help="of Stage C")
     parser.add_argument("--decoder-steps", type=int, default=12)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE_SCALE)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="where to write a PNG of the pictures")
     parser.add_argument("--threads", type=int, default=1)
@@ -124,23 +144,21 @@ def main() -> None:
     sampler = Sampler(options.folder, options.what != "rebuild", torch.device("cpu"))
     if options.what == "rebuild":
         captions, pictures = drawn_scenes(options.count, options.seed)
-        reduced = torch.from_numpy(np.stack([reduce(picture) for picture in pictures]))
-        with torch.no_grad():
-            image = sampler.encoder(reduced.permute(0, 3, 1, 2).float() / 255)
     else:
         make = one_object_captions if options.what == "one" else two_object_captions
         captions = make(options.count, options.seed, held_out=True)
     made = []
     for start in range(0, options.count, _BATCH):
-        texts = [one.text for one in captions[start : start + _BATCH]]
+        part, seed = slice(start, start + _BATCH), options.seed + start
         if options.what == "rebuild":
-            part = image[start : start + _BATCH]
+            made.append(rebuilt(sampler, captions[part], pictures[part], options.decoder_steps, seed))
         else:
-            part = sampler.embed(texts, options.steps, options.guidance, options.seed + start)
-        made.append(sampler.render(part, texts, options.decoder_steps, options.seed + start))
+            decoder_steps, guidance = options.decoder_steps, options.guidance
+            made.append(imagined(sampler, captions[part], options.steps, decoder_steps, guidance, seed))
     shown = np.concatenate(made)
     verdicts = [judge(picture, one.stated) for picture, one in zip(shown, captions, strict=True)]
     print(format_table(accuracies(verdicts)))
+    print(f"all right: {sum(verdict.all_right for verdict in verdicts)} of {len(verdicts)}")
     if options.sheet:
         contact_sheet(list(shown), [one.text for one in captions]).save(options.sheet)
 

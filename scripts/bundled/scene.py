@@ -29,7 +29,7 @@ PATTERNS = ("plain", "striped", "dotted")
 RELATIONS = ("left of", "right of", "above", "below")
 
 # With two objects they face each other across the frame: the only pairs whose relation nobody can dispute.
-_FACING = {
+FACING = {
     "left of": ("left", "right"),
     "right of": ("right", "left"),
     "above": ("top", "bottom"),
@@ -122,7 +122,7 @@ def _sample_any(rng: random.Random, mix: Mix) -> Scene:
         places = ("center",) if rng.random() < mix.center else (rng.choice(PLACES[1:]),)
     elif count == 2:
         relation = rng.choice(RELATIONS)
-        places = _FACING[relation]
+        places = FACING[relation]
     else:
         places = tuple(rng.sample(PLACES, 3))
         large = 0.0  # three objects only fit when all of them are small

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from ..networks import Prior
 from .configs import CONFIGS
 from .diffusion import add_noise, alpha_cumprod
 from .scene import Scene
-from .train_decoder import Captions, make_text_encoder
-from .training import Plan, Trainer, compiled
+from .training import Plan, Trainer, compiled, trained
+from .words import Captions, make_text_encoder
 
 BATCH = 96
 CAPTION_DROPOUT = 0.05  # what guidance needs
@@ -42,8 +43,9 @@ def train_prior(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 3,
-    steps: int = 3_500,
+    steps: int = 10_500,
     until: float = math.inf,
+    report: Callable[[], None] | None = None,
     compile: bool = False,
 ) -> bool:
     """`embeddings` (count, 16, 6, 6): normalised to unit deviation over all."""
@@ -53,6 +55,7 @@ def train_prior(
     modules = nn.ModuleDict(
         {"text": make_text_encoder(CONFIGS.prior_text_encoder, folder / "tokenizer"), "prior": prior}
     )
+    modules["text"].load_state_dict(trained(folder / "text.pt", "text"))
     trainer = Trainer("prior", folder, modules, Plan(steps, 1e-3, warmup=300), seed, device)
     captions = Captions(folder / "tokenizer", scenes, CAPTION_DROPOUT)
 
@@ -72,6 +75,9 @@ def train_prior(
         predicted = predict_noise(ids.to(device), mask.to(device), noisy, ratios).float()
         share = alpha_cumprod(ratios)
         weight = ((1 - share) / share).clamp(0.3, 10)
-        return (weight * (predicted - noise).square().mean(dim=(1, 2, 3))).mean(), {}
+        error = (predicted - noise).square().mean(dim=(1, 2, 3))
+        # The network divides by |1 - b|: where that is tiny, one sample would outweigh all others.
+        error = error / (1 + error / 5)
+        return (weight * error).mean(), {}
 
-    return trainer.run(loss, until)
+    return trainer.run(loss, until, report)

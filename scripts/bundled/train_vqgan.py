@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ def train_vqgan(
     seed: int = 1,
     steps: int = 3000,
     until: float = math.inf,
+    report: Callable[[], None] | None = None,
 ) -> bool:
     torch.manual_seed(seed)
     vqgan = Vqgan(**CONFIGS.vqgan)
@@ -79,7 +81,7 @@ def train_vqgan(
             "scale": latents.detach().std().item(),
         }
 
-    done = trainer.run(loss, until)
+    done = trainer.run(loss, until, report)
     if done and not (folder / "vqgan-final.pt").exists():
         final = trainer.average["vqgan"].eval()
         whiten(final, pictures, device)

@@ -28,6 +28,7 @@ class Plan:
     clip: float = 1.0
     checkpoint_every: int = 250
     log_every: int = 50
+    report_every: int = 2000
 
 
 def cosine_rate(step: int, plan: Plan) -> float:
@@ -65,6 +66,13 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     os.replace(partial, path)
 
 
+def trained(checkpoint: Path, module: str) -> dict[str, Tensor]:
+    """The averaged weights of one module of a training's checkpoint."""
+    average = torch.load(checkpoint, weights_only=True, map_location="cpu")["average"]
+    prefix = f"{module}."
+    return {key.removeprefix(prefix): value for key, value in average.items() if key.startswith(prefix)}
+
+
 class Trainer:
     """Trains `modules` by minimising `loss(step, generator)`; one checkpoint file holds all there is to go on.
 
@@ -86,6 +94,10 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = folder / f"{name}.pt"
         self.log = folder / f"{name}.jsonl"
+
+    def finished(self) -> bool:
+        """Whether the checkpoint on disk is at the plan's end."""
+        return self.resume() and self.step >= self.plan.steps
 
     def resume(self) -> bool:
         if not self.checkpoint.exists():
@@ -117,7 +129,7 @@ class Trainer:
         self,
         loss: Callable[[int, torch.Generator], tuple[Tensor, dict[str, float]]],
         until: float = math.inf,
-        each_checkpoint: Callable[[], None] | None = None,
+        report: Callable[[], None] | None = None,
     ) -> bool:
         """Trains to the plan's end, or until the clock passes `until`; true when the plan is complete."""
         if self.resume():
@@ -151,7 +163,9 @@ class Trainer:
                 print(f"{self.name} {self.step}/{self.plan.steps} {self.seconds:.0f}s {shown}", flush=True)
             if self.step % self.plan.checkpoint_every == 0:
                 self.save()
-                if each_checkpoint is not None:
-                    each_checkpoint()
+            if report is not None and self.step % self.plan.report_every == 0:
+                report()
         self.save()
+        if report is not None:
+            report()
         return self.step >= self.plan.steps
