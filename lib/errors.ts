@@ -13,6 +13,11 @@ export const ERRORS = {
   GRAPH_NOT_FOUND: { retryable: false, as: 'ModelError' },
   GRAPH_INVALID: { retryable: false, as: 'ModelError' },
   EXPORT_FAILED: { retryable: false, as: 'ModelError' },
+  HUB_ACCESS_DENIED: { retryable: false, as: 'HubError' },
+  HUB_UNREACHABLE: { retryable: true, as: 'HubError' },
+  HUB_OFFLINE: { retryable: false, as: 'HubError' },
+  DOWNLOAD_CORRUPT: { retryable: true, as: 'HubError' },
+  DISK_FULL: { retryable: true, as: 'HubError' },
   LIBTORCH_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_VERSION: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_CONFLICT: { retryable: false, as: 'LibtorchError' },
@@ -70,6 +75,13 @@ export class InvalidArgumentError extends WuerstchenError {
 /** A model's folder, config, weights or graph cannot be used. */
 export class ModelError extends WuerstchenError {
   constructor(kind: KindOf<'ModelError'>, message: string, options?: WuerstchenErrorOptions) {
+    super(kind, message, options)
+  }
+}
+
+/** A model could not be fetched from the hub. */
+export class HubError extends WuerstchenError {
+  constructor(kind: KindOf<'HubError'>, message: string, options?: WuerstchenErrorOptions) {
     super(kind, message, options)
   }
 }

@@ -7,6 +7,7 @@ export {
   ERRORS,
   type ErrorCode,
   GenerationError,
+  HubError,
   InvalidArgumentError,
   LibtorchError,
   ModelError,
@@ -15,6 +16,9 @@ export {
   TimeoutError,
   WuerstchenError,
 } from './errors'
+export type { CachedModel } from './hub/cached'
+export type { DownloadProgress } from './hub/download'
+export type { HubOptions } from './hub/settings'
 export {
   type FormatOptions,
   formatOf,
@@ -22,12 +26,14 @@ export {
   type ImageFormat,
 } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
+export type { ModelFolders } from './locate'
 export { type ExportOptions, exportGraphs } from './model/export'
+export { listModels, type PullOptions, pullModel } from './models'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
 export type { Dtype } from './native/types'
 export { type GenerateResult, WuerstchenPipeline } from './pipeline'
-export type { LoadProgress, PipelineOptions } from './pipeline-options'
+export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline-options'
 export type { PipelineInfo } from './pretrained'
 export type { GenerateOptions, GenerateProgress } from './request'
 export type { StreamEvent } from './stream'

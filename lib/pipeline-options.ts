@@ -1,20 +1,33 @@
 import { expected } from './errors'
+import type { DownloadProgress } from './hub/download'
+import { checkRevision } from './hub/id'
+import { type HubOptions, type HubSettings, hubSettings } from './hub/settings'
 import type { Dtype } from './native/types'
 import * as check from './request/checks'
 import { checkNames } from './request/names'
 
 /** One network of the model is ready. */
-export interface LoadProgress {
+export interface NetworkLoaded {
+  readonly type: 'load'
   readonly component: string
   /** Networks ready, of `of`. */
   readonly loaded: number
   readonly of: number
 }
 
+/** What happens until a pipeline is ready: bytes arrive, then networks load. */
+export type LoadProgress = DownloadProgress | NetworkLoaded
+
 /** Options of `WuerstchenPipeline.fromPretrained()`. */
-export interface PipelineOptions {
-  /** Folder of the prior. Defaults to the one that the decoder's model card names. */
+export interface PipelineOptions extends HubOptions {
+  /**
+   * Folder of the prior, or its id on the hub, `org/name` or `org/name@revision`. A prior that was published as a network
+   * alone (warp-ai/wuerstchen-prior-model-base) takes all else from the one below. Defaults to the one that the decoder's
+   * model card names.
+   */
   prior?: string | undefined
+  /** Branch, tag or commit of a model on the hub. Defaults to `'main'`. */
+  revision?: string | undefined
   /** `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. */
   device?: string | undefined
   /**
@@ -32,7 +45,7 @@ export interface PipelineOptions {
   maxBatchRows?: number | undefined
   /** Images that may wait or run at once, 1 to a million; what exceeds it is refused with QueueFullError. Defaults to 1024. */
   maxQueue?: number | undefined
-  /** Called after each network that is ready. What it throws rejects the load. */
+  /** Called as bytes arrive and after each network that is ready. What it throws rejects the load. */
   onProgress?: ((progress: LoadProgress) => void) | undefined
   /** Stops loading; nothing is left behind. */
   signal?: AbortSignal | undefined
@@ -41,6 +54,8 @@ export interface PipelineOptions {
 /** The same with every default filled in. */
 export interface CheckedPipelineOptions {
   readonly prior: string | undefined
+  readonly revision: string | undefined
+  readonly hub: HubSettings
   readonly device: string
   readonly dtype: 'auto' | Dtype
   readonly threads: number
@@ -54,6 +69,10 @@ export interface CheckedPipelineOptions {
 
 const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   prior: true,
+  revision: true,
+  token: true,
+  cacheDir: true,
+  localFilesOnly: true,
   device: true,
   dtype: true,
   threads: true,
@@ -76,7 +95,9 @@ export function checkPipelineOptions(
   const { dtype = 'auto', device = 'auto', threads = defaults.threads } = options
   const { maxBatchRows = 8, maxQueue = 1024 } = options
   return {
-    prior: folder('prior', options.prior),
+    prior: folder('prior', options.prior, 'the path of a folder or the id of a model'),
+    revision: options.revision === undefined ? undefined : checkRevision(options.revision),
+    hub: hubSettings(checkHubOptions(options)),
     device: oneOf('device', device, /^(auto|cpu|mps|cuda(:\d{1,3})?)$/, 'auto, cpu, mps, cuda or cuda:1'),
     dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16)$/, 'auto, float32, bfloat16 or float16'),
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
@@ -89,10 +110,22 @@ export function checkPipelineOptions(
   }
 }
 
-function folder(name: string, value: unknown): string | undefined {
+/** Options of every call that may ask the hub. */
+export function checkHubOptions({ token, cacheDir, localFilesOnly }: HubOptions): HubOptions {
+  if (localFilesOnly !== undefined && typeof localFilesOnly !== 'boolean') {
+    throw expected('localFilesOnly', 'true or false', localFilesOnly)
+  }
+  // Not shown: it is a secret, even a wrong one.
+  if (token !== undefined && !(typeof token === 'string' && /^[\x21-\x7e]+$/.test(token))) {
+    throw expected('token', 'printable characters without spaces', typeof token === 'string' ? '…' : token)
+  }
+  return { token, cacheDir: folder('cacheDir', cacheDir), localFilesOnly }
+}
+
+function folder(name: string, value: unknown, what = 'the path of a folder'): string | undefined {
   if (value === undefined) return undefined
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
-  throw expected(name, 'the path of a folder', value)
+  throw expected(name, what, value)
 }
 
 function oneOf<Name extends string>(name: string, value: Name, known: RegExp, names: string): Name {

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { basename, join } from 'node:path'
 import { chooseDtype, loadModel, openDevice, planLoad } from './engine/load'
 import type { Model } from './engine/model'
-import { expected, ModelError } from './errors'
+import { ModelError } from './errors'
+import { locateModel } from './locate'
 import { type ModelFiles, openModel } from './model/layout'
 import { loadRuntime } from './native/binding'
 import type { Dtype } from './native/types'
@@ -43,7 +44,8 @@ export async function loadPretrained(
   const options = checkPipelineOptions(pipelineOptions, { threads: availableParallelism() })
   const { signal, onProgress } = options
   signal?.throwIfAborted()
-  const files = await openModel(locate(folder), options.prior)
+  const { decoder, prior, rest } = await locateModel(folder ?? bundledModel(), options)
+  const files = await openModel(decoder, prior, rest)
   // Their reading goes on while opening libtorch blocks this thread.
   const reading = Promise.all([planLoad(files, [...options.graphs, bundled.graphs]), loadTokenizers(files)])
   reading.catch(() => undefined) // awaited below
@@ -56,7 +58,7 @@ export async function loadPretrained(
     const model = await loadModel(device, files, plan, {
       dtype,
       signal,
-      onLoaded: (component, loaded, of) => onProgress?.({ component, loaded, of }),
+      onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
     })
     const info = { model: basename(files.decoderFolder), device: name, dtype, threads: options.threads }
     return {
@@ -76,19 +78,6 @@ async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel[
   const loading = [loadTokenizer(prior.folder, prior), loadTokenizer(decoder.folder, decoder)] as const
   const [forPrior, forDecoder] = await Promise.all(loading)
   return { prior: forPrior, decoder: forDecoder }
-}
-
-function locate(folder: string | undefined): string {
-  if (folder === undefined) return bundledModel()
-  if (typeof folder !== 'string' || folder === '') throw expected('model', 'the path of a folder', folder)
-  if (existsSync(folder) || !/^[\w-][\w.-]*\/[\w.-]+$/.test(folder)) return resolve(folder)
-  throw new ModelError(
-    'MODEL_NOT_FOUND',
-    `Expected model to be a folder but received '${folder}', which is no folder here. If it is the id of a model on a hub: ` +
-      'downloading is not supported yet. Download its repository and that of its prior, and pass both folders: ' +
-      "fromPretrained('path/to/decoder', { prior: 'path/to/prior' })",
-    { details: { model: folder } },
-  )
 }
 
 function bundledModel(): string {

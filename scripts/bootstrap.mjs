@@ -130,9 +130,9 @@ function readArguments() {
 }
 
 function refuseOldNode() {
-  const [major, minor] = process.versions.node.split('.').map(Number)
-  if (major > 20 || (major === 20 && minor >= 17)) return
-  throw new Error(`Expected Node 20.17 or newer but this is ${process.versions.node}`)
+  const [major, minor, patch] = process.versions.node.split('.').map(Number)
+  if (major > 20 || (major === 20 && (minor > 18 || (minor === 18 && patch >= 1)))) return
+  throw new Error(`Expected Node 20.18.1 or newer but this is ${process.versions.node}`)
 }
 
 const secondsSince = (started) => ((Date.now() - started) / 1000).toFixed(0)

@@ -18,6 +18,13 @@ export class Interrupted extends Error {
   }
 }
 
+/** Aborts at the first Ctrl-C; a second one ends the process as usual. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController()
+  process.once('SIGINT', () => controller.abort(new Interrupted()))
+  return controller.signal
+}
+
 /** Which flag sets an option of the package, for messages that name the option. */
 const FLAGS: Readonly<Record<string, string>> = {
   prompt: 'caption',
@@ -38,6 +45,9 @@ const FLAGS: Readonly<Record<string, string>> = {
   threads: '--threads',
   libtorch: '--libtorch',
   path: '--output',
+  revision: '--revision',
+  token: '--token',
+  cacheDir: '--cache-dir',
 }
 
 /** One line on standard error, and the exit code for this kind of error. */

@@ -7,7 +7,7 @@ import {
   type PipelineOptions,
   WuerstchenPipeline,
 } from '../index'
-import { fail, Interrupted, lineFor } from './exit'
+import { fail, Interrupted, interruptSignal, lineFor } from './exit'
 import { type Task, type TaskFlags, tasksOf } from './names'
 import { type Progress, showProgress } from './progress'
 
@@ -109,13 +109,6 @@ function prepareFolders(tasks: readonly Task[], { outDir }: GenerateFlags): void
   const first = tasks[0]?.files[0]
   if (outDir !== undefined) mkdirSync(outDir, { recursive: true })
   else if (first !== undefined) mkdirSync(dirname(first), { recursive: true })
-}
-
-/** Aborts at the first Ctrl-C; a second one ends the process as usual. */
-function interruptSignal(): AbortSignal {
-  const controller = new AbortController()
-  process.once('SIGINT', () => controller.abort(new Interrupted()))
-  return controller.signal
 }
 
 /** Does the tasks a few at a time. One that fails does not stop the others, unless it is the only one or Ctrl-C. */

@@ -18,8 +18,11 @@ program
   .option('-o, --output <file>', 'picture file: .png, .jpg, .webp, .avif or .tiff (default: wuerstchen.png)')
   .option('--captions <file>', "text file with one caption a line ('-' reads standard input)")
   .option('--out-dir <folder>', 'folder for the pictures of --captions (default: .)')
-  .option('--model <folder>', "decoder's folder in the hub's layout (default: the model of this package)")
-  .option('--prior <folder>', "prior's folder (default: the one that the model card names)")
+  .option(
+    '--model <id>',
+    "a model's id on the hub, or its decoder's folder (default: the model of this package)",
+  )
+  .option('--prior <id>', "the prior's id or folder (default: the one that the model card names)")
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
   .option('--negative-prompt <text>', 'what the picture should not show')
   .option('--seed <number>', 'same seed, same picture (default: random)', toNumber)
@@ -39,6 +42,31 @@ program
   .action(async (caption: string | undefined, flags) => {
     const { generate } = require('./generate') as typeof import('./generate')
     await generate(caption, flags)
+  })
+
+program
+  .command('pull')
+  .description('download a model from the hub, or find it in the cache, and print its folders')
+  .argument('<id>', "the model's id, such as warp-ai/wuerstchen or org/name@revision")
+  .option('--prior <id>', "another prior than the one that the model's card names")
+  .option('--revision <name>', 'branch, tag or commit (default: main)')
+  .option('--token <token>', 'access token (default: HF_TOKEN, or what the hub login stored)')
+  .option('--cache-dir <folder>', "folder of downloaded models (default: the Python hub client's)")
+  .option('--json', 'the folders as JSON on standard output')
+  .option('--quiet', 'no progress')
+  .action(async (id: string, flags) => {
+    const { pull } = require('./pull') as typeof import('./pull')
+    await pull(id, flags)
+  })
+
+program
+  .command('models')
+  .description('list the models in the cache')
+  .option('--cache-dir <folder>', "folder of downloaded models (default: the Python hub client's)")
+  .option('--json', 'the list as JSON on standard output')
+  .action((flags) => {
+    const { models } = require('./models') as typeof import('./models')
+    models(flags)
   })
 
 program

@@ -47,8 +47,17 @@ class Bars implements Progress {
     private readonly images: number,
   ) {}
 
-  load({ of }: LoadProgress): void {
-    this.advance('loading', of)
+  load(progress: LoadProgress): void {
+    if (progress.type === 'load') {
+      this.advance('loading', progress.of)
+      return
+    }
+    const { repository, receivedTotal, total } = progress
+    const megabytes = (bytes: number) => Math.round(bytes / 1e6)
+    const bar =
+      this.bars.get(repository) ?? this.all.create(megabytes(total), 0, { stage: `${repository} (MB)` })
+    this.bars.set(repository, bar)
+    bar.update(megabytes(receivedTotal))
   }
 
   update({ stage, steps }: GenerateProgress): void {

@@ -8,7 +8,7 @@ import { ModelError, show } from '../errors'
 import { Fields, invalid, readJson } from '../json'
 import { type Component, openComponent } from './component'
 import { checkNetworks, geometryOf, scaleFactorOf, textLimits } from './geometry'
-import { findPrior } from './prior-folder'
+import { findPrior, type PriorFolders } from './prior-folder'
 
 export type { Component, Config, NetworkClass } from './component'
 
@@ -51,13 +51,17 @@ export interface ModelConstants {
   readonly scaleFactor: number
 }
 
-/** Opens a decoder's folder, and its prior's: the one given, or the one that its model card names. */
-export async function openModel(folder: string, priorFolder?: string): Promise<ModelFiles> {
+/**
+ * Opens a decoder's folder, and its prior's: the one given, or the one that its model card names. `rest` completes a
+ * prior that was published alone.
+ */
+export async function openModel(folder: string, priorFolder?: string, rest?: string): Promise<ModelFiles> {
   const decoderFolder = resolve(folder)
   const decoderIndex = await readIndex(decoderFolder, 'WuerstchenDecoderPipeline', ['decoder', 'vqgan'])
-  const found = await findPrior(decoderFolder, priorFolder)
+  const prior = await findPrior(decoderFolder, priorFolder, rest)
+  const found = prior.folder
   const priorIndex = await readIndex(found, 'WuerstchenPriorPipeline', ['prior'])
-  const networks = await openNetworks(decoderFolder, found)
+  const networks = await openNetworks(decoderFolder, prior)
   checkNetworks(networks)
   const constants = constantsOf(priorIndex, decoderIndex, scaleFactorOf(networks.vqgan.fields))
   return {
@@ -82,10 +86,10 @@ export async function openModel(folder: string, priorFolder?: string): Promise<M
   }
 }
 
-async function openNetworks(decoderFolder: string, priorFolder: string) {
+async function openNetworks(decoderFolder: string, prior: PriorFolders) {
   return {
-    priorTextEncoder: await openComponent(join(priorFolder, 'text_encoder'), 'CLIPTextModel'),
-    prior: await openComponent(join(priorFolder, 'prior'), 'WuerstchenPrior'),
+    priorTextEncoder: await openComponent(join(prior.folder, 'text_encoder'), 'CLIPTextModel'),
+    prior: await openComponent(prior.network, 'WuerstchenPrior'),
     decoderTextEncoder: await openComponent(join(decoderFolder, 'text_encoder'), 'CLIPTextModel'),
     decoder: await openComponent(join(decoderFolder, 'decoder'), 'WuerstchenDiffNeXt'),
     vqgan: await openComponent(join(decoderFolder, 'vqgan'), 'PaellaVQModel'),

@@ -6,11 +6,32 @@ import { ModelError, show } from '../errors'
 import { readTextIfAny } from '../json'
 import { priorOfCard } from './model-card'
 
-/** The folder given, or the one that the decoder's model card names. */
-export async function findPrior(decoderFolder: string, given: string | undefined): Promise<string> {
-  if (given !== undefined) return checkPrior(resolve(given), `the prior's folder ${resolve(given)}`)
-  const card = await readTextIfAny(join(decoderFolder, 'README.md'))
-  const named = card === null ? null : priorOfCard(card)
+/** A prior's repository, and the network in it or, for a prior that was published alone, elsewhere. */
+export interface PriorFolders {
+  /** Text encoder, tokenizer, scheduler and the numbers of model_index.json. */
+  readonly folder: string
+  readonly network: string
+}
+
+/**
+ * The folder given, or the one that the decoder's model card names. A folder with a prior's network alone (config.json and
+ * weights, as the base and finetuned priors were published) takes all else from the one that the card names.
+ */
+export async function findPrior(decoderFolder: string, given?: string, rest?: string): Promise<PriorFolders> {
+  if (given === undefined) return whole(await priorOfDecoder(decoderFolder))
+  const folder = resolve(given)
+  if (!existsSync(folder)) throw missing(folder)
+  if (!isBarePrior(folder)) return whole(folder)
+  return { ...whole(rest ?? (await priorOfDecoder(decoderFolder))), network: folder }
+}
+
+/** A prior's network without the pipeline around it. */
+export function isBarePrior(folder: string): boolean {
+  return !existsSync(join(folder, 'model_index.json')) && existsSync(join(folder, 'config.json'))
+}
+
+async function priorOfDecoder(decoderFolder: string): Promise<string> {
+  const named = await namedPrior(decoderFolder)
   if (named === null) {
     throw notFound(
       `${decoderFolder} is a decoder, and no README.md in it names its prior (the key prior: of the YAML header).`,
@@ -21,7 +42,13 @@ export async function findPrior(decoderFolder: string, given: string | undefined
   const found = places.find(existsSync)
   if (found === undefined)
     throw notFound(`The model card of ${decoderFolder} names the prior ${show(named)}.`, places)
-  return checkPrior(found, `the prior's folder ${found}`)
+  return found
+}
+
+/** What the decoder's model card calls its prior: the id of a repository. */
+export async function namedPrior(decoderFolder: string): Promise<string | null> {
+  const card = await readTextIfAny(join(decoderFolder, 'README.md'))
+  return card === null ? null : priorOfCard(card)
 }
 
 /** `warp-ai/wuerstchen-prior`: beside the decoder, under its whole id or the last part of it. */
@@ -37,24 +64,18 @@ function notFound(what: string, places: readonly string[]): ModelError {
   const looked = places.length > 0 ? ` Looked in ${places.join(', ')}.` : ''
   return new ModelError(
     'MODEL_NOT_FOUND',
-    `${what}${looked} Name the prior's folder with the option prior.`,
-    {
-      details: { places },
-    },
+    `${what}${looked} Name the prior's folder, or its id on the hub, with the option prior.`,
+    { details: { places } },
   )
 }
 
-function checkPrior(folder: string, what: string): string {
-  if (!existsSync(folder)) throw new ModelError('MODEL_NOT_FOUND', `Expected ${what} to exist but found none`)
-  if (existsSync(join(folder, 'prior', 'config.json'))) return folder
-  if (existsSync(join(folder, 'config.json'))) {
-    throw new ModelError(
-      'MODEL_INVALID',
-      `${folder}: Expected a prior's repository with prior/, scheduler/, text_encoder/ and tokenizer/ but found the prior ` +
-        'network alone. Put its files into the folder prior/ of a complete prior repository of the same size.',
-      { details: { folder } },
-    )
-  }
+function missing(folder: string): ModelError {
+  return new ModelError('MODEL_NOT_FOUND', `Expected the prior's folder ${folder} to exist but found none`)
+}
+
+function whole(folder: string): PriorFolders {
+  const network = join(folder, 'prior')
+  if (existsSync(join(network, 'config.json'))) return { folder, network }
   throw new ModelError('MODEL_INVALID', `${folder}: Expected prior/config.json but found none`, {
     details: { folder },
   })

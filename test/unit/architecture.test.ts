@@ -15,11 +15,13 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   image: ['package-root', 'json', 'errors'],
   native: ['package-root', 'errors'],
   model: ['package-root', 'json', 'errors'],
+  hub: ['errors'],
   request: ['text', 'diffusion', 'errors'],
   stages: ['native', 'model', 'diffusion', 'errors'],
   // model: residency binds a stage's weights again whenever it comes back to the device.
   engine: ['stages', 'model', 'native', 'diffusion', 'errors'],
   pipeline: [
+    'hub',
     'request',
     'engine',
     'stages',
@@ -32,7 +34,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'package-root',
     'errors',
   ],
-  index: ['pipeline', 'request', 'model', 'image', 'diffusion', 'native', 'errors'],
+  index: ['pipeline', 'hub', 'request', 'model', 'image', 'diffusion', 'native', 'errors'],
   cli: ['index'],
   server: ['index'],
 }
@@ -49,6 +51,8 @@ const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = {
 
 /** Files right in lib/ that belong to another file's room. */
 const SAME_ROOM: Readonly<Record<string, string>> = {
+  locate: 'pipeline',
+  models: 'pipeline',
   'pipeline-options': 'pipeline',
   pretrained: 'pipeline',
   stream: 'pipeline',
@@ -61,6 +65,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   commander: 'cli',
   'detect-libc': 'native',
   sharp: 'image',
+  undici: 'hub',
 }
 
 /** Which folder of cpp/ may include which headers of others. */

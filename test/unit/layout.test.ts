@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from 'node:fs'
+import { cpSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { openModel } from '../../lib/model/layout'
 import { priorOfCard } from '../../lib/model/model-card'
@@ -169,12 +169,27 @@ describe('openModel()', () => {
       })
     })
 
-    it('or says what a prior network alone lacks', async () => {
+    it('and completes one that was published as a network alone', async () => {
       const folder = hubLayout()
-      await expect(openModel(folder, join(priorOf(folder), 'prior'))).rejects.toMatchObject({
-        code: 'ERR_WUERSTCHEN_MODEL_INVALID',
-        message: expect.stringMatching(/found the prior network alone/),
+      const network = join(priorOf(folder), 'prior')
+      const elsewhere = join(folder, '../base')
+      cpSync(network, elsewhere, { recursive: true })
+      const files = await openModel(folder, elsewhere)
+      expect(files.priorFolder).toBe(priorOf(folder))
+      expect(files.components.prior.weightFiles).toEqual([
+        join(elsewhere, 'diffusion_pytorch_model.safetensors'),
+      ])
+      expect(files.components.priorTextEncoder.weightFiles[0]).toContain(priorOf(folder))
+      const rest = join(folder, '../rest')
+      renameSync(priorOf(folder), rest)
+      expect((await openModel(folder, elsewhere, rest)).priorFolder).toBe(rest)
+      await expect(openModel(folder, elsewhere)).rejects.toMatchObject({
+        code: 'ERR_WUERSTCHEN_MODEL_NOT_FOUND',
       })
+    })
+
+    it('or says that the folder given has none', async () => {
+      const folder = hubLayout()
       await expect(openModel(folder, join(priorOf(folder), 'scheduler'))).rejects.toMatchObject({
         code: 'ERR_WUERSTCHEN_MODEL_INVALID',
         message: expect.stringMatching(/prior\/config\.json/),

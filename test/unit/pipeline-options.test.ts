@@ -6,6 +6,8 @@ describe('checkPipelineOptions()', () => {
   it('fills in the defaults', () => {
     expect(check({})).toEqual({
       prior: undefined,
+      revision: undefined,
+      hub: expect.objectContaining({ offline: false }),
       device: 'auto',
       dtype: 'auto',
       threads: 6,
@@ -34,6 +36,10 @@ describe('checkPipelineOptions()', () => {
     [{ maxQueue: -1 }, /maxQueue/],
     [{ prior: '' }, /prior/],
     [{ libtorch: 7 }, /libtorch/],
+    [{ revision: '../x' }, /Expected revision to be a branch, a tag or a commit/],
+    [{ token: 'a b' }, /^Expected token to be printable characters without spaces but received '…'$/],
+    [{ cacheDir: '' }, /cacheDir/],
+    [{ localFilesOnly: 'yes' }, /localFilesOnly/],
     [{ graphs: ['a', null] }, /graphs/],
     [{ onProgress: 'x' }, /onProgress/],
     [{ signal: {} }, /signal/],

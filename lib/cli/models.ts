@@ -1,0 +1,19 @@
+import { listModels } from '../index'
+
+/** `wuerstchen models` */
+export function models(flags: { readonly cacheDir?: string; readonly json?: boolean }): void {
+  const found = listModels({ cacheDir: flags.cacheDir })
+  if (flags.json) {
+    console.log(JSON.stringify(found))
+    return
+  }
+  if (found.length === 0) {
+    console.log("no model in the cache; 'wuerstchen pull warp-ai/wuerstchen' fetches one")
+    return
+  }
+  for (const { id, commit, revisions, kind, size, complete } of found) {
+    const revision = revisions.join(', ') || commit.slice(0, 12)
+    const megabytes = `${Math.round(size / 1e6)} MB`
+    console.log(`${id}  ${revision}  ${kind}  ${megabytes}  ${complete ? 'complete' : 'incomplete'}`)
+  }
+}

@@ -1,0 +1,27 @@
+import { type PullOptions, pullModel } from '../index'
+import { interruptSignal } from './exit'
+import { showProgress } from './progress'
+
+export type PullFlags = Pick<PullOptions, 'prior' | 'revision' | 'token' | 'cacheDir'> & {
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+/** `wuerstchen pull ID` */
+export async function pull(model: string, flags: PullFlags): Promise<void> {
+  const { prior, revision, token, cacheDir } = flags
+  const progress = await showProgress(1, { quiet: flags.quiet ?? false })
+  try {
+    const folders = await pullModel(model, {
+      prior,
+      revision,
+      token,
+      cacheDir,
+      signal: interruptSignal(),
+      onProgress: (arrived) => progress.load(arrived),
+    })
+    progress.print(flags.json ? JSON.stringify(folders) : `${folders.decoder}\n${folders.prior}`)
+  } finally {
+    progress.stop()
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The folder of downloaded models, laid out as the Python client has it, so that both share one copy:
+ *
+ *   models--org--name/blobs/<hash>                     a file's bytes, named by their hash
+ *   models--org--name/snapshots/<commit>/<path>        a link to a blob
+ *   models--org--name/refs/<revision>                  the commit that a branch or tag stood at
+ */
+
+import { readFileSync, statSync } from 'node:fs'
+import { copyFile, link, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, sep } from 'node:path'
+import type { RemoteFile } from './files'
+import { type HubId, isCommit } from './id'
+
+export class RepositoryCache {
+  readonly folder: string
+
+  constructor(
+    cacheDir: string,
+    private readonly id: HubId,
+  ) {
+    this.folder = join(cacheDir, `models--${id.repository.replaceAll('/', '--')}`)
+  }
+
+  blob(etag: string): string {
+    return join(this.folder, 'blobs', etag)
+  }
+
+  snapshot(commit: string): string {
+    return join(this.folder, 'snapshots', commit)
+  }
+
+  /** The commit that the revision stood at when it was last asked for. */
+  knownCommit(): string | null {
+    if (isCommit(this.id.revision)) return this.id.revision
+    try {
+      const commit = readFileSync(this.reference(), 'utf8').trim()
+      return isCommit(commit) ? commit : null
+    } catch {
+      return null
+    }
+  }
+
+  /** Whether the snapshot has this file, whole. A blob is only ever renamed into place after it was verified. */
+  has(commit: string, { path, size }: RemoteFile): boolean {
+    return sizeOf(join(this.snapshot(commit), path)) === size
+  }
+
+  hasBlob({ etag, size }: RemoteFile): boolean {
+    return sizeOf(this.blob(etag)) === size
+  }
+
+  /** Shows the files under their names. The index comes last: a snapshot that has one has everything. */
+  async publish(commit: string, files: readonly RemoteFile[]): Promise<void> {
+    const last = (file: RemoteFile) => Number(file.path === 'model_index.json' || file.path === 'config.json')
+    for (const file of [...files].sort((a, b) => last(a) - last(b))) {
+      if (!this.has(commit, file)) await show(this.blob(file.etag), join(this.snapshot(commit), file.path))
+    }
+    if (!isCommit(this.id.revision)) await writeAtomically(this.reference(), commit)
+  }
+
+  private reference(): string {
+    return join(this.folder, 'refs', ...this.id.revision.split('/'))
+  }
+}
+
+function sizeOf(path: string): number | null {
+  try {
+    return statSync(path).size
+  } catch {
+    return null
+  }
+}
+
+/** A relative link, so that the folder may be moved; where links are forbidden, a second name, or a copy. */
+async function show(blob: string, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const target = relative(dirname(path), blob).split(sep).join('/')
+  const partial = `${path}.${process.pid}.partial`
+  await rm(partial, { force: true })
+  try {
+    await symlink(target, partial)
+  } catch {
+    await link(blob, partial).catch(() => copyFile(blob, partial))
+  }
+  await rename(partial, path)
+}
+
+export async function writeAtomically(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const partial = `${path}.${process.pid}.partial`
+  await writeFile(partial, text)
+  await rename(partial, path)
+}

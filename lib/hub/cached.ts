@@ -1,0 +1,93 @@
+/** Which models of ours the cache holds. Python's other models live there too; they are passed over. */
+
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** One revision of a repository in the cache. */
+export interface CachedModel {
+  /** `organisation/name` */
+  readonly id: string
+  readonly commit: string
+  /** Branches and tags that stood at this commit when they were last asked for. */
+  readonly revisions: readonly string[]
+  /** A pipeline's half, or a prior's network alone. */
+  readonly kind: 'decoder' | 'prior' | 'bare prior'
+  readonly folder: string
+  /** Bytes, each file counted once. */
+  readonly size: number
+  /** Whether every network in it has its weights. */
+  readonly complete: boolean
+}
+
+export function cachedModels(cacheDir: string): readonly CachedModel[] {
+  return foldersIn(cacheDir)
+    .filter((name) => name.startsWith('models--'))
+    .flatMap((name) => modelsOf(name, join(cacheDir, name)))
+}
+
+function modelsOf(name: string, repository: string): CachedModel[] {
+  const id = name.slice('models--'.length).replaceAll('--', '/')
+  const references = referencesOf(join(repository, 'refs'))
+  return foldersIn(join(repository, 'snapshots')).flatMap((commit) => {
+    const folder = join(repository, 'snapshots', commit)
+    const kind = kindOf(folder)
+    if (kind === null) return []
+    const revisions = references.filter(([, stood]) => stood === commit).map(([revision]) => revision)
+    const networks = kind === 'bare prior' ? [''] : NETWORKS[kind]
+    const complete = networks.every((network) => hasWeights(join(folder, network)))
+    return [{ id, commit, revisions, kind, folder, size: sizeOf(folder), complete }]
+  })
+}
+
+const NETWORKS = { decoder: ['decoder', 'vqgan', 'text_encoder'], prior: ['prior', 'text_encoder'] } as const
+const KINDS: Readonly<Record<string, CachedModel['kind']>> = {
+  WuerstchenDecoderPipeline: 'decoder',
+  WuerstchenPriorPipeline: 'prior',
+  WuerstchenPrior: 'bare prior',
+}
+
+function kindOf(folder: string): CachedModel['kind'] | null {
+  for (const name of ['model_index.json', 'config.json']) {
+    const kind = KINDS[classIn(join(folder, name)) ?? '']
+    if (kind !== undefined) return kind
+  }
+  return null
+}
+
+function classIn(file: string): string | null {
+  try {
+    const name: unknown = JSON.parse(readFileSync(file, 'utf8'))._class_name
+    return typeof name === 'string' ? name : null
+  } catch {
+    return null
+  }
+}
+
+function hasWeights(folder: string): boolean {
+  return namesIn(folder).some((name) => name.endsWith('.safetensors') && existsSync(join(folder, name)))
+}
+
+/** [revision, commit] of every reference; names of branches may have slashes. */
+function referencesOf(folder: string, prefix = ''): (readonly [string, string])[] {
+  return namesIn(folder).flatMap((name): (readonly [string, string])[] => {
+    const path = join(folder, name)
+    if (lstatSync(path).isDirectory()) return referencesOf(path, `${prefix}${name}/`)
+    return [[`${prefix}${name}`, readFileSync(path, 'utf8').trim()]]
+  })
+}
+
+function sizeOf(folder: string): number {
+  return namesIn(folder).reduce((sum, name) => {
+    const path = join(folder, name)
+    if (lstatSync(path).isDirectory()) return sum + sizeOf(path)
+    return sum + (existsSync(path) ? statSync(path).size : 0)
+  }, 0)
+}
+
+function foldersIn(folder: string): readonly string[] {
+  return namesIn(folder).filter((name) => lstatSync(join(folder, name)).isDirectory())
+}
+
+function namesIn(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder).sort() : []
+}

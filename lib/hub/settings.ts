@@ -1,0 +1,75 @@
+/** Where models come from and where they are kept: options first, then what the Python client reads too. */
+
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { expected } from '../errors'
+
+export interface HubOptions {
+  /** Access token of a gated or private model. Defaults to HF_TOKEN, then to what `hf auth login` stored. */
+  readonly token?: string | undefined
+  /** Folder of downloaded models, shared with Python. Defaults to HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub. */
+  readonly cacheDir?: string | undefined
+  /** Use what is in the cache and never ask the hub. Defaults to HF_HUB_OFFLINE. */
+  readonly localFilesOnly?: boolean | undefined
+}
+
+export interface HubSettings {
+  /** Without a slash at the end. */
+  readonly endpoint: string
+  readonly token: string | null
+  readonly cacheDir: string
+  readonly offline: boolean
+  /** How long a server may stay silent, in milliseconds. */
+  readonly silenceMs: number
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const DEFAULT_ENDPOINT = 'https://huggingface.co'
+const DEFAULT_SILENCE_S = 30
+
+export function hubSettings(options: HubOptions, env: Environment = process.env): HubSettings {
+  const offline = options.localFilesOnly ?? (isOn(env.HF_HUB_OFFLINE) || isOn(env.TRANSFORMERS_OFFLINE))
+  return {
+    endpoint: endpointOf(env.HF_ENDPOINT),
+    token: options.token ?? tokenOf(env),
+    cacheDir: resolve(options.cacheDir ?? cacheOf(env)),
+    offline,
+    silenceMs: 1000 * (Number(env.HF_HUB_DOWNLOAD_TIMEOUT) || DEFAULT_SILENCE_S),
+  }
+}
+
+function isOn(value: string | undefined): boolean {
+  return value !== undefined && /^(1|on|yes|true)$/i.test(value)
+}
+
+function endpointOf(value: string | undefined): string {
+  if (!value) return DEFAULT_ENDPOINT
+  const url = URL.canParse(value) ? new URL(value) : null
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw expected('HF_ENDPOINT', 'an http(s) address', value)
+  return value.replace(/\/+$/, '')
+}
+
+function homeOf(env: Environment): string {
+  return env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface')
+}
+
+function cacheOf(env: Environment): string {
+  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(homeOf(env), 'hub')
+}
+
+function tokenOf(env: Environment): string | null {
+  if (isOn(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return null
+  const named = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN
+  return named?.trim() || readToken(env.HF_TOKEN_PATH || join(homeOf(env), 'token'))
+}
+
+function readToken(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8').trim() || null
+  } catch {
+    return null // nobody logged in here
+  }
+}

@@ -1,0 +1,57 @@
+/** Models before they are pipelines: fetched ahead of time, or listed. */
+
+import { type CachedModel, cachedModels } from './hub/cached'
+import type { DownloadProgress } from './hub/download'
+import { checkRevision } from './hub/id'
+import { type HubOptions, hubSettings } from './hub/settings'
+import { locateModel, type ModelFolders } from './locate'
+import { openModel } from './model/layout'
+import { checkHubOptions } from './pipeline-options'
+import * as check from './request/checks'
+import { checkNames } from './request/names'
+
+export interface PullOptions extends HubOptions {
+  /** Id of another prior than the one that the model's card names. */
+  readonly prior?: string | undefined
+  /** Branch, tag or commit of the model. Defaults to `'main'`. */
+  readonly revision?: string | undefined
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
+  /** Stops the download; what is finished stays for the next one. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const PULL_NAMES: Readonly<Record<keyof PullOptions, true>> = {
+  prior: true,
+  revision: true,
+  token: true,
+  cacheDir: true,
+  localFilesOnly: true,
+  onProgress: true,
+  signal: true,
+}
+
+/**
+ * Downloads a model and its prior from the hub, or finds them in the cache, and checks that a pipeline can be made of them.
+ * @param model `org/name`, `org/name@revision`, or a folder.
+ * @returns the folders, for `fromPretrained()` on a machine without a network.
+ * @throws ModelError, HubError, InvalidArgumentError; rejects with the signal's reason when it aborts.
+ */
+export async function pullModel(model: string, options: PullOptions = {}): Promise<ModelFolders> {
+  checkNames(options, Object.keys(PULL_NAMES))
+  const { prior, revision, onProgress, signal } = options
+  const folders = await locateModel(model, {
+    prior,
+    revision: revision === undefined ? undefined : checkRevision(revision),
+    hub: hubSettings(checkHubOptions(options)),
+    onProgress: onProgress === undefined ? undefined : check.callback('onProgress', onProgress),
+    signal: signal === undefined ? undefined : check.abortSignal('signal', signal),
+  })
+  const { priorFolder } = await openModel(folders.decoder, folders.prior, folders.rest)
+  return { ...folders, prior: folders.prior ?? priorFolder }
+}
+
+/** The Würstchen models in the cache, as they are there; nothing is asked of the hub. */
+export function listModels(options: Pick<HubOptions, 'cacheDir'> = {}): readonly CachedModel[] {
+  checkNames(options, ['cacheDir'])
+  return cachedModels(hubSettings(checkHubOptions(options)).cacheDir)
+}
