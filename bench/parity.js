@@ -4,7 +4,7 @@
 const path = require('node:path')
 const { WuerstchenPipeline, DEFAULT_STAGE_C_TIMESTEPS } = require('../dist')
 const { ROOT, Reference, difference, ensureFixtures } = require('./support/reference')
-const { parityCases } = require('./support/parity-cases')
+const { parityCases, picturesOf } = require('./support/parity-cases')
 
 async function main() {
   const fixtures = ensureFixtures()
@@ -20,11 +20,11 @@ async function main() {
       dtype: 'float32',
       device: 'cpu',
     })
-    for (const { name, request } of cases.filter((one) => one.model === model)) {
+    for (const one of cases.filter((one) => one.model === model)) {
+      const { name, request } = one
       const wanted = await reference.generate(request)
-      const { prompt, ...options } = request
-      const got = await pipeline.generate(prompt, options)
-      const rows = got.images.map((image, index) => difference(image, wanted.images[index]))
+      const images = await picturesOf(pipeline, one)
+      const rows = images.map((image, index) => difference(image, wanted.images[index]))
       const largest = Math.max(...rows.map((row) => row.largest))
       const mean = rows.reduce((sum, row) => sum + row.mean, 0) / rows.length
       worst = Math.max(worst, largest)

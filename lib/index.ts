@@ -1,5 +1,8 @@
 /** The door of the package: what is exported here is its public interface. */
 export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusion/scheduler'
+export type { FloatTensor } from './embeddings/float-tensor'
+export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
+export { PromptEmbeddings } from './embeddings/prompt-embeddings'
 export type { ImageTimings } from './engine/job'
 export {
   DeviceError,
@@ -32,8 +35,8 @@ export { listModels, type PullOptions, pullModel } from './models'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
 export type { Dtype } from './native/types'
-export { type GenerateResult, WuerstchenPipeline } from './pipeline'
+export { type GenerateResult, type PriorResult, WuerstchenPipeline } from './pipeline'
 export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline-options'
 export type { PipelineInfo } from './pretrained'
-export type { GenerateOptions, GenerateProgress } from './request'
+export type { DecodeOptions, GenerateOptions, GenerateProgress, PriorOptions, Prompt } from './request'
 export type { StreamEvent } from './stream'

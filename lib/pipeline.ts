@@ -1,15 +1,39 @@
+import type { FloatTensor } from './embeddings/float-tensor'
+import { ImageEmbeddings } from './embeddings/image-embeddings'
+import { PromptEmbeddings } from './embeddings/prompt-embeddings'
 import { Engine } from './engine/engine'
 import type { FinishedImage, ImageTimings, RunHooks } from './engine/job'
+import { bug } from './errors'
 import { crop } from './image/crop'
 import { GeneratedImage } from './image/generated-image'
 import type { PipelineOptions } from './pipeline-options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
-import { type GenerateOptions, parseRequest, type Request, type RequestModel } from './request'
+import {
+  type DecodeOptions,
+  type GenerateOptions,
+  type PriorOptions,
+  type Prompt,
+  parseDecodeRequest,
+  parsePriorRequest,
+  parseRequest,
+  type Request,
+  type RequestModel,
+  readPrompt,
+} from './request'
 import { EventQueue, type StreamEvent } from './stream'
 
 /** What `generate()` resolves with. All lists have one entry per image, in the request's order. */
 export interface GenerateResult {
   readonly images: GeneratedImage[]
+  readonly seeds: number[]
+  readonly timings: ImageTimings[]
+  /** What was done differently from what was asked, such as a prompt that was cut. */
+  readonly warnings: readonly string[]
+}
+
+/** What `prior()` resolves with. All lists have one entry per image, in the request's order. */
+export interface PriorResult {
+  readonly embeddings: ImageEmbeddings[]
   readonly seeds: number[]
   readonly timings: ImageTimings[]
   /** What was done differently from what was asked, such as a prompt that was cut. */
@@ -52,11 +76,20 @@ export class WuerstchenPipeline {
    * @throws InvalidArgumentError before anything is queued; QueueFullError; DisposedError; OutOfMemoryError;
    * GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
    */
-  async generate(prompt: string | readonly string[], options?: GenerateOptions): Promise<GenerateResult> {
-    const request = parseRequest(prompt, options, this.model)
+  async generate(prompt: Prompt | readonly Prompt[], options?: GenerateOptions): Promise<GenerateResult> {
+    return this.pictures(parseRequest(prompt, options, this.model))
+  }
+
+  /**
+   * The first half: what the pictures will show, in a few kilobytes each. `decode()` makes pictures of it, now or later, here
+   * or elsewhere, as often as you like.
+   * @throws and rejects as `generate()` does.
+   */
+  async prior(prompt: Prompt | readonly Prompt[], options?: PriorOptions): Promise<PriorResult> {
+    const request = parsePriorRequest(prompt, options, this.model)
     const finished = await this.engine.submit(request, { onProgress: request.onProgress })
     return {
-      images: finished.map((image) => this.picture(request, image)),
+      embeddings: finished.map((one) => this.imagined(request, one)),
       seeds: finished.map(({ image }) => image.seed),
       timings: finished.map(({ timings }) => timings),
       warnings: request.warnings,
@@ -64,11 +97,33 @@ export class WuerstchenPipeline {
   }
 
   /**
+   * The second half: pictures of image embeddings, of `prior()`, of a file, or of any other source; several of one call
+   * have one shape. Without a `seed` each goes on with the noise of its `prior()`, so that the two halves make the very
+   * picture of `generate()`; with one they start from that, as a second generator does in diffusers.
+   * @throws and rejects as `generate()` does.
+   */
+  async decode(
+    embeddings: FloatTensor | readonly FloatTensor[],
+    options?: DecodeOptions,
+  ): Promise<GenerateResult> {
+    return this.pictures(parseDecodeRequest(embeddings, options, this.model))
+  }
+
+  /**
+   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected.
+   * @throws InvalidArgumentError, DisposedError.
+   */
+  async encodePrompt(prompt: string): Promise<PromptEmbeddings> {
+    const read = readPrompt(prompt, this.model)
+    return new PromptEmbeddings(await this.engine.embed(read), read.text)
+  }
+
+  /**
    * The same as events: `queued`, then `step`s, and each `image` as soon as it is finished. Nothing starts before the
    * first event is read; leaving the loop aborts what is left. Errors are thrown into the loop.
    */
   async *stream(
-    prompt: string | readonly string[],
+    prompt: Prompt | readonly Prompt[],
     options?: GenerateOptions,
   ): AsyncGenerator<StreamEvent, void, void> {
     const parsed = parseRequest(prompt, options, this.model)
@@ -116,8 +171,39 @@ export class WuerstchenPipeline {
     }
   }
 
+  private async pictures(request: Request): Promise<GenerateResult> {
+    const finished = await this.engine.submit(request, { onProgress: request.onProgress })
+    return {
+      images: finished.map((image) => this.picture(request, image)),
+      seeds: finished.map(({ image }) => image.seed),
+      timings: finished.map(({ timings }) => timings),
+      warnings: request.warnings,
+    }
+  }
+
+  private imagined(request: Request, { image, embeddings }: FinishedImage): ImageEmbeddings {
+    if (embeddings === null) throw bug('Expected image embeddings after the prior but there are none.')
+    const { width, height, streams, prior } = request
+    const { noiseRow: row, seed, prompt, negativePrompt } = image
+    const { rows = 1 } = streams[image.noiseStream] ?? {}
+    // The noise to start from, then one for each step.
+    const draws = prior.timesteps.length
+    const shape = embeddings.shape.slice(1) as unknown as readonly [number, number, number]
+    const noise = { seed, rows, row, draws, shape }
+    return new ImageEmbeddings(embeddings, {
+      width,
+      height,
+      prompt,
+      negativePrompt,
+      model: this.info.model,
+      noise,
+    })
+  }
+
   private picture(request: Request, { image, pixels }: FinishedImage): GeneratedImage {
-    const { width, height, prior, decoder, sizes } = request
+    if (pixels === null) throw bug('Expected pixels after the vqgan but there are none.')
+    const { width, height, decoder, sizes } = request
+    const prior = request.part === 'decode' ? null : request.prior
     return new GeneratedImage(crop(pixels, sizes.crop), width, height, {
       prompt: image.prompt,
       negativePrompt: image.negativePrompt,
@@ -126,8 +212,8 @@ export class WuerstchenPipeline {
       images: request.streams[image.noiseStream]?.rows ?? 1,
       width,
       height,
-      priorTimesteps: prior.timesteps,
-      priorGuidanceScale: prior.guidanceScale,
+      priorTimesteps: prior?.timesteps ?? null,
+      priorGuidanceScale: prior?.guidanceScale ?? null,
       decoderTimesteps: decoder.timesteps,
       decoderGuidanceScale: decoder.guidanceScale,
       model: this.info.model,

@@ -5,7 +5,7 @@ import { chooseDtype, loadModel, openDevice, planLoad } from './engine/load'
 import type { Model } from './engine/model'
 import { ModelError } from './errors'
 import { locateModel } from './locate'
-import { type ModelFiles, openModel } from './model/layout'
+import { type ModelFiles, openModel, type TokenizerFiles } from './model/layout'
 import { loadRuntime } from './native/binding'
 import type { Dtype } from './native/types'
 import { packageRoot } from './package-root'
@@ -74,10 +74,14 @@ export async function loadPretrained(
 }
 
 async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel['tokenizers']> {
-  const { prior, decoder } = tokenizers
-  const loading = [loadTokenizer(prior.folder, prior), loadTokenizer(decoder.folder, decoder)] as const
-  const [forPrior, forDecoder] = await Promise.all(loading)
-  return { prior: forPrior, decoder: forDecoder }
+  const [prior, decoder] = await Promise.all([loadReader(tokenizers.prior), loadReader(tokenizers.decoder)])
+  return { prior, decoder }
+}
+
+async function loadReader(files: TokenizerFiles): Promise<RequestModel['tokenizers']['prior']> {
+  const tokenizer = await loadTokenizer(files.folder, files)
+  const { channels } = files
+  return { length: tokenizer.length, channels, tokenize: (text) => tokenizer.tokenize(text) }
 }
 
 function bundledModel(): string {

@@ -3,121 +3,77 @@
  * seeded, sized and tokenised. All user errors end here.
  */
 
-import { randomInt } from 'node:crypto'
-import { DEFAULT_STAGE_C_TIMESTEPS, linearTimesteps } from './diffusion/scheduler'
-import { type LatentSizes, latentSizes, type ModelGeometry } from './diffusion/sizes'
-import { expected, show } from './errors'
+import { type LatentSizes, latentSizes, type ModelGeometry, sizeOfGrid } from './diffusion/sizes'
+import { checkTensor, type FloatTensor } from './embeddings/float-tensor'
+import { ImageEmbeddings, type ImageEmbeddingsFacts } from './embeddings/image-embeddings'
+import { expected } from './errors'
 import * as check from './request/checks'
 import { checkNames } from './request/names'
-import type { Tokenizer, Tokens } from './text/tokenizer'
+import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds } from './request/noise'
+import {
+  type CommonOptions,
+  type DecodeOptions,
+  type GenerateOptions,
+  type GenerateProgress,
+  OPTION_NAMES,
+  type PriorOptions,
+  type Prompt,
+} from './request/options'
+import {
+  checkCharacters,
+  MOST_IMAGES,
+  type ReadPrompt,
+  readAll,
+  readEach,
+  readPrompts,
+  type TextReaders,
+  warningsOf,
+} from './request/prompts'
+import { readDecoder, readPrior, type StageRequest } from './request/schedules'
 
-/** One step forward of one image. */
-export interface GenerateProgress {
-  readonly stage: 'prior' | 'decoder' | 'vqgan'
-  /** Which image of the request, from 0. */
-  readonly image: number
-  /** Steps done in this stage, of `steps`. */
-  readonly step: number
-  readonly steps: number
-  /** Milliseconds until the image is there; null while a stage was never measured at its size. */
-  readonly etaMs: number | null
-}
-
-/** Options of `generate()`. Names and meanings are those of diffusers' combined pipeline, in camelCase. */
-export interface GenerateOptions {
-  /**
-   * Pixels, an integer from 64 to 4096. Sizes that the model cannot make are made a little larger and cropped; it was
-   * trained for about 1024 to 1536 a side. Defaults to what the model was trained for: 1024, or 256 in the bundled one.
-   */
-  width?: number | undefined
-  /** Like `width`. */
-  height?: number | undefined
-  /**
-   * What the picture should not show: for all prompts, or one for each. It acts where a guidance scale is above 1.
-   * Defaults to `''`.
-   */
-  negativePrompt?: string | readonly string[] | undefined
-  /**
-   * Evenly spaced steps of the prior, an integer from 1 to 1000. Not together with `priorTimesteps`. Defaults to
-   * `DEFAULT_STAGE_C_TIMESTEPS` instead: 29 steps, denser where it matters.
-   */
-  priorNumInferenceSteps?: number | undefined
-  /**
-   * The prior's own schedule: 2 to 1001 numbers that fall from at most 1 to exactly 0, one more than there are steps.
-   * Defaults to `DEFAULT_STAGE_C_TIMESTEPS`.
-   */
-  priorTimesteps?: readonly number[] | undefined
-  /**
-   * How closely the prior follows the prompt, 0 to 100. Up to 1 it is off, which halves the prior's work and ignores the
-   * negative prompt. Defaults to the model's own recommendation, or 4.
-   */
-  priorGuidanceScale?: number | undefined
-  /** Evenly spaced steps of the decoder, an integer from 1 to 1000. Not together with `decoderTimesteps`. Defaults to 12. */
-  numInferenceSteps?: number | undefined
-  /** The decoder's own schedule, like `priorTimesteps`. Defaults to 12 evenly spaced steps. */
-  decoderTimesteps?: readonly number[] | undefined
-  /** How closely the decoder follows the prompt, 0 to 100; off up to 1. Defaults to 0. */
-  decoderGuidanceScale?: number | undefined
-  /** Pictures of each prompt, an integer from 1 to 64; 256 in one request. Defaults to 1. */
-  numImagesPerPrompt?: number | undefined
-  /**
-   * A safe integer from 0 on: the same seed and request make the same pictures, as diffusers draws several pictures from
-   * one generator. A list has one seed for each picture, which is then the picture of a request for it alone. Defaults
-   * to a random one, which the pictures record.
-   */
-  seed?: number | readonly number[] | undefined
-  /** Stops the work within a step; the call rejects with the signal's reason. Defaults to none. */
-  signal?: AbortSignal | undefined
-  /** Called after every step of every picture. What it throws rejects the call. Defaults to none. */
-  onProgress?: ((progress: GenerateProgress) => void) | undefined
-}
+export type { NoiseStream } from './request/noise'
+export type {
+  DecodeOptions,
+  GenerateOptions,
+  GenerateProgress,
+  PriorOptions,
+  Prompt,
+} from './request/options'
+export type { ReadPrompt } from './request/prompts'
+export type { StageRequest } from './request/schedules'
 
 /** What a request is checked against. */
 export interface RequestModel {
   readonly geometry: ModelGeometry
   readonly defaults: { readonly priorGuidanceScale: number }
-  readonly tokenizers: { readonly prior: Tokenizer; readonly decoder: Tokenizer }
-}
-
-/** One text with both tokenisations: what is encoded once, however many images use it. */
-export interface PromptTokens {
-  readonly text: string
-  readonly prior: Tokens
-  readonly decoder: Tokens
+  readonly tokenizers: TextReaders
 }
 
 export interface ImageRequest {
   readonly index: number
-  /** Both are the `text` of an entry of `prompts`; the negative one only if a stage is guided. */
+  /** For the picture's metadata. */
   readonly prompt: string
   readonly negativePrompt: string
+  /** Keys of entries of `prompts`; the negative one is there only if a stage is guided. */
+  readonly promptKey: string
+  readonly negativeKey: string
   /** Its stream's. */
   readonly seed: number
   /** Index into `streams`, and the row of it that is this image's. */
   readonly noiseStream: number
   readonly noiseRow: number
-}
-
-/** What one generator draws: `rows` images at once, as diffusers draws a batch. */
-export interface NoiseStream {
-  readonly seed: number
-  readonly rows: number
-}
-
-export interface StageRequest {
-  /** Falling, to 0: one more than there are steps. */
-  readonly timesteps: readonly number[]
-  readonly guidanceScale: number
-  /** guidanceScale > 1, as in diffusers: the negative prompt takes part. */
-  readonly guided: boolean
+  /** What a request without Stage C starts from. */
+  readonly embeddings: FloatTensor | null
 }
 
 /** A checked request; frozen. */
 export interface Request {
+  /** Which part of the way its images go: all of it, to the image embeddings, or from there. */
+  readonly part: 'generate' | 'prior' | 'decode'
   /** Prompt by prompt, each as often as `numImagesPerPrompt`. */
   readonly images: readonly ImageRequest[]
-  /** Every text that some image needs, once; negative texts only if a stage is guided. */
-  readonly prompts: readonly PromptTokens[]
+  /** Every prompt that some image needs, once; negative ones only if a stage is guided. */
+  readonly prompts: readonly ReadPrompt[]
   readonly streams: readonly NoiseStream[]
   /** As asked for. */
   readonly width: number
@@ -132,213 +88,204 @@ export interface Request {
 }
 
 const SIDE = { min: 64, max: 4096 }
-const GUIDANCE = { min: 0, max: 100 }
-const MOST_CHARACTERS = 20_000
-const MOST_CHARACTERS_IN_ALL = 200_000
-const MOST_IMAGES_PER_PROMPT = 64
-const MOST_IMAGES = 256
 
 /** Checks a call of `generate()` and fills in what it leaves out. Throws InvalidArgumentError. */
 export function parseRequest(
-  prompt: string | readonly string[],
+  prompt: Prompt | readonly Prompt[],
   options: GenerateOptions | undefined,
-  { geometry, defaults, tokenizers }: RequestModel,
+  model: RequestModel,
 ): Request {
-  const given = readOptions(options)
-  const { signal, onProgress, seed, numImagesPerPrompt = 1 } = given
-  const { width, height } = readSize(given, geometry)
-  const [prior, decoder] = [readPrior(given, defaults), readDecoder(given)]
+  return fromText('generate', prompt, readOptions<GenerateOptions>('generate', options), model)
+}
+
+/** The same for `prior()`. */
+export function parsePriorRequest(
+  prompt: Prompt | readonly Prompt[],
+  options: PriorOptions | undefined,
+  model: RequestModel,
+): Request {
+  return fromText('prior', prompt, readOptions<PriorOptions>('prior', options), model)
+}
+
+function fromText(
+  part: 'generate' | 'prior',
+  prompt: Prompt | readonly Prompt[],
+  given: GenerateOptions,
+  model: RequestModel,
+): Request {
+  const { geometry, defaults } = model
+  const { width, height } = readSize(given, { width: geometry.defaultWidth, height: geometry.defaultHeight })
+  const [prior, decoder] = [readPrior(given, defaults.priorGuidanceScale), readDecoder(given)]
   const prompts = readPrompts(prompt)
-  const negatives = readNegatives(given.negativePrompt, prompts.length)
+  const negatives = readEach('negativePrompt', given.negativePrompt, prompts.length, () => '')
   checkCharacters([...prompts, ...negatives])
-  const perPrompt = readImagesPerPrompt(numImagesPerPrompt, prompts.length)
-  const streams = readSeeds(seed, prompts.length * perPrompt)
+  const perPrompt = readImagesPerPrompt(given.numImagesPerPrompt ?? 1, prompts.length)
+  const noise = readSeeds(given.seed, prompts.length * perPrompt)
+  const sizes = latentSizes({ width, height }, geometry)
+  const stages = { width, height, sizes, prior, decoder }
+  return assemble(part, stages, { prompts, negatives, perPrompt, noise }, given, model)
+}
+
+/** Checks a call of `decode()`: one or more image embeddings of one shape. */
+export function parseDecodeRequest(
+  embeddings: FloatTensor | readonly FloatTensor[],
+  options: DecodeOptions | undefined,
+  model: RequestModel,
+): Request {
+  const given = readOptions<DecodeOptions>('decode', options)
+  const inputs = readEmbeddings(embeddings, model.geometry)
+  const [first] = inputs as [Input, ...Input[]]
+  const { width, height } = readSize(given, sizeOf(first, model.geometry))
+  const facts = inputs.map((input) => input.facts)
+  const fact = (name: 'prompt' | 'negativePrompt') => (index: number) => facts[index]?.[name] ?? ''
+  const prompts = readEach('prompt', given.prompt, inputs.length, fact('prompt'))
+  const negatives = readEach('negativePrompt', given.negativePrompt, inputs.length, fact('negativePrompt'))
+  checkCharacters([...prompts, ...negatives])
+  const perPrompt = readImagesPerPrompt(given.numImagesPerPrompt ?? 1, inputs.length)
+  const states = facts.flatMap(({ noise }) => noise ?? [])
+  const goesOn = given.seed === undefined && perPrompt === 1 && states.length === inputs.length
+  const noise = goesOn ? continued(states) : readSeeds(given.seed, inputs.length * perPrompt)
+  const [, , priorHeight, priorWidth] = first.shape
+  const sizes = { ...latentSizes({ width, height }, model.geometry), priorWidth, priorHeight }
+  const [prior, decoder] = [readPrior({}, model.defaults.priorGuidanceScale), readDecoder(given)]
+  const stages = { width, height, sizes, prior, decoder }
+  return assemble('decode', stages, { prompts, negatives, perPrompt, noise, inputs }, given, model)
+}
+
+/** Checks a prompt that is to be encoded and nothing more. */
+export function readPrompt(prompt: string, { tokenizers }: RequestModel): ReadPrompt {
+  if (typeof prompt !== 'string') throw expected('prompt', 'a string', prompt)
+  const [read] = readAll(
+    readEach('prompt', prompt, 1, () => ''),
+    tokenizers,
+  ).values()
+  return read as ReadPrompt
+}
+
+/** A copy, so that each option is read once. */
+function readOptions<Options extends object>(
+  part: keyof typeof OPTION_NAMES,
+  options: Options | undefined,
+): Options {
+  if (options === undefined) return {} as Options
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw expected('options', 'an object', options)
+  }
+  checkNames(options, OPTION_NAMES[part])
+  return { ...options }
+}
+
+interface Size {
+  readonly width: number
+  readonly height: number
+}
+
+function readSize({ width, height }: CommonOptions, defaults: Size): Size {
+  return {
+    width: width === undefined ? defaults.width : check.integer('width', width, SIDE),
+    height: height === undefined ? defaults.height : check.integer('height', height, SIDE),
+  }
+}
+
+/** Image embeddings and what is known of them. */
+interface Input extends FloatTensor {
+  readonly shape: readonly [number, number, number, number]
+  readonly facts: ImageEmbeddingsFacts
+}
+
+function readEmbeddings(value: unknown, { priorChannels }: ModelGeometry): readonly Input[] {
+  if (!Array.isArray(value)) return [readOne('embeddings', value, priorChannels)]
+  const list = check.list('embeddings', value, 'a list of image embeddings', { min: 1, max: MOST_IMAGES })
+  const inputs = list.map((one, index) => readOne(`embeddings[${index}]`, one, priorChannels))
+  inputs.forEach(({ shape }, index) => {
+    const wanted = inputs[0]?.shape.join(', ')
+    if (shape.join(', ') !== wanted)
+      throw expected(`embeddings[${index}].shape`, `[${wanted}], the first's`, shape)
+  })
+  return inputs
+}
+
+/** A copy: what the caller does with its own later changes no request. */
+function readOne(name: string, value: unknown, channels: number): Input {
+  const { shape, data } = checkTensor(name, value, [1, channels, null, null])
+  const facts = value instanceof ImageEmbeddings ? value.facts : {}
+  return Object.freeze({ shape: Object.freeze(shape) as Input['shape'], data: data.slice(), facts })
+}
+
+/** What they were made for, or the picture that has such a grid. */
+function sizeOf({ shape, facts }: Input, geometry: ModelGeometry): Size {
+  const { width, height } = facts
+  if (width !== undefined && height !== undefined) return { width, height }
+  const side = (name: string, cells: number) => check.integer(name, sizeOfGrid(cells, geometry), SIDE)
+  return {
+    width: side('the width of the embeddings', shape[3]),
+    height: side('the height of the embeddings', shape[2]),
+  }
+}
+
+interface Stages {
+  readonly width: number
+  readonly height: number
+  readonly sizes: LatentSizes
+  readonly prior: StageRequest
+  readonly decoder: StageRequest
+}
+
+interface Contents {
+  readonly prompts: readonly Prompt[]
+  readonly negatives: readonly Prompt[]
+  readonly perPrompt: number
+  readonly noise: Noise
+  readonly inputs?: readonly FloatTensor[]
+}
+
+function assemble(
+  part: Request['part'],
+  stages: Stages,
+  contents: Contents,
+  { signal, onProgress }: CommonOptions,
+  { tokenizers }: RequestModel,
+): Request {
   if (signal !== undefined) check.abortSignal('signal', signal)
   if (onProgress !== undefined) check.callback('onProgress', onProgress)
-  const guided = prior.guided || decoder.guided
-  const texts = tokenize(guided ? [...prompts, ...negatives] : prompts, tokenizers)
+  const { prior, decoder } = stages
+  const guided = (part !== 'decode' && prior.guided) || (part !== 'prior' && decoder.guided)
+  const { prompts, negatives } = contents
+  const read = readAll(guided ? [...prompts, ...negatives] : prompts, tokenizers)
   return Object.freeze({
-    images: frozenList(imagesOf(prompts, negatives, perPrompt, streams)),
-    prompts: frozenList(texts),
-    streams: frozenList(streams),
-    width,
-    height,
-    sizes: frozenSizes(latentSizes({ width, height }, geometry)),
-    prior,
-    decoder,
-    warnings: Object.freeze(warningsOf(texts, tokenizers)),
+    part,
+    ...stages,
+    sizes: frozenSizes(stages.sizes),
+    images: frozenList(imagesOf(contents, read)),
+    prompts: frozenList(Array.from(read.values())),
+    streams: frozenList(contents.noise.streams),
+    warnings: Object.freeze(warningsOf(read.values(), tokenizers)),
     signal,
     onProgress,
   })
 }
 
-const NAMES: Readonly<Record<keyof GenerateOptions, true>> = {
-  width: true,
-  height: true,
-  negativePrompt: true,
-  priorNumInferenceSteps: true,
-  priorTimesteps: true,
-  priorGuidanceScale: true,
-  numInferenceSteps: true,
-  decoderTimesteps: true,
-  decoderGuidanceScale: true,
-  numImagesPerPrompt: true,
-  seed: true,
-  signal: true,
-  onProgress: true,
-}
-
-/** A copy, so that each option is read once. */
-function readOptions(options: GenerateOptions | undefined): GenerateOptions {
-  if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw expected('options', 'an object', options)
-  }
-  checkNames(options, Object.keys(NAMES))
-  return { ...options }
-}
-
-function readSize(
-  { width, height }: GenerateOptions,
-  { defaultWidth, defaultHeight }: ModelGeometry,
-): { width: number; height: number } {
-  return {
-    width: width === undefined ? defaultWidth : check.integer('width', width, SIDE),
-    height: height === undefined ? defaultHeight : check.integer('height', height, SIDE),
-  }
-}
-
-function readPrior(given: GenerateOptions, defaults: RequestModel['defaults']): StageRequest {
-  const { priorGuidanceScale = defaults.priorGuidanceScale } = given
-  return stageOf(
-    readSchedule(given, 'priorNumInferenceSteps', 'priorTimesteps') ?? DEFAULT_STAGE_C_TIMESTEPS,
-    check.number('priorGuidanceScale', priorGuidanceScale, GUIDANCE),
-  )
-}
-
-function readDecoder(given: GenerateOptions): StageRequest {
-  const { decoderGuidanceScale = 0 } = given
-  return stageOf(
-    readSchedule(given, 'numInferenceSteps', 'decoderTimesteps') ?? linearTimesteps(12),
-    check.number('decoderGuidanceScale', decoderGuidanceScale, GUIDANCE),
-  )
-}
-
-function readSchedule(
-  given: GenerateOptions,
-  stepsName: 'priorNumInferenceSteps' | 'numInferenceSteps',
-  timestepsName: 'priorTimesteps' | 'decoderTimesteps',
-): readonly number[] | undefined {
-  const { [stepsName]: steps, [timestepsName]: timesteps } = given
-  if (steps === undefined)
-    return timesteps === undefined ? undefined : check.timesteps(timestepsName, timesteps)
-  if (timesteps !== undefined) throw expected(stepsName, `left out where ${timestepsName} is given`, steps)
-  return linearTimesteps(check.stepCount(stepsName, steps))
-}
-
-function stageOf(timesteps: readonly number[], guidanceScale: number): StageRequest {
-  return Object.freeze({ timesteps: Object.freeze(timesteps), guidanceScale, guided: guidanceScale > 1 })
-}
-
-function readPrompts(prompt: unknown): readonly string[] {
-  if (typeof prompt !== 'string' && !Array.isArray(prompt)) {
-    throw expected('prompt', 'a string or a list of strings', prompt)
-  }
-  if (typeof prompt === 'string') return [readPrompt('prompt', prompt)]
-  const prompts = check.list('prompt', prompt, 'a list of strings', { min: 1, max: MOST_IMAGES })
-  return prompts.map((one, i) => readPrompt(`prompt[${i}]`, one))
-}
-
-function readPrompt(name: string, prompt: unknown): string {
-  const text = check.text(name, prompt, MOST_CHARACTERS)
-  if (text.trim() === '') throw expected(name, 'a text that says something', text)
-  return text
-}
-
-/** One for each prompt. */
-function readNegatives(negative: unknown, count: number): readonly string[] {
-  if (!Array.isArray(negative)) {
-    const text = negative === undefined ? '' : check.text('negativePrompt', negative, MOST_CHARACTERS)
-    return Array.from({ length: count }, () => text)
-  }
-  const texts = check.list('negativePrompt', negative, 'a string for each prompt', { min: count, max: count })
-  return texts.map((one, i) => check.text(`negativePrompt[${i}]`, one, MOST_CHARACTERS))
-}
-
-/** Each text within its limit, a long list of them would still hold up everybody else. */
-function checkCharacters(texts: readonly string[]): void {
-  const characters = Array.from(new Set(texts)).reduce((sum, text) => sum + text.length, 0)
-  if (characters > MOST_CHARACTERS_IN_ALL) {
-    throw expected('all prompts together', `at most ${MOST_CHARACTERS_IN_ALL} characters long`, characters)
-  }
-}
-
-function readImagesPerPrompt(value: unknown, prompts: number): number {
-  const count = check.integer('numImagesPerPrompt', value, { min: 1, max: MOST_IMAGES_PER_PROMPT })
-  const all = count * prompts
-  if (all > MOST_IMAGES)
-    throw expected('numImagesPerPrompt times prompts', `at most ${MOST_IMAGES} images`, all)
-  return count
-}
-
-const SEED = { min: 0, max: Number.MAX_SAFE_INTEGER }
-
-/** One generator for all images, or one for each. */
-function readSeeds(seed: unknown, images: number): readonly NoiseStream[] {
-  if (seed === undefined) return [{ seed: randomInt(2 ** 32), rows: images }]
-  if (!Array.isArray(seed)) return [{ seed: check.integer('seed', seed, SEED), rows: images }]
-  const seeds = check.list('seed', seed, 'a list with a seed for each image', { min: images, max: images })
-  return seeds.map((one, i) => ({ seed: check.integer(`seed[${i}]`, one, SEED), rows: 1 }))
-}
-
-function imagesOf(
-  prompts: readonly string[],
-  negatives: readonly string[],
-  perPrompt: number,
-  streams: readonly NoiseStream[],
-): readonly ImageRequest[] {
-  const shared = streams.length === 1
-  return Array.from({ length: prompts.length * perPrompt }, (_, index) => {
-    const prompt = Math.floor(index / perPrompt)
-    const noiseStream = shared ? 0 : index
+function imagesOf(contents: Contents, read: ReadonlyMap<Prompt, ReadPrompt>): readonly ImageRequest[] {
+  const { prompts, negatives, perPrompt, noise, inputs } = contents
+  return noise.places.map(({ noiseStream, noiseRow }, index) => {
+    const place = Math.floor(index / perPrompt)
+    const [prompt, negative] = [prompts[place] as Prompt, negatives[place] as Prompt]
     return {
       index,
-      prompt: prompts[prompt] as string,
-      negativePrompt: negatives[prompt] as string,
-      seed: (streams[noiseStream] as NoiseStream).seed,
+      prompt: textOf(prompt),
+      negativePrompt: textOf(negative),
+      promptKey: read.get(prompt)?.key as string,
+      negativeKey: read.get(negative)?.key ?? '',
+      seed: (noise.streams[noiseStream] as NoiseStream).seed,
       noiseStream,
-      noiseRow: shared ? index : 0,
+      noiseRow,
+      embeddings: inputs?.[place] ?? null,
     }
   })
 }
 
-function tokenize(
-  texts: readonly string[],
-  { prior, decoder }: RequestModel['tokenizers'],
-): readonly PromptTokens[] {
-  return Array.from(new Set(texts), (text) => ({
-    text,
-    prior: Object.freeze(prior.tokenize(text)),
-    decoder: Object.freeze(decoder.tokenize(text)),
-  }))
-}
-
-/** Both text encoders cut the same in most models: one sentence then. */
-function warningsOf(
-  texts: readonly PromptTokens[],
-  { prior, decoder }: RequestModel['tokenizers'],
-): string[] {
-  const cuts = texts.flatMap((text) => [
-    { length: prior.length, truncated: text.prior.truncated },
-    { length: decoder.length, truncated: text.decoder.truncated },
-  ])
-  const warnings = cuts
-    .filter(({ truncated }) => truncated !== null)
-    .map(
-      ({ length, truncated }) =>
-        `The model reads ${length} tokens of a prompt. It does not see ${show(truncated)}.`,
-    )
-  return Array.from(new Set(warnings))
+function textOf(prompt: Prompt): string {
+  return typeof prompt === 'string' ? prompt : prompt.text
 }
 
 function frozenList<T extends object>(items: readonly T[]): readonly T[] {

@@ -99,6 +99,8 @@ def generate(
         num_images_per_prompt=request.get("numImagesPerPrompt", 1),
         generator=generator,
     ).image_embeddings
+    if "decoderSeed" in request:  # a second generator, as somebody has who decodes later
+        generator = torch.Generator().manual_seed(request["decoderSeed"])
     pictures = decoder_pipeline(
         image_embeddings=embeddings,
         prompt=request["prompt"],

@@ -57,6 +57,18 @@ function parityCases({ defaultTimesteps }) {
       request: { ...unscheduled, priorTimesteps: defaultTimesteps, numInferenceSteps: 5 },
     },
     {
+      name: 'prior(), then decode()',
+      model: 'small',
+      halves: true,
+      request: { ...small, numImagesPerPrompt: 2, decoderGuidanceScale: 2, negativePrompt: 'cat' },
+    },
+    {
+      name: 'prior(), then decode() with its own seed',
+      model: 'small',
+      halves: true,
+      request: { ...small, numImagesPerPrompt: 2, decoderSeed: 12 },
+    },
+    {
       name: 'bundled, default',
       model: 'shapes',
       request: { ...unscheduled, priorTimesteps: defaultTimesteps, numInferenceSteps: 12 },
@@ -74,4 +86,18 @@ function parityCases({ defaultTimesteps }) {
   ]
 }
 
-module.exports = { parityCases, CUSTOM_TIMESTEPS }
+/** The pictures of a case, made by `pipeline` in one call or, where the case says so, in two. */
+async function picturesOf(pipeline, { request, halves = false }) {
+  const { prompt, ...options } = request
+  if (!halves) return (await pipeline.generate(prompt, options)).images
+  const { decoderSeed, seed, numImagesPerPrompt, ...rest } = options
+  const isPriors = ([name]) =>
+    name.startsWith('prior') || ['width', 'height', 'negativePrompt'].includes(name)
+  const entries = Object.entries(rest)
+  const forPrior = Object.fromEntries(entries.filter(isPriors))
+  const forDecoder = Object.fromEntries(entries.filter((entry) => !isPriors(entry)))
+  const { embeddings } = await pipeline.prior(prompt, { ...forPrior, seed, numImagesPerPrompt })
+  return (await pipeline.decode(embeddings, { ...forDecoder, seed: decoderSeed })).images
+}
+
+module.exports = { picturesOf, parityCases, CUSTOM_TIMESTEPS }

@@ -59,6 +59,11 @@ export function latentSizes({ width, height }: Size, model: ModelGeometry): Late
   }
 }
 
+/** The side of a picture, in pixels, whose prior has this many cells: a whole multiple, the nearest. */
+export function sizeOfGrid(cells: number, { resolutionMultiple, multiple }: ModelGeometry): number {
+  return Math.max(multiple, Math.round((cells * resolutionMultiple) / multiple) * multiple)
+}
+
 function roundUp(pixels: number, multiple: number): number {
   return Math.ceil(pixels / multiple) * multiple
 }

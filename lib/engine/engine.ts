@@ -1,18 +1,28 @@
+import type { FloatTensor } from '../embeddings/float-tensor'
 import { bug, DisposedError, GenerationError, OutOfMemoryError, QueueFullError } from '../errors'
 import { fromNative } from '../native/binding'
-import type { Request } from '../request'
+import type { NativeTensor } from '../native/types'
+import type { ReadPrompt, Request } from '../request'
 import type { Denoising } from '../stages/denoise'
+import type { TextEncoder } from '../stages/text-encoder'
+import type { Tokens } from '../text/tokenizer'
 import { chooseBatch } from './batching'
 import { type FinishedImage, type Job, Run, type RunHooks } from './job'
 import { closeModel, type Model } from './model'
 import { Pace } from './pace'
-import { prepare } from './prepare'
+import { embed, prepare } from './prepare'
 
 export interface EngineLimits {
   /** Batch entries of one native call; a guided image takes two. */
   readonly maxRows: number
   /** Images that may be on their way at once. */
   readonly maxQueue: number
+}
+
+/** A prompt as both text encoders' hidden states. */
+export interface PromptTensors {
+  readonly prior: FloatTensor
+  readonly decoder: FloatTensor
 }
 
 /** Turns that others may take before a waiting group goes first. */
@@ -56,6 +66,25 @@ export class Engine {
     return run.finished
   }
 
+  /** What both text encoders make of a prompt, between the steps of others. */
+  async embed({ prior, decoder }: Pick<ReadPrompt, 'prior' | 'decoder'>): Promise<PromptTensors> {
+    if (this.disposal !== null) throw disposed()
+    const { device, priorTextEncoder, decoderTextEncoder } = this.model
+    const read = async (encoder: TextEncoder, source: Tokens | FloatTensor) => {
+      const tensor = await embed(device, encoder, source)
+      return device.read(tensor).finally(() => tensor.dispose())
+    }
+    try {
+      const [forPrior, forDecoder] = await Promise.all([
+        read(priorTextEncoder, prior),
+        read(decoderTextEncoder, decoder),
+      ])
+      return { prior: forPrior, decoder: forDecoder }
+    } catch (error) {
+      throw fromNative(error)
+    }
+  }
+
   /** Rejects what is unfinished with DISPOSED, waits for the native call under way, frees everything. Safe twice. */
   dispose(): Promise<void> {
     this.disposal ??= this.shutDown()
@@ -97,7 +126,7 @@ export class Engine {
   /** One step of Stage B or C for the whole batch. Who is new to the stage is prepared first, who is done moves on. */
   private async denoise(stage: 'prior' | 'decoder', batch: readonly Job[]): Promise<void> {
     for (const job of batch.filter(({ denoising }) => denoising === null)) {
-      job.times.push(performance.now())
+      job.begin()
       await this.attempt([job], () => prepare(stage, this.model, job))
       job.steppedAt = performance.now()
     }
@@ -117,36 +146,41 @@ export class Engine {
     this.report(job)
   }
 
-  /** From the prior's latents to image embeddings; from the decoder's latents straight to the vqgan. */
+  /** From the prior's latents to image embeddings, the end of a prior's request; from the decoder's latents to the vqgan. */
   private async leave(stage: 'prior' | 'decoder', job: Job): Promise<void> {
     const { latents } = denoisingOf(job)
     if (stage === 'decoder') return job.enter('vqgan', latents)
     const { device, latentMean, latentStd } = this.model
     const imageEmbeddings = job.scope.hold(await device.affine(latents, latentMean, -latentStd))
-    if (!job.run.ended) job.enter('decoder', imageEmbeddings)
+    if (job.run.ended) return
+    if (job.run.stages.includes('decoder')) return job.enter('decoder', imageEmbeddings)
+    const embeddings = await this.readFinite(imageEmbeddings, 'image embeddings')
+    if (!job.run.ended) this.finish(job, { pixels: null, embeddings })
+  }
+
+  private async readFinite(tensor: NativeTensor, what: string): Promise<FloatTensor> {
+    const read = await this.model.device.read(tensor)
+    if (allFinite(read.data)) return read
+    throw new GenerationError(`Expected ${what} of finite numbers but the model returned NaN or infinity`)
   }
 
   private async decode(job: Job): Promise<void> {
-    const { device, vqgan } = this.model
     if (job.input === null) throw bug('Expected latents before the vqgan but there are none.')
     job.steppedAt = performance.now()
-    job.times.push(job.steppedAt)
-    const { data } = await device.read(job.input)
-    if (!allFinite(data)) {
-      throw new GenerationError('Expected latents of finite numbers but the model returned NaN or infinity')
-    }
-    const pixels = await vqgan.decode(job.input)
-    job.times.push(performance.now())
-    if (!job.run.ended) this.finish(job, { image: job.image, pixels, timings: job.timings })
+    job.begin()
+    await this.readFinite(job.input, 'latents')
+    const pixels = await this.model.vqgan.decode(job.input)
+    if (!job.run.ended) this.countStep(job)
+    if (!job.run.ended) this.finish(job, { pixels, embeddings: null })
   }
 
-  private finish(job: Job, image: FinishedImage): void {
+  private finish(job: Job, output: Pick<FinishedImage, 'pixels' | 'embeddings'>): void {
     const { run } = job
+    const image = { image: job.image, timings: job.timings, ...output }
     this.jobs = this.jobs.filter((other) => other !== job)
     run.noises.get(job.image.noiseStream)?.release(job.image.noiseRow)
     job.scope.dispose()
     run.left -= 1
-    this.countStep(job)
     if (run.hooks.onImage === undefined) run.images.push(image)
     else this.notify(run, () => run.hooks.onImage?.(image))
     if (run.left > 0) return

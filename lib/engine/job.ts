@@ -1,7 +1,8 @@
 import type { Step } from '../diffusion/scheduler'
+import type { FloatTensor } from '../embeddings/float-tensor'
 import { bug } from '../errors'
 import type { NativeNoise, NativeTensor } from '../native/types'
-import type { GenerateProgress, ImageRequest, PromptTokens, Request } from '../request'
+import type { GenerateProgress, ImageRequest, ReadPrompt, Request } from '../request'
 import type { Denoising } from '../stages/denoise'
 import type { Pixels } from '../stages/vqgan'
 import { STAGES, type Stage } from './batching'
@@ -21,10 +22,12 @@ export interface ImageTimings {
   readonly totalMs: number
 }
 
-/** A picture as it leaves the engine: as large as it was generated, not yet cropped. */
+/** What leaves the engine: a picture as large as it was generated, not yet cropped, or image embeddings. */
 export interface FinishedImage {
   readonly image: ImageRequest
-  readonly pixels: Pixels
+  /** Null where the request ends after Stage C, and then there are embeddings. */
+  readonly pixels: Pixels | null
+  readonly embeddings: FloatTensor | null
   readonly timings: ImageTimings
 }
 
@@ -46,10 +49,12 @@ export class Run {
   readonly priorConditions = new Map<string, readonly NativeTensor[]>()
   readonly decoderTexts = new Map<string, NativeTensor>()
   readonly decoderNegatives = new Map<string, readonly NativeTensor[]>()
+  /** What its images go through. */
+  readonly stages: readonly Stage[]
   readonly jobs: readonly Job[]
   readonly finished: Promise<FinishedImage[]>
   ended = false
-  private readonly prompts: ReadonlyMap<string, PromptTokens>
+  private readonly prompts: ReadonlyMap<string, ReadPrompt>
   private settle!: { resolve(images: FinishedImage[]): void; reject(reason: unknown): void }
   private onEnd: (() => void) | undefined
 
@@ -58,7 +63,8 @@ export class Run {
     readonly hooks: RunHooks,
     readonly steps: { readonly prior: readonly Step[]; readonly decoder: readonly Step[] },
   ) {
-    this.prompts = new Map(request.prompts.map((prompt) => [prompt.text, prompt]))
+    this.stages = PARTS[request.part]
+    this.prompts = new Map(request.prompts.map((prompt) => [prompt.key, prompt]))
     this.jobs = request.images.map((image) => new Job(this, image))
     this.left = this.jobs.length
     this.finished = new Promise((resolve, reject) => {
@@ -73,9 +79,10 @@ export class Run {
     this.onEnd = () => signal?.removeEventListener('abort', listener)
   }
 
-  tokens(text: string): PromptTokens {
-    const prompt = this.prompts.get(text)
-    if (prompt === undefined) throw bug(`Expected every text of a request among its prompts but one is not.`)
+  prompt(key: string): ReadPrompt {
+    const prompt = this.prompts.get(key)
+    if (prompt === undefined)
+      throw bug('Expected every prompt of a request among its prompts but one is not.')
     return prompt
   }
 
@@ -99,7 +106,7 @@ export class Run {
 
 /** One image on its way. Only the engine changes one. */
 export class Job {
-  stage: Stage = 'prior'
+  stage: Stage
   /** Steps done in this stage. */
   step = 0
   waited = 0
@@ -111,16 +118,15 @@ export class Job {
   input: NativeTensor | null = null
   /** What this stage allocated, freed when the image leaves it. */
   scope = new Scope()
-  /** `performance.now()` of the arrival, of each stage's begin and of the end. */
-  readonly times: number[] = [performance.now()]
-
-  private readonly tokens: PromptTokens
+  private readonly clock = new Clock()
+  private readonly prompt: ReadPrompt
 
   constructor(
     readonly run: Run,
     readonly image: ImageRequest,
   ) {
-    this.tokens = run.tokens(image.prompt)
+    this.prompt = run.prompt(image.promptKey)
+    this.stage = run.stages[0] as Stage
   }
 
   get batchKey(): string {
@@ -129,13 +135,13 @@ export class Job {
 
   private keyIn(stage: Stage): string {
     const { sizes } = this.run.request
-    const { tokens } = this
+    const { prior, decoder } = this.prompt
     switch (stage) {
       case 'prior':
-        return `prior ${sizes.priorHeight}x${sizes.priorWidth} ${tokens.prior.ids.length}`
+        return `prior ${sizes.priorHeight}x${sizes.priorWidth} ${tokensIn(prior)}`
       case 'decoder':
         // The maps made of the image embeddings have the latents' size: the prior's grid plays no part.
-        return `decoder ${sizes.latentHeight}x${sizes.latentWidth} ${tokens.decoder.ids.length}`
+        return `decoder ${sizes.latentHeight}x${sizes.latentWidth} ${tokensIn(decoder)}`
       case 'vqgan':
         return `vqgan ${sizes.latentHeight}x${sizes.latentWidth}`
     }
@@ -152,8 +158,8 @@ export class Job {
 
   /** Steps still to do, in this stage and those after it. */
   get workLeft(): { readonly key: string; readonly steps: number }[] {
-    const stages = STAGES.slice(STAGES.indexOf(this.stage))
-    return stages.map((stage, index) => ({
+    const { stages } = this.run
+    return stages.slice(stages.indexOf(this.stage)).map((stage, index) => ({
       key: this.keyIn(stage),
       steps: this.stepsIn(stage) - (index === 0 ? this.step : 0),
     }))
@@ -174,14 +180,51 @@ export class Job {
     this.input = input
   }
 
+  /** The stage begins now. */
+  begin(): void {
+    this.clock.begin(this.stage)
+  }
+
+  /** Where the time went until now. */
   get timings(): ImageTimings {
-    const [arrived = 0, prior = 0, decoder = 0, vqgan = 0, end = 0] = this.times
+    return this.clock.timings()
+  }
+}
+
+/** `performance.now()` of an image's arrival and of each stage's begin. */
+class Clock {
+  private readonly arrived = performance.now()
+  private readonly begins = new Map<Stage, number>()
+
+  begin(stage: Stage): void {
+    this.begins.set(stage, performance.now())
+  }
+
+  timings(): ImageTimings {
+    const end = performance.now()
+    const begun = STAGES.filter((stage) => this.begins.has(stage))
+    const beginOf = (stage: Stage | undefined) => (stage && this.begins.get(stage)) ?? end
+    const lasted = (stage: Stage) => {
+      const place = begun.indexOf(stage)
+      return place < 0 ? 0 : beginOf(begun[place + 1]) - beginOf(stage)
+    }
     return {
-      queuedMs: prior - arrived,
-      priorMs: decoder - prior,
-      decoderMs: vqgan - decoder,
-      vqganMs: end - vqgan,
-      totalMs: end - arrived,
+      queuedMs: beginOf(begun[0]) - this.arrived,
+      priorMs: lasted('prior'),
+      decoderMs: lasted('decoder'),
+      vqganMs: lasted('vqgan'),
+      totalMs: end - this.arrived,
     }
   }
+}
+
+function tokensIn(source: ReadPrompt['prior']): number {
+  return 'ids' in source ? source.ids.length : (source.shape[1] as number)
+}
+
+/** The stages that each part of the way has. */
+const PARTS: Readonly<Record<Request['part'], readonly Stage[]>> = {
+  generate: STAGES,
+  prior: ['prior'],
+  decode: ['decoder', 'vqgan'],
 }

@@ -1,5 +1,9 @@
+import type { FloatTensor } from '../embeddings/float-tensor'
 import { bug } from '../errors'
-import type { NativeNoise, NativeTensor } from '../native/types'
+import type { NativeDevice, NativeNoise, NativeTensor } from '../native/types'
+import type { NoiseStream, Request } from '../request'
+import type { TextEncoder } from '../stages/text-encoder'
+import type { Tokens } from '../text/tokenizer'
 import type { Job, Run } from './job'
 import type { Model } from './model'
 
@@ -12,13 +16,13 @@ export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job
   const steps = run.steps[stage]
   const modulation = job.scope.hold(await model[stage].modulation(steps))
   const condition = await (stage === 'prior'
-    ? priorCondition(model, run, image.prompt)
+    ? priorCondition(model, run, image.promptKey)
     : decoderCondition(model, job))
   const negative = guided
-    ? await (stage === 'prior' ? priorCondition : decoderNegative)(model, run, image.negativePrompt)
+    ? await (stage === 'prior' ? priorCondition : decoderNegative)(model, run, image.negativeKey)
     : null
   run.throwIfEnded()
-  const noise = noiseOf(model, job)
+  const noise = await noiseOf(model, job)
   const { noiseRow } = image
   const shape = latentShape(stage, model, job)
   const latents = job.scope.hold(await model.device.drawLatents({ noise, noiseRow, shape }))
@@ -35,10 +39,10 @@ export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job
 }
 
 /** Depends on the text alone, so all images of a request with this text share it. */
-function priorCondition(model: Model, run: Run, text: string): Promise<Condition> {
-  return once(run.priorConditions, text, async () => {
+function priorCondition(model: Model, run: Run, key: string): Promise<Condition> {
+  return once(run.priorConditions, key, async () => {
     run.throwIfEnded()
-    const embeddings = await model.priorTextEncoder.encode(run.tokens(text).prior)
+    const embeddings = await embed(model.device, model.priorTextEncoder, run.prompt(key).prior)
     try {
       run.throwIfEnded()
       return run.scope.holdAll(await model.prior.condition(embeddings))
@@ -48,18 +52,35 @@ function priorCondition(model: Model, run: Run, text: string): Promise<Condition
   })
 }
 
+/** Tokens go through the text encoder; what one made of them before is taken as it is. */
+export function embed(
+  device: NativeDevice,
+  encoder: TextEncoder,
+  source: Tokens | FloatTensor,
+): Promise<NativeTensor> {
+  return 'ids' in source ? encoder.encode(source) : device.write({ dtype: 'float32', ...source })
+}
+
 /** What one image's own embeddings and its prompt make. */
 async function decoderCondition(model: Model, job: Job): Promise<Condition> {
-  if (job.input === null) throw bug('Expected image embeddings before the decoder but there are none.')
-  const text = await decoderText(model, job.run, job.image.prompt)
+  const text = await decoderText(model, job.run, job.image.promptKey)
   job.run.throwIfEnded()
-  return job.scope.holdAll(await model.decoder.condition(text, job.input, job.run.request.sizes))
+  const embeddings = await imageEmbeddings(model, job)
+  return job.scope.holdAll(await model.decoder.condition(text, embeddings, job.run.request.sizes))
+}
+
+/** What Stage C left, or what the request brought along. */
+async function imageEmbeddings({ device }: Model, { input, image, scope }: Job): Promise<NativeTensor> {
+  if (input !== null) return input
+  if (image.embeddings === null) throw bug('Expected image embeddings before the decoder but there are none.')
+  const { shape, data } = image.embeddings
+  return scope.hold(await device.write({ dtype: 'float32', shape, data }))
 }
 
 /** The unguided half: the negative text, and zeros for image embeddings. Shared by the images of a request. */
-function decoderNegative(model: Model, run: Run, text: string): Promise<Condition> {
-  return once(run.decoderNegatives, text, async () => {
-    const embeddings = await decoderText(model, run, text)
+function decoderNegative(model: Model, run: Run, key: string): Promise<Condition> {
+  return once(run.decoderNegatives, key, async () => {
+    const embeddings = await decoderText(model, run, key)
     run.throwIfEnded()
     const { sizes } = run.request
     const shape = [1, model.priorChannels, sizes.priorHeight, sizes.priorWidth]
@@ -74,22 +95,50 @@ function decoderNegative(model: Model, run: Run, text: string): Promise<Conditio
   })
 }
 
-function decoderText(model: Model, run: Run, text: string): Promise<NativeTensor> {
-  return once(run.decoderTexts, text, async () => {
+function decoderText(model: Model, run: Run, key: string): Promise<NativeTensor> {
+  return once(run.decoderTexts, key, async () => {
     run.throwIfEnded()
-    return run.scope.hold(await model.decoderTextEncoder.encode(run.tokens(text).decoder))
+    return run.scope.hold(await embed(model.device, model.decoderTextEncoder, run.prompt(key).decoder))
   })
 }
 
 /** A stream belongs to the request: its images draw their rows from it, through both stages. */
-function noiseOf(model: Model, { run, image }: Job): NativeNoise {
-  const known = run.noises.get(image.noiseStream)
-  if (known !== undefined) return known
-  const stream = run.request.streams[image.noiseStream]
-  if (stream === undefined) throw bug(`Expected a noise stream ${image.noiseStream} but there is none.`)
-  const noise = run.scope.hold(model.device.noise(stream))
-  run.noises.set(image.noiseStream, noise)
+async function noiseOf(model: Model, { run, image, stage }: Job): Promise<NativeNoise> {
+  const { noiseStream, noiseRow } = image
+  const stream = run.request.streams[noiseStream]
+  if (stream === undefined) throw bug(`Expected a noise stream ${noiseStream} but there is none.`)
+  const known = run.noises.get(noiseStream)
+  const noise = known ?? run.scope.hold(model.device.noise({ seed: stream.seed, rows: stream.rows }))
+  run.noises.set(noiseStream, noise)
+  if (known === undefined) releaseOthers(noise, run.request, noiseStream)
+  if (stage === run.stages[0]) await catchUp(model.device, run, stream, noise, noiseRow)
   return noise
+}
+
+/** Rows of the stream that no image of this request asks for: nothing is kept for them. */
+function releaseOthers(noise: NativeNoise, { images, streams }: Request, noiseStream: number): void {
+  const ours = images.filter((image) => image.noiseStream === noiseStream).map(({ noiseRow }) => noiseRow)
+  const { rows = 0 } = streams[noiseStream] ?? {}
+  for (let row = 0; row < rows; row++) if (!ours.includes(row)) noise.release(row)
+}
+
+/** Draws again what the prior drew in another request, so that this row goes on where it stood. */
+async function catchUp(
+  device: NativeDevice,
+  run: Run,
+  { before }: NoiseStream,
+  noise: NativeNoise,
+  noiseRow: number,
+): Promise<void> {
+  for (let draw = 0; draw < (before?.draws ?? 0); draw++) {
+    run.throwIfEnded()
+    const drawn = await device.drawLatents({
+      noise,
+      noiseRow,
+      shape: before?.shape as [number, number, number],
+    })
+    drawn.dispose()
+  }
 }
 
 function latentShape(stage: 'prior' | 'decoder', model: Model, job: Job): [number, number, number] {

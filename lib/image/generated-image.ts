@@ -1,10 +1,10 @@
 import { extname } from 'node:path'
 import type { AvifOptions, JpegOptions, PngOptions, Sharp, TiffOptions, WebpOptions } from 'sharp'
 import { expected, InvalidArgumentError } from '../errors'
+import { writeFileAtomically } from '../write-file'
 import type { ImageMetadata } from './metadata'
 import { textFields } from './metadata'
 import { withText } from './png-text'
-import { writeFileAtomically } from './write-file'
 
 /** Encoder options of sharp, by format. */
 export interface FormatOptions {

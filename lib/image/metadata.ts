@@ -11,8 +11,9 @@ export interface ImageMetadata {
   /** Pixels. */
   readonly width: number
   readonly height: number
-  readonly priorTimesteps: readonly number[]
-  readonly priorGuidanceScale: number
+  /** Null for a picture of image embeddings: they were made elsewhere. */
+  readonly priorTimesteps: readonly number[] | null
+  readonly priorGuidanceScale: number | null
   readonly decoderTimesteps: readonly number[]
   readonly decoderGuidanceScale: number
   /** Name of the model's folder. */

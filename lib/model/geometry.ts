@@ -15,9 +15,10 @@ const hiddenSize = (text: Fields) => text.integer('hidden_size', CHANNELS, 512)
 const priorChannels = (prior: Fields) => prior.integer('c_in', CHANNELS, 16)
 const latentChannels = (decoder: Fields) => decoder.integer('c_in', CHANNELS, 4)
 
-/** How many tokens the text encoder takes, and how many different ones it knows. */
-export function textLimits(text: Fields): { maxPositions: number; vocabularySize: number } {
+/** How many tokens the text encoder takes, how many different ones it knows, and how much it says of each. */
+export function textLimits(text: Fields): { maxPositions: number; vocabularySize: number; channels: number } {
   return {
+    channels: hiddenSize(text),
     maxPositions: text.integer('max_position_embeddings', { min: 2, max: 65536 }, 77),
     vocabularySize: text.integer('vocab_size', { min: 2, max: 1e7 }, 49408),
   }

@@ -17,6 +17,8 @@ export interface TokenizerFiles {
   readonly folder: string
   readonly maxPositions: number
   readonly vocabularySize: number
+  /** Of a text embedding. */
+  readonly channels: number
 }
 
 /** A checkpoint, read and checked; no weights are read yet. */

@@ -50,7 +50,29 @@ const LONGEST_HEADER = 100_000_000
 /** Reads and checks the header of one .safetensors file. The weights themselves are not read. */
 export async function readHeader(file: string): Promise<SafetensorsHeader> {
   const path = resolve(file)
-  const { text, dataStart, size } = await readHeaderText(path)
+  return headerOf(await readHeaderText(path), path)
+}
+
+/** The same of a file's bytes, which messages call `name`; offsets are those of the bytes. */
+export function parseBytes(bytes: Uint8Array, name: string): SafetensorsHeader {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (buffer.length < LENGTH_BYTES)
+    throw invalid(name, `Expected at least ${LENGTH_BYTES} bytes but found ${buffer.length}`)
+  const length = checkLength(Number(buffer.readBigUInt64LE()), buffer.length, name)
+  const dataStart = LENGTH_BYTES + length
+  const text = decode(buffer.subarray(LENGTH_BYTES, dataStart), name)
+  return headerOf({ text, dataStart, size: buffer.length }, name)
+}
+
+interface HeaderText {
+  readonly text: string
+  /** First byte after the header. */
+  readonly dataStart: number
+  /** Of the whole file. */
+  readonly size: number
+}
+
+function headerOf({ text, dataStart, size }: HeaderText, path: string): SafetensorsHeader {
   const { __metadata__: metadata, ...entries } = parseHeader(text, path)
   const tensors = new Map<string, SafetensorsTensor>()
   for (const [name, entry] of Object.entries(entries))
@@ -64,16 +86,20 @@ function invalid(file: string, what: string, { tensor, cause }: { tensor?: strin
   return new ModelError('WEIGHTS_INVALID', `${subject}: ${what}`, { cause, details: { file, tensor } })
 }
 
-async function readHeaderText(file: string): Promise<{ text: string; dataStart: number; size: number }> {
+function checkLength(length: number, size: number, file: string): number {
+  const most = Math.min(size - LENGTH_BYTES, LONGEST_HEADER)
+  if (length <= most) return length
+  throw invalid(file, `Expected a header of at most ${most} bytes but its length says ${length}`)
+}
+
+async function readHeaderText(file: string): Promise<HeaderText> {
   const handle = await open(file).catch((cause) => {
     throw invalid(file, `Expected a file that can be read but ${cause.message}`, { cause })
   })
   try {
     const { size } = await handle.stat()
-    const length = Number((await readExactly(handle, 0, LENGTH_BYTES, file)).readBigUInt64LE())
-    const most = Math.min(size - LENGTH_BYTES, LONGEST_HEADER)
-    if (length > most)
-      throw invalid(file, `Expected a header of at most ${most} bytes but its length says ${length}`)
+    const stated = Number((await readExactly(handle, 0, LENGTH_BYTES, file)).readBigUInt64LE())
+    const length = checkLength(stated, size, file)
     const header = await readExactly(handle, LENGTH_BYTES, length, file)
     return { text: decode(header, file), dataStart: LENGTH_BYTES + length, size }
   } finally {

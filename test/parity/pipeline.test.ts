@@ -1,7 +1,7 @@
 /** Whole pictures against diffusers, live, on the same weights: every channel of every pixel within one level. */
 
 import path from 'node:path'
-import { parityCases } from '../../bench/support/parity-cases'
+import { parityCases, picturesOf } from '../../bench/support/parity-cases'
 import { difference, ensureFixtures, Reference, ROOT } from '../../bench/support/reference'
 import { DEFAULT_STAGE_C_TIMESTEPS, WuerstchenPipeline } from '../../lib'
 
@@ -29,10 +29,9 @@ describe.each(['small', 'shapes'] as const)('the pictures of %s', (model) => {
 
   it.each(cases.filter((one) => one.model === model))(
     'equal those of diffusers: $name',
-    async ({ request }) => {
-      const wanted = await reference.generate(request)
-      const { prompt, ...options } = request
-      const { images } = await pipeline.generate(prompt, options)
+    async (one) => {
+      const wanted = await reference.generate(one.request)
+      const images = await picturesOf(pipeline, one)
       expect(images).toHaveLength(wanted.images.length)
       for (const [index, image] of images.entries()) {
         const other = wanted.images[index]

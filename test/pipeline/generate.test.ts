@@ -43,6 +43,40 @@ describe('WuerstchenPipeline#generate()', () => {
     }
   })
 
+  it.each([
+    [320, 192],
+    [192, 448],
+    [64, 256],
+    [200, 136],
+    [65, 129],
+  ])('makes %i x %i pixels, where diffusers crashes or gives another size', async (width, height) => {
+    const image = await draw('a red circle', {
+      width,
+      height,
+      priorNumInferenceSteps: 1,
+      numInferenceSteps: 1,
+    })
+    expect(image).toMatchObject({ width, height })
+    expect(image.data).toHaveLength(width * height * 3)
+    expect(new Set(image.data).size).toBeGreaterThan(10)
+  })
+
+  it('makes of a list of prompts, each with its negative one, what single requests make', async () => {
+    const options = { ...QUICK, seed: [7, 8], decoderGuidanceScale: 2 }
+    const { images } = await pipeline.generate(['a cat', 'a blue star'], {
+      ...options,
+      negativePrompt: ['x', 'y z'],
+    })
+    const alone = [
+      await draw('a cat', { ...options, seed: 7, negativePrompt: 'x' }),
+      await draw('a blue star', { ...options, seed: 8, negativePrompt: 'y z' }),
+    ]
+    expect(images).toHaveLength(2)
+    for (const [index, image] of images.entries()) {
+      expect(difference(image, alone[index] as GeneratedImage).largest).toBeLessThanOrEqual(1)
+    }
+  })
+
   it('makes a picture the same alone and among others', async () => {
     const alone = await draw('a red circle')
     const [among] = await Promise.all([

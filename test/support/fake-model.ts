@@ -23,6 +23,7 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
 }
 
 export interface FakeRequestOptions {
+  readonly part?: Request['part']
   readonly prompt?: string
   readonly images?: number
   readonly seed?: number
@@ -53,15 +54,21 @@ export function fakeRequest(options: FakeRequestOptions = {}): Request {
   })
   const pixels = size * 4
   return {
+    part: options.part ?? 'generate',
     images: Array.from({ length: images }, (_, index) => ({
       index,
       prompt,
       negativePrompt: 'blurry',
+      promptKey: prompt,
+      negativeKey: 'blurry',
+      embeddings:
+        options.part === 'decode' ? { shape: [1, 16, 2, 2], data: new Float32Array(64).fill(index) } : null,
       seed,
       noiseStream: 0,
       noiseRow: index,
     })),
     prompts: [prompt, 'blurry'].map((text) => ({
+      key: text,
       text,
       prior: tokens(text.padEnd(8)),
       decoder: tokens(text.padEnd(8)),

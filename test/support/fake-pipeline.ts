@@ -6,6 +6,7 @@ import { fakeModel } from './fake-model'
 
 const TOKENIZER = {
   length: 8,
+  channels: 4,
   tokenize: (text: string) => ({
     ids: Int32Array.from(text.padEnd(8).slice(0, 8), (letter) => letter.charCodeAt(0)),
     mask: new Int32Array(8).fill(1),

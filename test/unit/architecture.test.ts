@@ -10,18 +10,22 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   'package-root': [],
   json: ['errors'],
+  'write-file': [],
   diffusion: ['errors'],
   text: ['json', 'errors'],
-  image: ['package-root', 'json', 'errors'],
+  image: ['write-file', 'package-root', 'json', 'errors'],
+  // model: the one reader of safetensors headers.
+  embeddings: ['model/safetensors', 'write-file', 'errors'],
   native: ['package-root', 'errors'],
   model: ['package-root', 'json', 'errors'],
   hub: ['errors'],
-  request: ['text', 'diffusion', 'errors'],
+  request: ['embeddings', 'text', 'diffusion', 'errors'],
   stages: ['native', 'model', 'diffusion', 'errors'],
   // model: residency binds a stage's weights again whenever it comes back to the device.
   engine: ['stages', 'model', 'native', 'diffusion', 'errors'],
   pipeline: [
     'hub',
+    'embeddings',
     'request',
     'engine',
     'stages',
@@ -34,7 +38,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'package-root',
     'errors',
   ],
-  index: ['pipeline', 'hub', 'request', 'model', 'image', 'diffusion', 'native', 'errors'],
+  index: ['pipeline', 'hub', 'embeddings', 'request', 'model', 'image', 'diffusion', 'native', 'errors'],
   cli: ['index'],
   server: ['index'],
 }
@@ -45,7 +49,7 @@ const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   model: ['native/types', 'diffusion'],
   request: ['model'],
   stages: ['text'],
-  engine: ['request', 'text'],
+  engine: ['request', 'embeddings', 'text'],
   index: ['engine'],
 }
 

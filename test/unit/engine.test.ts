@@ -13,7 +13,7 @@ function start(limits: Partial<typeof LIMITS> = {}): { engine: Engine; device: F
 }
 
 function greys(images: readonly FinishedImage[]): number[] {
-  return images.map(({ pixels }) => pixels.data[0] ?? -1)
+  return images.map(({ pixels }) => pixels?.data[0] ?? -1)
 }
 
 /** What stays allocated between requests: a modulation per stage. */

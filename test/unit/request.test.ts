@@ -21,7 +21,8 @@ const GEOMETRY: ModelGeometry = {
 let model: RequestModel
 beforeAll(async () => {
   const limits = { maxPositions: 256, vocabularySize: 794 }
-  const tokenizer = await loadTokenizer(join(__dirname, '../goldens/tokenizer'), limits)
+  const loaded = await loadTokenizer(join(__dirname, '../goldens/tokenizer'), limits)
+  const tokenizer = { length: loaded.length, channels: 8, tokenize: (text: string) => loaded.tokenize(text) }
   model = {
     geometry: GEOMETRY,
     defaults: { priorGuidanceScale: 4 },

@@ -1,0 +1,90 @@
+/** Embeddings as .safetensors bytes: what Python's safetensors reads and writes. */
+
+import { ModelError } from '../errors'
+import { parseBytes, type SafetensorsTensor } from '../model/safetensors'
+import type { FloatTensor } from './float-tensor'
+
+const ALIGNMENT = 8
+
+/** `facts` go into the header under our name, as JSON. */
+export function encode(tensors: Readonly<Record<string, FloatTensor>>, facts: object): Uint8Array {
+  let offset = 0
+  const entries = Object.entries(tensors).map(([name, { shape, data }]) => {
+    const begin = offset
+    offset += data.byteLength
+    return [name, { dtype: 'F32', shape, data_offsets: [begin, offset] }] as const
+  })
+  const header = { __metadata__: { wuerstchen: JSON.stringify(facts) }, ...Object.fromEntries(entries) }
+  const text = Buffer.from(JSON.stringify(header))
+  const padded = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT
+  const bytes = Buffer.alloc(8 + padded + offset, ' ')
+  bytes.writeBigUInt64LE(BigInt(padded))
+  text.copy(bytes, 8)
+  let at = 8 + padded
+  for (const { data } of Object.values(tensors)) {
+    for (const value of data) at = bytes.writeFloatLE(value, at)
+  }
+  return bytes
+}
+
+export interface Decoded {
+  readonly tensors: ReadonlyMap<string, FloatTensor>
+  /** What we wrote beside them; nothing of it was checked. Empty for files of others. */
+  readonly facts: Readonly<Record<string, unknown>>
+}
+
+/** Every tensor as float32. `name` is how messages call the bytes. */
+export function decode(bytes: Uint8Array, name: string): Decoded {
+  const { tensors, metadata } = parseBytes(bytes, name)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const read = Array.from(tensors, ([key, tensor]) => [key, readTensor(view, tensor, key, name)] as const)
+  return { tensors: new Map(read), facts: parseFacts(metadata.wuerstchen) }
+}
+
+function readTensor(
+  view: DataView,
+  { dtype, shape, offset, bytes }: SafetensorsTensor,
+  key: string,
+  name: string,
+) {
+  const reader = READERS[dtype]
+  if (reader === undefined) {
+    throw new ModelError(
+      'WEIGHTS_INVALID',
+      `${name}: Expected ${key} to be F32, F16 or BF16 but found ${dtype}`,
+    )
+  }
+  const [size, read] = reader
+  const data = Float32Array.from({ length: bytes / size }, (_, index) => read(view, offset + index * size))
+  return { shape, data }
+}
+
+const READERS: Readonly<Record<string, readonly [number, (view: DataView, at: number) => number]>> = {
+  F32: [4, (view, at) => view.getFloat32(at, true)],
+  F16: [2, (view, at) => half(view.getUint16(at, true))],
+  BF16: [2, (view, at) => bfloat(view.getUint16(at, true))],
+}
+
+function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 31
+  const fraction = bits & 1023
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
+}
+
+const scratch = new DataView(new ArrayBuffer(4))
+
+function bfloat(bits: number): number {
+  scratch.setUint32(0, bits << 16)
+  return scratch.getFloat32(0)
+}
+
+function parseFacts(text: string | undefined): Readonly<Record<string, unknown>> {
+  try {
+    const facts: unknown = JSON.parse(text ?? '{}')
+    return typeof facts === 'object' && facts !== null ? (facts as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,117 @@
+/** What callers pass to `generate()`, `prior()` and `decode()`. */
+
+import type { PromptEmbeddings } from '../embeddings/prompt-embeddings'
+
+/** One step forward of one image. */
+export interface GenerateProgress {
+  readonly stage: 'prior' | 'decoder' | 'vqgan'
+  /** Which image of the request, from 0. */
+  readonly image: number
+  /** Steps done in this stage, of `steps`. */
+  readonly step: number
+  readonly steps: number
+  /** Milliseconds until the image is there; null while a stage was never measured at its size. */
+  readonly etaMs: number | null
+}
+
+/** A text, or what the text encoders made of one: see `encodePrompt()`. */
+export type Prompt = string | PromptEmbeddings
+
+/** What all calls understand. */
+export interface CommonOptions {
+  /**
+   * Pixels, an integer from 64 to 4096. Sizes that the model cannot make are made a little larger and cropped; it was
+   * trained for about 1024 to 1536 a side. Defaults to what the model was trained for: 1024, or 256 in the bundled one;
+   * `decode()` defaults to what its image embeddings were made for.
+   */
+  width?: number | undefined
+  /** Like `width`. */
+  height?: number | undefined
+  /**
+   * What the picture should not show: for all prompts, or one for each. It acts where a guidance scale is above 1.
+   * Defaults to `''`; in `decode()` to that of the image embeddings.
+   */
+  negativePrompt?: Prompt | readonly Prompt[] | undefined
+  /** Pictures of each prompt, or of each image embeddings, an integer from 1 to 64; 256 in one request. Defaults to 1. */
+  numImagesPerPrompt?: number | undefined
+  /**
+   * A safe integer from 0 on: the same seed and request make the same pictures, as diffusers draws several pictures from
+   * one generator. A list has one seed for each picture, which is then the picture of a request for it alone. Defaults
+   * to a random one, which the pictures record; in `decode()` to going on with the generator that made the image embeddings.
+   */
+  seed?: number | readonly number[] | undefined
+  /** Stops the work within a step; the call rejects with the signal's reason. Defaults to none. */
+  signal?: AbortSignal | undefined
+  /** Called after every step of every picture. What it throws rejects the call. Defaults to none. */
+  onProgress?: ((progress: GenerateProgress) => void) | undefined
+}
+
+/** Options of `prior()`. */
+export interface PriorOptions extends CommonOptions {
+  /**
+   * Evenly spaced steps of the prior, an integer from 1 to 1000. Not together with `priorTimesteps`. Defaults to
+   * `DEFAULT_STAGE_C_TIMESTEPS` instead: 29 steps, denser where it matters.
+   */
+  priorNumInferenceSteps?: number | undefined
+  /**
+   * The prior's own schedule: 2 to 1001 numbers that fall from at most 1 to exactly 0, one more than there are steps.
+   * Defaults to `DEFAULT_STAGE_C_TIMESTEPS`.
+   */
+  priorTimesteps?: readonly number[] | undefined
+  /**
+   * How closely the prior follows the prompt, 0 to 100. Up to 1 it is off, which halves the prior's work and ignores the
+   * negative prompt. Defaults to the model's own recommendation, or 4.
+   */
+  priorGuidanceScale?: number | undefined
+}
+
+/** What the second half of a picture is made with. */
+export interface DecoderOptions {
+  /** Evenly spaced steps of the decoder, an integer from 1 to 1000. Not together with `decoderTimesteps`. Defaults to 12. */
+  numInferenceSteps?: number | undefined
+  /** The decoder's own schedule, like `priorTimesteps`. Defaults to 12 evenly spaced steps. */
+  decoderTimesteps?: readonly number[] | undefined
+  /** How closely the decoder follows the prompt, 0 to 100; off up to 1. Defaults to 0. */
+  decoderGuidanceScale?: number | undefined
+}
+
+/** Options of `decode()`. */
+export interface DecodeOptions extends CommonOptions, DecoderOptions {
+  /** For all image embeddings, or one for each. Defaults to the text that they were made of, or `''`. */
+  prompt?: Prompt | readonly Prompt[] | undefined
+}
+
+/** Options of `generate()`. Names and meanings are those of diffusers' combined pipeline, in camelCase. */
+export interface GenerateOptions extends PriorOptions, DecoderOptions {}
+
+type Names<Options> = Readonly<Record<keyof Options, true>>
+
+const COMMON: Names<CommonOptions> = {
+  width: true,
+  height: true,
+  negativePrompt: true,
+  numImagesPerPrompt: true,
+  seed: true,
+  signal: true,
+  onProgress: true,
+}
+const PRIOR: Names<PriorOptions> = {
+  ...COMMON,
+  priorNumInferenceSteps: true,
+  priorTimesteps: true,
+  priorGuidanceScale: true,
+}
+const DECODER: Names<DecoderOptions> = {
+  numInferenceSteps: true,
+  decoderTimesteps: true,
+  decoderGuidanceScale: true,
+}
+const DECODE: Names<DecodeOptions> = { ...COMMON, ...DECODER, prompt: true }
+const GENERATE: Names<GenerateOptions> = { ...PRIOR, ...DECODER }
+
+/** The options that each call has. */
+export const OPTION_NAMES = {
+  generate: Object.keys(GENERATE),
+  prior: Object.keys(PRIOR),
+  decode: Object.keys(DECODE),
+} as const
