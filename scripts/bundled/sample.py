@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..networks import Decoder, Prior
+from ..networks import Decoder, Prior, Vqgan
 from . import tokenizer as bpe
 from .captions import Caption, all_facts, caption, one_object_captions, two_object_captions
 from .configs import CONFIGS, GUIDANCE_SCALE, LATENT_SIZE, SEMANTIC_CHANNELS, SEMANTIC_GRID, TEXT_LENGTH
@@ -24,7 +25,7 @@ from .diffusion import sample
 from .draw import contact_sheet, draw
 from .judge import accuracies, format_table, judge
 from .scene import Mix, sample_scene
-from .train_semantic import load_encoder
+from .train_semantic import Rebuilder, load_encoder
 from .train_vqgan import load_vqgan
 from .training import autocast, trained
 from .words import make_text_encoder
@@ -116,8 +117,29 @@ def imagined(
     return sampler.render(sampler.embed(texts, steps, guidance, seed), texts, decoder_steps, seed)
 
 
+@torch.no_grad()
+def small_sheet(folder: Path, stage: str) -> Image.Image:
+    """Sixteen held-out pictures through Stage A and back, or through the semantic encoder and its rebuilder."""
+    captions, pictures = drawn_scenes(16, seed=1)
+    if stage == "vqgan":
+        vqgan = Vqgan(**CONFIGS.vqgan)
+        vqgan.load_state_dict(trained(folder / "vqgan.pt", "vqgan"))
+        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+        rebuilt = torch.cat([vqgan.eval().decode(vqgan.encode(one)) for one in pixels.split(4)])
+    else:
+        rebuilder = Rebuilder()
+        rebuilder.load_state_dict(trained(folder / "semantic.pt", "rebuilder"))
+        small = torch.from_numpy(np.stack([reduce(picture) for picture in pictures])).permute(0, 3, 1, 2).float() / 255
+        encoder = load_encoder(folder, torch.device("cpu"))
+        rebuilt = F.interpolate(rebuilder(encoder(small)), scale_factor=4).clamp(0, 1)
+    made = (rebuilt.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
+    return contact_sheet(list(made), [one.text for one in captions])
+
+
 def training_sheet(folder: Path, stage: str, device: torch.device) -> Image.Image:
     """What a training in progress can do: sixteen held-out pictures rebuilt, or captions imagined."""
+    if stage in ("vqgan", "semantic"):
+        return small_sheet(folder, stage)
     sampler = Sampler(folder, stage == "prior", device)
     if stage == "decoder":
         captions, pictures = drawn_scenes(16, seed=1)

@@ -66,7 +66,7 @@ def report(folder: Path, stage: str, device: torch.device) -> None:
     losses = plot(folder, STAGES)
     if losses is not None:
         losses.save(folder / "losses.png")
-    if stage == "decoder" or (folder / "decoder.pt").exists():
+    if stage in ("vqgan", "semantic", "decoder") or (stage == "prior" and (folder / "decoder.pt").exists()):
         training_sheet(folder, stage, device).save(folder / f"{stage}-sheet.png")
 
 

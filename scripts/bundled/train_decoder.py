@@ -66,7 +66,7 @@ def train_decoder(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 2,
-    steps: int = 21_000,
+    steps: int = 24_500,
     until: float = math.inf,
     report: Callable[[], None] | None = None,
     compile: bool = False,

@@ -43,7 +43,7 @@ def train_prior(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 3,
-    steps: int = 10_500,
+    steps: int = 13_500,
     until: float = math.inf,
     report: Callable[[], None] | None = None,
     compile: bool = False,

@@ -28,7 +28,7 @@ class Plan:
     clip: float = 1.0
     checkpoint_every: int = 250
     log_every: int = 50
-    report_every: int = 2000
+    report_every: int = 1000
 
 
 def cosine_rate(step: int, plan: Plan) -> float:
