@@ -3,7 +3,7 @@ import { ImageEmbeddings } from './embeddings/image-embeddings'
 import { PromptEmbeddings } from './embeddings/prompt-embeddings'
 import { Engine } from './engine/engine'
 import type { FinishedImage, ImageTimings, RunHooks } from './engine/job'
-import { bug } from './errors'
+import { bug, expected } from './errors'
 import { crop } from './image/crop'
 import { GeneratedImage } from './image/generated-image'
 import type { PipelineOptions } from './pipeline-options'
@@ -20,6 +20,7 @@ import {
   type RequestModel,
   readPrompt,
 } from './request'
+import { checkNames } from './request/names'
 import { EventQueue, type StreamEvent } from './stream'
 
 /** What `generate()` resolves with. All lists have one entry per image, in the request's order. */
@@ -147,11 +148,15 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Rejects what is unfinished with DisposedError, waits for the step under way, frees weights and device. Safe twice,
-   * and from callbacks. To let pictures finish, await their promises first.
+   * Takes no more requests and frees weights and device. What is unfinished is rejected with DisposedError as soon as the
+   * step under way ends, or finished first with `{ drain: true }`. Safe twice, and from callbacks; a second call without
+   * `drain` ends a first one that drains.
    */
-  dispose(): Promise<void> {
-    return this.engine.dispose()
+  async dispose(options: { readonly drain?: boolean } = {}): Promise<void> {
+    checkNames(options, ['drain'])
+    const { drain = false } = options
+    if (typeof drain !== 'boolean') throw expected('drain', 'true or false', drain)
+    return this.engine.dispose({ drain })
   }
 
   [Symbol.asyncDispose](): Promise<void> {

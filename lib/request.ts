@@ -83,11 +83,15 @@ export interface Request {
   readonly decoder: StageRequest
   /** What the caller may want to know: text that no text encoder reads. */
   readonly warnings: readonly string[]
+  readonly priority: number
+  readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly onProgress: ((progress: GenerateProgress) => void) | undefined
 }
 
 const SIDE = { min: 64, max: 4096 }
+const PRIORITY = { min: -10, max: 10 }
+const TIMEOUT_MS = { min: 1, max: 86_400_000 }
 
 /** Checks a call of `generate()` and fills in what it leaves out. Throws InvalidArgumentError. */
 export function parseRequest(
@@ -243,9 +247,11 @@ function assemble(
   part: Request['part'],
   stages: Stages,
   contents: Contents,
-  { signal, onProgress }: CommonOptions,
+  { priority = 0, timeoutMs, signal, onProgress }: CommonOptions,
   { tokenizers }: RequestModel,
 ): Request {
+  check.integer('priority', priority, PRIORITY)
+  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
   if (signal !== undefined) check.abortSignal('signal', signal)
   if (onProgress !== undefined) check.callback('onProgress', onProgress)
   const { prior, decoder } = stages
@@ -260,6 +266,8 @@ function assemble(
     prompts: frozenList(Array.from(read.values())),
     streams: frozenList(contents.noise.streams),
     warnings: Object.freeze(warningsOf(read.values(), tokenizers)),
+    priority,
+    timeoutMs,
     signal,
     onProgress,
   })

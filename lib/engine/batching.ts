@@ -11,6 +11,8 @@ export interface Candidate {
   readonly rows: number
   /** Turns that went to others since it last ran. */
   readonly waited: number
+  /** Higher ones go first, until others have waited too long. */
+  readonly priority: number
 }
 
 export interface BatchLimits {
@@ -21,18 +23,29 @@ export interface BatchLimits {
 }
 
 /**
- * Who runs next. Candidates come oldest first; those with one key share a batch, oldest first, up to the row limit.
- * The later stage goes first, so that pictures leave, and free memory, early; a group that has waited too long goes before it.
+ * Who runs next. Candidates come oldest first; those with one key share a batch, up to the row limit. Whoever has waited too
+ * long goes first, then the higher priority; of equals the later stage, so that pictures leave, and free memory, early,
+ * and then the oldest.
  */
 export function chooseBatch<Job extends Candidate>(candidates: readonly Job[], limits: BatchLimits): Job[] {
+  const { maxRows, patience } = limits
+  // Stable: equals stay oldest first.
+  const inOrder = [...candidates].sort(
+    (a, b) => urgency(b, patience) - urgency(a, patience) || b.priority - a.priority,
+  )
   let best: Job[] = []
-  for (const batch of batches(candidates, limits.maxRows)) {
-    if (best.length === 0 || goesBefore(batch, best, limits.patience)) best = batch
+  for (const batch of batches(inOrder, maxRows)) {
+    if (best.length === 0 || goesBefore(batch, best, patience)) best = batch
   }
   return best
 }
 
-/** The batch that each group would run, in the order of their oldest jobs. */
+/** Turns waited, once they are too many. */
+function urgency({ waited }: Candidate, patience: number): number {
+  return waited >= patience ? waited : 0
+}
+
+/** The batch that each group would run, in the order of their first jobs. */
 function batches<Job extends Candidate>(candidates: readonly Job[], maxRows: number): Job[][] {
   const groups = new Map<string, { batch: Job[]; rows: number; full: boolean }>()
   for (const job of candidates) {
@@ -44,19 +57,17 @@ function batches<Job extends Candidate>(candidates: readonly Job[], maxRows: num
       group.batch.push(job)
       group.rows += job.rows
     } else {
-      group.full = true // no younger, smaller job overtakes one that does not fit
+      group.full = true // no smaller job overtakes one that does not fit
     }
   }
   return [...groups.values()].map(({ batch }) => batch)
 }
 
-/** Whether `batch` runs before `best`, whose oldest job is older. */
+/** Whether `batch` runs before `best`, which comes before it in the order above. */
 function goesBefore(batch: readonly Candidate[], best: readonly Candidate[], patience: number): boolean {
   const [ours] = batch
   const [theirs] = best
   if (ours === undefined || theirs === undefined) return false
-  const starving = ours.waited >= patience
-  if (starving !== theirs.waited >= patience) return starving
-  if (starving) return ours.waited > theirs.waited
+  if (urgency(theirs, patience) > 0 || ours.priority !== theirs.priority) return false
   return STAGES.indexOf(ours.stage) > STAGES.indexOf(theirs.stage)
 }

@@ -60,7 +60,7 @@ export class Engine {
       prior: this.model.prior.schedule(request.prior.timesteps),
       decoder: this.model.decoder.schedule(request.decoder.timesteps),
     })
-    run.listen(() => this.fail(run, request.signal?.reason))
+    run.listen((reason) => this.fail(run, reason))
     this.jobs = [...this.jobs, ...run.jobs]
     this.looping ??= this.loop()
     return run.finished
@@ -85,8 +85,12 @@ export class Engine {
     }
   }
 
-  /** Rejects what is unfinished with DISPOSED, waits for the native call under way, frees everything. Safe twice. */
-  dispose(): Promise<void> {
+  /**
+   * Takes no more requests; lets what there is finish if it is to drain, else rejects it with DISPOSED. Then waits for the
+   * native call under way and frees everything. Safe twice: a second call may hurry a first one that drains.
+   */
+  dispose({ drain }: { readonly drain: boolean }): Promise<void> {
+    if (!drain) for (const { run } of this.jobs) this.fail(run, disposed())
     this.disposal ??= this.shutDown()
     return this.disposal
   }
@@ -229,7 +233,6 @@ export class Engine {
   }
 
   private async shutDown(): Promise<void> {
-    for (const { run } of this.jobs) this.fail(run, disposed())
     await this.looping
     await closeModel(this.model)
   }

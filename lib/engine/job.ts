@@ -1,6 +1,6 @@
 import type { Step } from '../diffusion/scheduler'
 import type { FloatTensor } from '../embeddings/float-tensor'
-import { bug } from '../errors'
+import { bug, TimeoutError } from '../errors'
 import type { NativeNoise, NativeTensor } from '../native/types'
 import type { GenerateProgress, ImageRequest, ReadPrompt, Request } from '../request'
 import type { Denoising } from '../stages/denoise'
@@ -72,11 +72,16 @@ export class Run {
     })
   }
 
-  /** Calls `listener` when the caller aborts, until the run ends. */
-  listen(listener: () => void): void {
-    const { signal } = this.request
-    signal?.addEventListener('abort', listener, { once: true })
-    this.onEnd = () => signal?.removeEventListener('abort', listener)
+  /** Calls `stop` with the reason when the caller aborts or the time is up, until the run ends. */
+  listen(stop: (reason: unknown) => void): void {
+    const { signal, timeoutMs } = this.request
+    const onAbort = () => stop(signal?.reason)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop(timedOut(timeoutMs)), timeoutMs)
+    this.onEnd = () => {
+      signal?.removeEventListener('abort', onAbort)
+      clearTimeout(timer)
+    }
   }
 
   prompt(key: string): ReadPrompt {
@@ -102,6 +107,12 @@ export class Run {
     for (const job of this.jobs) job.scope.dispose()
     this.scope.dispose()
   }
+}
+
+function timedOut(timeoutMs: number): TimeoutError {
+  return new TimeoutError(`Expected the request to be finished within ${timeoutMs} ms but it was not`, {
+    details: { timeoutMs },
+  })
 }
 
 /** One image on its way. Only the engine changes one. */
@@ -145,6 +156,10 @@ export class Job {
       case 'vqgan':
         return `vqgan ${sizes.latentHeight}x${sizes.latentWidth}`
     }
+  }
+
+  get priority(): number {
+    return this.run.request.priority
   }
 
   get rows(): number {

@@ -40,6 +40,15 @@ export interface CommonOptions {
    * to a random one, which the pictures record; in `decode()` to going on with the generator that made the image embeddings.
    */
   seed?: number | readonly number[] | undefined
+  /**
+   * An integer from -10 to 10: of what waits, higher ones go first, though nobody waits for ever. Defaults to 0.
+   */
+  priority?: number | undefined
+  /**
+   * Milliseconds, an integer from 1 to 86,400,000, after which a call that is not finished rejects with TimeoutError, be it
+   * waiting or at work. Defaults to none.
+   */
+  timeoutMs?: number | undefined
   /** Stops the work within a step; the call rejects with the signal's reason. Defaults to none. */
   signal?: AbortSignal | undefined
   /** Called after every step of every picture. What it throws rejects the call. Defaults to none. */
@@ -92,6 +101,8 @@ const COMMON: Names<CommonOptions> = {
   negativePrompt: true,
   numImagesPerPrompt: true,
   seed: true,
+  priority: true,
+  timeoutMs: true,
   signal: true,
   onProgress: true,
 }

@@ -56,7 +56,7 @@ def train_prior(
         {"text": make_text_encoder(CONFIGS.prior_text_encoder, folder / "tokenizer"), "prior": prior}
     )
     modules["text"].load_state_dict(trained(folder / "text.pt", "text"))
-    trainer = Trainer("prior", folder, modules, Plan(steps, 1e-3, warmup=300), seed, device)
+    trainer = Trainer("prior", folder, modules, Plan(steps, 6e-4, warmup=300), seed, device)
     captions = Captions(folder / "tokenizer", scenes, CAPTION_DROPOUT)
 
     def predict_noise(ids: Tensor, mask: Tensor, noisy: Tensor, ratios: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
 
 export interface FakeRequestOptions {
   readonly part?: Request['part']
+  readonly priority?: number
+  readonly timeoutMs?: number
   readonly prompt?: string
   readonly images?: number
   readonly seed?: number
@@ -88,6 +90,8 @@ export function fakeRequest(options: FakeRequestOptions = {}): Request {
     prior: stage(options.priorSteps ?? 3, options.priorGuidanceScale ?? 4),
     decoder: stage(options.decoderSteps ?? 2, options.decoderGuidanceScale ?? 0),
     warnings: [],
+    priority: options.priority ?? 0,
+    timeoutMs: options.timeoutMs,
     signal: options.signal,
     onProgress: options.onProgress,
   }

@@ -408,12 +408,49 @@ describe('Engine callbacks', () => {
   })
 })
 
+describe('A request with a time limit', () => {
+  it('is rejected when the time is up, wherever it stands, and leaves nothing behind', async () => {
+    const { engine, device } = start()
+    const neighbour = engine.submit(fakeRequest({ seed: 2, priorSteps: 30 }))
+    const late = engine.submit(fakeRequest({ priorSteps: 1000, timeoutMs: 30 }))
+    await expect(late).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_TIMEOUT',
+      retryable: true,
+      details: { timeoutMs: 30 },
+    })
+    expect(greys(await neighbour)).toEqual(await alone({ seed: 2, priorSteps: 30 }))
+    expect(engine.size).toBe(0)
+    await engine.dispose({ drain: true })
+    expect(device.live.size).toBe(0)
+  })
+
+  it('takes no notice of it when it is in time, and keeps no timer', async () => {
+    const { engine } = start()
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    await engine.submit(fakeRequest({ timeoutMs: 60_000 }))
+    expect(timers()).toBe(before)
+  })
+})
+
+describe('Engine#submit() with priorities', () => {
+  it('finishes the more important request first', async () => {
+    const { engine } = start({ maxRows: 1 })
+    const order: string[] = []
+    await Promise.all([
+      engine.submit(fakeRequest({ seed: 1 })).then(() => order.push('usual')),
+      engine.submit(fakeRequest({ seed: 2, priority: 5 })).then(() => order.push('urgent')),
+    ])
+    expect(order).toEqual(['urgent', 'usual'])
+  })
+})
+
 describe('Engine#dispose()', () => {
   it('rejects what is unfinished and frees everything', async () => {
     const { engine, device } = start()
     const running = engine.submit(fakeRequest({ priorSteps: 50 }))
     const queued = atCall(device, 'advance', 2).then(() => engine.submit(fakeRequest({ size: 8 })))
-    const disposed = atCall(device, 'advance', 3).then(() => engine.dispose())
+    const disposed = atCall(device, 'advance', 3).then(() => engine.dispose({ drain: false }))
     const code = 'ERR_WUERSTCHEN_DISPOSED'
     await expect(running).rejects.toMatchObject({ code })
     await expect(queued).rejects.toMatchObject({ code })
@@ -423,15 +460,39 @@ describe('Engine#dispose()', () => {
     expect(device.named('advance')).toHaveLength(3)
   })
 
+  it('lets everything finish first when it drains, and takes nothing new', async () => {
+    const { engine, device } = start()
+    const running = engine.submit(fakeRequest({ images: 3 }))
+    const disposed = atCall(device, 'advance', 2).then(() => {
+      const draining = engine.dispose({ drain: true })
+      return Promise.all([draining, engine.submit(fakeRequest()).catch((error: unknown) => error)])
+    })
+    expect(greys(await running)).toEqual(await alone({ images: 3 }))
+    const [, refused] = await disposed
+    expect(refused).toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })
+    expect(device.closed).toBe(true)
+    expect(device.live.size).toBe(0)
+  })
+
+  it('stops draining when it is asked again without', async () => {
+    const { engine, device } = start()
+    const running = engine.submit(fakeRequest({ priorSteps: 50 }))
+    const draining = engine.dispose({ drain: true })
+    await atCall(device, 'advance', 2)
+    await Promise.all([engine.dispose({ drain: false }), draining])
+    await expect(running).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })
+    expect(device.named('advance').length).toBeLessThan(5)
+  })
+
   it('is safe twice, at once and later', async () => {
     const { engine } = start()
-    await Promise.all([engine.dispose(), engine.dispose()])
-    await engine.dispose()
+    await Promise.all([engine.dispose({ drain: false }), engine.dispose({ drain: false })])
+    await engine.dispose({ drain: false })
   })
 
   it('refuses requests afterwards', async () => {
     const { engine } = start()
-    const disposed = engine.dispose()
+    const disposed = engine.dispose({ drain: false })
     await expect(engine.submit(fakeRequest())).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })
     await disposed
   })
@@ -441,7 +502,7 @@ describe('Engine#dispose()', () => {
     let disposed: Promise<void> | undefined
     const running = engine.submit(fakeRequest(), {
       onProgress: () => {
-        disposed = engine.dispose()
+        disposed = engine.dispose({ drain: false })
       },
     })
     await expect(running).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })

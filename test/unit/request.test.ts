@@ -349,6 +349,9 @@ describe('parseRequest()', () => {
       { decoderGuidanceScale: Number.POSITIVE_INFINITY },
       'Expected decoderGuidanceScale to be a number from 0 to 100 but received Infinity',
     ],
+    ['a', { priority: 11 }, 'Expected priority to be an integer from -10 to 10 but received 11'],
+    ['a', { priority: '1' }, /priority/],
+    ['a', { timeoutMs: 0 }, 'Expected timeoutMs to be an integer from 1 to 86400000 but received 0'],
     [
       'a',
       { numImagesPerPrompt: 0 },
