@@ -30,6 +30,7 @@ export {
 } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
 export type { ModelFolders } from './locate'
+export type { LoraInfo, LoraOptions } from './lora-options'
 export { type ExportOptions, exportGraphs } from './model/export'
 export { listModels, type PullOptions, pullModel } from './models'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'

@@ -16,10 +16,20 @@ export interface ModelFolders {
   readonly prior: string | undefined
   /** What completes a prior that was published as a network alone. */
   readonly rest: string | undefined
+  /** The prior to go towards, where two are mixed. */
+  readonly other: string | undefined
+}
+
+/** Two priors of one kind and a place between them. */
+export interface PriorPair {
+  /** Folders or ids. */
+  readonly from: readonly [string, string]
+  /** From 0, the first, to 1, the second. */
+  readonly weight: number
 }
 
 export interface LocateOptions {
-  readonly prior: string | undefined
+  readonly prior: string | PriorPair | undefined
   readonly revision: string | undefined
   readonly hub: HubSettings
   readonly signal: AbortSignal | undefined
@@ -31,10 +41,14 @@ export async function locateModel(model: string, options: LocateOptions): Promis
   const decoder = await locate('model', model, options)
   const named = await priorOnHub(model, decoder)
   const { prior = named } = options
-  if (prior === undefined) return { decoder, prior: undefined, rest: undefined }
-  const folder = await locate('prior', prior, { ...options, revision: undefined })
-  const rest = isBarePrior(folder) && named !== undefined ? await locate('prior', named, options) : undefined
-  return { decoder, prior: folder, rest }
+  if (prior === undefined) return { decoder, prior: undefined, rest: undefined, other: undefined }
+  const find = (given: string) => locate('prior', given, { ...options, revision: undefined })
+  const [first, second] = typeof prior === 'string' ? [prior] : prior.from
+  const folder = await find(first)
+  const other = second === undefined ? undefined : await find(second)
+  const bare = [folder, ...(other === undefined ? [] : [other])].some(isBarePrior)
+  const rest = bare && named !== undefined ? await find(named) : undefined
+  return { decoder, prior: folder, rest, other }
 }
 
 /** The prior that the card of a downloaded decoder names; a folder's prior lies beside it. */

@@ -2,6 +2,7 @@ import { expected } from './errors'
 import type { DownloadProgress } from './hub/download'
 import { checkRevision } from './hub/id'
 import { type HubOptions, type HubSettings, hubSettings } from './hub/settings'
+import type { PriorPair } from './locate'
 import type { Dtype } from './native/types'
 import * as check from './request/checks'
 import { checkNames } from './request/names'
@@ -23,9 +24,13 @@ export interface PipelineOptions extends HubOptions {
   /**
    * Folder of the prior, or its id on the hub, `org/name` or `org/name@revision`. A prior that was published as a network
    * alone (warp-ai/wuerstchen-prior-model-base) takes all else from the one below. Defaults to the one that the decoder's
-   * model card names.
+   * model card names. `{ from: [a, b], weight }` is a prior between two: `weight` from 0, the first, to 1, the second;
+   * 0.5 by default.
    */
-  prior?: string | undefined
+  prior?:
+    | string
+    | { readonly from: readonly [string, string]; readonly weight?: number | undefined }
+    | undefined
   /** Branch, tag or commit of a model on the hub. Defaults to `'main'`. */
   revision?: string | undefined
   /** `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. */
@@ -53,7 +58,7 @@ export interface PipelineOptions extends HubOptions {
 
 /** The same with every default filled in. */
 export interface CheckedPipelineOptions {
-  readonly prior: string | undefined
+  readonly prior: string | PriorPair | undefined
   readonly revision: string | undefined
   readonly hub: HubSettings
   readonly device: string
@@ -95,7 +100,7 @@ export function checkPipelineOptions(
   const { dtype = 'auto', device = 'auto', threads = defaults.threads } = options
   const { maxBatchRows = 8, maxQueue = 1024 } = options
   return {
-    prior: folder('prior', options.prior, 'the path of a folder or the id of a model'),
+    prior: priorOf(options.prior),
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),
     hub: hubSettings(checkHubOptions(options)),
     device: oneOf('device', device, /^(auto|cpu|mps|cuda(:\d{1,3})?)$/, 'auto, cpu, mps, cuda or cuda:1'),
@@ -108,6 +113,19 @@ export function checkPipelineOptions(
     onProgress: onProgress === undefined ? undefined : check.callback('onProgress', onProgress),
     signal: signal === undefined ? undefined : check.abortSignal('signal', signal),
   }
+}
+
+const FOLDER_OR_ID = 'the path of a folder or the id of a model'
+
+function priorOf(prior: PipelineOptions['prior']): string | PriorPair | undefined {
+  if (typeof prior !== 'object') return folder('prior', prior, FOLDER_OR_ID)
+  if (prior === null) throw expected('prior', FOLDER_OR_ID, prior)
+  checkNames(prior, ['from', 'weight'])
+  const { from, weight = 0.5 } = prior
+  const given = check.list('prior.from', from, 'two folders or ids', { min: 2, max: 2 })
+  const [first, second] = given.map((one, index) => folder(`prior.from[${index}]`, one, FOLDER_OR_ID))
+  if (first === undefined || second === undefined) throw expected('prior.from', 'two folders or ids', from)
+  return { from: [first, second], weight: check.number('prior.weight', weight, { min: 0, max: 1 }) }
 }
 
 /** Options of every call that may ask the hub. */

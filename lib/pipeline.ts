@@ -3,9 +3,12 @@ import { ImageEmbeddings } from './embeddings/image-embeddings'
 import { PromptEmbeddings } from './embeddings/prompt-embeddings'
 import { Engine } from './engine/engine'
 import type { FinishedImage, ImageTimings, RunHooks } from './engine/job'
+import type { Loras } from './engine/loras'
 import { bug, expected } from './errors'
 import { crop } from './image/crop'
 import { GeneratedImage } from './image/generated-image'
+import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
+import { readLora } from './model/lora'
 import type { PipelineOptions } from './pipeline-options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
 import {
@@ -57,6 +60,7 @@ export class WuerstchenPipeline {
     private readonly model: RequestModel,
     /** What this pipeline runs on. */
     readonly info: PipelineInfo,
+    private readonly adapters: Loras,
   ) {}
 
   /**
@@ -67,9 +71,9 @@ export class WuerstchenPipeline {
    * signal's reason when it aborts.
    */
   static async fromPretrained(model?: string, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
-    const { model: loaded, requests, info, options: checked } = await loadPretrained(model, options)
+    const { model: loaded, requests, info, loras, options: checked } = await loadPretrained(model, options)
     const engine = new Engine(loaded, { maxRows: checked.maxBatchRows, maxQueue: checked.maxQueue })
-    return new WuerstchenPipeline(engine, requests, info)
+    return new WuerstchenPipeline(engine, requests, info, loras)
   }
 
   /**
@@ -145,6 +149,36 @@ export class WuerstchenPipeline {
       parsed.signal?.removeEventListener('abort', abort)
       stop.abort()
     }
+  }
+
+  /** The LoRAs at work, in the order of their loading. */
+  get loras(): readonly LoraInfo[] {
+    return this.adapters.list.map(({ name, scale }) => ({ name, scale }))
+  }
+
+  /**
+   * Adds a LoRA to the weights of the prior, its text encoder or the decoder. Requests that have begun finish without it, all
+   * later ones have it.
+   * @param path a .safetensors file as diffusers, peft or kohya write them.
+   * @param options `name`: how to call it, by default the file's; `scale`: what its changes are multiplied by, -100 to 100, by
+   * default 1.
+   * @throws ModelError naming what does not fit, InvalidArgumentError, DisposedError; then nothing has changed.
+   */
+  async loadLora(path: string, options: LoraOptions = {}): Promise<void> {
+    const { name, scale } = readLoraOptions(path, options)
+    const changes = await readLora(path, this.adapters.parameters)
+    await this.engine.exclusive(() => this.adapters.add({ name, scale, changes }))
+  }
+
+  /** Other scales for loaded LoRAs, by name. */
+  async setLoraScales(scales: Readonly<Record<string, number>>): Promise<void> {
+    const checked = readLoraScales(scales)
+    await this.engine.exclusive(() => this.adapters.rescale(checked))
+  }
+
+  /** Takes a LoRA away: the weights are bit for bit what they were without it. */
+  async unloadLora(name: string): Promise<void> {
+    await this.engine.exclusive(() => this.adapters.remove(name))
   }
 
   /**

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { chooseDtype, loadModel, openDevice, planLoad } from './engine/load'
+import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
 import { ModelError } from './errors'
 import { locateModel } from './locate'
-import { type ModelFiles, openModel, type TokenizerFiles } from './model/layout'
+import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from './model/layout'
 import { loadRuntime } from './native/binding'
 import type { Dtype } from './native/types'
 import { packageRoot } from './package-root'
@@ -27,6 +28,7 @@ export interface Pretrained {
   readonly model: Model
   readonly requests: RequestModel
   readonly info: PipelineInfo
+  readonly loras: Loras
   readonly options: CheckedPipelineOptions
 }
 
@@ -44,10 +46,17 @@ export async function loadPretrained(
   const options = checkPipelineOptions(pipelineOptions, { threads: availableParallelism() })
   const { signal, onProgress } = options
   signal?.throwIfAborted()
-  const { decoder, prior, rest } = await locateModel(folder ?? bundledModel(), options)
+  const { decoder, prior, rest, other } = await locateModel(folder ?? bundledModel(), options)
   const files = await openModel(decoder, prior, rest)
+  const mix =
+    other === undefined
+      ? null
+      : { component: await openPrior(decoder, other, rest), weight: weightOf(options) }
   // Their reading goes on while opening libtorch blocks this thread.
-  const reading = Promise.all([planLoad(files, [...options.graphs, bundled.graphs]), loadTokenizers(files)])
+  const reading = Promise.all([
+    planLoad(files, [...options.graphs, bundled.graphs], mix),
+    loadTokenizers(files),
+  ])
   reading.catch(() => undefined) // awaited below
   const runtime = loadRuntime({ libtorch: options.libtorch })
   const [plan, tokenizers] = await reading
@@ -65,12 +74,21 @@ export async function loadPretrained(
       model,
       requests: { geometry: files.geometry, defaults: files.defaults, tokenizers },
       info,
+      loras: new Loras(model, {
+        prior: plan.prior.weights,
+        priorTextEncoder: plan.priorTextEncoder.weights,
+        decoder: plan.decoder.weights,
+      }),
       options,
     }
   } catch (error) {
     await device.close()
     throw error
   }
+}
+
+function weightOf({ prior }: CheckedPipelineOptions): number {
+  return typeof prior === 'object' ? prior.weight : 0
 }
 
 async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel['tokenizers']> {

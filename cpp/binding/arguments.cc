@@ -140,7 +140,9 @@ runtime::Dtype ReadDtype(Napi::Value value, const char* name) {
   return ReadChoice(value, name, kDtypes);
 }
 
-runtime::WeightBinding ReadWeightBinding(Napi::Value value) {
+namespace {
+
+runtime::StoredTensor ReadStoredTensor(Napi::Value value) {
   using runtime::StoredDtype;
   constexpr std::pair<const char*, StoredDtype> kStored[] = {
       {"F64", StoredDtype::kFloat64}, {"F32", StoredDtype::kFloat32},
@@ -150,12 +152,42 @@ runtime::WeightBinding ReadWeightBinding(Napi::Value value) {
   const auto size = [&object](const char* name) {
     return static_cast<uint64_t>(ReadInteger(object.Get(name), name, 0, kMaxSafeInteger));
   };
-  return {ReadString(object.Get("name"), "weights[].name"),
-          ReadString(object.Get("file"), "weights[].file"),
+  return {ReadString(object.Get("file"), "weights[].file"),
           ReadChoice(object.Get("dtype"), "weights[].dtype", kStored),
-          ReadShape(object.Get("shape"), "weights[].shape"),
-          size("offset"),
-          size("bytes")};
+          ReadShape(object.Get("shape"), "weights[].shape"), size("offset"), size("bytes")};
+}
+
+runtime::WeightBinding ReadWeightBinding(Napi::Value value) {
+  const auto object = ReadObject(value, "weights[]");
+  runtime::WeightBinding binding;
+  binding.name = ReadString(object.Get("name"), "weights[].name");
+  binding.stored = ReadStoredTensor(value);
+  if (const Napi::Value mix = object.Get("mix"); !mix.IsUndefined()) {
+    const auto mixed = ReadObject(mix, "weights[].mix");
+    binding.mix = {ReadStoredTensor(mixed.Get("other")),
+                   ReadFinite(mixed.Get("weight"), "weights[].mix.weight")};
+  }
+  if (const Napi::Value deltas = object.Get("deltas"); !deltas.IsUndefined()) {
+    const auto array = ReadArray(deltas, "weights[].deltas");
+    for (uint32_t index = 0; index < array.Length(); ++index) {
+      const auto delta = ReadObject(array.Get(index), "weights[].deltas[]");
+      binding.deltas.push_back({ReadStoredTensor(delta.Get("up")),
+                                ReadStoredTensor(delta.Get("down")),
+                                ReadFinite(delta.Get("scale"), "weights[].deltas[].scale")});
+    }
+  }
+  return binding;
+}
+
+}  // namespace
+
+std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value) {
+  const auto array = ReadArray(value, "weights");
+  std::vector<runtime::WeightBinding> bindings;
+  for (uint32_t index = 0; index < array.Length(); ++index) {
+    bindings.push_back(ReadWeightBinding(array.Get(index)));
+  }
+  return bindings;
 }
 
 }  // namespace wuerstchen::binding

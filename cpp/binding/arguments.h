@@ -29,7 +29,7 @@ runtime::Shape ReadShape(Napi::Value value, const char* name);
 std::vector<float> ReadFloats(Napi::Value value, const char* name);
 runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name);
 runtime::Dtype ReadDtype(Napi::Value value, const char* name);
-runtime::WeightBinding ReadWeightBinding(Napi::Value value);
+std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value);
 
 // The product of the lengths.
 int64_t Elements(const runtime::Shape& shape);

@@ -39,11 +39,12 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   runtime::LoadRequest request;
   request.graph = ReadString(object.Get("graph"), "graph");
   request.dtype = ReadDtype(object.Get("dtype"), "dtype");
-  const auto weights = ReadArray(object.Get("weights"), "weights");
-  for (uint32_t index = 0; index < weights.Length(); ++index) {
-    request.weights.push_back(ReadWeightBinding(weights.Get(index)));
-  }
+  request.weights = ReadWeightBindings(object.Get("weights"));
   return request;
+}
+
+Napi::Value PresentNothing(Napi::Env env, bool) {
+  return env.Undefined();
 }
 
 auto PresentTensor(DevicePtr device) {
@@ -78,7 +79,8 @@ Napi::Value PresentNumbers(Napi::Env env, runtime::HostArray<float>& numbers) {
 void DeviceHandle::Define(Napi::Env env) {
   const auto definition = DefineClass(
       env, "NativeDevice",
-      {InstanceMethod<&DeviceHandle::Load>("load"), InstanceMethod<&DeviceHandle::Run>("run"),
+      {InstanceMethod<&DeviceHandle::Load>("load"), InstanceMethod<&DeviceHandle::Rebind>("rebind"),
+       InstanceMethod<&DeviceHandle::Save>("save"), InstanceMethod<&DeviceHandle::Run>("run"),
        InstanceMethod<&DeviceHandle::Noise>("noise"),
        InstanceMethod<&DeviceHandle::DrawLatents>("drawLatents"),
        InstanceMethod<&DeviceHandle::Advance>("advance"),
@@ -126,6 +128,28 @@ Napi::Value DeviceHandle::Load(const Napi::CallbackInfo& info) {
       return GraphHandle::New(env, std::move(graph), device);
     };
     return Enqueue(info.Env(), *device_, std::move(work), present);
+  });
+}
+
+Napi::Value DeviceHandle::Rebind(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
+                 weights = ReadWeightBindings(info[1])](Workspace& workspace) {
+      runtime::Rebind(workspace, *graph, weights);
+      return true;
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
+  });
+}
+
+Napi::Value DeviceHandle::Save(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
+                 path = ReadString(info[1], "path")](Workspace& workspace) {
+      runtime::Save(workspace, *graph, path);
+      return true;
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
   });
 }
 
@@ -178,8 +202,7 @@ Napi::Value DeviceHandle::Advance(const Napi::CallbackInfo& info) {
       runtime::Advance(workspace, request);
       return true;
     };
-    const auto present = [](Napi::Env env, bool) { return env.Undefined(); };
-    return Enqueue(info.Env(), *device_, std::move(work), present);
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
   });
 }
 

@@ -24,6 +24,8 @@ class DeviceHandle final : public Napi::ObjectWrap<DeviceHandle> {
 
  private:
   Napi::Value Load(const Napi::CallbackInfo& info);
+  Napi::Value Rebind(const Napi::CallbackInfo& info);
+  Napi::Value Save(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Noise(const Napi::CallbackInfo& info);
   Napi::Value DrawLatents(const Napi::CallbackInfo& info);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "runtime/safetensors.h"
 #include "runtime/tensor.h"
 #include "runtime/weights.h"
 #include "runtime/workspace.h"
@@ -71,8 +72,9 @@ void CheckNames(const Slots& slots, const LoadRequest& request) {
     const auto slot = slots.find(binding.name);
     if (slot == slots.end() || !given.emplace(binding.name, &binding).second) {
       extra.Add(binding.name);
-    } else if (const auto wanted = slot->second.Get().sizes(); wanted != binding.shape) {
-      misshapen.Add(binding.name + " " + Text(binding.shape) + " instead of " + Text(wanted));
+    } else if (const auto wanted = slot->second.Get().sizes(); wanted != binding.stored.shape) {
+      misshapen.Add(binding.name + " " + Text(binding.stored.shape) + " instead of " +
+                    Text(wanted));
     }
   }
   for (const auto& [name, slot] : slots) {
@@ -165,6 +167,33 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   }
   graph->module.eval();
   return graph;
+}
+
+void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights) {
+  auto& torch_graph = Torch(graph);
+  Slots slots;
+  CollectSlots(torch_graph.module._ivalue(), "", slots);
+  std::vector<std::pair<Slot, at::Tensor>> ready;
+  for (const auto& binding : weights) {
+    const auto found = slots.find(binding.name);
+    if (found == slots.end() || found->second.Get().sizes() != binding.stored.shape) {
+      throw Error(ErrorCode::kWeightsFailed,
+                  "Expected " + binding.name + " to be a parameter of its shape");
+    }
+    const auto& slot = found->second;
+    auto weight =
+        ReadWeight(workspace.files, binding, slot.Get(), torch_graph.dtype, workspace.device);
+    ready.emplace_back(slot, std::move(weight.tensor));
+  }
+  for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
+}
+
+void Save(Workspace&, const Graph& graph, const std::string& path) {
+  Slots slots;
+  CollectSlots(static_cast<const TorchGraph&>(graph).module._ivalue(), "", slots);
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, slot] : slots) tensors.push_back({name, slot.Get()});
+  WriteSafetensors(path, tensors);
 }
 
 std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,

@@ -82,13 +82,31 @@ class Device {
   std::unique_ptr<Thread> thread_;
 };
 
-struct WeightBinding {
-  std::string name;
+// Where in a file a tensor lies.
+struct StoredTensor {
   std::string file;
   StoredDtype dtype;
   Shape shape;
   uint64_t offset;
   uint64_t bytes;
+};
+
+// What a graph's parameter becomes: the stored tensor, moved towards another one of its shape, and
+// with low-rank changes added, scale * up @ down.
+struct WeightBinding {
+  struct Mix {
+    StoredTensor other;
+    double weight;
+  };
+  struct Delta {
+    StoredTensor up;    // (out, rank), or (out, rank, 1, 1)
+    StoredTensor down;  // (rank, in), or (rank, in, 1, 1)
+    double scale;
+  };
+  std::string name;
+  StoredTensor stored;
+  std::optional<Mix> mix;
+  std::vector<Delta> deltas;
 };
 
 struct LoadRequest {
@@ -130,6 +148,10 @@ struct HostArray {
 };
 
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request);
+// Gives some of a loaded graph's parameters other values: all of them, or none if one fails.
+void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights);
+// Writes a graph's weights, as they are, into a new safetensors file.
+void Save(Workspace& workspace, const Graph& graph, const std::string& path);
 std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string& method,
                            const std::vector<Input>& inputs);
 void Advance(Workspace& workspace, const AdvanceRequest& request);

@@ -1,7 +1,11 @@
 #include "runtime/weights.h"
 
+#include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/lerp.h>
+#include <ATen/ops/matmul.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -64,28 +68,51 @@ std::optional<uint64_t> BytesOf(const Shape& shape, at::ScalarType stored) {
   return bytes;
 }
 
-void CheckExtent(const WeightBinding& binding, const Mapping& mapping, at::ScalarType stored) {
-  if (BytesOf(binding.shape, stored) != binding.bytes) {
-    Fail("Expected the bytes of " + binding.name +
-         " to follow from its shape and type but received " + std::to_string(binding.bytes));
+void CheckExtent(const std::string& name, const StoredTensor& stored, const Mapping& mapping) {
+  if (BytesOf(stored.shape, ScalarTypeOf(stored.dtype)) != stored.bytes) {
+    Fail("Expected the bytes of " + name + " to follow from its shape and type but received " +
+         std::to_string(stored.bytes));
   }
-  if (binding.offset > mapping.size() || binding.bytes > mapping.size() - binding.offset) {
-    Fail("Expected " + binding.file + " to hold " + std::to_string(binding.bytes) + " bytes of " +
-         binding.name + " at " + std::to_string(binding.offset) + " but it ends at " +
+  if (stored.offset > mapping.size() || stored.bytes > mapping.size() - stored.offset) {
+    Fail("Expected " + stored.file + " to hold " + std::to_string(stored.bytes) + " bytes of " +
+         name + " at " + std::to_string(stored.offset) + " but it ends at " +
          std::to_string(mapping.size()));
   }
 }
 
 // The stored numbers, without a copy if their address is one that numbers of their kind may have.
-at::Tensor View(const WeightBinding& binding, std::shared_ptr<Mapping> mapping,
-                at::ScalarType stored) {
-  std::byte* bytes = mapping->data() + binding.offset;
-  if (binding.offset % c10::elementSize(stored) == 0) {
-    return at::from_blob(bytes, binding.shape, [mapping](void*) {}, stored);
+at::Tensor View(WeightFiles& files, const std::string& name, const StoredTensor& stored) {
+  const auto mapping = files.Open(stored.file);
+  CheckExtent(name, stored, *mapping);
+  const auto type = ScalarTypeOf(stored.dtype);
+  std::byte* bytes = mapping->data() + stored.offset;
+  if (stored.offset % c10::elementSize(type) == 0) {
+    return at::from_blob(bytes, stored.shape, [mapping](void*) {}, type);
   }
-  auto copy = at::empty(binding.shape, stored);
-  std::memcpy(copy.mutable_data_ptr(), bytes, binding.bytes);
+  auto copy = at::empty(stored.shape, type);
+  std::memcpy(copy.mutable_data_ptr(), bytes, stored.bytes);
   return copy;
+}
+
+// The binding's numbers in float32, moved and changed. One tensor at a time: nothing else is held.
+at::Tensor Compute(WeightFiles& files, const WeightBinding& binding, at::Tensor base) {
+  auto result = base.to(at::kFloat);
+  if (binding.mix) {
+    const auto other = View(files, binding.name, binding.mix->other);
+    if (other.sizes() != base.sizes()) Fail("Expected both of " + binding.name + " of one shape");
+    result = at::lerp(result, other.to(at::kFloat), binding.mix->weight);
+  }
+  for (const auto& [stored_up, stored_down, scale] : binding.deltas) {
+    const auto up = View(files, binding.name, stored_up).to(at::kFloat).flatten(1);
+    const auto down = View(files, binding.name, stored_down).to(at::kFloat).flatten(1);
+    const auto change = at::matmul(up, down);
+    if (change.numel() != base.numel()) Fail("Expected a change of the shape of " + binding.name);
+    if (!at::isfinite(change).all().item<bool>()) {
+      Fail("Expected finite numbers in the change of " + binding.name);
+    }
+    result = at::add(result, change.view_as(result), scale);
+  }
+  return result;
 }
 
 }  // namespace
@@ -126,19 +153,20 @@ std::shared_ptr<Mapping> WeightFiles::Open(const std::string& path) {
 
 Weight ReadWeight(WeightFiles& files, const WeightBinding& binding, const at::Tensor& placeholder,
                   at::ScalarType dtype, c10::Device device) {
-  const auto stored = ScalarTypeOf(binding.dtype);
+  const auto stored = ScalarTypeOf(binding.stored.dtype);
   if (placeholder.is_floating_point() != c10::isFloatingType(stored)) {
     Fail("Expected " + binding.name + " to be stored as " +
          (placeholder.is_floating_point() ? "floating numbers" : "integers") + " but received " +
          c10::toString(stored));
   }
-  const auto mapping = files.Open(binding.file);
-  CheckExtent(binding, *mapping, stored);
-  const auto view = View(binding, mapping, stored);
+  const auto view = View(files, binding.name, binding.stored);
+  const bool computed = binding.mix.has_value() || !binding.deltas.empty();
+  const auto numbers = computed ? Compute(files, binding, view) : view;
   const auto wanted = placeholder.is_floating_point() ? dtype : placeholder.scalar_type();
-  auto tensor = view.to(device, wanted);
+  auto tensor = numbers.to(device, wanted);
+  const auto mapping = files.Open(binding.stored.file);
   const auto* first = static_cast<const std::byte*>(tensor.const_data_ptr());
-  const bool mapped = device.is_cpu() && first == mapping->data() + binding.offset;
+  const bool mapped = device.is_cpu() && first == mapping->data() + binding.stored.offset;
   return {std::move(tensor), !mapped};
 }
 

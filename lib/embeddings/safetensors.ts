@@ -22,7 +22,9 @@ export function encode(tensors: Readonly<Record<string, FloatTensor>>, facts: ob
   text.copy(bytes, 8)
   let at = 8 + padded
   for (const { data } of Object.values(tensors)) {
-    for (const value of data) at = bytes.writeFloatLE(value, at)
+    // Every machine that libtorch runs on stores numbers as these files do.
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at)
+    at += data.byteLength
   }
   return bytes
 }
@@ -47,6 +49,10 @@ function readTensor(
   key: string,
   name: string,
 ) {
+  if (dtype === 'F32') {
+    const start = view.byteOffset + offset
+    return { shape, data: new Float32Array(view.buffer.slice(start, start + bytes)) }
+  }
   const reader = READERS[dtype]
   if (reader === undefined) {
     throw new ModelError(
@@ -60,7 +66,6 @@ function readTensor(
 }
 
 const READERS: Readonly<Record<string, readonly [number, (view: DataView, at: number) => number]>> = {
-  F32: [4, (view, at) => view.getFloat32(at, true)],
   F16: [2, (view, at) => half(view.getUint16(at, true))],
   BF16: [2, (view, at) => bfloat(view.getUint16(at, true))],
 }

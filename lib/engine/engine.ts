@@ -38,6 +38,8 @@ export class Engine {
   private jobs: readonly Job[] = []
   private maxRows: number
   private readonly pace = new Pace()
+  /** Work that wants the model to itself. */
+  private readonly exclusives: (() => Promise<void>)[] = []
   private looping: Promise<void> | null = null
   private disposal: Promise<void> | null = null
 
@@ -64,6 +66,15 @@ export class Engine {
     this.jobs = [...this.jobs, ...run.jobs]
     this.looping ??= this.loop()
     return run.finished
+  }
+
+  /** Does `work` once what has begun is finished; what has not begun waits for it. */
+  exclusive(work: () => Promise<void>): Promise<void> {
+    if (this.disposal !== null) return Promise.reject(disposed())
+    return new Promise((resolve, reject) => {
+      this.exclusives.push(() => work().then(resolve, reject))
+      this.looping ??= this.loop()
+    })
   }
 
   /** What both text encoders make of a prompt, between the steps of others. */
@@ -110,8 +121,15 @@ export class Engine {
   private async loop(): Promise<void> {
     await null // requests submitted in one go start together
     for (;;) {
-      const batch = chooseBatch(this.jobs, { maxRows: this.maxRows, patience: PATIENCE })
-      if (batch.length === 0) break
+      const jobs = this.exclusives.length > 0 ? this.jobs.filter(({ run }) => run.begun) : this.jobs
+      const batch = chooseBatch(jobs, { maxRows: this.maxRows, patience: PATIENCE })
+      if (batch.length === 0) {
+        const exclusive = this.exclusives.shift()
+        // Nothing is awaited from here to the end: whoever comes meanwhile would count on this loop.
+        if (exclusive === undefined) break
+        await exclusive()
+        continue
+      }
       for (const job of this.jobs) job.waited += 1
       await this.takeTurn(batch).catch((error) => {
         for (const { run } of batch) this.fail(run, error) // a bug of ours must not stop the others
@@ -121,7 +139,10 @@ export class Engine {
   }
 
   private async takeTurn(batch: readonly Job[]): Promise<void> {
-    for (const job of batch) job.waited = 0
+    for (const job of batch) {
+      job.waited = 0
+      job.run.begun = true
+    }
     const stage = batch[0]?.stage
     if (stage === 'vqgan') await this.attempt(batch, ([job]) => this.decode(job))
     else if (stage !== undefined) await this.denoise(stage, batch)

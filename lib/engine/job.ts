@@ -53,6 +53,8 @@ export class Run {
   readonly stages: readonly Stage[]
   readonly jobs: readonly Job[]
   readonly finished: Promise<FinishedImage[]>
+  /** Some image of it had a turn. */
+  begun = false
   ended = false
   private readonly prompts: ReadonlyMap<string, ReadPrompt>
   private settle!: { resolve(images: FinishedImage[]): void; reject(reason: unknown): void }

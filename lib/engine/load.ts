@@ -1,8 +1,8 @@
 import { DeviceError, ModelError } from '../errors'
 import { findGraph, type Graph } from '../model/graphs'
 import type { Component, ModelFiles } from '../model/layout'
-import { readHeader } from '../model/safetensors'
-import { bindWeights } from '../model/weights'
+import { readHeader, type SafetensorsHeader } from '../model/safetensors'
+import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
 import type { Dtype, NativeDevice, NativeGraph, WeightBinding } from '../native/types'
@@ -28,17 +28,35 @@ export type LoadPlan = Readonly<
   Record<ComponentName, { readonly graph: Graph; readonly weights: readonly WeightBinding[] }>
 >
 
+/** A second prior of the same kind, and how far to go towards it: 0 stays, 1 is there. */
+export interface PriorMix {
+  readonly component: Component
+  readonly weight: number
+}
+
 /** Finds every network's graph and weights. Reads headers only; nothing native is needed for it. */
-export async function planLoad(files: ModelFiles, graphFolders: readonly string[]): Promise<LoadPlan> {
+export async function planLoad(
+  files: ModelFiles,
+  graphFolders: readonly string[],
+  mix: PriorMix | null = null,
+): Promise<LoadPlan> {
   const planned = COMPONENTS.map(async (name) => {
     const component = files.components[name]
-    const [graph, headers] = await Promise.all([
+    const [graph, weights, other] = await Promise.all([
       findGraph(graphFolders, component.class, component.config),
-      Promise.all(component.weightFiles.map((file) => readHeader(file))),
+      readHeaders(component),
+      name === 'prior' && mix !== null ? readHeaders(mix.component) : null,
     ])
-    return [name, { graph, weights: bindWeights(graph.entry, headers) }] as const
+    const bound = bindWeights(graph.entry, weights)
+    const mixed =
+      other === null ? bound : mixWeights(bound, bindWeights(graph.entry, other), mix?.weight ?? 0)
+    return [name, { graph, weights: mixed }] as const
   })
   return Object.fromEntries(await Promise.all(planned)) as LoadPlan
+}
+
+function readHeaders({ weightFiles }: Component): Promise<readonly SafetensorsHeader[]> {
+  return Promise.all(weightFiles.map((file) => readHeader(file)))
 }
 
 /** Opens `'cpu'`, `'cuda:1'`, ...; `'auto'` is the first GPU if libtorch and the machine have one, else the CPU. */

@@ -88,6 +88,12 @@ export async function openModel(folder: string, priorFolder?: string, rest?: str
   }
 }
 
+/** The network of a prior, published alone or with its pipeline. */
+export async function openPrior(decoderFolder: string, folder: string, rest?: string): Promise<Component> {
+  const { network } = await findPrior(resolve(decoderFolder), folder, rest)
+  return (await openComponent(network, 'WuerstchenPrior')).component
+}
+
 async function openNetworks(decoderFolder: string, prior: PriorFolders) {
   return {
     priorTextEncoder: await openComponent(join(prior.folder, 'text_encoder'), 'CLIPTextModel'),

@@ -33,6 +33,19 @@ export function bindWeights(
   })
 }
 
+/** Between the weights of two checkpoints of one network: at 0 the first's, at 1 the second's. */
+export function mixWeights(
+  a: readonly WeightBinding[],
+  b: readonly WeightBinding[],
+  weight: number,
+): readonly WeightBinding[] {
+  return a.map((binding, index) => {
+    const { name: _, ...other } = b[index] as WeightBinding
+    // Counters of training, such as a batch norm's, are not numbers to be mixed.
+    return INTEGER.includes(binding.dtype) ? binding : { ...binding, mix: { other, weight } }
+  })
+}
+
 /** transformers 5 drops this prefix of a text encoder's names, older files have it. No other network's names do. */
 const OPTIONAL_PREFIX = 'text_model.'
 

@@ -46,10 +46,8 @@ export interface NativeAddon {
   openDevice(options: { readonly device: string; readonly threads: number }): NativeDevice
 }
 
-/** One tensor in a weights file, to be bound to the parameter of the same name. */
-export interface WeightBinding {
-  /** The graph's parameter or buffer. */
-  readonly name: string
+/** Where one tensor lies. */
+export interface StoredTensor {
   /** Absolute path of a safetensors file; mapped once however many bindings name it. */
   readonly file: string
   readonly dtype: StoredDtype
@@ -57,6 +55,24 @@ export interface WeightBinding {
   /** Absolute offset of the first byte in the file, and length in bytes. */
   readonly offset: number
   readonly bytes: number
+}
+
+/** What a graph's parameter becomes: the stored tensor itself, or what is computed of it in float32. */
+export interface WeightBinding extends StoredTensor {
+  /** The graph's parameter or buffer. */
+  readonly name: string
+  /** Moved towards another tensor of its shape: this + weight * (other - this). */
+  readonly mix?: { readonly other: StoredTensor; readonly weight: number } | undefined
+  /** Low-rank changes, added after that: scale * up @ down. */
+  readonly deltas?: readonly WeightDelta[] | undefined
+}
+
+export interface WeightDelta {
+  /** (out, rank) or (out, rank, 1, 1) */
+  readonly up: StoredTensor
+  /** (rank, in) or (rank, in, 1, 1) */
+  readonly down: StoredTensor
+  readonly scale: number
 }
 
 /** A tensor on its way in. `data` is copied before the call returns. */
@@ -74,7 +90,7 @@ export interface NativeTensor {
 
 /** A graph with its weights. */
 export interface NativeGraph {
-  /** Bytes of weights it reads, and how many of them are private copies (cast) rather than the mapped file. */
+  /** As loaded: bytes of weights, and how many of them are private copies (cast, mixed) rather than the mapped file. */
   readonly memory: { readonly weights: number; readonly copied: number }
   dispose(): void
 }
@@ -115,6 +131,11 @@ export interface NativeDevice {
     readonly weights: readonly WeightBinding[]
     readonly dtype: Dtype
   }): Promise<NativeGraph>
+
+  /** Gives some parameters of a loaded graph other values: all of them, or none if it rejects. */
+  rebind(graph: NativeGraph, weights: readonly WeightBinding[]): Promise<void>
+  /** Writes a graph's weights, as they are, into a new safetensors file; rejects where one is already. */
+  save(graph: NativeGraph, path: string): Promise<void>
 
   /**
    * Runs one method of a graph. Floating inputs are cast to the graph's dtype except where the method wants float32

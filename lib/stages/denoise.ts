@@ -1,6 +1,13 @@
 import { type SchedulerConfig, type Step, schedule } from '../diffusion/scheduler'
 import { bug } from '../errors'
-import type { AdvanceRow, NativeDevice, NativeGraph, NativeNoise, NativeTensor } from '../native/types'
+import type {
+  AdvanceRow,
+  NativeDevice,
+  NativeGraph,
+  NativeNoise,
+  NativeTensor,
+  WeightBinding,
+} from '../native/types'
 import { type Lease, ModulationCache } from './modulation-cache'
 
 /** One image in a denoising stage: all that taking it a step further needs. */
@@ -42,6 +49,12 @@ export class DenoisingStage {
   advance(images: readonly { readonly denoising: Denoising; readonly step: number }[]): Promise<void> {
     const rows = images.map(({ denoising, step }) => toRow(denoising, step))
     return this.device.advance({ graph: this.graph, steps: 1, rows })
+  }
+
+  /** Other values for some weights. No image may be in the stage. */
+  async rebind(weights: readonly WeightBinding[]): Promise<void> {
+    await this.device.rebind(this.graph, weights)
+    this.modulations.clear()
   }
 
   dispose(): void {

@@ -32,9 +32,14 @@ export class ModulationCache {
     return { tensor: entry.tensor, dispose: this.releaser(key, entry) }
   }
 
+  /** Forgets all, for example because the weights they were made with changed. */
+  clear(): void {
+    for (const [key, entry] of this.entries) this.drop(key, entry)
+  }
+
   dispose(): void {
     this.closed = true
-    for (const [key, entry] of this.entries) this.drop(key, entry)
+    this.clear()
   }
 
   private releaser(key: string, entry: Entry): () => void {

@@ -1,5 +1,5 @@
 import { bug } from '../errors'
-import type { NativeDevice, NativeGraph, NativeTensor } from '../native/types'
+import type { NativeDevice, NativeGraph, NativeTensor, WeightBinding } from '../native/types'
 import type { Tokens } from '../text/tokenizer'
 
 /** CLIP's text model: what a stage reads of a text. Each stage has its own. */
@@ -18,6 +18,11 @@ export class TextEncoder {
     ])
     if (text === undefined) throw bug('Expected encode to return a tensor but received none.')
     return text
+  }
+
+  /** Other values for some weights. */
+  rebind(weights: readonly WeightBinding[]): Promise<void> {
+    return this.device.rebind(this.graph, weights)
   }
 
   dispose(): void {

@@ -5,6 +5,7 @@ import type {
   NativeGraph,
   NativeNoise,
   NativeTensor,
+  WeightBinding,
 } from '../../lib/native/types'
 
 /** A tensor of one number: enough to see whose row is whose. */
@@ -100,6 +101,14 @@ export class FakeDevice implements NativeDevice {
 
   load(options: { readonly graph: string }): Promise<NativeGraph> {
     return this.does({ method: 'load', graph: options.graph }, () => new FakeGraph(options.graph))
+  }
+
+  rebind(graph: NativeGraph, weights: readonly WeightBinding[]): Promise<void> {
+    return this.does({ method: 'rebind', graph: (graph as FakeGraph).name, inputs: weights }, () => undefined)
+  }
+
+  save(graph: NativeGraph, path: string): Promise<void> {
+    return this.does({ method: 'save', graph: (graph as FakeGraph).name, inputs: [path] }, () => undefined)
   }
 
   run(

@@ -1,4 +1,5 @@
 import { Engine } from '../../lib/engine/engine'
+import { Loras } from '../../lib/engine/loras'
 import { WuerstchenPipeline } from '../../lib/pipeline'
 import type { RequestModel } from '../../lib/request'
 import { FakeDevice } from './fake-device'
@@ -31,9 +32,18 @@ const MODEL: RequestModel = {
 /** A whole pipeline but for the native half. */
 export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevice } {
   const device = new FakeDevice()
-  const engine = new Engine(fakeModel(device), { maxRows: 8, maxQueue: 8 })
+  const model = fakeModel(device)
+  const engine = new Engine(model, { maxRows: 8, maxQueue: 8 })
   const info = { model: 'fake', device: 'cpu', dtype: 'float32', threads: 1 } as const
-  return { pipeline: new WuerstchenPipeline(engine, MODEL, info), device }
+  return {
+    pipeline: new WuerstchenPipeline(
+      engine,
+      MODEL,
+      info,
+      new Loras(model, { prior: [], priorTextEncoder: [], decoder: [] }),
+    ),
+    device,
+  }
 }
 
 /** Steps small enough for a test, written out so that nothing depends on a default. */

@@ -56,6 +56,7 @@ const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = {
 /** Files right in lib/ that belong to another file's room. */
 const SAME_ROOM: Readonly<Record<string, string>> = {
   locate: 'pipeline',
+  'lora-options': 'pipeline',
   models: 'pipeline',
   'pipeline-options': 'pipeline',
   pretrained: 'pipeline',

@@ -1,0 +1,100 @@
+import { expected } from '../errors'
+import { LORA_TARGETS, type LoraChange, type LoraParameters, type LoraTarget } from '../model/lora'
+import { fromNative } from '../native/binding'
+import type { WeightBinding, WeightDelta } from '../native/types'
+import type { Model } from './model'
+
+/** A LoRA at work. */
+export interface LoadedLora {
+  readonly name: string
+  /** What its changes are multiplied by; 0 is off. */
+  readonly scale: number
+  readonly changes: readonly LoraChange[]
+}
+
+/** The weights as they were loaded, by network. */
+export type LoraBases = Readonly<Record<LoraTarget, readonly WeightBinding[]>>
+
+/**
+ * Which LoRAs are at work. Weights are always computed anew from the files, so that taking one away leaves the very numbers
+ * that were there before it. Only weights that some LoRA changes become private memory.
+ */
+export class Loras {
+  private active: readonly LoadedLora[] = []
+
+  constructor(
+    private readonly model: Pick<Model, LoraTarget>,
+    private readonly bases: LoraBases,
+  ) {}
+
+  get list(): readonly LoadedLora[] {
+    return this.active
+  }
+
+  /** What a LoRA may change. */
+  get parameters(): LoraParameters {
+    return this.bases
+  }
+
+  async add(lora: LoadedLora): Promise<void> {
+    const taken = this.active.some(({ name }) => name === lora.name)
+    if (taken) throw expected('name', 'one that no loaded LoRA has', lora.name)
+    await this.set([...this.active, lora])
+  }
+
+  async rescale(scales: ReadonlyMap<string, number>): Promise<void> {
+    for (const name of scales.keys()) this.find(name)
+    await this.set(this.active.map((lora) => ({ ...lora, scale: scales.get(lora.name) ?? lora.scale })))
+  }
+
+  async remove(name: string): Promise<void> {
+    const lora = this.find(name)
+    await this.set(this.active.filter((one) => one !== lora))
+  }
+
+  private find(name: string): LoadedLora {
+    const known = this.active.find((one) => one.name === name)
+    const names = this.active.map((one) => one.name).join(', ') || 'there are none'
+    if (known === undefined) throw expected('name', `that of a loaded LoRA (${names})`, name)
+    return known
+  }
+
+  /** All LoRAs from now on. Nothing may be running; when it fails, those of before are at work. */
+  private async set(next: readonly LoadedLora[]): Promise<void> {
+    const before = this.active
+    try {
+      await this.apply(before, next)
+    } catch (error) {
+      await this.apply(next, before)
+      throw fromNative(error)
+    }
+    this.active = next
+  }
+
+  private async apply(before: readonly LoadedLora[], after: readonly LoadedLora[]): Promise<void> {
+    for (const target of LORA_TARGETS) {
+      const touched = new Set([...before, ...after].flatMap((lora) => parametersOf(lora, target)))
+      if (touched.size === 0) continue
+      const bindings = this.bases[target].filter(({ name }) => touched.has(name))
+      await this.model[target].rebind(
+        bindings.map((base) => ({ ...base, deltas: deltasOf(base.name, target, after) })),
+      )
+    }
+  }
+}
+
+function parametersOf({ changes }: LoadedLora, target: LoraTarget): string[] {
+  return changes.filter((change) => change.target === target).map(({ parameter }) => parameter)
+}
+
+function deltasOf(
+  parameter: string,
+  target: LoraTarget,
+  loras: readonly LoadedLora[],
+): readonly WeightDelta[] {
+  return loras.flatMap(({ changes, scale }) =>
+    changes
+      .filter((change) => change.target === target && change.parameter === parameter && scale !== 0)
+      .map(({ up, down, scale: own }) => ({ up, down, scale: own * scale })),
+  )
+}
