@@ -44,6 +44,11 @@ export interface PipelineOptions extends HubOptions {
   threads?: number | undefined
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
   libtorch?: string | undefined
+  /**
+   * Folder where converted weights are kept, so that the next start maps them: large networks that are stored in another
+   * dtype than they run in, or mixed of two. `false` for none. Defaults to `weights` in WUERSTCHEN_CACHE or ~/.cache/wuerstchen.
+   */
+  weightsCache?: string | false | undefined
   /** Folders with exported graphs, looked at before the package's own. Defaults to none. */
   graphs?: string | readonly string[] | undefined
   /** Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. Defaults to 8. */
@@ -65,6 +70,7 @@ export interface CheckedPipelineOptions {
   readonly dtype: 'auto' | Dtype
   readonly threads: number
   readonly libtorch: string | undefined
+  readonly weightsCache: string | false | undefined
   readonly graphs: readonly string[]
   readonly maxBatchRows: number
   readonly maxQueue: number
@@ -82,6 +88,7 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   dtype: true,
   threads: true,
   libtorch: true,
+  weightsCache: true,
   graphs: true,
   maxBatchRows: true,
   maxQueue: true,
@@ -107,6 +114,10 @@ export function checkPipelineOptions(
     dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16)$/, 'auto, float32, bfloat16 or float16'),
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
+    weightsCache:
+      options.weightsCache === false
+        ? false
+        : folder('weightsCache', options.weightsCache, 'a folder or false'),
     graphs: (Array.isArray(graphs) ? graphs : [graphs]).map((path) => folder('graphs', path) ?? ''),
     maxBatchRows: check.integer('maxBatchRows', maxBatchRows, { min: 1, max: 1024 }),
     maxQueue: check.integer('maxQueue', maxQueue, { min: 1, max: 1_000_000 }),

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { chooseDtype, loadModel, openDevice, planLoad } from './engine/load'
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
+import { weightsCacheOf } from './engine/weights-cache'
 import { ModelError } from './errors'
 import { locateModel } from './locate'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from './model/layout'
@@ -66,6 +67,7 @@ export async function loadPretrained(
     const dtype = options.dtype === 'auto' ? chooseDtype(plan, name, runtime) : options.dtype
     const model = await loadModel(device, files, plan, {
       dtype,
+      cache: weightsCacheOf(options.weightsCache),
       signal,
       onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
     })

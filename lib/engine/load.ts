@@ -11,6 +11,7 @@ import { Prior } from '../stages/prior'
 import { TextEncoder } from '../stages/text-encoder'
 import { Vqgan } from '../stages/vqgan'
 import type { Model } from './model'
+import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
 type ComponentName = keyof ModelFiles['components']
 
@@ -93,6 +94,8 @@ export function chooseDtype(plan: LoadPlan, device: string, { addon }: NativeRun
 
 export interface LoadOptions {
   readonly dtype: Dtype
+  /** Where converted weights are kept; null for nowhere. */
+  readonly cache: WeightsCache | null
   readonly signal?: AbortSignal | undefined
   /** After each network that is ready. */
   readonly onLoaded?: ((name: ComponentName, loaded: number, of: number) => void) | undefined
@@ -103,7 +106,7 @@ export async function loadModel(
   device: NativeDevice,
   files: ModelFiles,
   plan: LoadPlan,
-  { dtype, signal, onLoaded }: LoadOptions,
+  { dtype, cache, signal, onLoaded }: LoadOptions,
 ): Promise<Model> {
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   try {
@@ -111,9 +114,15 @@ export async function loadModel(
     for (const [index, name] of COMPONENTS.entries()) {
       signal?.throwIfAborted()
       const { graph, weights } = plan[name]
-      graphs[name] = await device.load({ graph: graph.path, weights, dtype }).catch((error) => {
-        throw naming(name, files.components[name], fromNative(error))
-      })
+      const kept = await cacheFileOf(cache, weights, dtype)
+      const mapped = await cachedWeights(kept, graph.entry)
+      const loaded = await device
+        .load({ graph: graph.path, weights: mapped ?? weights, dtype })
+        .catch((error) => {
+          throw naming(name, files.components[name], fromNative(error))
+        })
+      graphs[name] = loaded
+      if (mapped === null) await keepWeights(kept, { device, graph: loaded, entry: graph.entry })
       onLoaded?.(name, index + 1, COMPONENTS.length)
     }
   } catch (error) {

@@ -116,12 +116,12 @@ export class FakeDevice implements NativeDevice {
     method: string,
     inputs: readonly (NativeTensor | HostTensor | number)[],
   ): Promise<NativeTensor[]> {
+    const sum = inputs.reduce<number>((total, input, index) => total + (index + 1) * numberOf(input), 0)
     return this.does({ method, graph: (graph as FakeGraph).name, inputs }, () => {
       if (method === 'modulate') {
         const ratios = Array.from((inputs[0] as HostTensor).data)
         return [new FakeTensor(this, [ratios.length, 1], ratios)]
       }
-      const sum = inputs.reduce<number>((total, input, index) => total + (index + 1) * numberOf(input), 0)
       return [new FakeTensor(this, [1, 1], [sum % 97])]
     })
   }
@@ -154,15 +154,20 @@ export class FakeDevice implements NativeDevice {
     readonly graph: NativeGraph
     readonly rows: readonly AdvanceRow[]
   }): Promise<void> {
+    // As the addon does: whoever is freed from here on stays until the call returns.
+    for (const { latents, modulation, condition, negative } of rows) {
+      for (const tensor of [latents, modulation, ...condition, ...(negative ?? [])]) numberOf(tensor)
+    }
     return this.does({ method: 'advance', graph: (graph as FakeGraph).name, rows }, () => {
       for (const row of rows) advanceRow(row)
     })
   }
 
   affine(tensor: NativeTensor, scale: number, shift: number): Promise<NativeTensor> {
+    const value = numberOf(tensor) * scale + shift
     return this.does(
       { method: 'affine', inputs: [scale, shift] },
-      () => new FakeTensor(this, tensor.shape, [(tensor as FakeTensor).value * scale + shift]),
+      () => new FakeTensor(this, tensor.shape, [value]),
     )
   }
 
@@ -174,9 +179,9 @@ export class FakeDevice implements NativeDevice {
     _graph: NativeGraph,
     latents: NativeTensor,
   ): Promise<{ data: Uint8Array; width: number; height: number }> {
+    const grey = Math.round(1e6 * numberOf(latents)) & 255
     return this.does({ method: 'decode' }, () => {
       const [, , height = 0, width = 0] = latents.shape
-      const grey = Math.round(1e6 * (latents as FakeTensor).value) & 255
       return {
         data: new Uint8Array(width * height * 3 * 16).fill(grey),
         width: width * 4,
@@ -186,10 +191,8 @@ export class FakeDevice implements NativeDevice {
   }
 
   read(tensor: NativeTensor): Promise<{ shape: readonly number[]; data: Float32Array }> {
-    return this.does({ method: 'read' }, () => ({
-      shape: tensor.shape,
-      data: Float32Array.of((tensor as FakeTensor).value),
-    }))
+    const data = Float32Array.of(numberOf(tensor))
+    return this.does({ method: 'read' }, () => ({ shape: tensor.shape, data }))
   }
 
   write(tensor: HostTensor): Promise<NativeTensor> {
@@ -218,15 +221,16 @@ export class FakeDevice implements NativeDevice {
 
 function advanceRow(row: AdvanceRow): void {
   const latents = row.latents as FakeTensor
+  const [latent = Number.NaN] = latents.values
   const modulation = (row.modulation as FakeTensor).values[row.firstStep] ?? Number.NaN
   const predict = (condition: readonly NativeTensor[]) =>
-    Math.sin(latents.value + modulation + (condition[0] as FakeTensor).value)
+    Math.sin(latent + modulation + ((condition[0] as FakeTensor).values[0] ?? Number.NaN))
   const conditional = predict(row.condition)
   const unconditional = row.negative === null ? conditional : predict(row.negative)
   const prediction = unconditional + row.guidanceScale * (conditional - unconditional)
   const [c0 = 0, c1 = 0, c2 = 0] = row.coefficients
   const noise = (row.noise as FakeNoise).draw(row.noiseRow)
-  latents.values = [c0 * latents.value + c1 * prediction + c2 * noise]
+  latents.values = [c0 * latent + c1 * prediction + c2 * noise]
 }
 
 function numberOf(input: NativeTensor | HostTensor | number): number {

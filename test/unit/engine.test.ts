@@ -411,6 +411,7 @@ describe('Engine callbacks', () => {
 describe('A request with a time limit', () => {
   it('is rejected when the time is up, wherever it stands, and leaves nothing behind', async () => {
     const { engine, device } = start()
+    device.before = () => new Promise((resolve) => setTimeout(resolve, 1)) // 1000 steps take a second at least
     const neighbour = engine.submit(fakeRequest({ seed: 2, priorSteps: 30 }))
     const late = engine.submit(fakeRequest({ priorSteps: 1000, timeoutMs: 30 }))
     await expect(late).rejects.toMatchObject({

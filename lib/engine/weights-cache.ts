@@ -1,0 +1,104 @@
+/**
+ * Converted weights, kept: a checkpoint in float32 that runs in bfloat16, or a prior between two, is computed once, and from
+ * then on mapped and shared like a checkpoint of that kind. Best effort: what cannot be kept is computed again.
+ */
+
+import { createHash } from 'node:crypto'
+import { mkdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { GraphEntry } from '../model/manifest'
+import { readHeader } from '../model/safetensors'
+import { bindWeights } from '../model/weights'
+import type { Dtype, NativeDevice, NativeGraph, StoredDtype, WeightBinding } from '../native/types'
+
+export interface WeightsCache {
+  readonly folder: string
+  /** Networks whose converted weights are smaller are converted at every start: that takes less than a quarter second. */
+  readonly leastBytes: number
+}
+
+const LEAST_BYTES = 256 * 1024 * 1024
+const SPARE_BYTES = 256 * 1024 * 1024
+const FORMAT = 1
+const STORED: Readonly<Record<Dtype, StoredDtype>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' }
+const SIZES: Readonly<Record<Dtype, number>> = { float32: 4, float16: 2, bfloat16: 2 }
+
+/** `null` switches it off. */
+export function weightsCacheOf(folder: string | false | undefined, env = process.env): WeightsCache | null {
+  if (folder === false) return null
+  const home = env.WUERSTCHEN_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wuerstchen')
+  return { folder: folder ?? join(home, 'weights'), leastBytes: LEAST_BYTES }
+}
+
+/** Where the converted weights of one network are kept, or null where there is nothing to convert, or too little. */
+export async function cacheFileOf(
+  cache: WeightsCache | null,
+  weights: readonly WeightBinding[],
+  dtype: Dtype,
+): Promise<string | null> {
+  if (cache === null) return null
+  const converted = weights.filter((one) => one.mix !== undefined || isConverted(one.dtype, dtype))
+  const bytes = converted.reduce((sum, { shape }) => sum + SIZES[dtype] * shape.reduce((a, b) => a * b, 1), 0)
+  if (bytes === 0 || bytes < cache.leastBytes) return null
+  const sources = new Set(weights.flatMap(({ file, mix }) => (mix ? [file, mix.other.file] : [file])))
+  const identities = await Promise.all([...sources].map(identityOf))
+  const named = weights.map(({ name, file, offset, mix }) => [
+    name,
+    file,
+    offset,
+    mix?.weight,
+    mix?.other.offset,
+  ])
+  const key = createHash('sha256')
+    .update(JSON.stringify([FORMAT, dtype, identities, named]))
+    .digest('hex')
+  return join(cache.folder, `${key}.safetensors`)
+}
+
+/** The kept weights, or null where there are none that fit. */
+export async function cachedWeights(
+  file: string | null,
+  entry: GraphEntry,
+): Promise<readonly WeightBinding[] | null> {
+  if (file === null) return null
+  try {
+    return bindWeights(entry, [await readHeader(file)])
+  } catch {
+    return null // not there, or damaged: computed and written again
+  }
+}
+
+/** Keeps what was computed, and lets the graph use the kept copy: then it is shared, and its private one is freed. */
+export async function keepWeights(
+  file: string | null,
+  {
+    device,
+    graph,
+    entry,
+  }: { readonly device: NativeDevice; readonly graph: NativeGraph; readonly entry: GraphEntry },
+): Promise<void> {
+  if (file === null) return
+  const partial = `${file}.${process.pid}.partial`
+  try {
+    await mkdir(dirname(file), { recursive: true })
+    const { bavail, bsize } = await statfs(dirname(file))
+    if (bavail * bsize < graph.memory.weights + SPARE_BYTES) return
+    await device.save(graph, partial)
+    await rename(partial, file)
+    await device.rebind(graph, bindWeights(entry, [await readHeader(file)]))
+  } catch {
+    await rm(partial, { force: true }).catch(() => undefined)
+  }
+}
+
+function isConverted(stored: StoredDtype, dtype: Dtype): boolean {
+  return !['I64', 'I32'].includes(stored) && stored !== STORED[dtype]
+}
+
+/** A file that was replaced or changed is another one; a blob of the hub's cache has its hash in its real name. */
+async function identityOf(file: string): Promise<readonly unknown[]> {
+  const path = await realpath(file)
+  const { size, mtimeMs, ino, dev } = await stat(path)
+  return [path, size, mtimeMs, ino, dev]
+}
