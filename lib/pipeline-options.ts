@@ -36,8 +36,9 @@ export interface PipelineOptions extends HubOptions {
   /** `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. */
   device?: string | undefined
   /**
-   * What the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. Defaults to `'auto'`: float32, or
-   * bfloat16 for a model of more than 500 million parameters on a device that multiplies it natively.
+   * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
+   * slow at a narrow type computes in float32 and keeps the weights narrow. Defaults to `'auto'`: float32, or bfloat16 for a
+   * model of more than 500 million parameters on a device that multiplies it natively.
    */
   dtype?: 'auto' | Dtype | undefined
   /** CPU threads, 1 to 1024. Defaults to what the system gives this process. */

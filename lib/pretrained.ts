@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
-import { chooseDtype, loadModel, openDevice, planLoad } from './engine/load'
+import { chooseDtype, computeDtype, loadModel, openDevice, planLoad } from './engine/load'
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
 import { weightsCacheOf } from './engine/weights-cache'
@@ -66,7 +66,8 @@ export async function loadPretrained(
   try {
     const dtype = options.dtype === 'auto' ? chooseDtype(plan, name, runtime) : options.dtype
     const model = await loadModel(device, files, plan, {
-      dtype,
+      stored: dtype,
+      dtype: computeDtype(dtype, name, runtime),
       cache: weightsCacheOf(options.weightsCache),
       signal,
       onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),

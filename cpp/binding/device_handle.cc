@@ -38,6 +38,7 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   const auto object = ReadObject(value, "options");
   runtime::LoadRequest request;
   request.graph = ReadString(object.Get("graph"), "graph");
+  request.stored = ReadDtype(object.Get("stored"), "stored");
   request.dtype = ReadDtype(object.Get("dtype"), "dtype");
   request.weights = ReadWeightBindings(object.Get("weights"));
   return request;

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "runtime/safetensors.h"
 #include "runtime/tensor.h"
@@ -107,6 +108,39 @@ torch::jit::Module ReadModule(const std::string& path) {
   }
 }
 
+// What an attribute of the graph's module, or of a module in it, holds now.
+c10::IValue Resolve(const torch::jit::Module& module, const torch::jit::Value* value) {
+  const auto* node = value->node();
+  if (node->kind() != c10::prim::GetAttr) return module._ivalue();
+  return Resolve(module, node->input()).toObject()->getAttr(node->s(c10::attr::name));
+}
+
+void WidenReads(const torch::jit::Module& module, torch::jit::Block& block) {
+  for (auto* node : block.nodes()) {
+    for (auto* inner : node->blocks()) WidenReads(module, *inner);
+    if (node->kind() != c10::prim::GetAttr) continue;
+    const auto held = Resolve(module, node->output());
+    if (!held.isTensor() || !held.toTensor().is_floating_point()) continue;
+    auto& graph = *block.owningGraph();
+    const torch::jit::WithInsertPoint behind(node->next());
+    auto* weight = graph.insert(c10::prim::unchecked_unwrap_optional, {node->output()});
+    auto* wide = graph.insert(c10::aten::to, {weight, at::kFloat});
+    node->output()->replaceAllUsesAfterNodeWith(wide->node(), wide);
+  }
+}
+
+// Widens each weight where it is read, for as long as it is used: held narrow, computed in float32.
+void WidenReads(const torch::jit::Module& module) {
+  std::set<const torch::jit::Graph*> seen;  // modules of one class share their methods
+  for (const auto& part : module.modules()) {
+    for (const auto& method : part.get_methods()) {
+      method.function().ensure_defined();  // methods are compiled when they are first wanted
+      const auto graph = method.graph();
+      if (seen.insert(graph.get()).second) WidenReads(part, *graph->block());
+    }
+  }
+}
+
 std::vector<at::Tensor> Flatten(const c10::IValue& result, const std::string& method) {
   if (result.isTensor()) return {result.toTensor()};
   if (result.isTensorList()) return result.toTensorVector();
@@ -153,19 +187,21 @@ c10::IValue ToValue(const Input& input, const Workspace& workspace, at::ScalarTy
 }  // namespace
 
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
-  auto graph = std::make_shared<TorchGraph>(ReadModule(request.graph), ScalarTypeOf(request.dtype));
+  auto graph = std::make_shared<TorchGraph>(ReadModule(request.graph), ScalarTypeOf(request.stored),
+                                            ScalarTypeOf(request.dtype));
   Slots slots;
   CollectSlots(graph->module._ivalue(), "", slots);
   CheckNames(slots, request);
   for (const auto& binding : request.weights) {
     const auto& slot = slots.at(binding.name);
-    auto weight = ReadWeight(workspace.files, binding, slot.Get(), graph->dtype, workspace.device);
+    auto weight = ReadWeight(workspace.files, binding, slot.Get(), graph->stored, workspace.device);
     const auto bytes = static_cast<int64_t>(weight.tensor.nbytes());
     graph->weight_bytes += bytes;
     if (weight.copied) graph->copied_bytes += bytes;
     slot.Set(std::move(weight.tensor));
   }
   graph->module.eval();
+  if (graph->stored != graph->dtype) WidenReads(graph->module);
   return graph;
 }
 
@@ -182,7 +218,7 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
     }
     const auto& slot = found->second;
     auto weight =
-        ReadWeight(workspace.files, binding, slot.Get(), torch_graph.dtype, workspace.device);
+        ReadWeight(workspace.files, binding, slot.Get(), torch_graph.stored, workspace.device);
     ready.emplace_back(slot, std::move(weight.tensor));
   }
   for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));

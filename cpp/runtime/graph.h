@@ -13,11 +13,12 @@
 namespace wuerstchen::runtime {
 
 struct TorchGraph final : Graph {
-  TorchGraph(torch::jit::Module module, at::ScalarType dtype)
-      : module(std::move(module)), dtype(dtype) {}
+  TorchGraph(torch::jit::Module module, at::ScalarType stored, at::ScalarType dtype)
+      : module(std::move(module)), stored(stored), dtype(dtype) {}
 
   torch::jit::Module module;
-  const at::ScalarType dtype;  // of its floating weights, and so of what it computes
+  const at::ScalarType stored;  // of its floating weights
+  const at::ScalarType dtype;   // of what it takes and computes in
 };
 
 inline TorchGraph& Torch(Graph& graph) {

@@ -112,7 +112,8 @@ struct WeightBinding {
 struct LoadRequest {
   std::string graph;
   std::vector<WeightBinding> weights;
-  Dtype dtype;
+  Dtype stored;  // what the weights are held in
+  Dtype dtype;  // what is computed in; float32 may be wider than what is held, nothing else differs
 };
 
 struct HostTensor {

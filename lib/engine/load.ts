@@ -92,7 +92,15 @@ export function chooseDtype(plan: LoadPlan, device: string, { addon }: NativeRun
   return large && fast ? 'bfloat16' : 'float32'
 }
 
+/** What the networks compute in where their weights are held as `dtype`: float32 where the CPU is slow at anything else. */
+export function computeDtype(dtype: Dtype, device: string, { addon }: NativeRuntime): Dtype {
+  return device === 'cpu' && dtype !== 'float32' && !addon.cpu[dtype] ? 'float32' : dtype
+}
+
 export interface LoadOptions {
+  /** Of the weights as they are held. */
+  readonly stored: Dtype
+  /** Of what is computed. */
   readonly dtype: Dtype
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
@@ -106,7 +114,7 @@ export async function loadModel(
   device: NativeDevice,
   files: ModelFiles,
   plan: LoadPlan,
-  { dtype, cache, signal, onLoaded }: LoadOptions,
+  { stored, dtype, cache, signal, onLoaded }: LoadOptions,
 ): Promise<Model> {
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   try {
@@ -114,10 +122,10 @@ export async function loadModel(
     for (const [index, name] of COMPONENTS.entries()) {
       signal?.throwIfAborted()
       const { graph, weights } = plan[name]
-      const kept = await cacheFileOf(cache, weights, dtype)
+      const kept = await cacheFileOf(cache, weights, stored)
       const mapped = await cachedWeights(kept, graph.entry)
       const loaded = await device
-        .load({ graph: graph.path, weights: mapped ?? weights, dtype })
+        .load({ graph: graph.path, weights: mapped ?? weights, stored, dtype })
         .catch((error) => {
           throw naming(name, files.components[name], fromNative(error))
         })

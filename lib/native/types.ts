@@ -125,10 +125,14 @@ export interface AdvanceRow {
 }
 
 export interface NativeDevice {
-  /** Reads a graph, maps its weights, casts them to `dtype` where they are stored otherwise. */
+  /**
+   * Reads a graph, maps its weights, casts them to `stored` where the file has them otherwise. It computes in `dtype`: the
+   * same, or float32 where the device is slow at narrow numbers; then each weight is widened while it is used.
+   */
   load(options: {
     readonly graph: string
     readonly weights: readonly WeightBinding[]
+    readonly stored: Dtype
     readonly dtype: Dtype
   }): Promise<NativeGraph>
 

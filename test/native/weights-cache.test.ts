@@ -36,7 +36,10 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
       }
     },
   })
-  return { model: await loadModel(watched, files, plan, { dtype, cache: { folder, leastBytes: 0 } }), graphs }
+  return {
+    model: await loadModel(watched, files, plan, { stored: dtype, dtype, cache: { folder, leastBytes: 0 } }),
+    graphs,
+  }
 }
 
 async function encoded({ model }: Loaded): Promise<Float32Array> {

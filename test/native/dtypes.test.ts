@@ -1,0 +1,60 @@
+/** Weights that are held narrow and computed with in float32, through the real addon. */
+import { join } from 'node:path'
+import { openDevice, planLoad } from '../../lib/engine/load'
+import { openModel } from '../../lib/model/layout'
+import { readHeader } from '../../lib/model/safetensors'
+import { bindWeights } from '../../lib/model/weights'
+import { loadRuntime } from '../../lib/native/binding'
+import type { Dtype, HostTensor, NativeDevice, NativeGraph } from '../../lib/native/types'
+import { smallModel } from '../support/models'
+import { folderOf, removeFolders } from '../support/temporary-folder'
+
+afterAll(removeFolders)
+
+const NARROW = ['bfloat16', 'float16'] as const
+
+const ramp = (shape: readonly number[]): HostTensor => {
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1))
+  return { dtype: 'float32', shape, data: data.map((_, index) => Math.sin(index)) }
+}
+
+const ids: HostTensor = { dtype: 'int64', shape: [1, 77], data: new Int32Array(77).fill(3) }
+const mask: HostTensor = { dtype: 'int64', shape: [1, 77], data: new Int32Array(77).fill(1) }
+
+/** What each network is asked here. */
+const CALLS = {
+  priorTextEncoder: ['encode', [ids, mask]],
+  prior: ['modulate', [ramp([3])]],
+  decoder: ['modulate', [ramp([3])]],
+  vqgan: ['decode', [ramp([1, 4, 8, 8])]],
+} as const
+
+async function answer(device: NativeDevice, graph: NativeGraph, name: keyof typeof CALLS) {
+  const [method, inputs] = CALLS[name]
+  const [first] = await device.run(graph, method, inputs)
+  if (first === undefined) throw new Error(`no answer of ${method}`)
+  return (await device.read(first)).data
+}
+
+describe.each(NARROW)('weights held in %s and computed with in float32', (stored: Dtype) => {
+  it.each(Object.keys(CALLS) as (keyof typeof CALLS)[])('are half as large: %s', async (name) => {
+    const small = smallModel()
+    const plan = await planLoad(await openModel(small.folder), [small.graphs])
+    const { device } = openDevice(loadRuntime({}), 'cpu', 1)
+    const { graph, weights } = plan[name]
+    const narrow = await device.load({ graph: graph.path, weights, stored, dtype: 'float32' })
+    const file = join(folderOf({}), 'narrow.safetensors')
+    await device.save(narrow, file)
+    const rounded = bindWeights(graph.entry, [await readHeader(file)])
+    const wide = await device.load({
+      graph: graph.path,
+      weights: rounded,
+      stored: 'float32',
+      dtype: 'float32',
+    })
+    expect(narrow.memory.weights).toBeLessThan(0.51 * wide.memory.weights)
+    // Not close: the same numbers, because only the storage differs.
+    expect(await answer(device, narrow, name)).toEqual(await answer(device, wide, name))
+    await device.close()
+  })
+})
