@@ -41,6 +41,12 @@ export interface PipelineOptions extends HubOptions {
    * model of more than 500 million parameters on a device that multiplies it natively.
    */
   dtype?: 'auto' | Dtype | undefined
+  /**
+   * `'diffusers'` copies what diffusers rounds in a narrow dtype: noise drawn in it, timesteps, predictions and latents
+   * rounded to it, computed in it even where that is slow. Without it these stay in float32, as in the model's training.
+   * No difference in float32. Defaults to `'none'`.
+   */
+  parity?: 'none' | 'diffusers' | undefined
   /** CPU threads, 1 to 1024. Defaults to what the system gives this process. */
   threads?: number | undefined
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
@@ -69,6 +75,7 @@ export interface CheckedPipelineOptions {
   readonly hub: HubSettings
   readonly device: string
   readonly dtype: 'auto' | Dtype
+  readonly parity: 'none' | 'diffusers'
   readonly threads: number
   readonly libtorch: string | undefined
   readonly weightsCache: string | false | undefined
@@ -87,6 +94,7 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   localFilesOnly: true,
   device: true,
   dtype: true,
+  parity: true,
   threads: true,
   libtorch: true,
   weightsCache: true,
@@ -105,7 +113,7 @@ export function checkPipelineOptions(
   if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, Object.keys(NAMES))
   const { onProgress, signal, graphs = [] } = options
-  const { dtype = 'auto', device = 'auto', threads = defaults.threads } = options
+  const { dtype = 'auto', parity = 'none', device = 'auto', threads = defaults.threads } = options
   const { maxBatchRows = 8, maxQueue = 1024 } = options
   return {
     prior: priorOf(options.prior),
@@ -113,6 +121,7 @@ export function checkPipelineOptions(
     hub: hubSettings(checkHubOptions(options)),
     device: oneOf('device', device, /^(auto|cpu|mps|cuda(:\d{1,3})?)$/, 'auto, cpu, mps, cuda or cuda:1'),
     dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16)$/, 'auto, float32, bfloat16 or float16'),
+    parity: oneOf('parity', parity, /^(none|diffusers)$/, 'none or diffusers'),
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
     weightsCache:

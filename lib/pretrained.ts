@@ -65,9 +65,11 @@ export async function loadPretrained(
   const { device, name } = openDevice(runtime, options.device, options.threads)
   try {
     const dtype = options.dtype === 'auto' ? chooseDtype(plan, name, runtime) : options.dtype
+    const exact = options.parity === 'diffusers'
     const model = await loadModel(device, files, plan, {
       stored: dtype,
-      dtype: computeDtype(dtype, name, runtime),
+      dtype: exact ? dtype : computeDtype(dtype, name, runtime),
+      rounding: exact ? dtype : 'float32',
       cache: weightsCacheOf(options.weightsCache),
       signal,
       onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),

@@ -55,8 +55,10 @@ def _load_tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(folder)
 
 
-def load(decoder: Path, prior: Path) -> tuple[WuerstchenPriorPipeline, WuerstchenDecoderPipeline]:
-    """Both pipelines, in float32, with the constants of the folders' model_index.json."""
+def load(
+    decoder: Path, prior: Path, dtype: torch.dtype = torch.float32
+) -> tuple[WuerstchenPriorPipeline, WuerstchenDecoderPipeline]:
+    """Both pipelines with the constants of the folders' model_index.json."""
     prior_index, decoder_index = _json(prior / "model_index.json"), _json(decoder / "model_index.json")
     scheduler = DDPMWuerstchenScheduler(scaler=1.0, s=0.008)
     prior_pipeline = WuerstchenPriorPipeline(
@@ -77,6 +79,7 @@ def load(decoder: Path, prior: Path) -> tuple[WuerstchenPriorPipeline, Wuerstche
         latent_dim_scale=decoder_index["latent_dim_scale"],
     )
     for pipeline in (prior_pipeline, decoder_pipeline):
+        pipeline.to(dtype)
         pipeline.set_progress_bar_config(disable=True)
     return prior_pipeline, decoder_pipeline
 
@@ -119,10 +122,11 @@ def main() -> None:
     parser.add_argument("decoder", type=Path)
     parser.add_argument("prior", type=Path)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    pipelines = load(options.decoder, options.prior)
+    pipelines = load(options.decoder, options.prior, getattr(torch, options.dtype))
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

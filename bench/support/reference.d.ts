@@ -8,7 +8,7 @@ export declare const PYTHON: string
 export declare const FIXTURES: string
 export declare function ensureFixtures(): string
 export declare class Reference {
-  constructor(decoder: string, prior: string, threads?: number)
+  constructor(decoder: string, prior: string, options?: { threads?: number; dtype?: string })
   ready(): Promise<this>
   generate(request: object): Promise<{ images: Pixels[]; seconds: number }>
   close(): Promise<void>

@@ -20,8 +20,8 @@ function ensureFixtures() {
 
 class Reference {
   /** Starts diffusers on a checkpoint in the hub layout; `ready()` resolves when it is loaded. */
-  constructor(decoder, prior, threads = os.availableParallelism()) {
-    const args = ['-m', 'scripts.reference', decoder, prior, '--threads', String(threads)]
+  constructor(decoder, prior, { threads = os.availableParallelism(), dtype = 'float32' } = {}) {
+    const args = ['-m', 'scripts.reference', decoder, prior, '--threads', String(threads), '--dtype', dtype]
     this.stderr = ''
     this.process = spawn(PYTHON, args, { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'] })
     this.process.stderr.on('data', (chunk) => {

@@ -89,6 +89,7 @@ AdvanceRequest ReadAdvanceRequest(Napi::Value options, const runtime::Device& de
   AdvanceRequest request;
   request.graph = GraphHandle::Read(object.Get("graph"), "graph", device);
   request.steps = ReadInteger(object.Get("steps"), "steps", 1, kMaxSteps);
+  request.rounding = ReadDtype(object.Get("rounding"), "rounding");
   const auto rows = ReadArray(object.Get("rows"), "rows");
   Expect(rows.Length() > 0, "rows to have at least one");
   for (uint32_t index = 0; index < rows.Length(); ++index) {

@@ -177,7 +177,8 @@ Napi::Value DeviceHandle::Noise(const Napi::CallbackInfo& info) {
     const auto options = ReadObject(info[0], "options");
     const auto seed = ReadInteger(options.Get("seed"), "seed", 0, kMaxSafeInteger);
     const auto rows = ReadInteger(options.Get("rows"), "rows", 1, kMaxRows);
-    auto noise = runtime::MakeNoise(static_cast<uint64_t>(seed), rows);
+    const auto dtype = ReadDtype(options.Get("dtype"), "dtype");
+    auto noise = runtime::MakeNoise(static_cast<uint64_t>(seed), rows, dtype);
     return NoiseHandle::New(info.Env(), std::move(noise), device_);
   });
 }

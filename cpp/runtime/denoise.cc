@@ -13,6 +13,10 @@
 namespace wuerstchen::runtime {
 namespace {
 
+at::Tensor Round(const at::Tensor& numbers, at::ScalarType dtype) {
+  return dtype == at::kFloat ? numbers : numbers.to(dtype).to(at::kFloat);
+}
+
 at::Tensor Concatenate(const std::vector<at::Tensor>& parts) {
   return parts.size() == 1 ? parts.front() : at::cat(parts);
 }
@@ -29,7 +33,10 @@ void Synchronize(c10::Device device) {
 class Batch {
  public:
   Batch(Workspace& workspace, const AdvanceRequest& request)
-      : workspace_(workspace), graph_(Torch(*request.graph)), rows_(request.rows) {}
+      : workspace_(workspace),
+        graph_(Torch(*request.graph)),
+        rows_(request.rows),
+        rounding_(ScalarTypeOf(request.rounding)) {}
 
   at::Tensor Latents() const {  // [rows, C, H, W]
     std::vector<at::Tensor> parts;
@@ -39,11 +46,12 @@ class Batch {
 
   // Where step `step` leads from `latents`.
   at::Tensor Step(int64_t step, const at::Tensor& latents) const {
-    const auto prediction = Guide(Predict(step, latents));
+    const auto prediction = Round(Guide(Predict(step, latents)), rounding_);
     // Three products and two sums, each rounded by itself: a fused one would depend on a row's
     // place in the batch.
-    return (Coefficients(step, 0) * latents + Coefficients(step, 1) * prediction)
-        .add_(Coefficients(step, 2) * Draw(step, latents));
+    const auto moved = (Coefficients(step, 0) * latents + Coefficients(step, 1) * prediction)
+                           .add_(Coefficients(step, 2) * Draw(step, latents));
+    return Round(moved, rounding_);
   }
 
   // Every row gets its latents, and its noise is used up; or none does.
@@ -121,6 +129,7 @@ class Batch {
   Workspace& workspace_;
   TorchGraph& graph_;
   const std::vector<AdvanceRow>& rows_;
+  const at::ScalarType rounding_;
 };
 
 }  // namespace

@@ -90,11 +90,6 @@ void CheckNames(const Slots& slots, const LoadRequest& request) {
               "Expected the weights to fit " + request.graph + complaint);
 }
 
-at::ScalarType ScalarTypeOf(Dtype dtype) {
-  if (dtype == Dtype::kFloat16) return at::kHalf;
-  return dtype == Dtype::kBFloat16 ? at::kBFloat16 : at::kFloat;
-}
-
 // On the CPU whatever the device: the placeholders of a graph are expanded from one element, and
 // moving would fill them.
 torch::jit::Module ReadModule(const std::string& path) {

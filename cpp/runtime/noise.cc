@@ -10,7 +10,8 @@
 
 namespace wuerstchen::runtime {
 
-TorchNoise::TorchNoise(uint64_t seed, int64_t rows) : Noise(rows), seed_(seed), kept_(rows) {}
+TorchNoise::TorchNoise(uint64_t seed, int64_t rows, at::ScalarType dtype)
+    : Noise(rows), seed_(seed), dtype_(dtype), kept_(rows) {}
 
 void TorchNoise::Release(int64_t row) {
   const std::lock_guard lock(mutex_);
@@ -41,7 +42,7 @@ void TorchNoise::Take(int64_t row, int64_t count) {
 void TorchNoise::DrawForAll(Shape shape) {
   if (!generator_) generator_ = at::detail::createCPUGenerator(seed_);
   shape.at(0) = rows;
-  const auto draw = at::randn(shape, generator_, at::kFloat);
+  const auto draw = at::randn(shape, generator_, dtype_).to(at::kFloat);
   for (int64_t row = 0; row < rows; ++row) {
     if (kept_[row].released) continue;
     // A clone: a view would keep every row's memory until the last has asked.
@@ -50,8 +51,8 @@ void TorchNoise::DrawForAll(Shape shape) {
   }
 }
 
-std::shared_ptr<Noise> MakeNoise(uint64_t seed, int64_t rows) {
-  return std::make_shared<TorchNoise>(seed, rows);
+std::shared_ptr<Noise> MakeNoise(uint64_t seed, int64_t rows, Dtype dtype) {
+  return std::make_shared<TorchNoise>(seed, rows, ScalarTypeOf(dtype));
 }
 
 TensorPtr DrawLatents(Workspace& workspace, Noise& noise, int64_t row, const Shape& shape) {

@@ -16,7 +16,7 @@ namespace wuerstchen::runtime {
 
 class TorchNoise final : public Noise {
  public:
-  TorchNoise(uint64_t seed, int64_t rows);
+  TorchNoise(uint64_t seed, int64_t rows, at::ScalarType dtype);
   void Release(int64_t row) override;
 
   // The draw that this row would take after `ahead` others, (1, C, H, W) float32 on the CPU. It
@@ -35,6 +35,7 @@ class TorchNoise final : public Noise {
 
   std::mutex mutex_;
   const uint64_t seed_;
+  const at::ScalarType dtype_;
   std::optional<at::Generator> generator_;  // made on first use: on a device's thread
   std::vector<Row> kept_;
 };

@@ -51,7 +51,8 @@ class Noise {
   virtual void Release(int64_t row) = 0;
   const int64_t rows;
 };
-std::shared_ptr<Noise> MakeNoise(uint64_t seed, int64_t rows);
+// `dtype`: what it is drawn in; torch draws other numbers in each.
+std::shared_ptr<Noise> MakeNoise(uint64_t seed, int64_t rows, Dtype dtype);
 
 // What belongs to one device's thread: no other thread touches it.
 struct Workspace;
@@ -139,6 +140,7 @@ struct AdvanceRequest {
   std::shared_ptr<Graph> graph;
   int64_t steps;
   std::vector<AdvanceRow> rows;
+  Dtype rounding;  // what predictions and latents are rounded to
 };
 
 template <typename Element>

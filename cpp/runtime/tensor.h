@@ -11,6 +11,11 @@
 
 namespace wuerstchen::runtime {
 
+inline at::ScalarType ScalarTypeOf(Dtype dtype) {
+  if (dtype == Dtype::kFloat16) return at::kHalf;
+  return dtype == Dtype::kBFloat16 ? at::kBFloat16 : at::kFloat;
+}
+
 struct TorchTensor final : Tensor {
   TorchTensor(Shape shape, int64_t bytes) : Tensor(std::move(shape), bytes) {}
   explicit TorchTensor(at::Tensor tensor)

@@ -3,6 +3,8 @@
  * Pinned to the reference by test/goldens/scheduler.json.
  */
 
+import { type Rounding, roundTo } from './rounding'
+
 /** scheduler_config.json of DDPMWuerstchenScheduler. */
 export interface SchedulerConfig {
   readonly scaler: number
@@ -58,13 +60,13 @@ function scale(t: number, scaler: number): number {
   return scaler > 1 ? 1 - (1 - t) ** scaler : t ** scaler
 }
 
-function step(from: number, to: number, config: SchedulerConfig): Step {
+function step(from: number, to: number, config: SchedulerConfig, ratio = from): Step {
   const now = alphaCumprod(from, config)
   const next = alphaCumprod(to, config)
   const alpha = now / next
   const latents = Math.sqrt(1 / alpha)
   return {
-    ratio: from,
+    ratio,
     latents,
     prediction: -(latents * (1 - alpha)) / Math.sqrt(1 - now),
     noise: to === 0 ? 0 : Math.sqrt(((1 - alpha) * (1 - next)) / (1 - now)),
@@ -76,3 +78,26 @@ export function schedule(timesteps: readonly number[], config: SchedulerConfig):
   const times = timesteps.map(Math.fround)
   return times.slice(1).map((to, i) => step(times[i] as number, to, config))
 }
+
+/**
+ * The same as diffusers takes them in a narrow dtype: the timestep is rounded before anything is made of it, the next one
+ * is looked up as the neighbour of whichever is nearest to it, and the network's `timestep * 10000` is rounded again. With
+ * more than 256 steps bfloat16 finds wrong neighbours, and so do we here.
+ */
+export function scheduleAsDiffusers(
+  timesteps: readonly number[],
+  config: SchedulerConfig,
+  dtype: Rounding,
+): readonly Step[] {
+  const times = timesteps.map(Math.fround)
+  return times.slice(0, -1).map((exact) => {
+    const from = roundTo(exact, dtype)
+    const distances = times.map((time) => Math.abs(Math.fround(time - from)))
+    const nearest = distances.indexOf(Math.min(...distances))
+    const to = times[nearest + 1] ?? 0
+    return step(from, to, config, roundTo(from * MAX_POSITIONS, dtype) / MAX_POSITIONS)
+  })
+}
+
+/** What a network multiplies its timestep by before it takes sines and cosines of it. */
+const MAX_POSITIONS = 10_000

@@ -98,6 +98,8 @@ export function computeDtype(dtype: Dtype, device: string, { addon }: NativeRunt
 }
 
 export interface LoadOptions {
+  /** What noise, timesteps and latents are rounded to; float32 but for parity with diffusers in a narrow type. */
+  readonly rounding: Dtype
   /** Of the weights as they are held. */
   readonly stored: Dtype
   /** Of what is computed. */
@@ -114,7 +116,7 @@ export async function loadModel(
   device: NativeDevice,
   files: ModelFiles,
   plan: LoadPlan,
-  { stored, dtype, cache, signal, onLoaded }: LoadOptions,
+  { stored, dtype, rounding, cache, signal, onLoaded }: LoadOptions,
 ): Promise<Model> {
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   try {
@@ -137,21 +139,23 @@ export async function loadModel(
     for (const graph of Object.values(graphs)) graph.dispose()
     throw error
   }
-  return assemble(device, files, graphs as Record<ComponentName, NativeGraph>)
+  return assemble(device, files, graphs as Record<ComponentName, NativeGraph>, rounding)
 }
 
 function assemble(
   device: NativeDevice,
   { schedulers, constants, geometry }: ModelFiles,
   graphs: Record<ComponentName, NativeGraph>,
+  rounding: Dtype,
 ): Model {
   return {
     device,
     priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder),
-    prior: new Prior(device, graphs.prior, schedulers.prior),
+    prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
     decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),
-    decoder: new Decoder(device, graphs.decoder, schedulers.decoder),
+    decoder: new Decoder(device, graphs.decoder, schedulers.decoder, rounding),
     vqgan: new Vqgan(device, graphs.vqgan),
+    rounding,
     latentMean: constants.latentMean,
     latentStd: constants.latentStd,
     priorChannels: geometry.priorChannels,

@@ -1,4 +1,4 @@
-import type { NativeDevice } from '../native/types'
+import type { Dtype, NativeDevice } from '../native/types'
 import type { Decoder } from '../stages/decoder'
 import type { Prior } from '../stages/prior'
 import type { TextEncoder } from '../stages/text-encoder'
@@ -12,6 +12,8 @@ export interface Model {
   readonly decoderTextEncoder: TextEncoder
   readonly decoder: Decoder
   readonly vqgan: Vqgan
+  /** What noise is drawn in and latents are rounded to. */
+  readonly rounding: Dtype
   /** image embeddings = prior latents * latentMean - latentStd */
   readonly latentMean: number
   readonly latentStd: number

@@ -108,7 +108,9 @@ async function noiseOf(model: Model, { run, image, stage }: Job): Promise<Native
   const stream = run.request.streams[noiseStream]
   if (stream === undefined) throw bug(`Expected a noise stream ${noiseStream} but there is none.`)
   const known = run.noises.get(noiseStream)
-  const noise = known ?? run.scope.hold(model.device.noise({ seed: stream.seed, rows: stream.rows }))
+  const noise =
+    known ??
+    run.scope.hold(model.device.noise({ seed: stream.seed, rows: stream.rows, dtype: model.rounding }))
   run.noises.set(noiseStream, noise)
   if (known === undefined) releaseOthers(noise, run.request, noiseStream)
   if (stage === run.stages[0]) await catchUp(model.device, run, stream, noise, noiseRow)

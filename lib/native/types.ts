@@ -151,8 +151,8 @@ export interface NativeDevice {
     inputs: readonly (NativeTensor | HostTensor | number)[],
   ): Promise<NativeTensor[]>
 
-  /** `seed` is a safe integer >= 0. */
-  noise(options: { readonly seed: number; readonly rows: number }): NativeNoise
+  /** `seed` is a safe integer >= 0. torch draws other numbers in each `dtype`; they arrive in float32 whatever it is. */
+  noise(options: { readonly seed: number; readonly rows: number; readonly dtype: Dtype }): NativeNoise
   /** Pure noise (1, C, H, W) float32: the first draw of a row in a stage. */
   drawLatents(options: {
     readonly noise: NativeNoise
@@ -165,6 +165,8 @@ export interface NativeDevice {
     readonly graph: NativeGraph
     readonly steps: number
     readonly rows: readonly AdvanceRow[]
+    /** What predictions and latents are rounded to: float32, unless diffusers' rounding is copied. */
+    readonly rounding: Dtype
   }): Promise<void>
 
   /** scale * tensor + shift, as a new tensor. */

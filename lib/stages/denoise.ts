@@ -1,7 +1,8 @@
-import { type SchedulerConfig, type Step, schedule } from '../diffusion/scheduler'
+import { type SchedulerConfig, type Step, schedule, scheduleAsDiffusers } from '../diffusion/scheduler'
 import { bug } from '../errors'
 import type {
   AdvanceRow,
+  Dtype,
   NativeDevice,
   NativeGraph,
   NativeNoise,
@@ -32,12 +33,16 @@ export class DenoisingStage {
     protected readonly device: NativeDevice,
     protected readonly graph: NativeGraph,
     private readonly scheduler: SchedulerConfig,
+    /** Narrower than float32 to copy what diffusers rounds in such a type. */
+    private readonly rounding: Dtype,
   ) {
     this.modulations = new ModulationCache((ratios) => this.modulate(ratios))
   }
 
   schedule(timesteps: readonly number[]): readonly Step[] {
-    return schedule(timesteps, this.scheduler)
+    return this.rounding === 'float32'
+      ? schedule(timesteps, this.scheduler)
+      : scheduleAsDiffusers(timesteps, this.scheduler, this.rounding)
   }
 
   /** The modulation of all steps, (S, M); dispose the lease when the image leaves the stage. */
@@ -48,7 +53,7 @@ export class DenoisingStage {
   /** Takes every image its own next step further, as one batch; `step` counts the steps already done. */
   advance(images: readonly { readonly denoising: Denoising; readonly step: number }[]): Promise<void> {
     const rows = images.map(({ denoising, step }) => toRow(denoising, step))
-    return this.device.advance({ graph: this.graph, steps: 1, rows })
+    return this.device.advance({ graph: this.graph, steps: 1, rows, rounding: this.rounding })
   }
 
   /** Other values for some weights. No image may be in the stage. */

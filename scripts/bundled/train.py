@@ -80,12 +80,18 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long; run again to go on")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--from", dest="start", type=Path, help="a folder whose trained Stage C is where text and prior begin"
+    )
+    parser.add_argument("--steps", type=int, help="of the one stage that is named")
     parser.add_argument("--no-compile", action="store_true", help="do not use torch.compile")
     parser.add_argument("--seed", type=int, default=1, help="of the pictures")
     options = parser.parse_args()
     folder, device, workers = options.folder, torch.device(options.device), options.threads
     torch.set_num_threads(options.threads)
     until, compile = time.time() + 60 * options.minutes, not options.no_compile
+    if options.steps is not None and options.stage == "all":
+        parser.error("--steps is of one stage: name it with --stage")
     drawings = Drawings(options.pictures, options.seed, MIX)
     wanted = STAGES if options.stage == "all" else (options.stage,)
     if not (folder / "tokenizer").exists():
@@ -93,7 +99,10 @@ def main() -> None:
         tokenizer.save(learned, folder / "tokenizer", TEXT_LENGTH)
 
     def going(stage: str) -> dict:
-        return {"until": until, "report": partial(report, folder, stage, device)}
+        begun = {"until": until, "report": partial(report, folder, stage, device)}
+        if stage in ("text", "prior"):
+            begun["start"] = options.start
+        return begun if options.steps is None else {**begun, "steps": options.steps}
 
     if "vqgan" in wanted:
         few = Drawings(min(options.pictures, PICTURES_OF_VQGAN), options.seed, MIX)

@@ -47,11 +47,15 @@ def train_prior(
     until: float = math.inf,
     report: Callable[[], None] | None = None,
     compile: bool = False,
+    start: Path | None = None,
 ) -> bool:
-    """`embeddings` (count, 16, 6, 6): normalised to unit deviation over all."""
+    """`embeddings` (count, 16, 6, 6): normalised to unit deviation over all. `start`: a folder with a trained Stage C."""
     torch.manual_seed(seed)
     prior = Prior(**CONFIGS.prior)
-    initialise(prior)
+    if start is None:
+        initialise(prior)
+    else:
+        prior.load_state_dict(trained(start / "prior.pt", "prior"))
     modules = nn.ModuleDict(
         {"text": make_text_encoder(CONFIGS.prior_text_encoder, folder / "tokenizer"), "prior": prior}
     )

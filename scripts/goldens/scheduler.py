@@ -52,6 +52,18 @@ def coefficients(scheduler: reference.DDPMWuerstchenScheduler, time: Tensor) -> 
     return values
 
 
+def narrow_case(steps: int, dtype: torch.dtype) -> dict[str, Any]:
+    """What diffusers makes of a schedule when it runs in a narrow type: timesteps are rounded on their way in."""
+    scheduler = scheduler_of({"steps": steps}, torch.float32)
+    rounded = scheduler.timesteps[:-1].to(dtype)
+    return {
+        "steps": steps,
+        "dtype": str(dtype).removeprefix("torch."),
+        "scaled": (rounded * 10_000).tolist(),  # what the networks take sines and cosines of
+        "float32": [coefficients(scheduler, time) for time in rounded],
+    }
+
+
 def main() -> None:
     cases = []
     for case in CASES:
@@ -73,6 +85,7 @@ def main() -> None:
         "alphas": alphas.tolist(),
         "linspace_sums": list(linspace.values()),
         "cases": cases,
+        "narrow": [narrow_case(steps, dtype) for steps in (7, 60, 300) for dtype in (torch.bfloat16, torch.float16)],
     }
     GOLDEN.write_text(json.dumps(golden) + "\n")
 

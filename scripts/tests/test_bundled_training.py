@@ -22,7 +22,7 @@ from scripts.bundled.dataset import Drawings, derived, drawn, reduced_picture
 from scripts.bundled.scene import COLORS, DRAWN_THINGS, PLACES, SHAPES, SIZES, Background, Mix
 from scripts.bundled.semantic_encoder import SemanticEncoder
 from scripts.bundled.train_semantic import Reader, make_labels, reading_loss
-from scripts.bundled.train_text import codes
+from scripts.bundled.train_text import codes, codes_at_words
 from scripts.bundled.training import Plan, Trainer, trained
 
 KINDS = (*SHAPES, *DRAWN_THINGS)
@@ -172,3 +172,17 @@ class TestTextCodes:
         read = codes(Stated((StatedThing("ring", "pink", None, "left"),)))
         assert read[3] == PLACES.index("left")
         assert read[-3:] == [len(COLORS), 3, len(COLORS)]
+
+    def test_say_at_each_word_what_is_known_by_then(self):
+        star, cat = StatedThing("star", "red", "large"), StatedThing("cat", "grey", None)
+        of_star = [KINDS.index("star"), COLORS.index("red"), SIZES.index("large")]
+        of_cat = [KINDS.index("cat"), COLORS.index("grey"), len(SIZES)]
+        top, bottom, unsaid = PLACES.index("top"), PLACES.index("bottom"), len(PLACES)
+
+        # "a large red star above a grey cat": the star's place is said after it, the cat's before it.
+        related = codes_at_words(Stated((star, cat), None, "above"), [3, 7], [4])
+        assert related == {3: [*of_star, unsaid], 4: [*of_star, top], 7: [*of_cat, bottom]}
+
+        # "a large red star, and a grey cat at the bottom"
+        one_placed = codes_at_words(Stated((star, replace(cat, place="bottom"))), [3, 8], [11])
+        assert one_placed == {3: [*of_star, unsaid], 8: [*of_cat, unsaid], 11: [*of_cat, bottom]}

@@ -37,7 +37,12 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
     },
   })
   return {
-    model: await loadModel(watched, files, plan, { stored: dtype, dtype, cache: { folder, leastBytes: 0 } }),
+    model: await loadModel(watched, files, plan, {
+      stored: dtype,
+      dtype,
+      rounding: 'float32',
+      cache: { folder, leastBytes: 0 },
+    }),
     graphs,
   }
 }

@@ -11,10 +11,11 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
   return {
     device,
     priorTextEncoder: new TextEncoder(device, new FakeGraph('priorTextEncoder')),
-    prior: new Prior(device, new FakeGraph('prior'), scheduler),
+    prior: new Prior(device, new FakeGraph('prior'), scheduler, 'float32'),
     decoderTextEncoder: new TextEncoder(device, new FakeGraph('decoderTextEncoder')),
-    decoder: new Decoder(device, new FakeGraph('decoder'), scheduler),
+    decoder: new Decoder(device, new FakeGraph('decoder'), scheduler, 'float32'),
     vqgan: new Vqgan(device, new FakeGraph('vqgan')),
+    rounding: 'float32',
     latentMean: 42,
     latentStd: 1,
     priorChannels: 16,

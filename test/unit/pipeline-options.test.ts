@@ -10,6 +10,7 @@ describe('checkPipelineOptions()', () => {
       hub: expect.objectContaining({ offline: false }),
       device: 'auto',
       dtype: 'auto',
+      parity: 'none',
       threads: 6,
       libtorch: undefined,
       weightsCache: undefined,

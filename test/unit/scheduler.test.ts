@@ -1,9 +1,11 @@
+import { type Rounding, roundTo } from '../../lib/diffusion/rounding'
 import {
   alphaCumprod,
   DEFAULT_STAGE_C_TIMESTEPS,
   linearTimesteps,
   OFFICIAL_STAGE_C_TIMESTEPS,
   schedule,
+  scheduleAsDiffusers,
 } from '../../lib/diffusion/scheduler'
 import golden from '../goldens/scheduler.json'
 
@@ -104,5 +106,36 @@ describe('schedule()', () => {
   it('adds noise in every step but the one to 0', () => {
     const steps = schedule([1, 0.5, 0], { scaler: 1, s: 0.008 })
     expect(steps.map(({ noise }) => noise > 0)).toEqual([true, false])
+  })
+})
+
+describe('scheduleAsDiffusers()', () => {
+  it.each(golden.narrow)(
+    'rounds as diffusers does in $dtype: $steps steps',
+    ({ steps, dtype, scaled, float32 }) => {
+      const config = { scaler: 1, s: 0.008 }
+      const made = scheduleAsDiffusers(linearTimesteps(steps), config, dtype as Rounding)
+      expect(made).toHaveLength(scaled.length)
+      made.forEach((step, i) => {
+        const wanted = scaled[i] as number // in the float32 that the ratio travels in, to its last bit
+        expect(Math.abs(step.ratio * 10_000 - wanted)).toBeLessThanOrEqual(1.2e-7 * wanted)
+        const [latents, prediction, noise] = float32[i] as [number, number, number]
+        expect(Math.abs(step.latents / latents - 1)).toBeLessThan(2e-5)
+        expect(Math.abs(step.prediction - prediction)).toBeLessThan(2e-5 * (1 + Math.abs(prediction)))
+        expect(Math.abs(step.noise - noise)).toBeLessThan(1e-4)
+      })
+    },
+  )
+})
+
+describe('roundTo()', () => {
+  it('rounds half to even, in normal and subnormal numbers', () => {
+    expect(roundTo(1 + 2 ** -8, 'bfloat16')).toBe(1)
+    expect(roundTo(1 + 3 * 2 ** -8, 'bfloat16')).toBe(1 + 2 ** -6)
+    expect(roundTo(-0.1, 'bfloat16')).toBe(-0.10009765625)
+    expect(roundTo(0.1, 'float16')).toBe(0.0999755859375)
+    expect(roundTo(3 * 2 ** -25, 'float16')).toBe(2 ** -23)
+    expect(roundTo(0.1, 'float32')).toBe(Math.fround(0.1))
+    expect(roundTo(0, 'float16')).toBe(0)
   })
 })
