@@ -26,7 +26,9 @@ from .configurations import V2, Component, defaults_of, from_folders
 
 FORMAT = 1
 CONSTANT = re.compile(r"  \w+ : Final\[")
-PAIRS = ((torch.float32, 1e-5), (torch.bfloat16, 5e-2))  # dtype, tolerance relative to the largest value
+# dtype, tolerance relative to the largest value. Stage C divides by |1 - b|, which these weights leave as small as a
+# hundredth: what a CPU's own order of sums changes in the last bits of b is a hundred times as much in its prediction.
+PAIRS = ((torch.float32, 2e-4), (torch.bfloat16, 5e-2))
 
 
 @dataclass(frozen=True)
