@@ -36,7 +36,7 @@ def make(out: Path) -> None:
     weights = {one.name: random_weights(one, seed) for seed, one in enumerate(components)}
     card = "Seeded random weights for tests. They were never trained.\n"
     decoder, prior = out / "small", out / "small-prior"
-    write_checkpoint(Checkpoint(components, weights, words, latent_mean=1.0, card=card), decoder, prior)
+    write_checkpoint(Checkpoint(components, weights.__getitem__, words, latent_mean=1.0, card=card), decoder, prior)
     export_all(from_folders(decoder, prior), "small", out / "graphs", compare=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ DEFAULT_WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that the two repositories hold. `weights` by component name, under the hub's parameter names."""
+    """All that the two repositories hold. `weights` of a component's name, under the hub's parameter names: asked for
+    one after the other, so that a full-size checkpoint never is in memory as a whole."""
 
     components: tuple[Component, ...]
-    weights: dict[str, dict[str, Tensor]]
+    weights: Callable[[str], dict[str, Tensor]]
     tokenizer: Path  # a folder with CLIP's tokenizer files
     latent_mean: float = 42.0
     latent_std: float = 1.0
@@ -74,7 +76,7 @@ def _write_component(checkpoint: Checkpoint, name: str, folder: Path) -> None:
         "pad_token_id": special["<|endoftext|>"],
     }
     _write_json(folder / "config.json", _config(component, tokens))
-    weights = {key: tensor.contiguous() for key, tensor in checkpoint.weights[name].items()}
+    weights = {key: tensor.contiguous() for key, tensor in checkpoint.weights(name).items()}
     save_file(weights, folder / WEIGHTS.get(component.hub_class, DEFAULT_WEIGHTS), metadata={"format": "pt"})
 
 

@@ -120,11 +120,13 @@ def main() -> None:
     components = CONFIGURATIONS[options.configuration]
     if options.configuration == "small":
         components = with_vocabulary(components, load(options.tokenizer).get_vocab_size())
-    weights = {}
-    for index, one in enumerate(components):
-        made = random_weights(one, options.seed * 100 + index)
-        weights[one.name] = cast(made, getattr(torch, options.dtype))
-        print(f"{one.name}: {sum(tensor.numel() for tensor in made.values()):,} values", flush=True)
+
+    def weights(name: str) -> dict[str, Tensor]:
+        index = next(index for index, one in enumerate(components) if one.name == name)
+        made = cast(random_weights(components[index], options.seed * 100 + index), getattr(torch, options.dtype))
+        print(f"{name}: {sum(tensor.numel() for tensor in made.values()):,} values", flush=True)
+        return made
+
     checkpoint = Checkpoint(
         components,
         weights,

@@ -52,7 +52,7 @@ def main() -> None:
     deviation = float(np.load(options.folder / "embeddings.npy").std())
     checkpoint = Checkpoint(
         components(vocabulary),
-        {name: cast(state, torch.float16) for name, state in weights.items()},
+        lambda name: cast(weights[name], torch.float16),
         options.folder / "tokenizer",
         latent_mean=deviation,
         latent_std=0.0,
