@@ -4,6 +4,12 @@ export type { FloatTensor } from './embeddings/float-tensor'
 export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
 export { PromptEmbeddings } from './embeddings/prompt-embeddings'
 export type { ImageTimings } from './engine/job'
+export type {
+  PipelineStatistics,
+  RequestMessage,
+  StageStatistics,
+  TurnMessage,
+} from './engine/statistics'
 export {
   DeviceError,
   DisposedError,

@@ -4,6 +4,7 @@ import { PromptEmbeddings } from './embeddings/prompt-embeddings'
 import { Engine } from './engine/engine'
 import type { FinishedImage, ImageTimings, RunHooks } from './engine/job'
 import type { Loras } from './engine/loras'
+import type { PipelineStatistics } from './engine/statistics'
 import { bug, expected } from './errors'
 import { crop } from './image/crop'
 import { GeneratedImage } from './image/generated-image'
@@ -149,6 +150,11 @@ export class WuerstchenPipeline {
       parsed.signal?.removeEventListener('abort', abort)
       stop.abort()
     }
+  }
+
+  /** What it did since it was loaded, and what waits. The diagnostics channels `wuerstchen:turn` and `wuerstchen:request` tell as it happens. */
+  get statistics(): PipelineStatistics {
+    return this.engine.statistics
   }
 
   /** The LoRAs at work, in the order of their loading. */

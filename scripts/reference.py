@@ -23,75 +23,55 @@ from diffusers.pipelines.deprecated.wuerstchen import (
     WuerstchenPrior,
     WuerstchenPriorPipeline,
 )
-from safetensors.torch import load_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from .hub_layout import DEFAULT_WEIGHTS, WEIGHTS
+EMBEDDINGS = "image_embeddings"  # the tensor's name in the package's files
 
 
 def _json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def _load_network(network: type[torch.nn.Module], folder: Path) -> torch.nn.Module:
-    config = {key: value for key, value in _json(folder / "config.json").items() if not key.startswith("_")}
-    module = network(**config)
-    state = load_file(folder / DEFAULT_WEIGHTS)
-    module.load_state_dict(
-        {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
-    )
-    return module.eval()
-
-
-def _load_text_encoder(folder: Path) -> CLIPTextModel:
-    model = CLIPTextModel(CLIPTextConfig(**_json(folder / "config.json")))
-    prefix = "text_model."  # transformers 5 drops it
-    state = load_file(folder / WEIGHTS["CLIPTextModel"])
-    model.load_state_dict({key.removeprefix(prefix): tensor.float() for key, tensor in state.items()})
-    return model.eval()
-
-
-def _load_tokenizer(folder: Path) -> CLIPTokenizer:
-    return CLIPTokenizer.from_pretrained(folder)
-
-
 def load(
     decoder: Path, prior: Path, dtype: torch.dtype = torch.float32
 ) -> tuple[WuerstchenPriorPipeline, WuerstchenDecoderPipeline]:
-    """Both pipelines with the constants of the folders' model_index.json."""
+    """Both pipelines with the constants of the folders' model_index.json; each component loads as its users load it."""
     prior_index, decoder_index = _json(prior / "model_index.json"), _json(decoder / "model_index.json")
-    scheduler = DDPMWuerstchenScheduler(scaler=1.0, s=0.008)
+
+    def text(folder: Path) -> dict[str, Any]:
+        return {
+            "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+            "text_encoder": CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype),
+            "scheduler": DDPMWuerstchenScheduler(scaler=1.0, s=0.008),
+        }
+
     prior_pipeline = WuerstchenPriorPipeline(
-        tokenizer=_load_tokenizer(prior / "tokenizer"),
-        text_encoder=_load_text_encoder(prior / "text_encoder"),
-        prior=_load_network(WuerstchenPrior, prior / "prior"),
-        scheduler=scheduler,
+        **text(prior),
+        prior=WuerstchenPrior.from_pretrained(prior / "prior", torch_dtype=dtype),
         latent_mean=prior_index["latent_mean"],
         latent_std=prior_index["latent_std"],
         resolution_multiple=prior_index["resolution_multiple"],
     )
     decoder_pipeline = WuerstchenDecoderPipeline(
-        tokenizer=_load_tokenizer(decoder / "tokenizer"),
-        text_encoder=_load_text_encoder(decoder / "text_encoder"),
-        decoder=_load_network(WuerstchenDiffNeXt, decoder / "decoder"),
-        scheduler=DDPMWuerstchenScheduler(scaler=1.0, s=0.008),
-        vqgan=_load_network(PaellaVQModel, decoder / "vqgan"),
+        **text(decoder),
+        decoder=WuerstchenDiffNeXt.from_pretrained(decoder / "decoder", torch_dtype=dtype),
+        vqgan=PaellaVQModel.from_pretrained(decoder / "vqgan", torch_dtype=dtype),
         latent_dim_scale=decoder_index["latent_dim_scale"],
     )
     for pipeline in (prior_pipeline, decoder_pipeline):
-        pipeline.to(dtype)
         pipeline.set_progress_bar_config(disable=True)
     return prior_pipeline, decoder_pipeline
 
 
+Pipelines = tuple[WuerstchenPriorPipeline, WuerstchenDecoderPipeline]
+
+
 @torch.no_grad()
-def generate(
-    pipelines: tuple[WuerstchenPriorPipeline, WuerstchenDecoderPipeline], request: dict[str, Any]
-) -> np.ndarray:
-    """Pictures (N, H, W, 3) uint8. `request` has the package's option names."""
-    prior_pipeline, decoder_pipeline = pipelines
-    generator = torch.Generator().manual_seed(request["seed"])
-    embeddings = prior_pipeline(
+def imagine(pipeline: WuerstchenPriorPipeline, request: dict[str, Any], generator: torch.Generator) -> Tensor:
+    """The image embeddings (N, 16, h, w) of a request that has the package's option names."""
+    return pipeline(
         prompt=request["prompt"],
         negative_prompt=request.get("negativePrompt"),
         width=request["width"],
@@ -102,11 +82,16 @@ def generate(
         num_images_per_prompt=request.get("numImagesPerPrompt", 1),
         generator=generator,
     ).image_embeddings
-    if "decoderSeed" in request:  # a second generator, as somebody has who decodes later
-        generator = torch.Generator().manual_seed(request["decoderSeed"])
-    pictures = decoder_pipeline(
+
+
+@torch.no_grad()
+def paint(
+    pipeline: WuerstchenDecoderPipeline, embeddings: Tensor, request: dict[str, Any], generator: torch.Generator
+) -> np.ndarray:
+    """Pictures (N, H, W, 3) uint8 of image embeddings."""
+    pictures = pipeline(
         image_embeddings=embeddings,
-        prompt=request["prompt"],
+        prompt=request.get("prompt", ""),
         negative_prompt=request.get("negativePrompt"),
         num_inference_steps=request.get("numInferenceSteps", 12),
         timesteps=request.get("decoderTimesteps"),
@@ -115,6 +100,31 @@ def generate(
         output_type="np",
     ).images
     return (pictures * 255).round().astype(np.uint8)
+
+
+def generate(pipelines: Pipelines, request: dict[str, Any]) -> np.ndarray:
+    prior_pipeline, decoder_pipeline = pipelines
+    generator = torch.Generator().manual_seed(request["seed"])
+    embeddings = imagine(prior_pipeline, request, generator)
+    if "decoderSeed" in request:  # a second generator, as somebody has who decodes later
+        generator = torch.Generator().manual_seed(request["decoderSeed"])
+    return paint(decoder_pipeline, embeddings, request, generator)
+
+
+def answer(pipelines: Pipelines, request: dict[str, Any]) -> dict[str, Any]:
+    """Does what one request asks for and writes it to the request's file. `kind`: "generate", or one half of it."""
+    kind, seed = request.get("kind", "generate"), request["seed"]
+    if kind == "prior":
+        embeddings = imagine(pipelines[0], request, torch.Generator().manual_seed(seed))
+        save_file({EMBEDDINGS: embeddings.float().contiguous()}, request["out"])
+        return {"shape": embeddings.shape}
+    if kind == "decode":
+        embeddings = load_file(request["embeddings"])[EMBEDDINGS].to(pipelines[1].decoder.dtype)
+        pictures = paint(pipelines[1], embeddings, request, torch.Generator().manual_seed(seed))
+    else:
+        pictures = generate(pipelines, request)
+    pictures.tofile(request["out"])
+    return {"shape": pictures.shape}
 
 
 def main() -> None:
@@ -126,15 +136,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
+    started = time.perf_counter()
     pipelines = load(options.decoder, options.prior, getattr(torch, options.dtype))
-    print(json.dumps({"ready": True}), flush=True)
+    print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         started = time.perf_counter()
-        pictures = generate(pipelines, request)
-        seconds = time.perf_counter() - started
-        pictures.tofile(request["out"])
-        print(json.dumps({"shape": pictures.shape, "seconds": seconds}), flush=True)
+        made = answer(pipelines, request)
+        print(json.dumps({**made, "seconds": time.perf_counter() - started}), flush=True)
 
 
 if __name__ == "__main__":

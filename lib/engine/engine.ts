@@ -6,11 +6,12 @@ import type { ReadPrompt, Request } from '../request'
 import type { Denoising } from '../stages/denoise'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Tokens } from '../text/tokenizer'
-import { chooseBatch } from './batching'
+import { chooseBatch, type Stage } from './batching'
 import { type FinishedImage, type Job, Run, type RunHooks } from './job'
 import { closeModel, type Model } from './model'
 import { Pace } from './pace'
 import { embed, prepare } from './prepare'
+import { type PipelineStatistics, Statistics } from './statistics'
 
 export interface EngineLimits {
   /** Batch entries of one native call; a guided image takes two. */
@@ -38,6 +39,7 @@ export class Engine {
   private jobs: readonly Job[] = []
   private maxRows: number
   private readonly pace = new Pace()
+  private readonly counters = new Statistics()
   /** Work that wants the model to itself. */
   private readonly exclusives: (() => Promise<void>)[] = []
   private looping: Promise<void> | null = null
@@ -53,6 +55,12 @@ export class Engine {
   /** Images on their way. */
   get size(): number {
     return this.jobs.length
+  }
+
+  get statistics(): PipelineStatistics {
+    const running = this.jobs.filter(({ running }) => running).length
+    const { finished, failed, stages } = this.counters
+    return { waiting: this.size - running, running, finished, failed, stages }
   }
 
   /** Queues a request. Rejects with the signal's reason, a callback's exception, or an error of this package. */
@@ -156,11 +164,26 @@ export class Engine {
       job.steppedAt = performance.now()
     }
     const prepared = batch.filter(({ run }) => !run.ended)
-    await this.attempt(prepared, (jobs) => this.model[stage].advance(jobs.map(rowOf)))
+    await this.attempt(prepared, (jobs) =>
+      this.timed(stage, jobs, () => this.model[stage].advance(jobs.map(rowOf))),
+    )
     for (const job of prepared.filter(({ run }) => !run.ended)) {
       this.countStep(job)
       if (job.step === job.steps) await this.attempt([job], () => this.leave(stage, job))
     }
+  }
+
+  /** Does one native call of a stage and counts it. */
+  private async timed<Result>(
+    stage: Stage,
+    jobs: readonly Job[],
+    call: () => Promise<Result>,
+  ): Promise<Result> {
+    const started = performance.now()
+    const result = await call()
+    const rows = jobs.reduce((sum, job) => sum + job.rows, 0)
+    this.counters.turn({ stage, images: jobs.length, rows, ms: performance.now() - started })
+    return result
   }
 
   private countStep(job: Job): void {
@@ -194,7 +217,8 @@ export class Engine {
     job.steppedAt = performance.now()
     job.begin()
     await this.readFinite(job.input, 'latents')
-    const pixels = await this.model.vqgan.decode(job.input)
+    const { input } = job
+    const pixels = await this.timed('vqgan', [job], () => this.model.vqgan.decode(input))
     if (!job.run.ended) this.countStep(job)
     if (!job.run.ended) this.finish(job, { pixels, embeddings: null })
   }
@@ -206,10 +230,12 @@ export class Engine {
     run.noises.get(job.image.noiseStream)?.release(job.image.noiseRow)
     job.scope.dispose()
     run.left -= 1
+    this.counters.finished += 1
     if (run.hooks.onImage === undefined) run.images.push(image)
     else this.notify(run, () => run.hooks.onImage?.(image))
     if (run.left > 0) return
     run.end({ images: run.images.sort((a, b) => a.image.index - b.image.index) })
+    this.published(run, null)
   }
 
   /**
@@ -249,8 +275,16 @@ export class Engine {
   }
 
   private fail(run: Run, reason: unknown): void {
+    if (run.ended) return
     this.jobs = this.jobs.filter((job) => job.run !== run)
+    this.counters.failed += run.left
     run.end({ reason })
+    this.published(run, reason)
+  }
+
+  private published({ request, arrived }: Run, error: unknown): void {
+    const { part, images } = request
+    this.counters.request({ part, images: images.length, ms: performance.now() - arrived, error })
   }
 
   private async shutDown(): Promise<void> {

@@ -53,6 +53,7 @@ export class Run {
   readonly stages: readonly Stage[]
   readonly jobs: readonly Job[]
   readonly finished: Promise<FinishedImage[]>
+  readonly arrived = performance.now()
   /** Some image of it had a turn. */
   begun = false
   ended = false
@@ -197,6 +198,11 @@ export class Job {
     this.input = input
   }
 
+  /** It had a turn. */
+  get running(): boolean {
+    return this.clock.running
+  }
+
   /** The stage begins now. */
   begin(): void {
     this.clock.begin(this.stage)
@@ -212,6 +218,10 @@ export class Job {
 class Clock {
   private readonly arrived = performance.now()
   private readonly begins = new Map<Stage, number>()
+
+  get running(): boolean {
+    return this.begins.size > 0
+  }
 
   begin(stage: Stage): void {
     this.begins.set(stage, performance.now())

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { schedule } from '../../lib/diffusion/scheduler'
 import { Engine } from '../../lib/engine/engine'
 import type { FinishedImage } from '../../lib/engine/job'
@@ -33,6 +34,52 @@ function atCall(device: FakeDevice, method: string, count: number): Promise<void
     }
   })
 }
+
+describe('Engine#statistics', () => {
+  it('counts turns, steps, rows and images', async () => {
+    const { engine } = start()
+    expect(engine.statistics).toMatchObject({ waiting: 0, running: 0, finished: 0, failed: 0 })
+    await Promise.all([engine.submit(fakeRequest({ images: 2 })), engine.submit(fakeRequest({ seed: 5 }))])
+    const { waiting, running, finished, failed, stages } = engine.statistics
+    expect({ waiting, running, finished, failed }).toEqual({ waiting: 0, running: 0, finished: 3, failed: 0 })
+    expect(stages.prior).toMatchObject({ turns: 3, steps: 9, rows: 18 }) // guided
+    expect(stages.decoder).toMatchObject({ turns: 2, steps: 6, rows: 6 })
+    expect(stages.vqgan).toMatchObject({ turns: 3, steps: 3, rows: 3 })
+    expect(stages.prior.busyMs).toBeGreaterThanOrEqual(0)
+  })
+
+  it('counts what waits, what runs and what failed', async () => {
+    const { engine, device } = start({ maxRows: 1 })
+    const abort = new AbortController()
+    const stopped = engine.submit({ ...fakeRequest({ images: 2 }), signal: abort.signal })
+    await atCall(device, 'advance', 2)
+    expect(engine.statistics).toMatchObject({ waiting: 1, running: 1, finished: 0 })
+    abort.abort(new Error('enough'))
+    await expect(stopped).rejects.toThrow('enough')
+    expect(engine.statistics).toMatchObject({ waiting: 0, running: 0, finished: 0, failed: 2 })
+  })
+
+  it('tells those who listen, whatever came of it', async () => {
+    const heard: { turns: unknown[]; requests: unknown[] } = { turns: [], requests: [] }
+    const onTurn = (message: unknown) => heard.turns.push(message)
+    const onRequest = (message: unknown) => heard.requests.push(message)
+    subscribe('wuerstchen:turn', onTurn)
+    subscribe('wuerstchen:request', onRequest)
+    const { engine } = start()
+    const reason = new Error('no')
+    await engine.submit(fakeRequest({ images: 2 }))
+    await expect(engine.submit(fakeRequest(), { onProgress: () => Promise.reject(reason) })).rejects.toBe(
+      reason,
+    )
+    unsubscribe('wuerstchen:turn', onTurn)
+    unsubscribe('wuerstchen:request', onRequest)
+    expect(heard.turns[0]).toEqual({ stage: 'prior', images: 2, rows: 4, ms: expect.any(Number) })
+    expect(heard.requests).toEqual([
+      { part: 'generate', images: 2, ms: expect.any(Number), error: null },
+      { part: 'generate', images: 1, ms: expect.any(Number), error: reason },
+    ])
+  })
+})
 
 describe('Engine#submit()', () => {
   it('takes a picture through all stages', async () => {

@@ -1,0 +1,123 @@
+'use strict'
+// npm run bench:full-size — v2 at its full size (3.1 billion seeded random weights in the hub's layout, 6.2 GB in bfloat16):
+// loads it here and in diffusers, compares one step of each stage at 1024x1024 and whole pictures at 512x512, and prints
+// load times and peak memory. Needs 24 GiB of memory and, with float32, 20 GB of disk. Linux: it reads /proc.
+
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { parseArgs } = require('node:util')
+const { decodeTensors } = require('./support/tensors')
+const { Package } = require('./support/package')
+const { PYTHON, ROOT, Reference, difference, ensureFixtures } = require('./support/reference')
+const { machine } = require('./support/statistics')
+
+const { values } = parseArgs({
+  options: { dtype: { type: 'string', multiple: true, default: ['bfloat16', 'float32'] } },
+})
+const PROMPT = 'a small yellow star left of a blue house'
+const MIDDLE = [0.6, 0] // one step from where signal and noise are of one size
+const HALF = { prompt: PROMPT, seed: 7, width: 1024, height: 1024, priorGuidanceScale: 4 }
+const WHOLE = {
+  prompt: PROMPT,
+  seed: 8,
+  width: 512,
+  height: 512,
+  priorNumInferenceSteps: 4,
+  priorGuidanceScale: 4,
+  numInferenceSteps: 3,
+}
+
+function ensureCheckpoint() {
+  const fixtures = ensureFixtures()
+  const folder = path.join(fixtures, 'full-size', 'v2')
+  const written = path.join(`${folder}-prior`, 'model_index.json') // the last file
+  if (!fs.existsSync(written)) {
+    console.error('writing 6.2 GB of random weights …')
+    const tokenizer = path.join(fixtures, 'tokenizer')
+    const args = ['v2', folder, '--tokenizer', tokenizer, '--dtype', 'bfloat16', '--embeddings-scale', '42']
+    const made = spawnSync(PYTHON, ['-m', 'scripts.random_checkpoint', ...args], {
+      cwd: ROOT,
+      encoding: 'utf8',
+    })
+    if (made.status !== 0) throw new Error(`scripts.random_checkpoint failed:\n${made.stderr}`)
+  }
+  return folder
+}
+
+/** All that is compared, from one process. `embeddings`: of the other, so that Stage B starts from the same. */
+async function run(worker, embeddings) {
+  await worker.ready()
+  const loaded = worker.memory()
+  const file = path.join(worker.folder, 'embeddings.safetensors')
+  const prior = await worker.ask({ ...HALF, kind: 'prior', priorTimesteps: MIDDLE, out: file })
+  const imagined = fs.readFileSync(file)
+  if (embeddings) fs.writeFileSync(file, embeddings)
+  const { prompt, seed, width, height } = HALF
+  const decode = { prompt, seed, width, height, kind: 'decode', decoderTimesteps: MIDDLE, embeddings: file }
+  const painted = await worker.generate(decode)
+  const whole = await worker.generate(WHOLE)
+  const { peak } = worker.memory()
+  const found = {
+    imagined,
+    painted: painted.images[0],
+    whole: whole.images[0],
+    seconds: {
+      load: worker.loadSeconds,
+      prior: prior.seconds,
+      decode: painted.seconds,
+      whole: whole.seconds,
+    },
+    memory: { loaded: loaded.rss, peak },
+  }
+  await worker.close()
+  return found
+}
+
+/** Largest difference of two image embeddings, relative to their largest value; and the mean of it. */
+function apart(one, other) {
+  const [a, b] = [one, other].map((file) => decodeTensors(file).image_embeddings)
+  let largest = 0
+  let sum = 0
+  let scale = 0
+  for (let index = 0; index < a.length; index++) {
+    const error = Math.abs(a[index] - b[index])
+    largest = Math.max(largest, error)
+    sum += error
+    scale = Math.max(scale, Math.abs(b[index]))
+  }
+  return `${(largest / scale).toExponential(1)}, mean ${(sum / a.length / scale).toExponential(1)}`
+}
+
+const levels = ({ largest, mean }) => `${largest}, mean ${mean.toFixed(4)}`
+const GB = (bytes) => (bytes / 1e9).toFixed(2)
+
+async function main() {
+  const folder = ensureCheckpoint()
+  console.log(machine())
+  const lines = []
+  for (const dtype of values.dtype) {
+    const theirs = await run(new Reference(folder, `${folder}-prior`, { dtype }))
+    const ours = await run(
+      new Package(folder, { dtype, device: 'cpu', parity: 'diffusers' }),
+      theirs.imagined,
+    )
+    lines.push(
+      `| ${dtype} | ${apart(ours.imagined, theirs.imagined)} | ${levels(difference(ours.painted, theirs.painted))} | ${levels(difference(ours.whole, theirs.whole))} |`,
+    )
+    for (const [name, found] of Object.entries({ wuerstchen: ours, diffusers: theirs })) {
+      const { load, prior, decode, whole } = found.seconds
+      const { loaded, peak } = found.memory
+      console.log(
+        `${dtype} ${name}: load ${load.toFixed(1)} s, RSS ${GB(loaded)} GB, peak ${GB(peak)} GB; prior ${prior.toFixed(1)} s, decode ${decode.toFixed(1)} s, 512x512 ${whole.toFixed(1)} s`,
+      )
+    }
+  }
+  console.log(
+    '\n| dtype | Stage C, one step: of the largest value | Stage B, one step, and A: levels of 255 | 512x512, 4 + 3 steps: levels |',
+  )
+  console.log('|---|---|---|---|')
+  for (const line of lines) console.log(line)
+}
+
+main()

@@ -1,0 +1,80 @@
+'use strict'
+// A process that loads a model and answers requests, one line of JSON each way: the package's and diffusers' speak the
+// same. That is how the two are compared live, each with a memory of its own.
+
+const { spawn } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const readline = require('node:readline')
+
+class Worker {
+  constructor(command, args, options = {}) {
+    this.stderr = ''
+    this.started = performance.now()
+    this.process = spawn(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.process.stderr.on('data', (chunk) => {
+      this.stderr = (this.stderr + chunk).slice(-4000)
+    })
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wuerstchen-worker-'))
+    this.lines = readline.createInterface({ input: this.process.stdout })[Symbol.asyncIterator]()
+  }
+
+  async answer() {
+    const { value, done } = await this.lines.next()
+    if (done) throw new Error(`${this.process.spawnfile} ended early:\n${this.stderr}`)
+    return JSON.parse(value)
+  }
+
+  /** Resolves when the model is loaded. */
+  async ready() {
+    const { seconds } = await this.answer()
+    this.loadSeconds = seconds
+    this.startSeconds = (performance.now() - this.started) / 1000
+    return this
+  }
+
+  async ask(request) {
+    this.process.stdin.write(`${JSON.stringify(request)}\n`)
+    return await this.answer()
+  }
+
+  /** Pictures of one prompt, as `[{ data, width, height }]`, and the seconds they took. */
+  async generate(request) {
+    const out = path.join(this.folder, 'pictures')
+    const { shape, seconds } = await this.ask({ ...request, out })
+    const [count, height, width, channels] = shape
+    const all = fs.readFileSync(out)
+    const size = height * width * channels
+    const images = Array.from({ length: count }, (_, index) => ({
+      data: all.subarray(index * size, (index + 1) * size),
+      width,
+      height,
+    }))
+    return { images, seconds }
+  }
+
+  /** Bytes that the process holds (Linux): `rss`, `pss` (shared pages divided among their users), `peak` of rss. */
+  memory() {
+    const folder = `/proc/${this.process.pid}`
+    const field = (file, name) => {
+      const line = fs
+        .readFileSync(`${folder}/${file}`, 'utf8')
+        .match(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm'))
+      return Number(line[1]) * 1024
+    }
+    return {
+      rss: field('smaps_rollup', 'Rss'),
+      pss: field('smaps_rollup', 'Pss'),
+      peak: field('status', 'VmHWM'),
+    }
+  }
+
+  async close() {
+    this.process.stdin.end()
+    await new Promise((resolve) => this.process.once('exit', resolve))
+    fs.rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+module.exports = { Worker }
