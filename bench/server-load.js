@@ -1,0 +1,180 @@
+'use strict'
+// npm run bench:server-load — 64 mixed requests (sizes, steps, aborts at random) on the bundled model: all of the engine,
+// against the same requests one by one, and against a Python worker with diffusers that takes them one by one.
+
+const os = require('node:os')
+const path = require('node:path')
+const { monitorEventLoopDelay } = require('node:perf_hooks')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { parseArgs } = require('node:util')
+const { WuerstchenPipeline } = require('../dist')
+const { ROOT, Reference } = require('./support/reference')
+const { machine, median } = require('./support/statistics')
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '64' },
+    clients: { type: 'string', default: '8' },
+    runs: { type: 'string', default: '3' },
+    dtype: { type: 'string', default: 'float32' },
+  },
+})
+const MODEL = path.join(ROOT, 'models', 'shapes')
+const ABORTED = 0.1
+
+/** Numbers in [0, 1) that are the same in every run. */
+function random(seed) {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+function mix(count, seed) {
+  const next = random(seed)
+  const pick = (list) => list[Math.floor(next() * list.length)]
+  return Array.from({ length: count }, (_, index) => ({
+    prompt: `a ${pick(['large', 'small'])} ${pick(['red', 'green', 'yellow', 'purple'])} ${pick(['circle', 'star', 'house'])} on a ${pick(['blue', 'white', 'grey'])} background`,
+    options: {
+      seed: index,
+      ...pick([
+        { width: 256, height: 256 },
+        { width: 256, height: 256 },
+        { width: 256, height: 256 },
+        { width: 384, height: 256 },
+        { width: 192, height: 256 },
+      ]),
+      priorNumInferenceSteps: pick([12, 20, 29]),
+      priorGuidanceScale: 2.5,
+      numInferenceSteps: pick([6, 12]),
+      decoderGuidanceScale: 0,
+    },
+    // Milliseconds after which its client loses interest; most do not.
+    abortAfter: next() < ABORTED ? 50 + 500 * next() : null,
+  }))
+}
+
+const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
+
+async function ask(pipeline, { prompt, options, abortAfter }) {
+  const abort = new AbortController()
+  const timer = abortAfter === null ? undefined : setTimeout(() => abort.abort(), abortAfter)
+  const started = performance.now()
+  try {
+    await pipeline.generate(prompt, { ...options, signal: abort.signal })
+    return performance.now() - started
+  } catch (error) {
+    if (!abort.signal.aborted) throw error
+    return null
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Each of `clients` asks for its next picture as soon as it has one. */
+async function closedLoop(pipeline, requests, clients) {
+  const queue = [...requests]
+  const latencies = []
+  const client = async () => {
+    for (let request = queue.shift(); request !== undefined; request = queue.shift()) {
+      latencies.push(await ask(pipeline, request))
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, client))
+  return latencies
+}
+
+/** Requests arrive at random, at `rate` a second, whether or not anything is finished. */
+async function openLoop(pipeline, requests, rate) {
+  const next = random(99)
+  const latencies = []
+  for (const request of requests) {
+    latencies.push(ask(pipeline, request))
+    await sleep((-Math.log(1 - next()) / rate) * 1000)
+  }
+  return Promise.all(latencies)
+}
+
+async function diffusersLoop(reference, requests) {
+  const latencies = []
+  for (const { prompt, options, abortAfter } of requests) {
+    if (abortAfter !== null) continue // it cannot abort: spare it those
+    latencies.push((await reference.generate({ prompt, ...options })).seconds * 1000)
+  }
+  return latencies
+}
+
+async function measured(pipeline, work) {
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  const before = pipeline?.statistics
+  delay.enable()
+  const started = performance.now()
+  const latencies = (await work()).filter((latency) => latency !== null).sort((a, b) => a - b)
+  const seconds = (performance.now() - started) / 1000
+  delay.disable()
+  const occupancy = (stage) => {
+    const [now, then] = [pipeline.statistics.stages[stage], before.stages[stage]]
+    return (now.steps - then.steps) / (now.turns - then.turns)
+  }
+  return {
+    throughput: latencies.length / seconds,
+    p50: percentile(latencies, 0.5),
+    p95: percentile(latencies, 0.95),
+    p99: percentile(latencies, 0.99),
+    delay: pipeline ? Math.max(0, delay.percentile(99) / 1e6 - 1) : null, // beyond the timer's own millisecond
+    prior: pipeline ? occupancy('prior') : null,
+    decoder: pipeline ? occupancy('decoder') : null,
+  }
+}
+
+async function main() {
+  const requests = mix(Number(values.requests), 4)
+  const clients = Number(values.clients)
+  const pipeline = await WuerstchenPipeline.fromPretrained(MODEL, { dtype: values.dtype, device: 'cpu' })
+  const threads = os.availableParallelism()
+  const reference = await new Reference(MODEL, `${MODEL}-prior`, { dtype: values.dtype, threads }).ready()
+  const warm = mix(8, 5).map((request) => ({ ...request, abortAfter: null }))
+  await closedLoop(pipeline, warm, 4)
+  await diffusersLoop(reference, warm)
+
+  const found = { engine: [], open: [], single: [], diffusers: [] }
+  for (let run = 0; run < Number(values.runs); run++) {
+    found.engine.push(await measured(pipeline, () => closedLoop(pipeline, requests, clients)))
+    found.single.push(await measured(pipeline, () => closedLoop(pipeline, requests, 1)))
+    const rate = 0.8 * found.engine[run].throughput
+    found.open.push(await measured(pipeline, () => openLoop(pipeline, requests, rate)))
+    found.diffusers.push(await measured(null, () => diffusersLoop(reference, requests)))
+  }
+  await reference.close()
+  await pipeline.dispose()
+
+  const names = {
+    engine: `closed loop, ${clients} clients`,
+    open: 'open loop, arrivals at 80% of that',
+    single: 'one by one',
+    diffusers: 'diffusers, one by one',
+  }
+  console.log(
+    `${machine()}; ${values.dtype}; ${requests.length} requests, ${values.runs} interleaved runs, medians`,
+  )
+  console.log(
+    '| | images/s | p50, ms | p95, ms | p99, ms | event loop delay p99, ms | pictures a step, Stage C | Stage B |',
+  )
+  console.log('|---|---|---|---|---|---|---|---|')
+  for (const [key, rows] of Object.entries(found)) {
+    const cell = (name, digits) => {
+      const numbers = rows.map((row) => row[name])
+      return numbers[0] === null ? '-' : median(numbers).toFixed(digits)
+    }
+    console.log(
+      `| ${names[key]} | ${cell('throughput', 2)} | ${cell('p50', 0)} | ${cell('p95', 0)} | ${cell('p99', 0)} | ${cell('delay', 1)} | ${cell('prior', 2)} | ${cell('decoder', 2)} |`,
+    )
+  }
+  const ratio = (a, b) => median(found[a].map(({ throughput }, run) => throughput / found[b][run].throughput))
+  console.log(
+    `\nthroughput: ${ratio('engine', 'single').toFixed(2)}x of one by one, ${ratio('engine', 'diffusers').toFixed(2)}x of diffusers`,
+  )
+}
+
+main()
