@@ -38,12 +38,13 @@ function mix(count, seed) {
     prompt: `a ${pick(['large', 'small'])} ${pick(['red', 'green', 'yellow', 'purple'])} ${pick(['circle', 'star', 'house'])} on a ${pick(['blue', 'white', 'grey'])} background`,
     options: {
       seed: index,
+      // Sizes that diffusers does not crash on.
       ...pick([
         { width: 256, height: 256 },
         { width: 256, height: 256 },
         { width: 256, height: 256 },
         { width: 384, height: 256 },
-        { width: 192, height: 256 },
+        { width: 128, height: 128 },
       ]),
       priorNumInferenceSteps: pick([12, 20, 29]),
       priorGuidanceScale: 2.5,
