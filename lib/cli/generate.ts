@@ -15,6 +15,8 @@ export interface GenerateFlags extends TaskFlags {
   readonly model?: string
   readonly prior?: string
   readonly graphs?: string
+  readonly lora?: readonly { readonly path: string; readonly scale: number }[]
+  readonly parity?: NonNullable<PipelineOptions['parity']>
   readonly negativePrompt?: string
   readonly seed?: number
   readonly width?: number
@@ -39,15 +41,16 @@ export async function generate(caption: string | undefined, flags: GenerateFlags
   const tasks = tasksOf(caption, flags)
   prepareFolders(tasks, flags)
   const signal = interruptSignal()
-  const { model, prior, graphs, dtype, device, threads, libtorch } = flags
+  const { model, prior, graphs, dtype, parity, device, threads, libtorch } = flags
   const images = tasks.reduce((sum, { files }) => sum + files.length, 0)
   const progress = await showProgress(images, { quiet: flags.quiet ?? false })
   const onProgress = (loading: LoadProgress) => progress.load(loading)
-  const options = { prior, graphs, dtype, device, threads, libtorch, signal, onProgress }
+  const options = { prior, graphs, dtype, parity, device, threads, libtorch, signal, onProgress }
   let pipeline: WuerstchenPipeline | undefined
   try {
     const ready = await WuerstchenPipeline.fromPretrained(model, options)
     pipeline = ready
+    for (const { path, scale } of flags.lora ?? []) await ready.loadLora(path, { scale })
     await forEach(tasks, progress, (task) => make(ready, task, { flags, progress, signal }))
   } finally {
     progress.stop()

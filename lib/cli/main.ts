@@ -24,6 +24,8 @@ program
   )
   .option('--prior <id>', "the prior's id or folder (default: the one that the model card names)")
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
+  .option('--lora <file>', 'LoRA file, or file=scale; may be given several times', toLora)
+  .option('--parity <with>', 'none or diffusers: in a narrow dtype, round where it rounds')
   .option('--negative-prompt <text>', 'what the picture should not show')
   .option('--seed <number>', 'same seed, same picture (default: random)', toNumber)
   .option('--width <pixels>', 'width of the picture', toNumber)
@@ -96,6 +98,15 @@ program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
   else fail(error)
 })
+
+/** `style.safetensors=0.8`: a file and what its changes are multiplied by. */
+function toLora(
+  text: string,
+  before: { path: string; scale: number }[] = [],
+): { path: string; scale: number }[] {
+  const [, path = text, scale = '1'] = /^(.*)=([^=]*)$/.exec(text) ?? []
+  return [...before, { path, scale: toNumber(scale) }]
+}
 
 function toNumber(text: string): number {
   if (text.trim() !== '' && !Number.isNaN(Number(text))) return Number(text)

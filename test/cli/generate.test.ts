@@ -1,8 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { ROOT } from '../../bench/support/reference'
 import { readParameters } from '../../lib'
+import { encode } from '../../lib/embeddings/safetensors'
 import { type SmallModel, smallModel } from '../support/models'
 import { ensureDist, runCli } from '../support/node-process'
 import { folderOf, removeFolders } from '../support/temporary-folder'
@@ -40,6 +42,30 @@ describe('wuerstchen generate', () => {
       seed: 7,
       priorTimesteps: [1, expect.closeTo(2 / 3), expect.closeTo(1 / 3), 0],
     })
+  })
+
+  it('draws with LoRAs, scaled', async () => {
+    const ones = { shape: [96, 1], data: new Float32Array(96).fill(1) }
+    const lora = join(folderOf({}), 'style.safetensors')
+    const layer = 'prior.blocks.2.attention.to_q'
+    writeFileSync(
+      lora,
+      encode(
+        { [`${layer}.lora_B.weight`]: ones, [`${layer}.lora_A.weight`]: { ...ones, shape: [1, 96] } },
+        {},
+      ),
+    )
+    const draw = (...more: string[]) => {
+      const file = join(folderOf({}), 'cat.png')
+      const { status, stderr } = runCli(['generate', 'a cat', '-o', file, ...flags, ...more])
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      return sharp(file).raw().toBuffer()
+    }
+    const plain = await draw()
+    expect((await draw('--lora', `${lora}=0`)).equals(plain)).toBe(true)
+    expect((await draw('--lora', lora)).equals(plain)).toBe(false)
+    const { status, stderr } = runCli(['generate', 'a cat', ...flags, '--lora', `${lora}=much`])
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining('Expected a number') })
   })
 
   it('writes several, and tells programs about them', () => {
