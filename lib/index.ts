@@ -45,5 +45,12 @@ export type { Dtype } from './native/types'
 export { type GenerateResult, type PriorResult, WuerstchenPipeline } from './pipeline'
 export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline-options'
 export type { PipelineInfo } from './pretrained'
-export type { DecodeOptions, GenerateOptions, GenerateProgress, PriorOptions, Prompt } from './request'
+export type {
+  DecodeOptions,
+  GenerateOptions,
+  GeneratePreview,
+  GenerateProgress,
+  PriorOptions,
+  Prompt,
+} from './request'
 export type { StreamEvent } from './stream'

@@ -2,12 +2,13 @@ import type { FloatTensor } from './embeddings/float-tensor'
 import { ImageEmbeddings } from './embeddings/image-embeddings'
 import { PromptEmbeddings } from './embeddings/prompt-embeddings'
 import { Engine } from './engine/engine'
-import type { FinishedImage, ImageTimings, RunHooks } from './engine/job'
+import type { FinishedImage, ImageTimings, PreviewedImage, RunHooks } from './engine/job'
 import type { Loras } from './engine/loras'
 import type { PipelineStatistics } from './engine/statistics'
 import { bug, expected } from './errors'
 import { crop } from './image/crop'
 import { GeneratedImage } from './image/generated-image'
+import type { ImageMetadata } from './image/metadata'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import { readLora } from './model/lora'
 import type { PipelineOptions } from './pipeline-options'
@@ -15,6 +16,7 @@ import { loadPretrained, type PipelineInfo } from './pretrained'
 import {
   type DecodeOptions,
   type GenerateOptions,
+  type ImageRequest,
   type PriorOptions,
   type Prompt,
   parseDecodeRequest,
@@ -93,7 +95,7 @@ export class WuerstchenPipeline {
    */
   async prior(prompt: Prompt | readonly Prompt[], options?: PriorOptions): Promise<PriorResult> {
     const request = parsePriorRequest(prompt, options, this.model)
-    const finished = await this.engine.submit(request, { onProgress: request.onProgress })
+    const finished = await this.engine.submit(request, this.telling(request))
     return {
       embeddings: finished.map((one) => this.imagined(request, one)),
       seeds: finished.map(({ image }) => image.seed),
@@ -203,8 +205,28 @@ export class WuerstchenPipeline {
     return this.dispose()
   }
 
+  private telling(request: Request): RunHooks {
+    const { onProgress, onPreview } = request
+    return {
+      onProgress,
+      onPreview:
+        onPreview &&
+        ((seen) => {
+          const { step, steps } = seen
+          return onPreview({ image: seen.image.index, step, steps, preview: this.preview(request, seen) })
+        }),
+    }
+  }
+
   private streaming(request: Request, events: EventQueue): RunHooks {
     return {
+      onPreview: (seen) => {
+        const { step, steps } = seen
+        const preview = this.preview(request, seen)
+        const index = seen.image.index
+        events.push({ type: 'preview', index, step, steps, image: preview })
+        return request.onPreview?.({ image: index, step, steps, preview })
+      },
       onProgress: (progress) => {
         events.push({ type: 'step', ...progress })
         return request.onProgress?.(progress)
@@ -217,7 +239,7 @@ export class WuerstchenPipeline {
   }
 
   private async pictures(request: Request): Promise<GenerateResult> {
-    const finished = await this.engine.submit(request, { onProgress: request.onProgress })
+    const finished = await this.engine.submit(request, this.telling(request))
     return {
       images: finished.map((image) => this.picture(request, image)),
       seeds: finished.map(({ image }) => image.seed),
@@ -245,11 +267,22 @@ export class WuerstchenPipeline {
     })
   }
 
+  /** All of the prior's grid: a little more than the picture where its size is no multiple of 42.67. */
+  private preview(request: Request, { image, pixels }: PreviewedImage): GeneratedImage {
+    const { data, width, height } = pixels
+    return new GeneratedImage(data, width, height, this.metadata(request, image))
+  }
+
   private picture(request: Request, { image, pixels }: FinishedImage): GeneratedImage {
     if (pixels === null) throw bug('Expected pixels after the vqgan but there are none.')
-    const { width, height, decoder, sizes } = request
+    const { width, height, sizes } = request
+    return new GeneratedImage(crop(pixels, sizes.crop), width, height, this.metadata(request, image))
+  }
+
+  private metadata(request: Request, image: ImageRequest): ImageMetadata {
+    const { width, height, decoder } = request
     const prior = request.part === 'decode' ? null : request.prior
-    return new GeneratedImage(crop(pixels, sizes.crop), width, height, {
+    return {
       prompt: image.prompt,
       negativePrompt: image.negativePrompt,
       seed: image.seed,
@@ -263,6 +296,6 @@ export class WuerstchenPipeline {
       decoderGuidanceScale: decoder.guidanceScale,
       model: this.info.model,
       dtype: this.info.dtype,
-    })
+    }
   }
 }

@@ -77,7 +77,12 @@ export async function loadPretrained(
     const info = { model: basename(files.decoderFolder), device: name, dtype, threads: options.threads }
     return {
       model,
-      requests: { geometry: files.geometry, defaults: files.defaults, tokenizers },
+      requests: {
+        geometry: files.geometry,
+        defaults: files.defaults,
+        previews: model.previewer !== null,
+        tokenizers,
+      },
       info,
       loras: new Loras(model, {
         prior: plan.prior.weights,

@@ -14,6 +14,7 @@ import {
   type CommonOptions,
   type DecodeOptions,
   type GenerateOptions,
+  type GeneratePreview,
   type GenerateProgress,
   OPTION_NAMES,
   type PriorOptions,
@@ -35,6 +36,7 @@ export type { NoiseStream } from './request/noise'
 export type {
   DecodeOptions,
   GenerateOptions,
+  GeneratePreview,
   GenerateProgress,
   PriorOptions,
   Prompt,
@@ -46,6 +48,8 @@ export type { StageRequest } from './request/schedules'
 export interface RequestModel {
   readonly geometry: ModelGeometry
   readonly defaults: { readonly priorGuidanceScale: number }
+  /** Whether it has a previewer. */
+  readonly previews: boolean
   readonly tokenizers: TextReaders
 }
 
@@ -83,14 +87,18 @@ export interface Request {
   readonly decoder: StageRequest
   /** What the caller may want to know: text that no text encoder reads. */
   readonly warnings: readonly string[]
+  /** Steps of the prior from one preview to the next; 0 for none. */
+  readonly previewEvery: number
   readonly priority: number
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly onProgress: ((progress: GenerateProgress) => void) | undefined
+  readonly onPreview: ((preview: GeneratePreview) => void) | undefined
 }
 
 const SIDE = { min: 64, max: 4096 }
 const PRIORITY = { min: -10, max: 10 }
+const PREVIEW_EVERY = { min: 1, max: 1000 }
 const TIMEOUT_MS = { min: 1, max: 86_400_000 }
 
 /** Checks a call of `generate()` and fills in what it leaves out. Throws InvalidArgumentError. */
@@ -247,13 +255,18 @@ function assemble(
   part: Request['part'],
   stages: Stages,
   contents: Contents,
-  { priority = 0, timeoutMs, signal, onProgress }: CommonOptions,
-  { tokenizers }: RequestModel,
+  { priority = 0, timeoutMs, signal, onProgress, previewEvery, onPreview }: PriorOptions,
+  { tokenizers, previews }: RequestModel,
 ): Request {
   check.integer('priority', priority, PRIORITY)
   if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
   if (signal !== undefined) check.abortSignal('signal', signal)
   if (onProgress !== undefined) check.callback('onProgress', onProgress)
+  if (onPreview !== undefined) check.callback('onPreview', onPreview)
+  if (previewEvery !== undefined) {
+    if (!previews) throw expected('previewEvery', 'none, as this model has no previewer', previewEvery)
+    check.integer('previewEvery', previewEvery, PREVIEW_EVERY)
+  }
   const { prior, decoder } = stages
   const guided = (part !== 'decode' && prior.guided) || (part !== 'prior' && decoder.guided)
   const { prompts, negatives } = contents
@@ -270,6 +283,8 @@ function assemble(
     timeoutMs,
     signal,
     onProgress,
+    previewEvery: previewEvery ?? 0,
+    onPreview,
   })
 }
 

@@ -8,6 +8,14 @@ export type StreamEvent =
   | { readonly type: 'queued'; readonly images: number; readonly warnings: readonly string[] }
   /** A step forward of one image. A slow reader gets the latest of each image, not all. */
   | ({ readonly type: 'step' } & GenerateProgress)
+  /** What an image will show, small; only with `previewEvery`. A slow reader gets the latest of each image. */
+  | {
+      readonly type: 'preview'
+      readonly index: number
+      readonly step: number
+      readonly steps: number
+      readonly image: GeneratedImage
+    }
   /** A finished image, as soon as it is; `index` is its place in the request. */
   | {
       readonly type: 'image'
@@ -16,7 +24,7 @@ export type StreamEvent =
       readonly timings: ImageTimings
     }
 
-/** Events between the engine, which never waits, and a reader, who may. At most two per image are kept. */
+/** Events between the engine, which never waits, and a reader, who may. At most three per image are kept. */
 export class EventQueue {
   private readonly waiting: StreamEvent[] = []
   private end: { readonly reason?: unknown } | null = null
@@ -53,5 +61,6 @@ export class EventQueue {
 }
 
 function supersedes(event: StreamEvent, other: StreamEvent): boolean {
-  return event.type === 'step' && other.type === 'step' && event.image === other.image
+  if (event.type === 'step') return other.type === 'step' && event.image === other.image
+  return event.type === 'preview' && other.type === 'preview' && event.index === other.index
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from .networks import Decoder, Prior, TextEncoder, Vqgan
+from .networks import Decoder, Previewer, Prior, TextEncoder, Vqgan
 
 # The class names that config.json files carry, and our implementation of each.
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -18,6 +18,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "WuerstchenPrior": Prior,
     "WuerstchenDiffNeXt": Decoder,
     "PaellaVQModel": Vqgan,
+    "WuerstchenPreviewer": Previewer,
 }
 
 
@@ -89,7 +90,8 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def from_folders(decoder: Path, prior: Path) -> tuple[Component, ...]:
-    """The components of a checkpoint in the hub layout: the decoder's repository and the prior's."""
+    """The components of a checkpoint in the hub layout: the decoder's repository, which may have our previewer beside its
+    own networks, and the prior's."""
     folders = {
         "prior_text_encoder": prior / "text_encoder",
         "prior": prior / "prior",
@@ -103,5 +105,8 @@ def from_folders(decoder: Path, prior: Path) -> tuple[Component, ...]:
         "text_encoder": "CLIPTextModel",
         "decoder": "WuerstchenDiffNeXt",
         "vqgan": "PaellaVQModel",
+        "previewer": "WuerstchenPreviewer",
     }
+    if (decoder / "previewer").is_dir():
+        folders["previewer"] = decoder / "previewer"
     return tuple(component(name, classes[name], _read(folder), folder) for name, folder in folders.items())

@@ -87,11 +87,17 @@ def vqgan_methods(config: dict[str, Any]) -> list[Method]:
     return [Method("encode", [pixels], [latents]), Method("decode", [latents], [pixels])]
 
 
+def previewer_methods(config: dict[str, Any]) -> list[Method]:
+    image = Port("image", "model", ["B", config["c_in"], "h", "w"])
+    return [Method("decode", [image], [Port("pixels", "model", ["B", 3, "H", "W"])])]
+
+
 METHODS = {
     "CLIPTextModel": text_encoder_methods,
     "WuerstchenPrior": prior_methods,
     "WuerstchenDiffNeXt": decoder_methods,
     "PaellaVQModel": vqgan_methods,
+    "WuerstchenPreviewer": previewer_methods,
 }
 # In every hub file of the class, but no part of the network.
 IGNORED = {"CLIPTextModel": ["text_model.embeddings.position_ids"]}
@@ -161,6 +167,8 @@ def example_inputs(component: Component, batch: int, dtype: torch.dtype) -> dict
             "decode": [normal(batch, config["latent_channels"], 4, 6)],
             "encode": [torch.rand(batch, 3, 32, 64, generator=generator).to(dtype)],
         }
+    if component.hub_class == "WuerstchenPreviewer":
+        return {"decode": [normal(batch, config["c_in"], 2, 3)]}
     ratio = torch.rand(batch, generator=generator)
     if component.hub_class == "WuerstchenPrior":
         conditions: list[Any] = [normal(batch, 5, config["c_cond"])]

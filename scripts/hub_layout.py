@@ -53,7 +53,7 @@ def _config(component: Component, tokenizer: dict[str, int]) -> dict[str, Any]:
             "_class_name": component.hub_class,
             "_diffusers_version": DIFFUSERS_VERSION,
             **component.config,
-            **({} if component.hub_class == "PaellaVQModel" else {"dropout": 0.1}),
+            **({"dropout": 0.1} if component.hub_class in ("WuerstchenPrior", "WuerstchenDiffNeXt") else {}),
         }
     return {
         "architectures": ["CLIPTextModel"],
@@ -89,7 +89,8 @@ def _write_common(checkpoint: Checkpoint, folder: Path) -> None:
 def write_checkpoint(checkpoint: Checkpoint, decoder: Path, prior: Path) -> None:
     _write_common(checkpoint, decoder)
     _write_common(checkpoint, prior)
-    for name in ("text_encoder", "decoder", "vqgan"):
+    names = {component.name for component in checkpoint.components}
+    for name in ("text_encoder", "decoder", "vqgan", *({"previewer"} & names)):
         _write_component(checkpoint, name, decoder / name)
     _write_component(checkpoint, "prior_text_encoder", prior / "text_encoder")
     _write_component(checkpoint, "prior", prior / "prior")

@@ -45,6 +45,12 @@ AdvanceRow ReadRow(Napi::Value value, const runtime::Device& device) {
   row.coefficients = ReadFloats(object.Get("coefficients"), "rows[].coefficients");
   row.noise = NoiseHandle::Read(object.Get("noise"), "rows[].noise", device);
   row.noise_row = ReadInteger(object.Get("noiseRow"), "rows[].noiseRow", 0, row.noise->rows - 1);
+  const auto clean = object.Get("clean");
+  if (!clean.IsNull()) {
+    const auto wanted = ReadObject(clean, "rows[].clean");
+    row.clean = TensorHandle::Read(wanted.Get("latents"), "rows[].clean.latents", device);
+    row.clean_coefficients = ReadFloats(wanted.Get("coefficients"), "rows[].clean.coefficients");
+  }
   return row;
 }
 
@@ -69,6 +75,9 @@ void CheckRow(const AdvanceRow& row, const AdvanceRow& first, int64_t steps) {
   Expect(modulation[1] == first.modulation->shape[1], "modulations of the same width");
   Expect(static_cast<int64_t>(row.coefficients.size()) == 3 * steps,
          "rows[].coefficients to have three numbers for each step");
+  if (!row.clean) return;
+  Expect(row.clean->shape == latents, "rows[].clean.latents to have the shape of the latents");
+  Expect(row.clean_coefficients.size() == 2, "rows[].clean.coefficients to have two numbers");
 }
 
 // A row that is in a batch twice would be advanced once and charged twice.
@@ -77,6 +86,8 @@ void CheckDistinct(const std::vector<AdvanceRow>& rows) {
   std::set<std::pair<const runtime::Noise*, int64_t>> draws;
   for (const auto& row : rows) {
     Expect(latents.insert(row.latents.get()).second, "every row to have latents of its own");
+    Expect(!row.clean || latents.insert(row.clean.get()).second,
+           "every row to have clean latents of its own");
     Expect(draws.emplace(row.noise.get(), row.noise_row).second,
            "every row to have a row of noise of its own");
   }

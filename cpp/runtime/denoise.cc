@@ -44,9 +44,27 @@ class Batch {
     return Concatenate(parts);
   }
 
+  // The noise in `latents`, guided.  [rows, C, H, W]
+  at::Tensor Prediction(int64_t step, const at::Tensor& latents) const {
+    return Round(Guide(Predict(step, latents)), rounding_);
+  }
+
+  // What would be left of `latents` without that noise, for the rows that want to know; in their
+  // order.
+  std::vector<at::Tensor> Clean(const at::Tensor& latents, const at::Tensor& prediction) const {
+    std::vector<at::Tensor> parts;
+    for (size_t index = 0; index < rows_.size(); ++index) {
+      const auto& row = rows_[index];
+      if (!row.clean) continue;
+      const auto place = static_cast<int64_t>(index);
+      parts.push_back(row.clean_coefficients.at(0) * latents.narrow(0, place, 1) +
+                      row.clean_coefficients.at(1) * prediction.narrow(0, place, 1));
+    }
+    return parts;
+  }
+
   // Where step `step` leads from `latents`.
-  at::Tensor Step(int64_t step, const at::Tensor& latents) const {
-    const auto prediction = Round(Guide(Predict(step, latents)), rounding_);
+  at::Tensor Step(int64_t step, const at::Tensor& latents, const at::Tensor& prediction) const {
     // Three products and two sums, each rounded by itself: a fused one would depend on a row's
     // place in the batch.
     const auto moved = (Coefficients(step, 0) * latents + Coefficients(step, 1) * prediction)
@@ -55,7 +73,7 @@ class Batch {
   }
 
   // Every row gets its latents, and its noise is used up; or none does.
-  void Commit(int64_t steps, const at::Tensor& latents) const {
+  void Commit(int64_t steps, const at::Tensor& latents, std::vector<at::Tensor> clean) const {
     std::vector<at::Tensor> parts;
     for (size_t index = 0; index < rows_.size(); ++index) {
       // A clone: a view would keep the memory of the whole batch.
@@ -66,6 +84,10 @@ class Batch {
       const auto& row = rows_[index];
       Value(*row.latents) = std::move(parts[index]);
       Torch(*row.noise).Take(row.noise_row, steps);
+    }
+    auto next = clean.begin();
+    for (const auto& row : rows_) {
+      if (row.clean) Value(*row.clean) = std::move(*next++);
     }
   }
 
@@ -137,12 +159,15 @@ class Batch {
 void Advance(Workspace& workspace, const AdvanceRequest& request) {
   const Batch batch(workspace, request);
   auto latents = batch.Latents();
+  std::vector<at::Tensor> clean;
   for (int64_t step = 0; step < request.steps; ++step) {
     if (workspace.halting) throw Error(ErrorCode::kDisposed, "The device was halted");
-    latents = batch.Step(step, latents);
+    const auto prediction = batch.Prediction(step, latents);
+    if (step == request.steps - 1) clean = batch.Clean(latents, prediction);
+    latents = batch.Step(step, latents, prediction);
   }
   Synchronize(workspace.device);
-  batch.Commit(request.steps, latents);
+  batch.Commit(request.steps, latents, std::move(clean));
 }
 
 }  // namespace wuerstchen::runtime

@@ -134,6 +134,8 @@ struct AdvanceRow {
   std::vector<float> coefficients;  // c0, c1, c2 of each step
   std::shared_ptr<Noise> noise;
   int64_t noise_row;
+  TensorPtr clean;  // as latents: gets those that the last prediction means; null where nobody asks
+  std::vector<float> clean_coefficients;  // of latents and prediction
 };
 
 struct AdvanceRequest {

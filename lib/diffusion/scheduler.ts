@@ -19,6 +19,8 @@ export interface Step {
   readonly prediction: number
   /** 0 in a step to timestep 0. Noise is drawn all the same, to keep diffusers' order of draws. */
   readonly noise: number
+  /** What the prediction says is left without noise: latents * latents + prediction * prediction. */
+  readonly clean: { readonly latents: number; readonly prediction: number }
 }
 
 /**
@@ -69,6 +71,7 @@ function step(from: number, to: number, config: SchedulerConfig, ratio = from): 
     ratio,
     latents,
     prediction: -(latents * (1 - alpha)) / Math.sqrt(1 - now),
+    clean: { latents: 1 / Math.sqrt(now), prediction: -Math.sqrt((1 - now) / now) },
     noise: to === 0 ? 0 : Math.sqrt(((1 - alpha) * (1 - next)) / (1 - now)),
   }
 }

@@ -3,7 +3,7 @@ import { bug, DisposedError, GenerationError, OutOfMemoryError, QueueFullError }
 import { fromNative } from '../native/binding'
 import type { NativeTensor } from '../native/types'
 import type { ReadPrompt, Request } from '../request'
-import type { Denoising } from '../stages/denoise'
+import type { Denoising, NextStep } from '../stages/denoise'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Tokens } from '../text/tokenizer'
 import { chooseBatch, type Stage } from './batching'
@@ -169,6 +169,7 @@ export class Engine {
     )
     for (const job of prepared.filter(({ run }) => !run.ended)) {
       this.countStep(job)
+      if (job.previewed(job.step)) await this.attempt([job], () => this.preview(job))
       if (job.step === job.steps) await this.attempt([job], () => this.leave(stage, job))
     }
   }
@@ -184,6 +185,17 @@ export class Engine {
     const rows = jobs.reduce((sum, job) => sum + job.rows, 0)
     this.counters.turn({ stage, images: jobs.length, rows, ms: performance.now() - started })
     return result
+  }
+
+  /** Shows what the prior's last prediction says is left without noise. */
+  private async preview(job: Job): Promise<void> {
+    const { clean } = denoisingOf(job)
+    const { device, latentMean, latentStd, previewer } = this.model
+    if (clean === null || previewer === null) throw bug('Expected a previewer and latents for it.')
+    const embeddings = await device.affine(clean, latentMean, -latentStd)
+    const pixels = await previewer.decode(embeddings).finally(() => embeddings.dispose())
+    const { run, image, step, steps } = job
+    this.notify(run, () => run.hooks.onPreview?.({ image, step, steps, pixels }))
   }
 
   private countStep(job: Job): void {
@@ -293,8 +305,8 @@ export class Engine {
   }
 }
 
-function rowOf(job: Job): { denoising: Denoising; step: number } {
-  return { denoising: denoisingOf(job), step: job.step }
+function rowOf(job: Job): NextStep {
+  return { denoising: denoisingOf(job), step: job.step, clean: job.previewed(job.step + 1) }
 }
 
 function denoisingOf({ denoising }: Job): Denoising {

@@ -31,8 +31,19 @@ export interface FinishedImage {
   readonly timings: ImageTimings
 }
 
+/** What an image would show if the prior ended now. */
+export interface PreviewedImage {
+  readonly image: ImageRequest
+  /** Steps of the prior that are done, of `steps`. */
+  readonly step: number
+  readonly steps: number
+  readonly pixels: Pixels
+}
+
 /** What the engine tells whoever submitted a request. An exception thrown in one rejects that request. */
 export interface RunHooks {
+  /** A look at an image that is still in the prior; as often as the request says. */
+  readonly onPreview?: ((preview: PreviewedImage) => void) | undefined
   readonly onProgress?: ((progress: GenerateProgress) => void) | undefined
   /** Takes each image when it is finished; the request then resolves with none, so that nothing holds them all. */
   readonly onImage?: ((image: FinishedImage) => void) | undefined
@@ -85,6 +96,11 @@ export class Run {
       signal?.removeEventListener('abort', onAbort)
       clearTimeout(timer)
     }
+  }
+
+  /** Whether anybody will look at previews of its images. */
+  get previews(): boolean {
+    return this.request.previewEvery > 0 && this.hooks.onPreview !== undefined
   }
 
   prompt(key: string): ReadPrompt {
@@ -185,6 +201,12 @@ export class Job {
 
   private stepsIn(stage: Stage): number {
     return stage === 'vqgan' ? 1 : this.run.steps[stage].length
+  }
+
+  /** Whether the step that comes next, or the last one, `done`, is one that a preview is made of. */
+  previewed(done: number): boolean {
+    const { previews, request } = this.run
+    return this.stage === 'prior' && previews && done % request.previewEvery === 0
   }
 
   /** On to the next stage, with what it starts from; everything else of the last one is freed. */

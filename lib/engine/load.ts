@@ -1,4 +1,4 @@
-import { DeviceError, ModelError } from '../errors'
+import { bug, DeviceError, ModelError } from '../errors'
 import { findGraph, type Graph } from '../model/graphs'
 import type { Component, ModelFiles } from '../model/layout'
 import { readHeader, type SafetensorsHeader } from '../model/safetensors'
@@ -7,6 +7,7 @@ import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
 import type { Dtype, NativeDevice, NativeGraph, WeightBinding } from '../native/types'
 import { Decoder } from '../stages/decoder'
+import { Previewer } from '../stages/previewer'
 import { Prior } from '../stages/prior'
 import { TextEncoder } from '../stages/text-encoder'
 import { Vqgan } from '../stages/vqgan'
@@ -16,18 +17,23 @@ import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './we
 type ComponentName = keyof ModelFiles['components']
 
 /** In the order in which a picture needs them. */
-const COMPONENTS: readonly ComponentName[] = [
-  'priorTextEncoder',
-  'prior',
-  'decoderTextEncoder',
-  'decoder',
-  'vqgan',
-]
+const COMPONENTS = ['priorTextEncoder', 'prior', 'decoderTextEncoder', 'decoder', 'vqgan'] as const
+
+/** The networks that a model has. */
+function namesOf({ components }: ModelFiles): readonly ComponentName[] {
+  return components.previewer === undefined ? COMPONENTS : [...COMPONENTS, 'previewer']
+}
+
+/** One of each network that every model has, and perhaps of the previewer. */
+type OfEach<Value> = Readonly<Record<(typeof COMPONENTS)[number], Value> & { previewer?: Value }>
 
 /** What loading one network takes: the graph's file, and where in which files its weights lie. */
-export type LoadPlan = Readonly<
-  Record<ComponentName, { readonly graph: Graph; readonly weights: readonly WeightBinding[] }>
->
+export type LoadPlan = OfEach<NetworkPlan>
+
+interface NetworkPlan {
+  readonly graph: Graph
+  readonly weights: readonly WeightBinding[]
+}
 
 /** A second prior of the same kind, and how far to go towards it: 0 stays, 1 is there. */
 export interface PriorMix {
@@ -41,8 +47,8 @@ export async function planLoad(
   graphFolders: readonly string[],
   mix: PriorMix | null = null,
 ): Promise<LoadPlan> {
-  const planned = COMPONENTS.map(async (name) => {
-    const component = files.components[name]
+  const planned = namesOf(files).map(async (name) => {
+    const component = componentOf(files, name)
     const [graph, weights, other] = await Promise.all([
       findGraph(graphFolders, component.class, component.config),
       readHeaders(component),
@@ -54,6 +60,12 @@ export async function planLoad(
     return [name, { graph, weights: mixed }] as const
   })
   return Object.fromEntries(await Promise.all(planned)) as LoadPlan
+}
+
+function componentOf({ components }: ModelFiles, name: ComponentName): Component {
+  const component = components[name]
+  if (component === undefined) throw bug(`Expected the model to have a ${name}.`)
+  return component
 }
 
 function readHeaders({ weightFiles }: Component): Promise<readonly SafetensorsHeader[]> {
@@ -121,31 +133,32 @@ export async function loadModel(
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   try {
     // One by one: the device has one thread, and between two an abort is seen.
-    for (const [index, name] of COMPONENTS.entries()) {
+    const names = namesOf(files)
+    for (const [index, name] of names.entries()) {
       signal?.throwIfAborted()
-      const { graph, weights } = plan[name]
+      const { graph, weights } = plan[name] as NetworkPlan
       const kept = await cacheFileOf(cache, weights, stored)
       const mapped = await cachedWeights(kept, graph.entry)
       const loaded = await device
         .load({ graph: graph.path, weights: mapped ?? weights, stored, dtype })
         .catch((error) => {
-          throw naming(name, files.components[name], fromNative(error))
+          throw naming(name, componentOf(files, name), fromNative(error))
         })
       graphs[name] = loaded
       if (mapped === null) await keepWeights(kept, { device, graph: loaded, entry: graph.entry })
-      onLoaded?.(name, index + 1, COMPONENTS.length)
+      onLoaded?.(name, index + 1, names.length)
     }
   } catch (error) {
     for (const graph of Object.values(graphs)) graph.dispose()
     throw error
   }
-  return assemble(device, files, graphs as Record<ComponentName, NativeGraph>, rounding)
+  return assemble(device, files, graphs as OfEach<NativeGraph>, rounding)
 }
 
 function assemble(
   device: NativeDevice,
   { schedulers, constants, geometry }: ModelFiles,
-  graphs: Record<ComponentName, NativeGraph>,
+  graphs: OfEach<NativeGraph>,
   rounding: Dtype,
 ): Model {
   return {
@@ -155,6 +168,7 @@ function assemble(
     decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),
     decoder: new Decoder(device, graphs.decoder, schedulers.decoder, rounding),
     vqgan: new Vqgan(device, graphs.vqgan),
+    previewer: graphs.previewer ? new Previewer(device, graphs.previewer) : null,
     rounding,
     latentMean: constants.latentMean,
     latentStd: constants.latentStd,

@@ -1,5 +1,6 @@
 import type { Dtype, NativeDevice } from '../native/types'
 import type { Decoder } from '../stages/decoder'
+import type { Previewer } from '../stages/previewer'
 import type { Prior } from '../stages/prior'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Vqgan } from '../stages/vqgan'
@@ -12,6 +13,8 @@ export interface Model {
   readonly decoderTextEncoder: TextEncoder
   readonly decoder: Decoder
   readonly vqgan: Vqgan
+  /** Null for a model that has none. */
+  readonly previewer: Previewer | null
   /** What noise is drawn in and latents are rounded to. */
   readonly rounding: Dtype
   /** image embeddings = prior latents * latentMean - latentStd */
@@ -23,7 +26,8 @@ export interface Model {
 
 /** Frees the weights, lets the device finish what it has and ends its thread. */
 export async function closeModel(model: Model): Promise<void> {
-  const { device, priorTextEncoder, prior, decoderTextEncoder, decoder, vqgan } = model
-  for (const stage of [priorTextEncoder, prior, decoderTextEncoder, decoder, vqgan]) stage.dispose()
+  const { device, priorTextEncoder, prior, decoderTextEncoder, decoder, vqgan, previewer } = model
+  for (const stage of [priorTextEncoder, prior, decoderTextEncoder, decoder, vqgan, previewer])
+    stage?.dispose()
   await device.close()
 }

@@ -35,6 +35,8 @@ export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job
     steps,
     noise,
     noiseRow,
+    clean:
+      stage === 'prior' && run.previews ? job.scope.hold(await model.device.affine(latents, 1, 0)) : null,
   }
 }
 

@@ -12,7 +12,7 @@ export interface RemoteFile {
   readonly etag: string
 }
 
-const NETWORKS = ['decoder', 'prior', 'vqgan', 'text_encoder']
+const NETWORKS = ['decoder', 'prior', 'vqgan', 'text_encoder', 'previewer']
 const WEIGHTS = /^(diffusion_pytorch_model|model)(-\d{5}-of-\d{5})?\.safetensors$/
 const SHARDED = /^(diffusion_pytorch_model|model)\.safetensors\.index\.json$/
 const TOKENIZER = /^(tokenizer|tokenizer_config|special_tokens_map|vocab|added_tokens)\.json$|^merges\.txt$/

@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { Fields, invalid, type JsonObject, readJson } from '../json'
 import { readShardIndex } from './safetensors'
 
-export type NetworkClass = 'CLIPTextModel' | 'WuerstchenPrior' | 'WuerstchenDiffNeXt' | 'PaellaVQModel'
+export type NetworkClass =
+  | 'CLIPTextModel'
+  | 'WuerstchenPrior'
+  | 'WuerstchenDiffNeXt'
+  | 'PaellaVQModel'
+  | 'WuerstchenPreviewer' // ours: the hub has none
 export type Config = JsonObject
 
 /** One network of a checkpoint. */

@@ -32,6 +32,8 @@ export interface ModelFiles {
     readonly decoderTextEncoder: Component
     readonly decoder: Component
     readonly vqgan: Component
+    /** Ours; a model may have none. */
+    readonly previewer?: Component
   }
   /** What a request that does not say is made with. */
   readonly defaults: { readonly priorGuidanceScale: number }
@@ -75,6 +77,7 @@ export async function openModel(folder: string, priorFolder?: string, rest?: str
       decoderTextEncoder: networks.decoderTextEncoder.component,
       decoder: networks.decoder.component,
       vqgan: networks.vqgan.component,
+      ...(networks.previewer && { previewer: networks.previewer.component }),
     },
     tokenizers: {
       prior: tokenizerOf(found, networks.priorTextEncoder.fields),
@@ -101,6 +104,9 @@ async function openNetworks(decoderFolder: string, prior: PriorFolders) {
     decoderTextEncoder: await openComponent(join(decoderFolder, 'text_encoder'), 'CLIPTextModel'),
     decoder: await openComponent(join(decoderFolder, 'decoder'), 'WuerstchenDiffNeXt'),
     vqgan: await openComponent(join(decoderFolder, 'vqgan'), 'PaellaVQModel'),
+    previewer: existsSync(join(decoderFolder, 'previewer'))
+      ? await openComponent(join(decoderFolder, 'previewer'), 'WuerstchenPreviewer')
+      : null,
   }
 }
 

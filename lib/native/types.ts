@@ -122,6 +122,11 @@ export interface AdvanceRow {
   readonly coefficients: Float32Array
   readonly noise: NativeNoise
   readonly noiseRow: number
+  /**
+   * Latents of the same shape, to be replaced by what the last prediction says is left without noise, c0 * latents + c1 *
+   * prediction with the latents before that step; null for none.
+   */
+  readonly clean: { readonly latents: NativeTensor; readonly coefficients: Float32Array } | null
 }
 
 export interface NativeDevice {

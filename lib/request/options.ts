@@ -1,6 +1,7 @@
 /** What callers pass to `generate()`, `prior()` and `decode()`. */
 
 import type { PromptEmbeddings } from '../embeddings/prompt-embeddings'
+import type { GeneratedImage } from '../image/generated-image'
 
 /** One step forward of one image. */
 export interface GenerateProgress {
@@ -55,8 +56,26 @@ export interface CommonOptions {
   onProgress?: ((progress: GenerateProgress) => void) | undefined
 }
 
+/** A look at one image before it is painted. */
+export interface GeneratePreview {
+  /** Which image of the request, from 0. */
+  readonly image: number
+  /** Steps of the prior that are done, of `steps`. */
+  readonly step: number
+  readonly steps: number
+  /** A small picture, some 8 pixels for each 42.67 of the large one. */
+  readonly preview: GeneratedImage
+}
+
 /** Options of `prior()`. */
 export interface PriorOptions extends CommonOptions {
+  /**
+   * A preview of every image after every so many steps of the prior, an integer from 1 to 1000: for `onPreview`, or as events
+   * of `stream()`. Only with a model that has a previewer, as the bundled one. Defaults to none.
+   */
+  previewEvery?: number | undefined
+  /** Called with each preview. What it throws rejects the call. Defaults to none. */
+  onPreview?: ((preview: GeneratePreview) => void) | undefined
   /**
    * Evenly spaced steps of the prior, an integer from 1 to 1000. Not together with `priorTimesteps`. Defaults to
    * `DEFAULT_STAGE_C_TIMESTEPS` instead: 29 steps, denser where it matters.
@@ -108,6 +127,8 @@ const COMMON: Names<CommonOptions> = {
 }
 const PRIOR: Names<PriorOptions> = {
   ...COMMON,
+  previewEvery: true,
+  onPreview: true,
   priorNumInferenceSteps: true,
   priorTimesteps: true,
   priorGuidanceScale: true,

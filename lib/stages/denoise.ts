@@ -23,6 +23,15 @@ export interface Denoising {
   readonly steps: readonly Step[]
   readonly noise: NativeNoise
   readonly noiseRow: number
+  /** Gets what is left without noise, in steps that ask for it; null where none will. */
+  readonly clean: NativeTensor | null
+}
+
+/** One step of one image: `step` counts those already done, `clean` asks for `Denoising.clean`. */
+export interface NextStep {
+  readonly denoising: Denoising
+  readonly step: number
+  readonly clean: boolean
 }
 
 /** What Stage B and Stage C have in common: a schedule, a modulation for it, and steps that rows share. */
@@ -50,9 +59,9 @@ export class DenoisingStage {
     return this.modulations.acquire(Float32Array.from(steps, ({ ratio }) => ratio))
   }
 
-  /** Takes every image its own next step further, as one batch; `step` counts the steps already done. */
-  advance(images: readonly { readonly denoising: Denoising; readonly step: number }[]): Promise<void> {
-    const rows = images.map(({ denoising, step }) => toRow(denoising, step))
+  /** Takes every image its own next step further, as one batch. */
+  advance(images: readonly NextStep[]): Promise<void> {
+    const rows = images.map(toRow)
     return this.device.advance({ graph: this.graph, steps: 1, rows, rounding: this.rounding })
   }
 
@@ -75,10 +84,14 @@ export class DenoisingStage {
   }
 }
 
-function toRow(denoising: Denoising, step: number): AdvanceRow {
-  const { steps, ...row } = denoising
+function toRow({ denoising, step, clean: asked }: NextStep): AdvanceRow {
+  const { steps, clean: latents, ...row } = denoising
   const next = steps[step]
   if (next === undefined) throw bug(`Expected a step below ${steps.length} but received ${step}.`)
   const coefficients = Float32Array.of(next.latents, next.prediction, next.noise)
-  return { ...row, firstStep: step, coefficients }
+  const clean =
+    asked && latents !== null
+      ? { latents, coefficients: Float32Array.of(next.clean.latents, next.clean.prediction) }
+      : null
+  return { ...row, firstStep: step, coefficients, clean }
 }

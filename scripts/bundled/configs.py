@@ -60,6 +60,7 @@ class BundledConfigs:
             "dropout": 0.1,
         }
     )
+    previewer: dict[str, Any] = field(default_factory=lambda: {"c_in": SEMANTIC_CHANNELS, "c_hidden": [96, 64, 32]})
     text_encoder: dict[str, Any] = field(  # Stage B's
         default_factory=lambda: {
             "hidden_size": 64,

@@ -32,6 +32,7 @@ def components(vocabulary: int) -> tuple[Component, ...]:
         component("text_encoder", "CLIPTextModel", {"vocab_size": vocabulary, **CONFIGS.text_encoder}),
         component("decoder", "WuerstchenDiffNeXt", CONFIGS.decoder),
         component("vqgan", "PaellaVQModel", CONFIGS.vqgan),
+        component("previewer", "WuerstchenPreviewer", CONFIGS.previewer),
     )
 
 
@@ -46,6 +47,7 @@ def main() -> None:
         "prior": trained(first, "prior"),
         "text_encoder": trained(second, "text"),
         "decoder": trained(second, "decoder"),
+        "previewer": trained(options.folder / "semantic.pt", "rebuilder"),
         "vqgan": torch.load(options.folder / "vqgan-final.pt", weights_only=True, map_location="cpu"),
     }
     vocabulary = tokenizer.load(options.folder / "tokenizer").get_vocab_size()

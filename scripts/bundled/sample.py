@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..networks import Decoder, Prior, Vqgan
+from ..networks import Decoder, Previewer, Prior, Vqgan
 from . import tokenizer as bpe
 from .captions import Caption, all_facts, caption, one_object_captions, two_object_captions
 from .configs import CONFIGS, GUIDANCE_SCALE, LATENT_SIZE, SEMANTIC_CHANNELS, SEMANTIC_GRID, TEXT_LENGTH
@@ -25,7 +25,7 @@ from .diffusion import sample
 from .draw import contact_sheet, draw
 from .judge import accuracies, format_table, judge
 from .scene import Mix, sample_scene
-from .train_semantic import Rebuilder, load_encoder
+from .train_semantic import load_encoder
 from .train_vqgan import load_vqgan
 from .training import autocast, trained
 from .words import make_text_encoder
@@ -127,7 +127,7 @@ def small_sheet(folder: Path, stage: str) -> Image.Image:
         pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
         rebuilt = torch.cat([vqgan.eval().decode(vqgan.encode(one)) for one in pixels.split(4)])
     else:
-        rebuilder = Rebuilder()
+        rebuilder = Previewer(**CONFIGS.previewer)
         rebuilder.load_state_dict(trained(folder / "semantic.pt", "rebuilder"))
         small = torch.from_numpy(np.stack([reduce(picture) for picture in pictures])).permute(0, 3, 1, 2).float() / 255
         encoder = load_encoder(folder, torch.device("cpu"))

@@ -2,12 +2,12 @@
 
 Labels decide what an embedding is about: everything a caption can say is read off it, place by place, by one small
 head, through noise. So the embeddings of two shapes lie as far apart as those of two colours, a decoder finds them at
-once, and small mistakes of Stage C do not matter. A second head rebuilds the picture, for all that has no label.
+once, and small mistakes of Stage C do not matter. A second head rebuilds the picture, for all that has no label; it is
+released as the previewer.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..networks.blocks import ChannelNorm, Upsample
-from .configs import SEMANTIC_CHANNELS, SEMANTIC_GRID
+from ..networks import Previewer
+from .configs import CONFIGS, SEMANTIC_CHANNELS, SEMANTIC_GRID
 from .dataset import Drawings
 from .scene import COLORS, DRAWN_THINGS, PATTERNS, SHAPES, Scene
 from .semantic_encoder import SemanticEncoder
@@ -91,26 +91,6 @@ class Reader(nn.Module):
         return list((self.near(image) + self.here(image)).split(self.SIZES, dim=1))
 
 
-class Rebuilder(nn.Module):
-    """(B, 16, 6, 6) -> the picture at 48x48."""
-
-    def __init__(self, widths: tuple[int, ...] = (96, 64, 32)):
-        super().__init__()
-        self.first = nn.Conv2d(SEMANTIC_CHANNELS, widths[0], 3, padding=1)
-        channels = (*widths, 3)
-        self.ups = nn.ModuleList(
-            Upsample(before, after, kernel_size=4, stride=2, padding=1)
-            for before, after in itertools.pairwise(channels)
-        )
-        self.norm = ChannelNorm()
-
-    def forward(self, image: Tensor) -> Tensor:
-        x = self.first(image).permute(0, 2, 3, 1)
-        for up in self.ups:
-            x = up(F.gelu(self.norm(x)))
-        return x.permute(0, 3, 1, 2)
-
-
 def reading_loss(read: list[Tensor], wanted: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """The loss, and the share of the things' cells whose kind was read right."""
     kind, color, offset, ground, pattern, accent = (part.float() for part in read)
@@ -144,7 +124,9 @@ def train_semantic(
     compile: bool = False,
 ) -> bool:
     torch.manual_seed(seed)
-    modules = nn.ModuleDict({"encoder": SemanticEncoder(), "reader": Reader(), "rebuilder": Rebuilder()})
+    modules = nn.ModuleDict(
+        {"encoder": SemanticEncoder(), "reader": Reader(), "rebuilder": Previewer(**CONFIGS.previewer)}
+    )
     trainer = Trainer("semantic", folder, modules, Plan(steps, 2e-3, warmup=200, ema_decay=0.995), seed, device)
     if trainer.finished():
         return True

@@ -176,11 +176,11 @@ export class FakeDevice implements NativeDevice {
   }
 
   decode(
-    _graph: NativeGraph,
+    graph: NativeGraph,
     latents: NativeTensor,
   ): Promise<{ data: Uint8Array; width: number; height: number }> {
     const grey = Math.round(1e6 * numberOf(latents)) & 255
-    return this.does({ method: 'decode' }, () => {
+    return this.does({ method: 'decode', graph: (graph as FakeGraph).name }, () => {
       const [, , height = 0, width = 0] = latents.shape
       return {
         data: new Uint8Array(width * height * 3 * 16).fill(grey),
@@ -229,6 +229,10 @@ function advanceRow(row: AdvanceRow): void {
   const unconditional = row.negative === null ? conditional : predict(row.negative)
   const prediction = unconditional + row.guidanceScale * (conditional - unconditional)
   const [c0 = 0, c1 = 0, c2 = 0] = row.coefficients
+  if (row.clean !== null) {
+    const [ofLatents = 0, ofPrediction = 0] = row.clean.coefficients
+    ;(row.clean.latents as FakeTensor).values = [ofLatents * latent + ofPrediction * prediction]
+  }
   const noise = (row.noise as FakeNoise).draw(row.noiseRow)
   latents.values = [c0 * latent + c1 * prediction + c2 * noise]
 }

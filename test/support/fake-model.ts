@@ -1,6 +1,7 @@
 import type { Model } from '../../lib/engine/model'
 import type { GenerateProgress, Request } from '../../lib/request'
 import { Decoder } from '../../lib/stages/decoder'
+import { Previewer } from '../../lib/stages/previewer'
 import { Prior } from '../../lib/stages/prior'
 import { TextEncoder } from '../../lib/stages/text-encoder'
 import { Vqgan } from '../../lib/stages/vqgan'
@@ -15,6 +16,7 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
     decoderTextEncoder: new TextEncoder(device, new FakeGraph('decoderTextEncoder')),
     decoder: new Decoder(device, new FakeGraph('decoder'), scheduler, 'float32'),
     vqgan: new Vqgan(device, new FakeGraph('vqgan')),
+    previewer: new Previewer(device, new FakeGraph('previewer')),
     rounding: 'float32',
     latentMean: 42,
     latentStd: 1,
@@ -38,6 +40,7 @@ export interface FakeRequestOptions {
   readonly size?: number
   /** Unless they are less high than wide. */
   readonly latentHeight?: number
+  readonly previewEvery?: number
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: GenerateProgress) => void
 }
@@ -95,5 +98,7 @@ export function fakeRequest(options: FakeRequestOptions = {}): Request {
     timeoutMs: options.timeoutMs,
     signal: options.signal,
     onProgress: options.onProgress,
+    previewEvery: options.previewEvery ?? 0,
+    onPreview: undefined,
   }
 }

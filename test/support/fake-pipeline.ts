@@ -26,6 +26,7 @@ const MODEL: RequestModel = {
     defaultHeight: 64,
   },
   defaults: { priorGuidanceScale: 4 },
+  previews: true,
   tokenizers: { prior: TOKENIZER, decoder: TOKENIZER },
 }
 

@@ -47,7 +47,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   image: ['diffusion', 'stages'],
   model: ['native/types', 'diffusion'],
-  request: ['model'],
+  request: ['model', 'image'],
   stages: ['text'],
   engine: ['request', 'embeddings', 'text'],
   index: ['engine'],

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { schedule } from '../../lib/diffusion/scheduler'
+import { alphaCumprod, schedule } from '../../lib/diffusion/scheduler'
 import { Engine } from '../../lib/engine/engine'
-import type { FinishedImage } from '../../lib/engine/job'
+import type { FinishedImage, PreviewedImage } from '../../lib/engine/job'
 import type { GenerateProgress } from '../../lib/request'
 import type { FakeDevice } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
@@ -78,6 +78,52 @@ describe('Engine#statistics', () => {
       { part: 'generate', images: 2, ms: expect.any(Number), error: null },
       { part: 'generate', images: 1, ms: expect.any(Number), error: reason },
     ])
+  })
+})
+
+describe('Previews', () => {
+  it('come after every so many steps of the prior, to whoever wants them', async () => {
+    const { engine, device } = start()
+    const seen: [number, number, number][] = []
+    const request = fakeRequest({ images: 2, priorSteps: 5, previewEvery: 2 })
+    const plain = greys(await engine.submit(request))
+    expect(device.named('decode', 'previewer')).toHaveLength(0)
+    const onPreview = ({ image, step, steps }: PreviewedImage) => seen.push([image.index, step, steps])
+    expect(greys(await engine.submit(request, { onPreview: (preview) => void onPreview(preview) }))).toEqual(
+      plain,
+    )
+    expect(seen).toEqual([
+      [0, 2, 5],
+      [1, 2, 5],
+      [0, 4, 5],
+      [1, 4, 5],
+    ])
+    expect(device.named('decode', 'previewer')).toHaveLength(4)
+    expect(device.live.size).toBe(CACHED)
+  })
+
+  it('are made of what the last prediction leaves, scaled as image embeddings are', async () => {
+    const { engine, device } = start()
+    await engine.submit(fakeRequest({ priorSteps: 2, previewEvery: 1 }), { onPreview: () => undefined })
+    const [first] = device.named('advance', 'prior').map(({ rows }) => rows?.[0])
+    const now = alphaCumprod(1, { scaler: 1, s: 0.008 })
+    expect(first?.clean?.coefficients[0]).toBeCloseTo(1 / Math.sqrt(now), 3)
+    expect(first?.clean?.coefficients[1]).toBeCloseTo(-Math.sqrt((1 - now) / now), 3)
+    expect(device.named('affine').map(({ inputs }) => inputs)).toContainEqual([42, -1])
+  })
+
+  it('end their request, and nothing else, when the callback throws', async () => {
+    const { engine } = start()
+    const reason = new Error('no')
+    const onPreview = () => {
+      throw reason
+    }
+    const [bad, good] = await Promise.allSettled([
+      engine.submit(fakeRequest({ previewEvery: 1 }), { onPreview }),
+      engine.submit(fakeRequest({ seed: 9 })),
+    ])
+    expect(bad).toEqual({ status: 'rejected', reason })
+    expect(good.status).toBe('fulfilled')
   })
 })
 

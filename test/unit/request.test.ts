@@ -26,6 +26,7 @@ beforeAll(async () => {
   model = {
     geometry: GEOMETRY,
     defaults: { priorGuidanceScale: 4 },
+    previews: true,
     tokenizers: { prior: tokenizer, decoder: tokenizer },
   }
 })
@@ -47,6 +48,12 @@ describe('parseRequest()', () => {
     const other = { ...model, defaults: { priorGuidanceScale: 2.5 } }
     expect(parseRequest('a cat', {}, other).prior.guidanceScale).toBe(2.5)
     expect(parseRequest('a cat', { priorGuidanceScale: 6 }, other).prior.guidanceScale).toBe(6)
+  })
+
+  it('refuses previews of a model that has no previewer', () => {
+    expect(() => parseRequest('a cat', { previewEvery: 3 }, { ...model, previews: false })).toThrow(
+      'Expected previewEvery to be none, as this model has no previewer but received 3',
+    )
   })
 
   it("fills in diffusers' defaults, the default prior schedule and the model's size", () => {
@@ -380,6 +387,8 @@ describe('parseRequest()', () => {
     ['a', { signal: {} }, 'Expected signal to be an AbortSignal but received an object'],
     ['a', { signal: true }, 'Expected signal to be an AbortSignal but received true'],
     ['a', { onProgress: 1 }, 'Expected onProgress to be a function but received 1'],
+    ['a', { onPreview: 1 }, 'Expected onPreview to be a function but received 1'],
+    ['a', { previewEvery: 0 }, 'Expected previewEvery to be an integer from 1 to 1000 but received 0'],
   ])('refuses %j with %j', (prompt, options, message) => {
     expect(refusal(prompt, options)).toMatchObject({ code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT', message })
   })
