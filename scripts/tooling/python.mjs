@@ -37,7 +37,8 @@ export async function installTorch(run) {
 }
 
 export async function installRequirements(run) {
-  await installing('python', () => pip(run, ['-r', at(REST)]))
+  // The file lists what its packages need, too. Nothing else comes along: open_clip_torch would bring torchvision.
+  await installing('python', () => pip(run, ['--no-deps', '-r', at(REST)]))
 }
 
 const pip = (run, args) =>
