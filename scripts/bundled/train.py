@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import shutil
 import time
 from functools import partial
 from pathlib import Path
@@ -70,6 +71,14 @@ def report(folder: Path, stage: str, device: torch.device) -> None:
         training_sheet(folder, stage, device).save(folder / f"{stage}-sheet.png")
 
 
+def inherit(start: Path, folder: Path) -> None:
+    """Takes over what the latents and the embeddings of all pictures are made by."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("vqgan-final.pt", "semantic.pt"):
+        shutil.copy(start / name, folder / name)
+    shutil.copytree(start / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -81,9 +90,14 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
-        "--from", dest="start", type=Path, help="a folder whose trained Stage C is where text and prior begin"
+        "--from",
+        dest="start",
+        type=Path,
+        help="the folder of another training (or of unpackage.py): its Stage A and semantic encoder stay as they are, "
+        "all else begins with its weights",
     )
     parser.add_argument("--steps", type=int, help="of the one stage that is named")
+    parser.add_argument("--rate", type=float, help="the highest learning rate of Stage C")
     parser.add_argument("--no-compile", action="store_true", help="do not use torch.compile")
     parser.add_argument("--seed", type=int, default=1, help="of the pictures")
     options = parser.parse_args()
@@ -94,14 +108,19 @@ def main() -> None:
         parser.error("--steps is of one stage: name it with --stage")
     drawings = Drawings(options.pictures, options.seed, MIX)
     wanted = STAGES if options.stage == "all" else (options.stage,)
+    if options.start is not None:
+        inherit(options.start, folder)
+        wanted = tuple(stage for stage in wanted if stage not in ("vqgan", "semantic"))
     if not (folder / "tokenizer").exists():
         learned = tokenizer.train(tokenizer.training_captions(20_000, options.seed))
         tokenizer.save(learned, folder / "tokenizer", TEXT_LENGTH)
 
     def going(stage: str) -> dict:
         begun = {"until": until, "report": partial(report, folder, stage, device)}
-        if stage in ("text", "prior"):
+        if stage in ("text", "decoder", "prior"):
             begun["start"] = options.start
+        if stage == "prior" and options.rate is not None:
+            begun["rate"] = options.rate
         return begun if options.steps is None else {**begun, "steps": options.steps}
 
     if "vqgan" in wanted:

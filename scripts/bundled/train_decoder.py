@@ -19,7 +19,7 @@ from ..networks import Decoder
 from .configs import CONFIGS
 from .diffusion import add_noise, alpha_cumprod
 from .scene import Scene
-from .training import Plan, Trainer, compiled
+from .training import Plan, Trainer, compiled, trained
 from .words import Captions, make_text_encoder
 
 BATCH = 32
@@ -66,16 +66,21 @@ def train_decoder(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 2,
-    steps: int = 24_500,
+    steps: int = 12_000,
     until: float = math.inf,
     report: Callable[[], None] | None = None,
     compile: bool = False,
+    start: Path | None = None,
 ) -> bool:
-    """`embeddings` (count, 16, 6, 6) as the semantic encoder gives them; `latents` (count, 4, 32, 32)."""
+    """`embeddings` (count, 16, 6, 6) as the semantic encoder gives them; `latents` (count, 4, 32, 32). `start`: a folder
+    with a trained Stage B."""
     torch.manual_seed(seed)
     decoder = Decoder(**CONFIGS.decoder)
     initialise(decoder)
     modules = nn.ModuleDict({"text": make_text_encoder(CONFIGS.text_encoder, folder / "tokenizer"), "decoder": decoder})
+    if start is not None:
+        for name, module in modules.items():
+            module.load_state_dict(trained(start / "decoder.pt", name))
     trainer = Trainer("decoder", folder, modules, Plan(steps, 1e-3, warmup=200), seed, device)
     captions = Captions(folder / "tokenizer", scenes, TEXT_DROPOUT)
     height, width = latents.shape[-2:]

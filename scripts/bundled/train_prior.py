@@ -1,4 +1,8 @@
-"""Stage C with its text encoder: from a caption to the image embeddings that the semantic encoder would give."""
+"""Stage C: from a caption to the image embeddings that the semantic encoder would give.
+
+Its text encoder stays as it is, as the real one's CLIP did. Trained along, it forgot within some thousand steps which
+word stands where, before Stage C had begun to use it, and relations were never learnt.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +47,12 @@ def train_prior(
     scenes: list[Scene],
     device: torch.device,
     seed: int = 3,
-    steps: int = 13_500,
+    steps: int = 10_000,
     until: float = math.inf,
     report: Callable[[], None] | None = None,
     compile: bool = False,
     start: Path | None = None,
+    rate: float = 6e-4,
 ) -> bool:
     """`embeddings` (count, 16, 6, 6): normalised to unit deviation over all. `start`: a folder with a trained Stage C."""
     torch.manual_seed(seed)
@@ -60,7 +65,8 @@ def train_prior(
         {"text": make_text_encoder(CONFIGS.prior_text_encoder, folder / "tokenizer"), "prior": prior}
     )
     modules["text"].load_state_dict(trained(folder / "text.pt", "text"))
-    trainer = Trainer("prior", folder, modules, Plan(steps, 6e-4, warmup=300), seed, device)
+    modules["text"].requires_grad_(False)
+    trainer = Trainer("prior", folder, modules, Plan(steps, rate, warmup=300), seed, device)
     captions = Captions(folder / "tokenizer", scenes, CAPTION_DROPOUT)
 
     def predict_noise(ids: Tensor, mask: Tensor, noisy: Tensor, ratios: Tensor) -> Tensor:

@@ -17,13 +17,19 @@ import torch
 from torch import nn
 
 from scripts.bundled.captions import Stated, StatedThing
+from scripts.bundled.configs import CONFIGS
 from scripts.bundled.curves import plot, read_log
 from scripts.bundled.dataset import Drawings, derived, drawn, reduced_picture
 from scripts.bundled.scene import COLORS, DRAWN_THINGS, PLACES, SHAPES, SIZES, Background, Mix
 from scripts.bundled.semantic_encoder import SemanticEncoder
-from scripts.bundled.train_semantic import Reader, make_labels, reading_loss
+from scripts.bundled.train import inherit
+from scripts.bundled.train_semantic import Reader, load_encoder, make_labels, reading_loss
 from scripts.bundled.train_text import codes, codes_at_words
+from scripts.bundled.train_vqgan import load_vqgan
 from scripts.bundled.training import Plan, Trainer, trained
+from scripts.bundled.unpackage import unpackage
+from scripts.bundled.words import make_text_encoder
+from scripts.networks import Decoder, Prior
 
 KINDS = (*SHAPES, *DRAWN_THINGS)
 PLAN = Plan(steps=40, learning_rate=1e-2, warmup=4, checkpoint_every=5, log_every=5)
@@ -186,3 +192,17 @@ class TestTextCodes:
         # "a large red star, and a grey cat at the bottom"
         one_placed = codes_at_words(Stated((star, replace(cat, place="bottom"))), [3, 8], [11])
         assert one_placed == {3: [*of_star, unsaid], 8: [*of_cat, unsaid], 11: [*of_cat, bottom]}
+
+
+class TestUnpackage:
+    def test_gives_what_a_training_begins_with(self, tmp_path: Path):
+        unpackage(ROOT / "models" / "shapes", ROOT / "models" / "shapes-prior", tmp_path)
+        Prior(**CONFIGS.prior).load_state_dict(trained(tmp_path / "prior.pt", "prior"))
+        Decoder(**CONFIGS.decoder).load_state_dict(trained(tmp_path / "decoder.pt", "decoder"))
+        for part, config in (("prior", CONFIGS.prior_text_encoder), ("decoder", CONFIGS.text_encoder)):
+            make_text_encoder(config, tmp_path / "tokenizer").load_state_dict(trained(tmp_path / f"{part}.pt", "text"))
+        device = torch.device("cpu")
+        inherit(tmp_path, tmp_path / "next")
+        pictures = torch.rand(1, 3, 96, 96)
+        assert load_encoder(tmp_path / "next", device)(pictures).shape == (1, 16, 6, 6)
+        assert load_vqgan(tmp_path / "next", device).encode(torch.rand(1, 3, 64, 64)).shape == (1, 4, 8, 8)
