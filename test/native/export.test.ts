@@ -16,7 +16,7 @@ describe('exportGraphs()', () => {
       out: folder('graphs'),
       onLine: (line) => lines.push(line),
     })
-    expect(lines).toHaveLength(5)
+    expect(lines).toHaveLength(6)
     expect(existsSync(join(graphs, 'small', 'manifest.json'))).toBe(true)
     const pipeline = await WuerstchenPipeline.fromPretrained(small.folder, { ...small.options, graphs })
     const { images } = await pipeline.generate('a cat', QUICK)
