@@ -23,11 +23,12 @@ class Previewer(nn.Module):
 
     @torch.jit.export
     def decode(self, image: Tensor) -> Tensor:
-        """Image embeddings (B, c_in, h, w) -> pixels (B, 3, 8h, 8w), in [0, 1] or little beyond."""
+        """Image embeddings (B, c_in, h, w) -> pixels (B, 3, 8h, 8w) in [0, 1]."""
+        return self.forward(image).clamp(0, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The same, and a little beyond: what training compares."""
         x = self.first(image).permute(0, 2, 3, 1)
         for up in self.ups:
             x = up(F.gelu(self.norm(x)))
         return x.permute(0, 3, 1, 2)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.decode(image)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from scripts.bundled.captions import Stated, StatedThing
@@ -29,7 +30,8 @@ from scripts.bundled.train_vqgan import load_vqgan
 from scripts.bundled.training import Plan, Trainer, trained
 from scripts.bundled.unpackage import unpackage
 from scripts.bundled.words import make_text_encoder
-from scripts.networks import Decoder, Prior
+from scripts.hub_layout import DEFAULT_WEIGHTS
+from scripts.networks import Decoder, Previewer, Prior
 
 KINDS = (*SHAPES, *DRAWN_THINGS)
 PLAN = Plan(steps=40, learning_rate=1e-2, warmup=4, checkpoint_every=5, log_every=5)
@@ -203,6 +205,11 @@ class TestUnpackage:
             make_text_encoder(config, tmp_path / "tokenizer").load_state_dict(trained(tmp_path / f"{part}.pt", "text"))
         device = torch.device("cpu")
         inherit(tmp_path, tmp_path / "next")
+        previewer = Previewer(**CONFIGS.previewer)
+        previewer.load_state_dict(load_file(ROOT / "models/shapes/previewer" / DEFAULT_WEIGHTS))
+        small = previewer.decode(3 * torch.randn(2, 16, 6, 6))
+        assert small.shape == (2, 3, 48, 48)
+        assert small.min() == 0 and small.max() == 1
         pictures = torch.rand(1, 3, 96, 96)
         assert load_encoder(tmp_path / "next", device)(pictures).shape == (1, 16, 6, 6)
         assert load_vqgan(tmp_path / "next", device).encode(torch.rand(1, 3, 64, 64)).shape == (1, 4, 8, 8)
