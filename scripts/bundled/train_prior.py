@@ -84,7 +84,7 @@ def train_prior(
         noisy = add_noise(clean, noise, ratios)
         predicted = predict_noise(ids.to(device), mask.to(device), noisy, ratios).float()
         share = alpha_cumprod(ratios)
-        weight = ((1 - share) / share).clamp(0.3, 60)
+        weight = ((1 - share) / share).clamp(0.3, 10)
         error = (predicted - noise).square().mean(dim=(1, 2, 3))
         # The network divides by |1 - b|: where that is tiny, one sample would outweigh all others.
         error = error / (1 + error / 5)
