@@ -16,6 +16,7 @@ import { loadPretrained, type PipelineInfo } from './pretrained'
 import {
   type DecodeOptions,
   type GenerateOptions,
+  type GeneratePreview,
   type ImageRequest,
   type PriorOptions,
   type Prompt,
@@ -154,7 +155,10 @@ export class WuerstchenPipeline {
     }
   }
 
-  /** What it did since it was loaded, and what waits. The diagnostics channels `wuerstchen:turn` and `wuerstchen:request` tell as it happens. */
+  /**
+   * What it did since it was loaded, and what waits. The diagnostics channels `wuerstchen:turn` and `wuerstchen:request` tell
+   * as it happens.
+   */
   get statistics(): PipelineStatistics {
     return this.engine.statistics
   }
@@ -209,23 +213,16 @@ export class WuerstchenPipeline {
     const { onProgress, onPreview } = request
     return {
       onProgress,
-      onPreview:
-        onPreview &&
-        ((seen) => {
-          const { step, steps } = seen
-          return onPreview({ image: seen.image.index, step, steps, preview: this.preview(request, seen) })
-        }),
+      onPreview: onPreview && ((seen) => onPreview(this.preview(request, seen))),
     }
   }
 
   private streaming(request: Request, events: EventQueue): RunHooks {
     return {
       onPreview: (seen) => {
-        const { step, steps } = seen
-        const preview = this.preview(request, seen)
-        const index = seen.image.index
-        events.push({ type: 'preview', index, step, steps, image: preview })
-        return request.onPreview?.({ image: index, step, steps, preview })
+        const { image: index, preview: image, ...at } = this.preview(request, seen)
+        events.push({ type: 'preview', index, image, ...at })
+        return request.onPreview?.({ image: index, preview: image, ...at })
       },
       onProgress: (progress) => {
         events.push({ type: 'step', ...progress })
@@ -268,9 +265,10 @@ export class WuerstchenPipeline {
   }
 
   /** All of the prior's grid: a little more than the picture where its size is no multiple of 42.67. */
-  private preview(request: Request, { image, pixels }: PreviewedImage): GeneratedImage {
+  private preview(request: Request, { image, step, steps, pixels }: PreviewedImage): GeneratePreview {
     const { data, width, height } = pixels
-    return new GeneratedImage(data, width, height, this.metadata(request, image))
+    const preview = new GeneratedImage(data, width, height, this.metadata(request, image))
+    return { image: image.index, step, steps, preview }
   }
 
   private picture(request: Request, { image, pixels }: FinishedImage): GeneratedImage {

@@ -26,9 +26,9 @@ from .configurations import V2, Component, defaults_of, from_folders
 
 FORMAT = 1
 CONSTANT = re.compile(r"  \w+ : Final\[")
-# dtype, tolerance relative to the largest value. Stage C divides by |1 - b|, which these weights leave as small as a
-# hundredth: what a CPU's own order of sums changes in the last bits of b is a hundred times as much in its prediction.
-PAIRS = ((torch.float32, 2e-4), (torch.bfloat16, 5e-2))
+# dtype; tolerance relative to the largest value, and that of `step`. A step divides by |1 - b|, which these weights leave
+# as small as a hundredth: what a CPU's own order of sums changes in the last bits of b is a hundred times as much there.
+PAIRS = ((torch.float32, 1e-5, 2e-4), (torch.bfloat16, 5e-2, 5e-2))
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def check(component: Component, data: bytes) -> None:
     for name, buffer in eager.named_buffers():
         buffer.fill_(1 if name.endswith("var") else 0)
     fill(eager)
-    for dtype, tolerance in PAIRS:
+    for dtype, plain, of_step in PAIRS:
         eager.to(dtype)
         graph = torch.jit.load(io.BytesIO(data))
         bind(graph, eager.state_dict())
@@ -219,6 +219,7 @@ def check(component: Component, data: bytes) -> None:
             inputs = example_inputs(component, batch, dtype)
             wanted, got = run(eager, inputs), run(graph, inputs)
             for method, tensors in wanted.items():
+                tolerance = of_step if method == "step" else plain
                 for reference, tensor in zip(tensors, got[method], strict=True):
                     if reference.numel() == 0:
                         continue

@@ -74,7 +74,7 @@ export interface PriorOptions extends CommonOptions {
    * of `stream()`. Only with a model that has a previewer, as the bundled one. Defaults to none.
    */
   previewEvery?: number | undefined
-  /** Called with each preview. What it throws rejects the call. Defaults to none. */
+  /** Called with each preview, where `previewEvery` asks for any. What it throws rejects the call. Defaults to none. */
   onPreview?: ((preview: GeneratePreview) => void) | undefined
   /**
    * Evenly spaced steps of the prior, an integer from 1 to 1000. Not together with `priorTimesteps`. Defaults to
