@@ -197,6 +197,10 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   }
   graph->module.eval();
   if (graph->stored != graph->dtype) WidenReads(graph->module);
+  if (workspace.device.is_cpu() && graph->dtype == at::kFloat) {
+    graph->acceleration =
+        Acceleration::Of(graph->module, {.pack = graph->stored == at::kFloat, .without = {}});
+  }
   return graph;
 }
 
@@ -217,6 +221,10 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
     ready.emplace_back(slot, std::move(weight.tensor));
   }
   for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
+  if (torch_graph.acceleration == nullptr) return;
+  std::vector<std::string> names;
+  for (const auto& binding : weights) names.push_back(binding.name);
+  torch_graph.acceleration->Forget(names);
 }
 
 void Save(Workspace&, const Graph& graph, const std::string& path) {
@@ -229,6 +237,10 @@ void Save(Workspace&, const Graph& graph, const std::string& path) {
 
 std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
                              std::vector<c10::IValue> inputs) {
+  if (graph.acceleration != nullptr) {
+    const auto result = graph.acceleration->Run(method, inputs);
+    if (result) return Flatten(*result, method);
+  }
   return Flatten(FindMethod(graph, method)(std::move(inputs)), method);
 }
 

@@ -4,10 +4,12 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "runtime/acceleration.h"
 #include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
@@ -19,6 +21,7 @@ struct TorchGraph final : Graph {
   torch::jit::Module module;
   const at::ScalarType stored;  // of its floating weights
   const at::ScalarType dtype;   // of what it takes and computes in
+  std::unique_ptr<Acceleration> acceleration;  // null where the graph runs as it is
 };
 
 inline TorchGraph& Torch(Graph& graph) {

@@ -1,0 +1,244 @@
+#include "runtime/acceleration.h"
+
+#include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
+#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/runtime/custom_operator.h>
+
+#include <algorithm>
+
+namespace wuerstchen::runtime {
+namespace {
+
+using torch::jit::Graph;
+using torch::jit::Node;
+using torch::jit::Stack;
+using torch::jit::Value;
+
+// Blocks are named by their address: a rewritten graph lives no longer than they do, and is never written to a file.
+blocks::Block& BlockAt(const c10::IValue& address) {
+  return *reinterpret_cast<blocks::Block*>(address.toInt());
+}
+
+void RunStageBlock(Stack& stack) {
+  auto& block = BlockAt(torch::jit::pop(stack));
+  blocks::Inputs inputs;
+  inputs.skip = torch::jit::pop(stack).toTensor();
+  inputs.condition = torch::jit::pop(stack).toTensorList();
+  inputs.modulation = torch::jit::pop(stack).toTensor();
+  inputs.x = torch::jit::pop(stack).toTensor();
+  torch::jit::push(stack, block.Run(inputs));
+}
+
+void RunMapBlock(Stack& stack) {
+  auto& block = BlockAt(torch::jit::pop(stack));
+  blocks::Inputs inputs;
+  inputs.x = torch::jit::pop(stack).toTensor();
+  torch::jit::push(stack, block.Run(inputs));
+}
+
+const auto kStageBlock = c10::Symbol::fromQualString("wuerstchen::stage_block");
+const auto kMapBlock = c10::Symbol::fromQualString("wuerstchen::map_block");
+
+const torch::jit::RegisterOperators kOperators({
+    torch::jit::Operator("wuerstchen::stage_block(Tensor x, Tensor modulation, Tensor[] condition, "
+                         "Tensor skip, int block) -> Tensor",
+                         RunStageBlock, c10::AliasAnalysisKind::CONSERVATIVE),
+    torch::jit::Operator("wuerstchen::map_block(Tensor x, int block) -> Tensor", RunMapBlock,
+                         c10::AliasAnalysisKind::CONSERVATIVE),
+});
+
+// "down_blocks.1.3" for a value that was read from the method's own module step by step.
+std::string PathOf(const Value* value) {
+  const auto* node = value->node();
+  if (node->kind() != c10::prim::GetAttr) return "";
+  const auto parent = PathOf(node->input());
+  const auto& name = node->s(c10::attr::name);
+  return parent.empty() ? name : parent + "." + name;
+}
+
+torch::jit::Module ModuleAt(const torch::jit::Module& root, const std::string& path) {
+  auto module = root;
+  for (size_t start = 0; start < path.size();) {
+    const auto end = std::min(path.find('.', start), path.size());
+    module = module.attr(path.substr(start, end - start)).toModule();
+    start = end + 1;
+  }
+  return module;
+}
+
+bool StartsWith(const std::string& text, const std::string& start) {
+  return text.compare(0, start.size(), start) == 0;
+}
+
+// Where the image embeddings' mapper of a block of Stage B is: one for each level and direction.
+std::string MapperPath(const std::string& block_path, int64_t levels) {
+  const bool down = StartsWith(block_path, "down_blocks.");
+  if (!down && !StartsWith(block_path, "up_blocks.")) return "";
+  const auto start = block_path.find('.') + 1;
+  const int64_t place = std::stoll(block_path.substr(start));
+  return "effnet_mappers." + std::to_string(down ? place : levels + place);
+}
+
+}  // namespace
+
+// Replaces calls of blocks in a copy of one method's graph, and inlines all other calls.
+class Acceleration::Rewriter {
+ public:
+  Rewriter(Acceleration& owner, const std::string& method)
+      : owner_(owner), graph_(owner.module_.get_method(method).graph()->copy()) {}
+
+  // Null if there was nothing to replace.
+  std::shared_ptr<Graph> Rewrite() {
+    while (RewriteOne(*graph_->block())) {
+    }
+    if (replaced_ == 0) return nullptr;
+    torch::jit::Inline(*graph_);
+    torch::jit::EliminateDeadCode(graph_);
+    return graph_;
+  }
+
+ private:
+  // Handles the first call that is left. False if there is none.
+  bool RewriteOne(torch::jit::Block& block) {
+    for (auto* node : block.nodes()) {
+      for (auto* inner : node->blocks()) {
+        if (RewriteOne(*inner)) return true;
+      }
+      if (node->kind() != c10::prim::CallMethod) continue;
+      const auto type = node->input(0)->type()->cast<c10::ClassType>();
+      if (!type) continue;
+      if (!Replace(node, type->name()->name())) Inline(node, *type);
+      return true;
+    }
+    return false;
+  }
+
+  bool Replace(Node* call, const std::string& kind) {
+    if (call->s(c10::attr::name) != "forward") return false;
+    const auto path = PathOf(call->input(0));
+    if (kind == "Pointwise") return ReplaceMapper(call, path);
+    auto* block = owner_.BlockOf(ModuleAt(owner_.module_, path), kind, path);
+    if (block == nullptr) return false;
+    const torch::jit::WithInsertPoint before(call);
+    std::vector<Value*> inputs = call->inputs().slice(1).vec();
+    inputs.push_back(graph_->insertConstant(reinterpret_cast<int64_t>(block)));
+    auto* node = graph_->insertNode(
+        graph_->create(inputs.size() == 2 ? kMapBlock : kStageBlock, inputs, 1));
+    return Swap(call, node);
+  }
+
+  // The mappers of image embeddings are folded into the blocks that read them, which want the embeddings themselves.
+  bool ReplaceMapper(Node* call, const std::string& path) {
+    if (!StartsWith(path, "effnet_mappers.") || !owner_.Collapses()) return false;
+    const torch::jit::WithInsertPoint before(call);
+    auto* format = graph_->insertConstant(static_cast<int64_t>(at::MemoryFormat::Contiguous));
+    return Swap(call, graph_->insertNode(
+                          graph_->create(c10::aten::contiguous, {call->input(1), format}, 1)));
+  }
+
+  bool Swap(Node* call, Node* node) {
+    node->output()->setType(c10::TensorType::get());
+    call->output()->replaceAllUsesWith(node->output());
+    call->destroy();
+    ++replaced_;
+    return true;
+  }
+
+  void Inline(Node* call, const c10::ClassType& type) {
+    auto& method = type.getMethod(call->s(c10::attr::name));
+    method.ensure_defined();
+    torch::jit::inlineCallTo(call, &torch::jit::toGraphFunction(method));
+  }
+
+  Acceleration& owner_;
+  const std::shared_ptr<Graph> graph_;
+  int replaced_ = 0;
+};
+
+std::unique_ptr<Acceleration> Acceleration::Of(const torch::jit::Module& module,
+                                               const Options& options) {
+  const auto* kernels = kernels::Best();
+  if (kernels == nullptr) return nullptr;
+  return std::unique_ptr<Acceleration>(new Acceleration(module, *kernels, options));
+}
+
+Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
+                           const Options& options)
+    : module_(module), options_(options), context_{kernels, options.pack, {}} {
+  collapses_ = Uses("collapse") && module.hasattr("effnet_mappers") && AllResBlocksFit();
+}
+
+bool Acceleration::Uses(const std::string& name) const {
+  return std::find(options_.without.begin(), options_.without.end(), name) == options_.without.end();
+}
+
+// Either every block reads the embeddings themselves, or none does.
+bool Acceleration::AllResBlocksFit() {
+  for (const auto& part : module_.named_modules()) {
+    if (part.value.type()->name()->name() != "ResBlock") continue;
+    if (BlockOf(part.value, "ResBlock", part.name) == nullptr) return false;
+  }
+  return true;
+}
+
+blocks::Block* Acceleration::BlockOf(const torch::jit::Module& module, const std::string& kind,
+                                     const std::string& path) {
+  const auto known = blocks_.find(path);
+  if (known != blocks_.end()) return known->second.get();
+  std::unique_ptr<blocks::Block> block;
+  if (Uses(kind)) {
+    if (kind == "ResBlock") {
+      block = blocks::MakeResBlock(context_, module, [this, path] { return MapperOf(path); });
+    } else if (kind == "TimestepBlock") {
+      block = blocks::MakeTimestepBlock(context_, module);
+    } else if (kind == "AttentionBlock") {
+      block = blocks::MakeAttentionBlock(context_, module);
+    } else if (kind == "MixingBlock") {
+      block = blocks::MakeMixingBlock(context_, module);
+    }
+  }
+  return blocks_.emplace(path, std::move(block)).first->second.get();
+}
+
+std::optional<blocks::ImageMapper> Acceleration::MapperOf(const std::string& block_path) const {
+  if (!collapses_) return std::nullopt;
+  const auto path = MapperPath(block_path, module_.attr("levels").toInt());
+  const auto mapper = ModuleAt(module_, path);
+  if (mapper.type()->name()->name() != "Pointwise") return std::nullopt;
+  return blocks::ImageMapper{blocks::Wide(mapper, "weight").flatten(1), blocks::Wide(mapper, "bias")};
+}
+
+std::optional<c10::IValue> Acceleration::Run(const std::string& method,
+                                             const std::vector<c10::IValue>& inputs) {
+  auto known = methods_.find(method);
+  if (known == methods_.end()) {
+    auto graph = Rewriter(*this, method).Rewrite();
+    std::optional<Method> rewritten;
+    if (graph != nullptr) rewritten = Method{graph, torch::jit::Code(graph, method)};
+    known = methods_.emplace(method, std::move(rewritten)).first;
+  }
+  if (!known->second) return std::nullopt;
+  Stack stack{module_._ivalue()};
+  stack.insert(stack.end(), inputs.begin(), inputs.end());
+  torch::jit::InterpreterState(known->second->code).run(stack);
+  return torch::jit::pop(stack);
+}
+
+void Acceleration::Forget(const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    const bool mapper = StartsWith(name, "effnet_mappers.");
+    for (const auto& [path, block] : blocks_) {
+      if (block != nullptr && (mapper || StartsWith(name, path + "."))) block->Forget();
+    }
+  }
+}
+
+int64_t Acceleration::bytes() const {
+  int64_t sum = context_.arena.bytes();
+  for (const auto& [path, block] : blocks_) sum += block == nullptr ? 0 : block->packed_bytes();
+  return sum;
+}
+
+}  // namespace wuerstchen::runtime

@@ -1,0 +1,63 @@
+// Runs a graph's hot methods with the blocks of `blocks/` in place of its own. The graph stays what it is: the wiring, and
+// the reference that every block is compared with. Belongs to the device's thread.
+#ifndef CPP_RUNTIME_ACCELERATION_H_
+#define CPP_RUNTIME_ACCELERATION_H_
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/blocks/block.h"
+
+namespace wuerstchen::runtime {
+
+class Acceleration {
+ public:
+  struct Options {
+    bool pack;  // weights in the kernels' own layout, in private memory
+    // Names of what is left to the graph: a block's class, such as `AttentionBlock`, or `collapse`.
+    std::vector<std::string> without;
+  };
+
+  // Null where this CPU has no kernels.
+  static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module, const Options& options);
+
+  // Runs a method, or returns nothing if nothing in it could be replaced.
+  std::optional<c10::IValue> Run(const std::string& method, const std::vector<c10::IValue>& inputs);
+  // The weights of these names changed.
+  void Forget(const std::vector<std::string>& names);
+  // Private memory for packed weights and between blocks.
+  int64_t bytes() const;
+
+ private:
+  struct Method {
+    std::shared_ptr<torch::jit::Graph> graph;
+    torch::jit::Code code;
+  };
+  class Rewriter;
+
+  Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
+               const Options& options);
+  bool Uses(const std::string& name) const;
+  bool Collapses() const { return collapses_; }
+  bool AllResBlocksFit();
+  std::optional<blocks::ImageMapper> MapperOf(const std::string& block_path) const;
+  blocks::Block* BlockOf(const torch::jit::Module& module, const std::string& kind,
+                         const std::string& path);
+
+  const torch::jit::Module module_;
+  const Options options_;
+  bool collapses_ = false;  // Stage B's image embeddings reach its blocks unmapped
+  blocks::Context context_;
+  std::map<std::string, std::optional<Method>> methods_;          // by name, once wanted
+  std::map<std::string, std::unique_ptr<blocks::Block>> blocks_;  // by path; null where none fits
+};
+
+}  // namespace wuerstchen::runtime
+
+#endif  // CPP_RUNTIME_ACCELERATION_H_

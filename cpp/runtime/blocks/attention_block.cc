@@ -1,0 +1,187 @@
+// Attention from a map to itself and to the text. One product makes queries, keys and values of all image tokens; no
+// matrix of scores is ever written to memory.
+#include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/blocks/block.h"
+#include "runtime/blocks/depthwise.h"
+
+namespace wuerstchen::runtime::blocks {
+namespace {
+
+int64_t RoundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// Queries, keys and values of image tokens side by side, and keys and values of the text.
+struct Tokens {
+  const float* projected;  // (images, tokens, 3 * heads * head_dim)
+  const float* text;       // (images, 2, heads, text_tokens, head_dim)
+  int64_t images, tokens, text_tokens, heads, head_dim;
+
+  int64_t keys() const { return tokens + text_tokens; }
+  int64_t channels() const { return heads * head_dim; }
+};
+
+class AttentionBlock final : public Block {
+ public:
+  AttentionBlock(Context& context, torch::jit::Module module)
+      : context_(context),
+        module_(std::move(module)),
+        heads_(module_.attr("heads").toInt()),
+        index_(module_.attr("index").toInt()) {}
+
+  at::Tensor Run(const Inputs& inputs) override {
+    if (!ready_) Prepare();
+    const auto& kernels = context_.kernels;
+    auto& arena = context_.arena;
+    const auto x = inputs.x.contiguous();
+    const at::Tensor text = inputs.condition->get(index_).contiguous();
+    const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
+    const int64_t rows = images * pixels;
+
+    float* const statistics = arena.Get(Arena::kStatistics, 2 * rows);
+    const Statistics norm{statistics, statistics + rows};
+    Measure(kernels, x, norm);
+    float* const projected = arena.Get(Arena::kHidden, rows * 3 * channels);
+    int64_t column = 0;
+    for (const auto& project : project_) {
+      Compute(kernels, Product{.left = {{.rows = x.const_data_ptr<float>(),
+                                         .stride = channels,
+                                         .centre = norm.centre,
+                                         .spread = norm.spread,
+                                         .right = &project}},
+                               .images = images,
+                               .pixels = pixels,
+                               .out = projected + column,
+                               .out_stride = 3 * channels,
+                               .bias = project_bias_.const_data_ptr<float>() + column});
+      column += project.columns();
+    }
+
+    float* const attended = arena.Get(Arena::kAttended, rows * channels);
+    Attend({projected, text.const_data_ptr<float>(), images, pixels, text.size(3), heads_,
+            channels / heads_},
+           attended);
+    auto out = at::empty(x.sizes(), x.options());
+    Compute(kernels,
+            Product{.left = {{.rows = attended, .stride = channels, .right = &out_}},
+                    .images = images,
+                    .pixels = pixels,
+                    .out = out.mutable_data_ptr<float>(),
+                    .out_stride = channels,
+                    .bias = out_bias_.const_data_ptr<float>(),
+                    .residual = x.const_data_ptr<float>()});
+    return out;
+  }
+
+  void Forget() override {
+    ready_ = false;
+    project_.clear();
+    out_ = Matrix();
+  }
+
+  int64_t packed_bytes() const override {
+    int64_t bytes = out_.packed_bytes();
+    for (const auto& project : project_) bytes += project.packed_bytes();
+    return bytes;
+  }
+
+ private:
+  void Prepare() {
+    const auto& kernels = context_.kernels;
+    std::vector<at::Tensor> weights, biases;
+    for (const auto* name : {"attention.to_q", "attention.to_k", "attention.to_v"}) {
+      weights.push_back(Parameter(module_, std::string(name) + ".weight"));
+      biases.push_back(Wide(module_, std::string(name) + ".bias"));
+    }
+    project_.clear();
+    if (context_.pack) {
+      project_.emplace_back(kernels, weights, true);
+    } else {
+      for (const auto& weight : weights) project_.emplace_back(kernels, std::vector{weight}, false);
+    }
+    project_bias_ = at::cat(biases);
+    out_ = Matrix(kernels, {Parameter(module_, "attention.to_out.0.weight")}, context_.pack);
+    out_bias_ = Wide(module_, "attention.to_out.0.bias");
+    ready_ = true;
+  }
+
+  void Attend(const Tokens& tokens, float* attended) {
+    const auto& kernels = context_.kernels;
+    const int64_t capacity = RoundUp(tokens.keys(), kernels.key_multiple);
+    const int64_t key_size = capacity * tokens.head_dim;
+    const int64_t value_size = capacity * RoundUp(tokens.head_dim, kernels.panel);
+    const int64_t all_heads = tokens.images * tokens.heads;
+    float* const keys = context_.arena.Get(Arena::kKeys, all_heads * key_size);
+    float* const values = context_.arena.Get(Arena::kValues, all_heads * value_size);
+    at::parallel_for(0, all_heads, 1, [&](int64_t first, int64_t end) {
+      for (int64_t head = first; head < end; ++head) {
+        Pack(tokens, head, capacity, keys + head * key_size, values + head * value_size);
+      }
+    });
+    const auto cut = CutRows(tokens.tokens, kernels::kQueryBlock);
+    const int64_t channels = tokens.channels();
+    const float scale = 1 / std::sqrt(static_cast<float>(tokens.head_dim));
+    at::parallel_for(0, all_heads * cut.count, 1, [&](int64_t first, int64_t end) {
+      float* const scratch = Scratch(kernels::kAttentionScratch);
+      for (int64_t task = first; task < end; ++task) {
+        const int64_t head = task / cut.count, start = task % cut.count * cut.rows;
+        const int64_t row = head / tokens.heads * tokens.tokens + start;
+        const int64_t column = head % tokens.heads * tokens.head_dim;
+        kernels.attention({
+            .queries = tokens.projected + row * 3 * channels + column,
+            .query_stride = 3 * channels,
+            .rows = std::min(cut.rows, tokens.tokens - start),
+            .head_dim = tokens.head_dim,
+            .keys = keys + head * key_size,
+            .values = values + head * value_size,
+            .key_count = tokens.keys(),
+            .scale = scale,
+            .out = attended + row * channels + column,
+            .out_stride = channels,
+            .scratch = scratch,
+        });
+      }
+    });
+  }
+
+  // Keys and values of one head of one image: of its own tokens, then of the text.
+  void Pack(const Tokens& tokens, int64_t head, int64_t capacity, float* keys, float* values) const {
+    const auto& kernels = context_.kernels;
+    const int64_t image = head / tokens.heads, place = head % tokens.heads;
+    const int64_t channels = tokens.channels(), head_dim = tokens.head_dim;
+    const float* const own = tokens.projected + image * tokens.tokens * 3 * channels + place * head_dim;
+    kernels.pack_keys({own + channels, 3 * channels, tokens.tokens, head_dim, 0, capacity}, keys);
+    kernels.pack_values({own + 2 * channels, 3 * channels, tokens.tokens, head_dim, 0, capacity}, values);
+    const int64_t text_size = tokens.text_tokens * head_dim;
+    const float* const text = tokens.text + (image * 2 * tokens.heads + place) * text_size;
+    kernels.pack_keys({text, head_dim, tokens.text_tokens, head_dim, tokens.tokens, capacity}, keys);
+    kernels.pack_values({text + tokens.heads * text_size, head_dim, tokens.text_tokens, head_dim,
+                         tokens.tokens, capacity},
+                        values);
+  }
+
+  Context& context_;
+  const torch::jit::Module module_;
+  const int64_t heads_, index_;
+  bool ready_ = false;
+  std::vector<Matrix> project_;  // queries, keys and values: one matrix, or one each
+  Matrix out_;
+  at::Tensor project_bias_, out_bias_;
+};
+
+}  // namespace
+
+std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module) {
+  const auto weight = Parameter(module, "attention.to_q.weight");
+  const int64_t head_dim = weight.size(0) / module.attr("heads").toInt();
+  if (!Matrix::Fits(context.kernels, weight) || head_dim > kernels::kDepthBlock) return nullptr;
+  return std::make_unique<AttentionBlock>(context, std::move(module));
+}
+
+}  // namespace wuerstchen::runtime::blocks

@@ -1,0 +1,66 @@
+// The blocks of a stage in the form that the kernels run: what TorchScript would do in a dozen operators, done in a few
+// passes over memory. Each is made of a bound module of the graph and gives what that module's `forward` would, within
+// rounding. Belongs to the device's thread.
+#ifndef CPP_RUNTIME_BLOCKS_BLOCK_H_
+#define CPP_RUNTIME_BLOCKS_BLOCK_H_
+
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/List.h>
+#include <ATen/core/Tensor.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "runtime/blocks/product.h"
+
+namespace wuerstchen::runtime::blocks {
+
+// What all blocks of a graph share.
+struct Context {
+  const kernels::Kernels& kernels;
+  bool pack;  // see `Matrix`
+  Arena arena;
+};
+
+// What a block's `forward` takes; a block of Stage A takes `x` alone.
+struct Inputs {
+  at::Tensor x;  // (B, H, W, C) float32
+  at::Tensor modulation;
+  std::optional<c10::List<at::Tensor>> condition;
+  at::Tensor skip;
+};
+
+class Block {
+ public:
+  virtual ~Block() = default;
+  virtual at::Tensor Run(const Inputs& inputs) = 0;
+  // Forgets what it made of its weights: they changed. It is made again when it is next run.
+  virtual void Forget() = 0;
+  virtual int64_t packed_bytes() const = 0;
+};
+
+// A mapper of Stage B's image embeddings, to be folded into what reads them: `(out, in)` and `(out)`.
+struct ImageMapper {
+  at::Tensor weight;
+  at::Tensor bias;
+};
+using FindMapper = std::function<std::optional<ImageMapper>()>;
+
+// Null for a module whose widths the kernels do not take.
+std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module, FindMapper find_mapper);
+std::unique_ptr<Block> MakeTimestepBlock(Context& context, torch::jit::Module module);
+std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module);
+std::unique_ptr<Block> MakeMixingBlock(Context& context, torch::jit::Module module);
+
+// The module's parameter or buffer of this name, such as `channelwise.0.weight`.
+at::Tensor Parameter(const torch::jit::Module& module, const std::string& name);
+// The same in float32 and contiguous.
+at::Tensor Wide(const torch::jit::Module& module, const std::string& name);
+
+}  // namespace wuerstchen::runtime::blocks
+
+#endif  // CPP_RUNTIME_BLOCKS_BLOCK_H_

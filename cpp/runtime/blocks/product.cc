@@ -1,0 +1,180 @@
+#include "runtime/blocks/product.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "runtime/error.h"
+
+namespace wuerstchen::runtime::blocks {
+namespace {
+
+using kernels::kRowBlock;
+
+constexpr int64_t kFewestRows = 36;  // of a block: fewer do not pay for bringing in the weight
+
+kernels::Format FormatOf(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return kernels::Format::kFloat32;
+    case at::kBFloat16:
+      return kernels::Format::kBFloat16;
+    case at::kHalf:
+      return kernels::Format::kFloat16;
+    default:
+      throw Error(ErrorCode::kInternal, "Expected floating weights. This is a bug.");
+  }
+}
+
+kernels::Weight AsStored(const at::Tensor& weight) {
+  return {weight.const_data_ptr(), FormatOf(weight.scalar_type()), weight.size(1)};
+}
+
+int64_t DivideUp(int64_t value, int64_t by) {
+  return (value + by - 1) / by;
+}
+
+int64_t RoundUp(int64_t value, int64_t multiple) {
+  return DivideUp(value, multiple) * multiple;
+}
+
+struct AlignedDelete {
+  void operator()(float* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
+};
+
+}  // namespace
+
+float* Scratch(int64_t numbers) {
+  thread_local std::unique_ptr<float[], AlignedDelete> memory;
+  thread_local int64_t size = 0;
+  if (size < numbers) {
+    memory.reset(static_cast<float*>(::operator new[](numbers * sizeof(float), std::align_val_t{64})));
+    size = numbers;
+  }
+  return memory.get();
+}
+
+float* Arena::Get(Slot slot, int64_t numbers) {
+  auto& held = held_[slot];
+  if (!held.defined() || held.numel() < numbers) {
+    held.reset();  // first: not both at once
+    held = at::empty({numbers}, at::kFloat);
+  }
+  return held.mutable_data_ptr<float>();
+}
+
+int64_t Arena::bytes() const {
+  int64_t sum = 0;
+  for (const auto& held : held_) sum += held.defined() ? static_cast<int64_t>(held.nbytes()) : 0;
+  return sum;
+}
+
+void Arena::Clear() {
+  for (auto& held : held_) held.reset();
+}
+
+bool Matrix::Fits(const kernels::Kernels& kernels, const at::Tensor& weight) {
+  return weight.size(0) % kernels.panel == 0;
+}
+
+Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights, bool pack)
+    : depth_(weights.front().size(1)) {
+  for (const auto& weight : weights) columns_ += weight.size(0);
+  if (!pack) {
+    held_ = weights.front().contiguous();
+    weight_ = AsStored(held_);
+    return;
+  }
+  held_ = at::empty({columns_ * depth_}, at::kFloat);
+  float* packed = held_.mutable_data_ptr<float>();
+  weight_ = {packed, kernels::Format::kPacked, 0};
+  for (const auto& weight : weights) {
+    const auto rows = weight.contiguous();
+    const auto stored = AsStored(rows);
+    const int64_t panels = rows.size(0) / kernels.panel;
+    at::parallel_for(0, panels, 1, [&](int64_t first, int64_t end) {
+      auto part = stored;
+      part.data = static_cast<const std::byte*>(stored.data) +
+                  first * kernels.panel * depth_ * rows.element_size();
+      kernels.pack(part, (end - first) * kernels.panel, depth_, packed + first * kernels.panel * depth_);
+    });
+    packed += rows.numel();
+  }
+}
+
+RowBlocks CutRows(int64_t pixels, int64_t most) {
+  const int64_t threads = at::get_num_threads();
+  int64_t count = DivideUp(pixels, most);
+  const int64_t shared = RoundUp(count, threads);  // as much work for each thread
+  if (pixels / shared >= kFewestRows) count = shared;
+  const int64_t rows = std::min(most, RoundUp(DivideUp(pixels, count), 6));
+  return {DivideUp(pixels, rows), rows};
+}
+
+void Compute(const kernels::Kernels& kernels, const Product& product) {
+  const int64_t columns = product.left.front().right->columns();
+  const int64_t panels = columns / kernels.panel;
+  const auto cut = CutRows(product.pixels, kRowBlock);
+  const int64_t blocks = product.images * cut.count;
+  // Few blocks of many columns: the columns are shared, too.
+  const int64_t parts = std::clamp<int64_t>(at::get_num_threads() / blocks, 1, panels);
+  at::Tensor energies;
+  float* partial = nullptr;
+  if (product.energy != nullptr) {
+    energies = at::empty({blocks, columns}, at::kFloat).zero_();
+    partial = energies.mutable_data_ptr<float>();
+  }
+  at::parallel_for(0, blocks * parts, 1, [&](int64_t first, int64_t end) {
+    float* const scratch = Scratch(kernels::kProductScratch);
+    std::vector<kernels::Segment> segments;
+    for (int64_t task = first; task < end; ++task) {
+      const int64_t block = task / parts, part = task % parts;
+      const int64_t image = block / cut.count, start = block % cut.count * cut.rows;
+      const int64_t row = image * product.pixels + start;
+      segments.clear();
+      for (const auto& left : product.left) {
+        const int64_t depth = left.right->depth();
+        segments.push_back({
+            .rows = left.rows + row * left.stride,
+            .stride = left.stride,
+            .depth = depth,
+            .centre = left.centre == nullptr ? nullptr : left.centre + row,
+            .spread = left.spread == nullptr ? nullptr : left.spread + row,
+            .factor = left.factor == nullptr ? nullptr : left.factor + image * depth,
+            .weight = left.right->weight(),
+        });
+      }
+      const auto at = [row, &product](auto* map) {
+        return map == nullptr ? map : map + row * product.out_stride;
+      };
+      kernels.product({
+          .segments = segments.data(),
+          .segment_count = static_cast<int>(segments.size()),
+          .rows = std::min(cut.rows, product.pixels - start),
+          .columns = columns,
+          .first_panel = panels * part / parts,
+          .end_panel = panels * (part + 1) / parts,
+          .out = at(product.out),
+          .out_stride = product.out_stride,
+          .bias = product.bias,
+          .residual = at(product.residual),
+          .gelu = product.gelu,
+          .energy = partial == nullptr ? nullptr : partial + block * columns,
+          .scratch = scratch,
+      });
+    }
+  });
+  if (partial == nullptr) return;
+  for (int64_t image = 0; image < product.images; ++image) {
+    float* const sum = product.energy + image * columns;
+    std::fill_n(sum, columns, 0.0f);
+    for (int64_t block = 0; block < cut.count; ++block) {
+      const float* const row = partial + (image * cut.count + block) * columns;
+      for (int64_t column = 0; column < columns; ++column) sum[column] += row[column];
+    }
+  }
+}
+
+}  // namespace wuerstchen::runtime::blocks

@@ -1,0 +1,85 @@
+// Products of maps with weights, on all threads of the device. Belongs to the device's thread.
+#ifndef CPP_RUNTIME_BLOCKS_PRODUCT_H_
+#define CPP_RUNTIME_BLOCKS_PRODUCT_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/kernels/kernels.h"
+
+namespace wuerstchen::runtime::blocks {
+
+// The right side of a product: one or more (columns, depth) weights, one below the other.
+class Matrix {
+ public:
+  Matrix() = default;
+  // `pack`: brings them into the kernels' own layout, in float32 and in private memory; else they are read as they lie,
+  // and only one may be given. Columns of every weight must be whole panels (`Fits`).
+  Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights, bool pack);
+
+  static bool Fits(const kernels::Kernels& kernels, const at::Tensor& weight);
+
+  kernels::Weight weight() const { return weight_; }
+  int64_t columns() const { return columns_; }
+  int64_t depth() const { return depth_; }
+  int64_t packed_bytes() const { return weight_.format == kernels::Format::kPacked ? held_.nbytes() : 0; }
+
+ private:
+  at::Tensor held_;
+  kernels::Weight weight_{nullptr, kernels::Format::kPacked, 0};
+  int64_t columns_ = 0;
+  int64_t depth_ = 0;
+};
+
+// A part of the left side: a row for each pixel of each image.
+struct Left {
+  const float* rows;
+  int64_t stride;
+  const float* centre = nullptr;  // of each row
+  const float* spread = nullptr;
+  const float* factor = nullptr;  // (images, depth)
+  const Matrix* right;
+};
+
+// out = residual + activation(left * right + bias), for `images` times `pixels` rows.
+struct Product {
+  std::vector<Left> left;
+  int64_t images;
+  int64_t pixels;
+  float* out;
+  int64_t out_stride;
+  const float* bias = nullptr;
+  const float* residual = nullptr;  // laid out as `out`
+  bool gelu = false;
+  float* energy = nullptr;  // (images, columns): the sum over each image of the results' squares
+};
+
+void Compute(const kernels::Kernels& kernels, const Product& product);
+
+// How an image's rows are cut into blocks: by the number of threads, never by who shares the batch.
+struct RowBlocks {
+  int64_t count;
+  int64_t rows;  // of each but perhaps the last
+};
+RowBlocks CutRows(int64_t pixels, int64_t most);
+
+// This thread's own scratch memory, aligned; what it held before is lost.
+float* Scratch(int64_t numbers);
+
+// Memory that the blocks of a graph share, one use after the other: it grows and stays.
+class Arena {
+ public:
+  enum Slot { kHidden, kEnergy, kFactor, kConvolved, kStatistics, kKeys, kValues, kAttended, kSlots };
+  float* Get(Slot slot, int64_t numbers);
+  int64_t bytes() const;
+  void Clear();
+
+ private:
+  at::Tensor held_[kSlots];
+};
+
+}  // namespace wuerstchen::runtime::blocks
+
+#endif  // CPP_RUNTIME_BLOCKS_PRODUCT_H_

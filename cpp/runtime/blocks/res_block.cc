@@ -1,0 +1,153 @@
+// Depthwise convolution, norm, and a channel mixer that also reads `skip`: three passes over the map, with the norms taken
+// along by the products.
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
+
+#include <cmath>
+
+#include "runtime/blocks/block.h"
+#include "runtime/blocks/depthwise.h"
+
+namespace wuerstchen::runtime::blocks {
+namespace {
+
+// Scale of each channel of each image: one more than gamma times its share of the energy (ConvNeXt V2's response norm).
+void ResponseFactors(const float* energy, const float* gamma, int64_t images, int64_t channels,
+                     float* factors) {
+  for (int64_t image = 0; image < images; ++image) {
+    double sum = 0;
+    for (int64_t i = 0; i < channels; ++i) sum += std::sqrt(energy[i]);
+    const float mean = static_cast<float>(sum / static_cast<double>(channels)) + 1e-6f;
+    for (int64_t i = 0; i < channels; ++i) {
+      factors[i] = 1 + gamma[i] * (std::sqrt(energy[i]) / mean);
+    }
+    energy += channels;
+    factors += channels;
+  }
+}
+
+class ResBlock final : public Block {
+ public:
+  ResBlock(Context& context, torch::jit::Module module, FindMapper find_mapper)
+      : context_(context), module_(std::move(module)), find_mapper_(std::move(find_mapper)) {}
+
+  at::Tensor Run(const Inputs& inputs) override {
+    if (!ready_) Prepare();
+    const auto& kernels = context_.kernels;
+    auto& arena = context_.arena;
+    const auto x = inputs.x.contiguous();
+    const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
+    const int64_t rows = images * pixels, hidden_channels = expand_.columns();
+
+    float* const convolved = arena.Get(Arena::kConvolved, rows * channels);
+    float* const statistics = arena.Get(Arena::kStatistics, 2 * rows);
+    const Statistics norm{statistics, statistics + rows};
+    Compute(kernels, Depthwise{.x = x,
+                               .taps = taps_,
+                               .bias = depthwise_bias_,
+                               .out = convolved,
+                               .statistics = norm,
+                               .replicate = false});
+
+    float* const hidden = arena.Get(Arena::kHidden, rows * hidden_channels);
+    float* const energy = arena.Get(Arena::kEnergy, images * hidden_channels);
+    Product expand{.left = {{.rows = convolved,
+                             .stride = channels,
+                             .centre = norm.centre,
+                             .spread = norm.spread,
+                             .right = &expand_}},
+                   .images = images,
+                   .pixels = pixels,
+                   .out = hidden,
+                   .out_stride = hidden_channels,
+                   .bias = expand_bias_.const_data_ptr<float>(),
+                   .gelu = true,
+                   .energy = energy};
+    const auto skip = inputs.skip.contiguous();
+    if (skip_.depth() > 0) {
+      expand.left.push_back(
+          {.rows = skip.const_data_ptr<float>(), .stride = skip.size(3), .right = &skip_});
+    }
+    Compute(kernels, expand);
+
+    float* const factors = arena.Get(Arena::kFactor, images * hidden_channels);
+    ResponseFactors(energy, gamma_.const_data_ptr<float>(), images, hidden_channels, factors);
+    auto out = at::empty(x.sizes(), x.options());
+    Compute(kernels, Product{.left = {{.rows = hidden,
+                                       .stride = hidden_channels,
+                                       .factor = factors,
+                                       .right = &reduce_}},
+                             .images = images,
+                             .pixels = pixels,
+                             .out = out.mutable_data_ptr<float>(),
+                             .out_stride = channels,
+                             .bias = reduce_bias_.const_data_ptr<float>(),
+                             .residual = x.const_data_ptr<float>()});
+    return out;
+  }
+
+  void Forget() override {
+    ready_ = false;
+    expand_ = skip_ = reduce_ = Matrix();
+  }
+
+  int64_t packed_bytes() const override {
+    return expand_.packed_bytes() + skip_.packed_bytes() + reduce_.packed_bytes();
+  }
+
+ private:
+  void Prepare() {
+    const auto& kernels = context_.kernels;
+    taps_ = Taps(Wide(module_, "depthwise.weight"));
+    depthwise_bias_ = Wide(module_, "depthwise.bias");
+    const auto expand = Parameter(module_, "channelwise.0.weight");
+    const int64_t channels = taps_.size(1), skip_channels = expand.size(1) - channels;
+    expand_ = Matrix(kernels, {expand.narrow(1, 0, channels)}, context_.pack);
+    expand_bias_ = Wide(module_, "channelwise.0.bias");
+    if (skip_channels > 0) PrepareSkip(expand.narrow(1, channels, skip_channels));
+    // The response norm's shift goes through the second linear once and for all.
+    const auto reduce = Parameter(module_, "channelwise.4.weight");
+    const auto shift = Wide(module_, "channelwise.2.beta").flatten().to(at::kDouble);
+    reduce_ = Matrix(kernels, {reduce}, context_.pack);
+    reduce_bias_ = (Wide(module_, "channelwise.4.bias").to(at::kDouble) +
+                    at::matmul(reduce.to(at::kDouble), shift))
+                       .to(at::kFloat);
+    gamma_ = Wide(module_, "channelwise.2.gamma").flatten().contiguous();
+    ready_ = true;
+  }
+
+  // The last columns read mapped image embeddings, W (M e + b). They become W M, which reads e itself, and W b.
+  void PrepareSkip(at::Tensor weight) {
+    const auto mapper = find_mapper_();
+    if (mapper) {
+      const int64_t mapped = mapper->weight.size(0), joined = weight.size(1) - mapped;
+      const auto image = weight.narrow(1, joined, mapped).to(at::kDouble);
+      const auto folded = at::matmul(image, mapper->weight.to(at::kDouble)).to(at::kFloat);
+      const auto shift = at::matmul(image, mapper->bias.to(at::kDouble)).to(at::kFloat);
+      expand_bias_ = expand_bias_ + shift;
+      weight = at::cat({weight.narrow(1, 0, joined).to(at::kFloat), folded}, 1);
+    }
+    skip_ = Matrix(context_.kernels, {weight}, context_.pack);
+  }
+
+  Context& context_;
+  const torch::jit::Module module_;
+  const FindMapper find_mapper_;
+  bool ready_ = false;
+  at::Tensor taps_, depthwise_bias_, expand_bias_, reduce_bias_, gamma_;
+  Matrix expand_, skip_, reduce_;
+};
+
+}  // namespace
+
+std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module, FindMapper find_mapper) {
+  const auto depthwise = Parameter(module, "depthwise.weight");
+  if (depthwise.size(2) != 3 || depthwise.size(3) != 3) return nullptr;
+  for (const auto* name : {"channelwise.0.weight", "channelwise.4.weight"}) {
+    if (!Matrix::Fits(context.kernels, Parameter(module, name))) return nullptr;
+  }
+  return std::make_unique<ResBlock>(context, std::move(module), std::move(find_mapper));
+}
+
+}  // namespace wuerstchen::runtime::blocks

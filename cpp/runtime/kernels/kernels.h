@@ -1,0 +1,120 @@
+// The inner loops of a step, for one thread and one kind of CPU. Plain C++: no libtorch, no allocation, no threads; who
+// calls them cuts the work into blocks and gives them scratch memory. All maps are channels-last, so a map of pixels is a
+// matrix with a row per pixel.
+//
+// Every sum is taken in an order that depends on a block's own shape alone, never on who computes it.
+#ifndef CPP_RUNTIME_KERNELS_KERNELS_H_
+#define CPP_RUNTIME_KERNELS_KERNELS_H_
+
+#include <cstdint>
+
+namespace wuerstchen::runtime::kernels {
+
+// Columns of a product's right side are taken in panels of this many: enough for the widest CPU, divided by all others'.
+constexpr int64_t kDepthBlock = 256;  // numbers of a row that one pass takes: a panel of them fits the first cache
+constexpr int64_t kRowBlock = 192;    // rows of one block: as many numbers of each fit the second cache
+constexpr int64_t kQueryBlock = 96;   // rows of one block of attention
+
+enum class Format { kPacked, kFloat32, kBFloat16, kFloat16 };
+
+// The right side of a product, the transpose of a (columns, depth) weight. `kPacked`: in panels, [columns / panel][depth]
+// [panel], made by `pack`; else as it is stored, row-major, and each panel is brought into shape when it is used.
+struct Weight {
+  const void* data;
+  Format format;
+  int64_t stride;  // numbers between rows of one that is not packed
+};
+
+// Some columns of the left side, with the rows of the weight's transpose that they meet.
+struct Segment {
+  const float* rows;
+  int64_t stride;       // numbers between rows
+  int64_t depth;        // numbers of a row
+  const float* centre;  // one a row, subtracted first; null for none
+  const float* spread;  // one a row, multiplied after; null exactly if `centre` is
+  const float* factor;  // one a column, multiplied last; null for none
+  Weight weight;
+};
+
+// One block of rows of a product: out = residual + activation(segments * weights + bias).
+struct ProductBlock {
+  const Segment* segments;
+  int segment_count;
+  int64_t rows;  // at most kRowBlock
+  int64_t columns;
+  int64_t first_panel, end_panel;  // the part of the columns to compute
+  float* out;
+  int64_t out_stride;
+  const float* bias;      // null for none
+  const float* residual;  // laid out as `out`; null for none
+  bool gelu;
+  float* energy;   // one a column: gets the sum of the results' squares; null for none
+  float* scratch;  // of ProductScratch numbers
+};
+constexpr int64_t kProductScratch = (kRowBlock + 2 * 32) * kDepthBlock;
+
+// Attention of a block of queries of one head to all keys.
+struct AttentionBlock {
+  const float* queries;
+  int64_t query_stride;
+  int64_t rows;        // at most kQueryBlock
+  int64_t head_dim;    // at most kDepthBlock
+  const float* keys;   // packed by `pack_keys`
+  const float* values;  // packed by `pack_values`
+  int64_t key_count;
+  float scale;
+  float* out;
+  int64_t out_stride;
+  float* scratch;  // of kAttentionScratch numbers
+};
+constexpr int64_t kAttentionScratch = 3 * kQueryBlock * kDepthBlock + 4 * kQueryBlock;
+
+// Rows of keys or values that are to be packed, behind those that are packed already.
+struct HeadRows {
+  const float* rows;
+  int64_t stride;
+  int64_t count;
+  int64_t head_dim;
+  int64_t first;     // place of the first among all keys
+  int64_t capacity;  // keys in all, rounded up to `key_multiple`
+};
+
+// A depthwise 3x3 convolution of rows [first_row, end_row) of one picture.
+struct DepthwiseBlock {
+  const float* in;      // (height, width, channels)
+  const float* centre;  // of each pixel, as `Segment`; null for none
+  const float* spread;
+  const float* taps;  // (9, channels)
+  const float* bias;
+  const float* residual;  // laid out as `out`; null for none
+  float* out;
+  float* out_centre;  // mean of each pixel of `out`, and one over its deviation
+  float* out_spread;
+  int64_t height, width, channels, first_row, end_row;
+  bool replicate;  // beyond the border is the border, else zero
+  float epsilon;   // of the deviation
+};
+
+struct Kernels {
+  const char* name;
+  int64_t panel;         // columns of a panel
+  int64_t key_multiple;  // packed keys are padded to it
+  // (columns, depth) -> panels; the last one is filled up with zeros.
+  void (*pack)(const Weight& weight, int64_t columns, int64_t depth, float* packed);
+  void (*product)(const ProductBlock& block);
+  void (*pack_keys)(const HeadRows& rows, float* packed);
+  void (*pack_values)(const HeadRows& rows, float* packed);
+  void (*attention)(const AttentionBlock& block);
+  void (*depthwise)(const DepthwiseBlock& block);
+  // Mean and one over the deviation of each row.
+  void (*statistics)(const float* rows, int64_t count, int64_t channels, float epsilon, float* centre, float* spread);
+  // out = rows * (1 + scale) + shift
+  void (*modulate)(const float* rows, int64_t count, int64_t channels, const float* scale, const float* shift, float* out);
+};
+
+// The fastest that this CPU can run; null if none can.
+const Kernels* Best();
+
+}  // namespace wuerstchen::runtime::kernels
+
+#endif  // CPP_RUNTIME_KERNELS_KERNELS_H_

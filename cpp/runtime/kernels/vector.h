@@ -1,0 +1,93 @@
+// A vector register of floats and the functions that the kernels need, for whatever width this file is compiled for.
+#ifndef CPP_RUNTIME_KERNELS_VECTOR_H_
+#define CPP_RUNTIME_KERNELS_VECTOR_H_
+
+#include <cstdint>
+#include <cstring>
+
+#define KERNEL_INLINE static inline __attribute__((always_inline))
+
+namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
+
+constexpr int kLanes = KERNEL_LANES;
+constexpr int64_t kPanel = 2 * kLanes;
+// Rows of a tile: two accumulators each, and what is left of the registers for the operands.
+constexpr int kTile = KERNEL_REGISTERS == 32 ? 14 : 6;
+
+typedef float Vec __attribute__((vector_size(4 * kLanes)));
+typedef float VecAnywhere __attribute__((vector_size(4 * kLanes), aligned(4)));
+typedef int32_t IntVec __attribute__((vector_size(4 * kLanes)));
+typedef uint16_t ShortVec __attribute__((vector_size(2 * kLanes)));
+
+KERNEL_INLINE Vec Load(const float* from) {
+  return *reinterpret_cast<const VecAnywhere*>(from);
+}
+
+KERNEL_INLINE void Store(float* to, Vec value) {
+  *reinterpret_cast<VecAnywhere*>(to) = value;
+}
+
+KERNEL_INLINE Vec Fill(float value) {
+  return value - Vec{};  // minus zero changes no number, not even -0
+}
+
+KERNEL_INLINE Vec Max(Vec a, Vec b) {
+  return a > b ? a : b;
+}
+
+KERNEL_INLINE Vec Min(Vec a, Vec b) {
+  return a < b ? a : b;
+}
+
+KERNEL_INLINE float Sum(Vec value) {
+  float sum = 0;
+  for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
+  return sum;
+}
+
+// x P(x^2) / Q(x^2), fitted on [0, 4] to a relative error of 2.5e-8 before rounding; beyond 4 it is 1 in float32.
+KERNEL_INLINE Vec Erf(Vec x) {
+  x = Min(Max(x, Fill(-4)), Fill(4));
+  const Vec t = x * x;
+  Vec p = 1.986779586e-06f * t + 2.845662255e-04f;
+  p = p * t + 3.883359293e-03f;
+  p = p * t + 5.310179443e-02f;
+  p = p * t + 1.935454207e-01f;
+  p = p * t + 1.128379139e+00f;
+  Vec q = 3.742016276e-05f * t + 1.185574785e-03f;
+  q = q * t + 1.520728234e-02f;
+  q = q * t + 1.153501491e-01f;
+  q = q * t + 5.048577187e-01f;
+  q = q * t + 1.0f;
+  return x * p / q;
+}
+
+KERNEL_INLINE Vec Gelu(Vec x) {
+  const Vec half = 0.5f * x;
+  return half * Erf(0.707106781186547524f * x) + half;
+}
+
+// e^x for x <= 0: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2].
+KERNEL_INLINE Vec ExpOfNegative(Vec x) {
+  x = Max(x, Fill(-87));
+  constexpr float kRound = 12582912;  // 1.5 * 2^23: adding it rounds to an integer
+  const Vec shifted = x * 1.44269504088896341f + kRound;
+  const Vec n = shifted - kRound;
+  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vec p = 1.9875691500e-4f * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  IntVec bits, exponent;
+  std::memcpy(&bits, &p, sizeof bits);
+  std::memcpy(&exponent, &shifted, sizeof exponent);
+  bits += exponent << 23;  // the low bits of `shifted` are n; what is above them is shifted out
+  std::memcpy(&p, &bits, sizeof p);
+  return p;
+}
+
+}  // namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE
+
+#endif  // CPP_RUNTIME_KERNELS_VECTOR_H_
