@@ -70,7 +70,17 @@ class Worker {
     }
   }
 
+  /** Stopped, it takes no time from the one that is measured, whatever its threads do while they wait. POSIX only. */
+  pause() {
+    this.process.kill('SIGSTOP')
+  }
+
+  resume() {
+    this.process.kill('SIGCONT')
+  }
+
   async close() {
+    this.resume()
     this.process.stdin.end()
     await new Promise((resolve) => this.process.once('exit', resolve))
     fs.rmSync(this.folder, { recursive: true, force: true })

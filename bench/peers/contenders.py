@@ -1,0 +1,95 @@
+"""The peers: each takes a stage and gives a function that computes one step and returns its output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
+from safetensors import safe_open
+from torch import Tensor
+
+from scripts.export import bind
+
+from .checkpoint import NAME
+from .stages import Stage, given_inputs, load_stage
+
+Step = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class Setting:
+    home: Path
+    stage: str
+    dtype: torch.dtype
+    threads: int
+
+    def load(self) -> Stage:
+        return load_stage(self.home, self.stage, self.dtype)
+
+    def load_with_sdpa(self) -> Stage:
+        """Stage B has it from the start; Stage C's constructor takes it away."""
+        stage = self.load()
+        if self.stage == "prior":
+            stage.module.set_attn_processor(AttnProcessor2_0())
+        return stage
+
+
+def finished(stage: Stage, step: Callable[..., Tensor]) -> Step:
+    return lambda: stage.finish(step(*stage.inputs))
+
+
+def eager(setting: Setting) -> Step:
+    stage = setting.load()
+    return finished(stage, stage.module)
+
+
+def sdpa(setting: Setting) -> Step:
+    stage = setting.load_with_sdpa()
+    return finished(stage, stage.module)
+
+
+def compiled(setting: Setting) -> Step:
+    stage = setting.load_with_sdpa()
+    return finished(stage, torch.compile(stage.module))
+
+
+def autotuned(setting: Setting) -> Step:
+    from torch._inductor import config
+
+    config.freezing = True
+    stage = setting.load_with_sdpa()
+    return finished(stage, torch.compile(stage.module, mode="max-autotune"))
+
+
+def torchscript(setting: Setting) -> Step:
+    """Our graph as the package ships it, in plain libtorch: what our runtime adds is the difference from it."""
+    from .stages import as_it_is, guided
+
+    graph = torch.jit.load(setting.home / "graphs" / NAME / f"{setting.stage}.pt")
+    folder = setting.home / (f"{NAME}-prior" if setting.stage == "prior" else NAME)
+    with safe_open(folder / setting.stage / "diffusion_pytorch_model.safetensors", "pt") as file:
+        bind(graph, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
+    graph.eval().to(setting.dtype)
+    inputs = given_inputs(setting.home, setting.stage, setting.dtype)
+    if setting.stage == "vqgan":
+        return lambda: graph.decode(*inputs)
+    if setting.stage == "prior":
+        latents, ratio, text = inputs
+        condition, finish = graph.condition(text), guided
+    else:
+        latents, ratio, image, text = inputs
+        condition, finish = graph.condition(text, image, latents.shape[2], latents.shape[3]), as_it_is
+    modulation = graph.modulate(ratio.float())
+    return lambda: finish(graph.step(latents, modulation, condition))
+
+
+CONTENDERS: dict[str, Callable[[Setting], Step]] = {
+    "eager": eager,
+    "sdpa": sdpa,
+    "compile": compiled,
+    "autotune": autotuned,
+    "torchscript": torchscript,
+}

@@ -1,0 +1,56 @@
+'use strict'
+// Results of `npm run bench` as markdown, ready for docs/benchmarks.md.
+
+const { spread } = require('./statistics')
+
+const row = (cells) => `| ${cells.join(' | ')} |`
+const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
+const times = (a, b) => `${(a / b).toFixed(2)}x`
+
+/** What a reader calls the contenders. */
+const LABELS = {
+  wuerstchen: '**wuerstchen**',
+  eager: 'diffusers, eager',
+  sdpa: 'diffusers, eager, SDPA',
+  compile: 'diffusers, torch.compile',
+  autotune: 'diffusers, torch.compile, max-autotune and freezing',
+  onnxruntime: 'ONNX Runtime',
+  openvino: 'OpenVINO',
+  torchscript: 'our graph in plain TorchScript',
+}
+
+/** Share of the yardstick: what the step's arithmetic as published would take at `gflops`, of what it took. */
+const share = (flops, milliseconds, gflops) => flops / 1e6 / gflops / milliseconds
+
+/** The quickest of those that are not ours: what the bars are measured against. */
+function bestPeer(contenders) {
+  const peers = contenders.filter(
+    ({ name, median }) => median !== null && !['wuerstchen', 'torchscript'].includes(name),
+  )
+  return peers.reduce((best, one) => (best === null || one.median < best.median ? one : best), null)
+}
+
+function stageTable({ title, contenders, flops }, { packed }) {
+  const ours = contenders.find(({ name }) => name === 'wuerstchen')
+  const rows = contenders.map(({ name, times: all, median, error, failure }) => {
+    if (failure !== null) return [LABELS[name], `failed: ${failure.split('\n')[0]}`, '-', '-', '-']
+    const percent = (100 * share(flops.total, median, packed)).toFixed(0)
+    const advantage = ours?.median && name !== 'wuerstchen' ? times(median, ours.median) : '-'
+    return [LABELS[name], spread(all), advantage, `${percent}%`, error.toExponential(1)]
+  })
+  const head = [
+    title,
+    'median (range), ms',
+    'wuerstchen is faster by',
+    'of the packed-GEMM rate',
+    'from eager',
+  ]
+  return table(head, rows)
+}
+
+function gemmTable(rates) {
+  const rows = rates.map(({ shape, packed, plain }) => [shape.join('x'), packed.toFixed(0), plain.toFixed(0)])
+  return table(['linear, rows x in x out', 'oneDNN packed, GFLOP/s', 'as PyTorch calls it, GFLOP/s'], rows)
+}
+
+module.exports = { LABELS, bestPeer, gemmTable, row, share, stageTable, table, times }
