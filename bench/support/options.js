@@ -4,9 +4,9 @@
 const os = require('node:os')
 const { parseArgs } = require('node:util')
 
-const STAGES = ['prior', 'decoder', 'vqgan']
+const STAGES = ['prior', 'decoder', 'vqgan', 'shapes', 'overheads']
 /** In the order of the tables; eager comes first, since all others must agree with it. */
-const PEERS = ['eager', 'sdpa', 'compile', 'autotune', 'torchscript']
+const PEERS = ['eager', 'sdpa', 'compile', 'autotune', 'onnxruntime', 'openvino', 'torchscript']
 const DTYPES = ['float32', 'bfloat16']
 
 function listOf(name, text, known) {
