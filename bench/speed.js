@@ -5,28 +5,30 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { overheads, warmPicture } = require('./support/bundled')
 const { contest } = require('./support/contest')
+const { undisturbed } = require('./support/load')
 const { readOptions } = require('./support/options')
 const { Ours } = require('./support/ours')
 const { Peer, askOnce, ensureCheckpoint, ensureEnvironment } = require('./support/peers')
 const { machine, median } = require('./support/statistics')
-const { bestPeer, gemmTable, stageTable, times } = require('./support/tables')
+const { bestPeer, gemmTable, overheadsTable, pictureTable, stageTable, times } = require('./support/tables')
 
 /** `tolerance`: of the largest value. Stage A's pixels are rounded to 8 bits here and not in the peers. */
 const STAGES = {
   prior: {
     title: 'Stage C, depth 4, a guided row of 1024x1024 (batch 2, 24x24)',
-    peers: ['eager', 'sdpa', 'compile', 'autotune', 'torchscript'],
+    peers: ['eager', 'sdpa', 'compile', 'autotune', 'onnxruntime', 'openvino', 'torchscript'],
     tolerance: 1e-4,
   },
   decoder: {
     title: 'Stage B, blocks [1, 1, 2, 1], 1024x1024 (256x256 latents)',
-    peers: ['eager', 'compile', 'autotune', 'torchscript'], // eager has SDPA from the start
+    peers: ['eager', 'compile', 'autotune', 'onnxruntime', 'openvino', 'torchscript'], // eager has SDPA from the start
     tolerance: 1e-4,
   },
   vqgan: {
     title: 'Stage A, decode, 512x512 (128x128 latents)',
-    peers: ['eager', 'compile', 'autotune', 'torchscript'], // it has no attention
+    peers: ['eager', 'compile', 'autotune', 'onnxruntime', 'openvino', 'torchscript'], // it has no attention
     tolerance: 3e-3,
   },
 }
@@ -57,7 +59,8 @@ async function runStage(name, flops, options) {
   const rates = []
   const between = async () => {
     yardstick.resume()
-    rates.push((await yardstick.ask({})).rates)
+    const measured = await undisturbed(yardstick.process.pid, () => yardstick.ask({}))
+    rates.push(measured.result.rates)
     yardstick.pause()
   }
   await between()
@@ -86,26 +89,49 @@ function report(result) {
   )
 }
 
+async function measure(options) {
+  const flops = options.stages.some((name) => name in STAGES) ? askOnce('flops') : {}
+  const results = []
+  for (const name of options.stages) {
+    if (name === 'shapes') {
+      results.push(await warmPicture(options, log))
+      console.log(`\n${pictureTable(results.at(-1))}`)
+    } else if (name === 'overheads') {
+      results.push(overheads(options))
+      console.log(`\n${overheadsTable(results.at(-1))}`)
+    } else {
+      results.push(await runStage(name, flops[name], options))
+      report(results.at(-1))
+    }
+  }
+  return results
+}
+
+/** The largest share of the machine that others took while something was measured. */
+function disturbance(results) {
+  const shares = results.flatMap(({ contenders = [] }) => contenders.map(({ others }) => others))
+  const known = shares.filter((share) => Number.isFinite(share))
+  return known.length === 0 ? 'not known' : `${(100 * Math.max(...known)).toFixed(0)}%`
+}
+
 async function main() {
   const options = readOptions(process.argv.slice(2))
   ensureEnvironment()
   ensureCheckpoint()
-  const flops = askOnce('flops')
   console.log(
     `${machine()}, ${options.threads} threads, ${options.dtype}; ${options.rounds} interleaved rounds`,
   )
-  const results = []
-  for (const name of options.stages.filter((stage) => stage in STAGES)) {
-    const result = await runStage(name, flops[name], options)
-    results.push(result)
-    report(result)
-  }
-  if (results.length > 0) console.log(`\n${gemmTable(results[0].gemm)}`)
+  const results = await measure(options)
+  const { gemm } = results.find((result) => result.gemm) ?? {}
+  if (gemm) console.log(`\n${gemmTable(gemm)}`)
+  console.log(
+    `\nOf the machine, other processes took at most ${disturbance(results)} while something was measured.`,
+  )
   if (options.json) {
     fs.mkdirSync(path.dirname(path.resolve(options.json)), { recursive: true })
     fs.writeFileSync(options.json, `${JSON.stringify({ machine: machine(), options, results }, null, 1)}\n`)
   }
-  if (results.some(({ contenders }) => contenders.some(({ failure }) => failure !== null)))
+  if (results.some(({ contenders = [] }) => contenders.some(({ failure }) => failure !== null)))
     process.exitCode = 1
 }
 

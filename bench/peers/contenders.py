@@ -14,7 +14,8 @@ from torch import Tensor
 from scripts.export import bind
 
 from .checkpoint import NAME
-from .stages import Stage, given_inputs, load_stage
+from .exported import onnxruntime, openvino
+from .stages import FINISH, Given, Stage, given_inputs, load_stage
 
 Step = Callable[[], Tensor]
 
@@ -28,6 +29,9 @@ class Setting:
 
     def load(self) -> Stage:
         return load_stage(self.home, self.stage, self.dtype)
+
+    def load_inputs(self) -> Given:
+        return Given(given_inputs(self.home, self.stage, self.dtype), FINISH[self.stage])
 
     def load_with_sdpa(self) -> Stage:
         """Stage B has it from the start; Stage C's constructor takes it away."""
@@ -66,24 +70,22 @@ def autotuned(setting: Setting) -> Step:
 
 def torchscript(setting: Setting) -> Step:
     """Our graph as the package ships it, in plain libtorch: what our runtime adds is the difference from it."""
-    from .stages import as_it_is, guided
-
     graph = torch.jit.load(setting.home / "graphs" / NAME / f"{setting.stage}.pt")
     folder = setting.home / (f"{NAME}-prior" if setting.stage == "prior" else NAME)
     with safe_open(folder / setting.stage / "diffusion_pytorch_model.safetensors", "pt") as file:
         bind(graph, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
     graph.eval().to(setting.dtype)
-    inputs = given_inputs(setting.home, setting.stage, setting.dtype)
+    given = setting.load_inputs()
     if setting.stage == "vqgan":
-        return lambda: graph.decode(*inputs)
+        return lambda: graph.decode(*given.inputs)
     if setting.stage == "prior":
-        latents, ratio, text = inputs
-        condition, finish = graph.condition(text), guided
+        latents, ratio, text = given.inputs
+        condition = graph.condition(text)
     else:
-        latents, ratio, image, text = inputs
-        condition, finish = graph.condition(text, image, latents.shape[2], latents.shape[3]), as_it_is
+        latents, ratio, image, text = given.inputs
+        condition = graph.condition(text, image, latents.shape[2], latents.shape[3])
     modulation = graph.modulate(ratio.float())
-    return lambda: finish(graph.step(latents, modulation, condition))
+    return lambda: given.finish(graph.step(latents, modulation, condition))
 
 
 CONTENDERS: dict[str, Callable[[Setting], Step]] = {
@@ -91,5 +93,7 @@ CONTENDERS: dict[str, Callable[[Setting], Step]] = {
     "sdpa": sdpa,
     "compile": compiled,
     "autotune": autotuned,
+    "onnxruntime": onnxruntime,
+    "openvino": openvino,
     "torchscript": torchscript,
 }

@@ -33,10 +33,14 @@ class Decode(nn.Module):
 
 
 @dataclass(frozen=True)
-class Stage:
-    module: nn.Module
+class Given:
     inputs: tuple[Tensor, ...]
     finish: Callable[[Tensor], Tensor]  # output -> what all contenders must agree on
+
+
+@dataclass(frozen=True)
+class Stage(Given):
+    module: nn.Module
 
 
 def guided(prediction: Tensor) -> Tensor:
@@ -46,6 +50,9 @@ def guided(prediction: Tensor) -> Tensor:
 
 def as_it_is(output: Tensor) -> Tensor:
     return output
+
+
+FINISH = {"prior": guided, "decoder": as_it_is, "vqgan": as_it_is}
 
 
 def given_inputs(home: Path, name: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
@@ -58,16 +65,16 @@ def given_inputs(home: Path, name: str, dtype: torch.dtype) -> tuple[Tensor, ...
     return (given["vqgan.latents"],)
 
 
-def load_stage(home: Path, name: str, dtype: torch.dtype) -> Stage:
+def load_module(home: Path, name: str, dtype: torch.dtype) -> nn.Module:
     """From the checkpoint, as its users load it."""
-    inputs = given_inputs(home, name, dtype)
     if name == "prior":
-        prior = WuerstchenPrior.from_pretrained(home / f"{NAME}-prior" / "prior", torch_dtype=dtype)
-        return Stage(prior.eval(), inputs, guided)
+        return WuerstchenPrior.from_pretrained(home / f"{NAME}-prior" / "prior", torch_dtype=dtype)
     if name == "decoder":
-        decoder = WuerstchenDiffNeXt.from_pretrained(home / NAME / "decoder", torch_dtype=dtype)
-        return Stage(decoder.eval(), inputs, as_it_is)
+        return WuerstchenDiffNeXt.from_pretrained(home / NAME / "decoder", torch_dtype=dtype)
     if name == "vqgan":
-        vqgan = PaellaVQModel.from_pretrained(home / NAME / "vqgan", torch_dtype=dtype)
-        return Stage(Decode(vqgan).eval(), inputs, as_it_is)
+        return Decode(PaellaVQModel.from_pretrained(home / NAME / "vqgan", torch_dtype=dtype))
     raise ValueError(f"Expected stage to be prior, decoder or vqgan but received {name}")
+
+
+def load_stage(home: Path, name: str, dtype: torch.dtype) -> Stage:
+    return Stage(given_inputs(home, name, dtype), FINISH[name], load_module(home, name, dtype).eval())

@@ -3,26 +3,30 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { undisturbed } = require('./load')
 const { apart, median } = require('./statistics')
 
-/** Reads what a contender wrote for a request with `out`. */
-async function outputOf(worker) {
-  const out = path.join(worker.folder, 'output')
-  await worker.ask({ out })
-  return new Float32Array(Uint8Array.from(fs.readFileSync(out)).buffer)
+/** How most contenders are asked: for what a step gives, and for the time it takes. */
+const STEP = {
+  async output(worker) {
+    const out = path.join(worker.folder, 'output')
+    await worker.ask({ out })
+    return new Float32Array(Uint8Array.from(fs.readFileSync(out)).buffer)
+  },
+  time: async (worker) => (await worker.ask({})).milliseconds,
 }
 
 /** Starts one after the other, warms each up and compares it with the first. Who fails is left out, with the reason. */
-async function line(starts, { tolerance, log }) {
+async function line(starts, { tolerance, log, task }) {
   const ready = []
   let wanted
   for (const [name, start] of Object.entries(starts)) {
     const worker = start()
-    const contender = { name, worker, times: [], error: null, failure: null }
+    const contender = { name, worker, times: [], others: [], error: null, failure: null }
     ready.push(contender)
     try {
       await worker.ready()
-      const output = await outputOf(worker)
+      const output = await task.output(worker)
       wanted ??= output
       contender.error = apart(output, wanted)
       if (!(contender.error <= tolerance))
@@ -40,15 +44,20 @@ async function line(starts, { tolerance, log }) {
   return ready
 }
 
-/** Times of every contender in `rounds` rounds, in milliseconds; `between` runs after each round, with all of them stopped. */
-async function contest(starts, { rounds, tolerance, log = () => {}, between = async () => {} }) {
-  const contenders = await line(starts, { tolerance, log })
+/**
+ * Times of every contender in `rounds` rounds, in milliseconds, and the largest share of the machine that others took
+ * meanwhile. `between` runs after each round, with all of them stopped.
+ */
+async function contest(starts, { rounds, tolerance, log, task = STEP, between = async () => {} }) {
+  const contenders = await line(starts, { tolerance, log, task })
   const running = contenders.filter(({ failure }) => failure === null)
   for (let round = 0; round < rounds; round++) {
-    for (const { worker, times } of running) {
+    for (const { worker, times, others } of running) {
       worker.resume()
-      times.push((await worker.ask({})).milliseconds)
+      const measured = await undisturbed(worker.process.pid, () => task.time(worker))
       worker.pause()
+      times.push(measured.result)
+      others.push(measured.others)
     }
     await between()
     log(
@@ -56,9 +65,10 @@ async function contest(starts, { rounds, tolerance, log = () => {}, between = as
     )
   }
   for (const { worker } of running) await worker.close()
-  return contenders.map(({ name, times, error, failure }) => ({
+  return contenders.map(({ name, times, others, error, failure }) => ({
     name,
     times,
+    others: Math.max(...others),
     median: failure === null ? median(times) : null,
     error,
     failure,

@@ -4,9 +4,9 @@
 const os = require('node:os')
 const { parseArgs } = require('node:util')
 
-const STAGES = ['prior', 'decoder', 'vqgan']
+const STAGES = ['prior', 'decoder', 'vqgan', 'shapes', 'overheads']
 /** In the order of the tables; eager comes first, since all others must agree with it. */
-const PEERS = ['eager', 'sdpa', 'compile', 'autotune', 'torchscript']
+const PEERS = ['eager', 'sdpa', 'compile', 'autotune', 'onnxruntime', 'openvino', 'torchscript']
 const DTYPES = ['float32', 'bfloat16']
 
 function listOf(name, text, known) {
@@ -24,29 +24,33 @@ function countOf(name, text, least) {
   return count
 }
 
-function readOptions(args) {
-  const { values } = parseArgs({
-    args,
-    options: {
-      stage: { type: 'string', default: STAGES.join() },
-      peers: { type: 'string', default: PEERS.join() },
-      rounds: { type: 'string', default: '3' },
-      threads: { type: 'string', default: String(os.availableParallelism()) },
-      dtype: { type: 'string', default: 'float32' },
-      json: { type: 'string' },
-    },
-  })
-  const [dtype] = listOf('dtype', values.dtype, DTYPES)
-  if (dtype !== values.dtype) throw new Error(`Expected one --dtype but received '${values.dtype}'`)
+/** `defaults` are those of a program other than `npm run bench`; `more` are options that only it has, as texts. */
+function readOptions(args, defaults = {}, more = {}) {
+  const known = {
+    stage: STAGES.join(),
+    peers: PEERS.join(),
+    rounds: '3',
+    threads: String(os.availableParallelism()),
+    dtype: 'float32',
+    ...defaults,
+    ...more,
+  }
+  const options = Object.fromEntries(
+    Object.entries(known).map(([name, value]) => [name, { type: 'string', default: value }]),
+  )
+  const { values } = parseArgs({ args, options: { ...options, json: { type: 'string' } } })
+  if (!DTYPES.includes(values.dtype))
+    throw new Error(`Expected --dtype to be one of ${DTYPES.join(', ')} but received '${values.dtype}'`)
   return {
+    ...Object.fromEntries(Object.keys(more).map((name) => [name, values[name]])),
     stages: listOf('stage', values.stage, STAGES),
     // Agreement with eager is what makes a time mean anything, so eager is always there.
     peers: listOf('peers', `eager,${values.peers}`, PEERS),
     rounds: countOf('rounds', values.rounds, 1),
     threads: countOf('threads', values.threads, 1),
-    dtype,
+    dtype: values.dtype,
     json: values.json,
   }
 }
 
-module.exports = { DTYPES, PEERS, STAGES, readOptions }
+module.exports = { DTYPES, PEERS, STAGES, countOf, readOptions }

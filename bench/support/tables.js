@@ -1,7 +1,7 @@
 'use strict'
 // Results of `npm run bench` as markdown, ready for docs/benchmarks.md.
 
-const { spread } = require('./statistics')
+const { median, spread } = require('./statistics')
 
 const row = (cells) => `| ${cells.join(' | ')} |`
 const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
@@ -48,9 +48,50 @@ function stageTable({ title, contenders, flops }, { packed }) {
   return table(head, rows)
 }
 
+function pictureTable({ title, contenders }) {
+  const ours = contenders.find(({ name }) => name === 'wuerstchen')
+  const rows = contenders.map(({ name, times: all, median, failure }) => {
+    if (failure !== null) return [LABELS[name], `failed: ${failure.split('\n')[0]}`, '-']
+    return [
+      LABELS[name],
+      spread(all),
+      name === 'wuerstchen' || !ours?.median ? '-' : times(median, ours.median),
+    ]
+  })
+  return table([title, 'median (range), ms', 'wuerstchen is faster by'], rows)
+}
+
+function overheadsTable({ start, calls }) {
+  const ms = (value, digits = 0) => `${value.toFixed(digits)} ms`
+  const rows = [
+    ['process start to a ready pipeline, bundled model', `${spread(start.map(({ ready }) => ready))} ms`],
+    ['of which: importing the package', ms(median(start.map((one) => one.import)))],
+    ['of which: opening libtorch, loading the model', ms(median(start.map(({ load }) => load)))],
+    ['an empty call to the native thread and back', ms(calls.empty, 3)],
+    ['what a step adds when it is a call of its own', `${ms(calls.call, 3)} (a step: ${ms(calls.step, 1)})`],
+    [
+      'event loop delay while generating, p50 / p99 / max',
+      `${[calls.p50, calls.p99, calls.max].map((one) => one.toFixed(1)).join(' / ')} ms`,
+    ],
+    ["copies of a picture's pixels on JavaScript's side", calls.copies.toFixed(2)],
+  ]
+  return table(['overhead', ''], rows)
+}
+
 function gemmTable(rates) {
   const rows = rates.map(({ shape, packed, plain }) => [shape.join('x'), packed.toFixed(0), plain.toFixed(0)])
   return table(['linear, rows x in x out', 'oneDNN packed, GFLOP/s', 'as PyTorch calls it, GFLOP/s'], rows)
 }
 
-module.exports = { LABELS, bestPeer, gemmTable, row, share, stageTable, table, times }
+module.exports = {
+  LABELS,
+  bestPeer,
+  gemmTable,
+  overheadsTable,
+  pictureTable,
+  row,
+  share,
+  stageTable,
+  table,
+  times,
+}
