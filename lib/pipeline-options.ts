@@ -3,7 +3,7 @@ import type { DownloadProgress } from './hub/download'
 import { checkRevision } from './hub/id'
 import { type HubOptions, type HubSettings, hubSettings } from './hub/settings'
 import type { PriorPair } from './locate'
-import type { Dtype } from './native/types'
+import type { Dtype, Kernels } from './native/types'
 import * as check from './request/checks'
 import { checkNames } from './request/names'
 
@@ -47,6 +47,13 @@ export interface PipelineOptions extends HubOptions {
    * No difference in float32. Defaults to `'none'`.
    */
   parity?: 'none' | 'diffusers' | undefined
+  /**
+   * How the blocks of the networks run on a CPU with AVX2 or AVX-512, when they compute in float32. `'packed'`: on kernels of
+   * ours, with weights in the kernels' own layout; as much private memory as the weights have in float32. `'mapped'`: the
+   * same kernels read the weights where they lie, some percent slower, and processes share them. `'off'`: as the graphs
+   * were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are held in float32, else mapped.
+   */
+  kernels?: 'auto' | Kernels | undefined
   /** CPU threads, 1 to 1024. Defaults to what the system gives this process. */
   threads?: number | undefined
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
@@ -76,6 +83,7 @@ export interface CheckedPipelineOptions {
   readonly device: string
   readonly dtype: 'auto' | Dtype
   readonly parity: 'none' | 'diffusers'
+  readonly kernels: 'auto' | Kernels
   readonly threads: number
   readonly libtorch: string | undefined
   readonly weightsCache: string | false | undefined
@@ -95,6 +103,7 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   device: true,
   dtype: true,
   parity: true,
+  kernels: true,
   threads: true,
   libtorch: true,
   weightsCache: true,
@@ -114,7 +123,7 @@ export function checkPipelineOptions(
   checkNames(options, Object.keys(NAMES))
   const { onProgress, signal, graphs = [] } = options
   const { dtype = 'auto', parity = 'none', device = 'auto', threads = defaults.threads } = options
-  const { maxBatchRows = 8, maxQueue = 1024 } = options
+  const { kernels = 'auto', maxBatchRows = 8, maxQueue = 1024 } = options
   return {
     prior: priorOf(options.prior),
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),
@@ -122,6 +131,7 @@ export function checkPipelineOptions(
     device: oneOf('device', device, /^(auto|cpu|mps|cuda(:\d{1,3})?)$/, 'auto, cpu, mps, cuda or cuda:1'),
     dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16)$/, 'auto, float32, bfloat16 or float16'),
     parity: oneOf('parity', parity, /^(none|diffusers)$/, 'none or diffusers'),
+    kernels: oneOf('kernels', kernels, /^(auto|packed|mapped|off)$/, 'auto, packed, mapped or off'),
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
     weightsCache:

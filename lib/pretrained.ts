@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
-import { chooseDtype, computeDtype, loadModel, openDevice, planLoad } from './engine/load'
+import { chooseDtype, chooseKernels, computeDtype, loadModel, openDevice, planLoad } from './engine/load'
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
 import { weightsCacheOf } from './engine/weights-cache'
@@ -70,6 +70,7 @@ export async function loadPretrained(
       stored: dtype,
       dtype: exact ? dtype : computeDtype(dtype, name, runtime),
       rounding: exact ? dtype : 'float32',
+      kernels: chooseKernels(options.kernels, dtype),
       cache: weightsCacheOf(options.weightsCache),
       signal,
       onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),

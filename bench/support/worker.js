@@ -14,6 +14,7 @@ class Worker {
     this.started = performance.now()
     this.process = spawn(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
     this.process.stderr.on('data', (chunk) => {
+      if (process.env.KTIME) process.stderr.write(chunk)
       this.stderr = (this.stderr + chunk).slice(-4000)
     })
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wuerstchen-worker-'))

@@ -18,6 +18,7 @@ void DescribePlatform(Napi::Object exports) {
   cpu.Set("bfloat16", platform.bfloat16);
   cpu.Set("float16", platform.float16);
   cpu.Set("capability", platform.capability);
+  cpu.Set("kernels", platform.kernels);
   exports.Set("versions", versions);
   exports.Set("cpu", cpu);
 }

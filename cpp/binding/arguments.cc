@@ -181,6 +181,19 @@ runtime::WeightBinding ReadWeightBinding(Napi::Value value) {
 
 }  // namespace
 
+std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value) {
+  if (value.IsNull()) return std::nullopt;
+  const auto object = ReadObject(value, "kernels");
+  const auto pack = object.Get("pack");
+  if (!pack.IsBoolean()) ThrowInvalid("kernels.pack", "true or false", pack);
+  runtime::KernelOptions options{pack.As<Napi::Boolean>(), {}};
+  const auto names = ReadArray(object.Get("without"), "kernels.without");
+  for (uint32_t index = 0; index < names.Length(); ++index) {
+    options.without.push_back(ReadString(names.Get(index), "kernels.without[]"));
+  }
+  return options;
+}
+
 std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value) {
   const auto array = ReadArray(value, "weights");
   std::vector<runtime::WeightBinding> bindings;

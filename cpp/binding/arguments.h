@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ runtime::Shape ReadShape(Napi::Value value, const char* name);
 std::vector<float> ReadFloats(Napi::Value value, const char* name);
 runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name);
 runtime::Dtype ReadDtype(Napi::Value value, const char* name);
+std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value);  // null for none
 std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value);
 
 // The product of the lengths.

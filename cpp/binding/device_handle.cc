@@ -40,6 +40,7 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   request.graph = ReadString(object.Get("graph"), "graph");
   request.stored = ReadDtype(object.Get("stored"), "stored");
   request.dtype = ReadDtype(object.Get("dtype"), "dtype");
+  request.kernels = ReadKernelOptions(object.Get("kernels"));
   request.weights = ReadWeightBindings(object.Get("weights"));
   return request;
 }

@@ -11,7 +11,7 @@
 namespace wuerstchen::runtime {
 namespace {
 
-using torch::jit::Graph;
+using JitGraph = torch::jit::Graph;
 using torch::jit::Node;
 using torch::jit::Stack;
 using torch::jit::Value;
@@ -90,7 +90,7 @@ class Acceleration::Rewriter {
       : owner_(owner), graph_(owner.module_.get_method(method).graph()->copy()) {}
 
   // Null if there was nothing to replace.
-  std::shared_ptr<Graph> Rewrite() {
+  std::shared_ptr<JitGraph> Rewrite() {
     while (RewriteOne(*graph_->block())) {
     }
     if (replaced_ == 0) return nullptr;
@@ -153,19 +153,19 @@ class Acceleration::Rewriter {
   }
 
   Acceleration& owner_;
-  const std::shared_ptr<Graph> graph_;
+  const std::shared_ptr<JitGraph> graph_;
   int replaced_ = 0;
 };
 
 std::unique_ptr<Acceleration> Acceleration::Of(const torch::jit::Module& module,
-                                               const Options& options) {
+                                               const KernelOptions& options) {
   const auto* kernels = kernels::Best();
   if (kernels == nullptr) return nullptr;
   return std::unique_ptr<Acceleration>(new Acceleration(module, *kernels, options));
 }
 
 Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
-                           const Options& options)
+                           const KernelOptions& options)
     : module_(module), options_(options), context_{kernels, options.pack, {}} {
   collapses_ = Uses("collapse") && module.hasattr("effnet_mappers") && AllResBlocksFit();
 }

@@ -13,19 +13,14 @@
 #include <vector>
 
 #include "runtime/blocks/block.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
 
 class Acceleration {
  public:
-  struct Options {
-    bool pack;  // weights in the kernels' own layout, in private memory
-    // Names of what is left to the graph: a block's class, such as `AttentionBlock`, or `collapse`.
-    std::vector<std::string> without;
-  };
-
   // Null where this CPU has no kernels.
-  static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module, const Options& options);
+  static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module, const KernelOptions& options);
 
   // Runs a method, or returns nothing if nothing in it could be replaced.
   std::optional<c10::IValue> Run(const std::string& method, const std::vector<c10::IValue>& inputs);
@@ -42,7 +37,7 @@ class Acceleration {
   class Rewriter;
 
   Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
-               const Options& options);
+               const KernelOptions& options);
   bool Uses(const std::string& name) const;
   bool Collapses() const { return collapses_; }
   bool AllResBlocksFit();
@@ -51,7 +46,7 @@ class Acceleration {
                          const std::string& path);
 
   const torch::jit::Module module_;
-  const Options options_;
+  const KernelOptions options_;
   bool collapses_ = false;  // Stage B's image embeddings reach its blocks unmapped
   blocks::Context context_;
   std::map<std::string, std::optional<Method>> methods_;          // by name, once wanted

@@ -197,9 +197,8 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   }
   graph->module.eval();
   if (graph->stored != graph->dtype) WidenReads(graph->module);
-  if (workspace.device.is_cpu() && graph->dtype == at::kFloat) {
-    graph->acceleration =
-        Acceleration::Of(graph->module, {.pack = graph->stored == at::kFloat, .without = {}});
+  if (request.kernels && workspace.device.is_cpu() && graph->dtype == at::kFloat) {
+    graph->acceleration = Acceleration::Of(graph->module, *request.kernels);
   }
   return graph;
 }

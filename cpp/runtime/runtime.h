@@ -110,11 +110,19 @@ struct WeightBinding {
   std::vector<Delta> deltas;
 };
 
+// How the blocks of a graph run on kernels of our own, where the CPU has them.
+struct KernelOptions {
+  bool pack;  // weights in the kernels' own layout, in private memory
+  // Names of what is left to the graph: a block's class, such as `AttentionBlock`, or `collapse`.
+  std::vector<std::string> without;
+};
+
 struct LoadRequest {
   std::string graph;
   std::vector<WeightBinding> weights;
   Dtype stored;  // what the weights are held in
   Dtype dtype;  // what is computed in; float32 may be wider than what is held, nothing else differs
+  std::optional<KernelOptions> kernels;
 };
 
 struct HostTensor {
@@ -176,6 +184,7 @@ struct Platform {
   std::string compiled;    // libtorch's version that this was compiled against
   std::string torch;       // and the one that runs
   std::string capability;  // the vector instructions that libtorch chose
+  std::string kernels;     // those of our kernels; empty where this CPU has none
   bool bfloat16;           // whether the CPU multiplies these natively
   bool float16;
 };

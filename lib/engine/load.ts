@@ -5,7 +5,7 @@ import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
-import type { Dtype, NativeDevice, NativeGraph, WeightBinding } from '../native/types'
+import type { Dtype, Kernels, NativeDevice, NativeGraph, NativeKernels, WeightBinding } from '../native/types'
 import { Decoder } from '../stages/decoder'
 import { Previewer } from '../stages/previewer'
 import { Prior } from '../stages/prior'
@@ -109,6 +109,12 @@ export function computeDtype(dtype: Dtype, device: string, { addon }: NativeRunt
   return device === 'cpu' && dtype !== 'float32' && !addon.cpu[dtype] ? 'float32' : dtype
 }
 
+/** Packing narrow weights would widen them in private memory: then they had better been held wide. */
+export function chooseKernels(wanted: 'auto' | Kernels, stored: Dtype): NativeKernels | null {
+  if (wanted === 'off') return null
+  return { pack: wanted === 'packed' || (wanted === 'auto' && stored === 'float32'), without: [] }
+}
+
 export interface LoadOptions {
   /** What noise, timesteps and latents are rounded to; float32 but for parity with diffusers in a narrow type. */
   readonly rounding: Dtype
@@ -116,6 +122,8 @@ export interface LoadOptions {
   readonly stored: Dtype
   /** Of what is computed. */
   readonly dtype: Dtype
+  /** Null runs the graphs as they are. */
+  readonly kernels: NativeKernels | null
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
   readonly signal?: AbortSignal | undefined
@@ -128,7 +136,7 @@ export async function loadModel(
   device: NativeDevice,
   files: ModelFiles,
   plan: LoadPlan,
-  { stored, dtype, rounding, cache, signal, onLoaded }: LoadOptions,
+  { stored, dtype, rounding, kernels, cache, signal, onLoaded }: LoadOptions,
 ): Promise<Model> {
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   try {
@@ -140,7 +148,7 @@ export async function loadModel(
       const kept = await cacheFileOf(cache, weights, stored)
       const mapped = await cachedWeights(kept, graph.entry)
       const loaded = await device
-        .load({ graph: graph.path, weights: mapped ?? weights, stored, dtype })
+        .load({ graph: graph.path, weights: mapped ?? weights, stored, dtype, kernels })
         .catch((error) => {
           throw naming(name, componentOf(files, name), fromNative(error))
         })

@@ -23,7 +23,12 @@ export interface Diagnosis {
   readonly cpu: { readonly model: string; readonly features: readonly string[] }
   readonly libtorch: LibtorchSearch & { readonly required: string | null }
   /** Versions of the loaded addon; null when it could not be loaded. */
-  readonly addon: { readonly compiled: string; readonly torch: string; readonly capability: string } | null
+  readonly addon: {
+    readonly compiled: string
+    readonly torch: string
+    readonly capability: string
+    readonly kernels: string
+  } | null
   readonly bundledModel: { readonly folder: string; readonly present: boolean }
   readonly graphs: readonly string[]
   readonly problems: readonly Problem[]
@@ -66,7 +71,10 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     libc: libcOf(),
     cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', features: cpuFeatures() },
     libtorch: { ...search, required },
-    addon: addon === null ? null : { ...addon.versions, capability: addon.cpu.capability },
+    addon:
+      addon === null
+        ? null
+        : { ...addon.versions, capability: addon.cpu.capability, kernels: addon.cpu.kernels },
     bundledModel: { folder: model, present: existsSync(model) },
     graphs,
     problems,

@@ -41,7 +41,13 @@ export interface NativeAddon {
   /** libtorch's version at compile time and at run time, and what the CPU has. */
   readonly versions: { readonly compiled: string; readonly torch: string }
   /** Whether this CPU multiplies bfloat16 (avx512_bf16 or amx_bf16) and float16 natively. */
-  readonly cpu: { readonly bfloat16: boolean; readonly float16: boolean; readonly capability: string }
+  readonly cpu: {
+    readonly bfloat16: boolean
+    readonly float16: boolean
+    readonly capability: string
+    /** The instructions of our kernels that are used here; empty where there are none. */
+    readonly kernels: string
+  }
   /** Starts the thread that owns a device. Throws INVALID_ARGUMENT for a device this libtorch does not have. */
   openDevice(options: { readonly device: string; readonly threads: number }): NativeDevice
 }
@@ -86,6 +92,17 @@ export interface HostTensor {
 export interface NativeTensor {
   readonly shape: readonly number[]
   dispose(): void
+}
+
+/** What a user may choose of it: see `PipelineOptions.kernels`. */
+export type Kernels = 'packed' | 'mapped' | 'off'
+
+/** How the blocks of a graph run on kernels of our own, where the CPU and the dtype have them. */
+export interface NativeKernels {
+  /** Weights are brought into the kernels' layout, in float32 and private memory, when they are first used. */
+  readonly pack: boolean
+  /** Classes of blocks that the graph runs itself, and `collapse` for Stage B's image embeddings: for comparisons. */
+  readonly without: readonly string[]
 }
 
 /** A graph with its weights. */
@@ -139,6 +156,7 @@ export interface NativeDevice {
     readonly weights: readonly WeightBinding[]
     readonly stored: Dtype
     readonly dtype: Dtype
+    readonly kernels: NativeKernels | null
   }): Promise<NativeGraph>
 
   /** Gives some parameters of a loaded graph other values: all of them, or none if it rejects. */

@@ -43,6 +43,7 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
       stored: dtype,
       dtype,
       rounding: 'float32',
+      kernels: null,
       cache: { folder, leastBytes: 0 },
     }),
     graphs,

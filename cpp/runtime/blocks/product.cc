@@ -88,19 +88,22 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
     return;
   }
   held_ = at::empty({columns_ * depth_}, at::kFloat);
-  float* packed = held_.mutable_data_ptr<float>();
+  float* const packed = held_.mutable_data_ptr<float>();
   weight_ = {packed, kernels::Format::kPacked, 0};
+  int64_t first_column = 0;
   for (const auto& weight : weights) {
     const auto rows = weight.contiguous();
-    const auto stored = AsStored(rows);
     const int64_t panels = rows.size(0) / kernels.panel;
     at::parallel_for(0, panels, 1, [&](int64_t first, int64_t end) {
-      auto part = stored;
-      part.data = static_cast<const std::byte*>(stored.data) +
-                  first * kernels.panel * depth_ * rows.element_size();
-      kernels.pack(part, (end - first) * kernels.panel, depth_, packed + first * kernels.panel * depth_);
+      const int64_t column = first * kernels.panel;
+      kernels.pack({.weight = AsStored(rows.narrow(0, column, (end - first) * kernels.panel)),
+                    .columns = (end - first) * kernels.panel,
+                    .depth = depth_,
+                    .first_column = first_column + column,
+                    .all_columns = columns_},
+                   packed);
     });
-    packed += rows.numel();
+    first_column += rows.size(0);
   }
 }
 

@@ -12,17 +12,26 @@ namespace wuerstchen::runtime::kernels {
 
 // Columns of a product's right side are taken in panels of this many: enough for the widest CPU, divided by all others'.
 constexpr int64_t kDepthBlock = 256;  // numbers of a row that one pass takes: a panel of them fits the first cache
-constexpr int64_t kRowBlock = 192;    // rows of one block: as many numbers of each fit the second cache
+constexpr int64_t kRowBlock = 288;    // rows of one block: as many numbers of each fit the second cache
 constexpr int64_t kQueryBlock = 96;   // rows of one block of attention
 
 enum class Format { kPacked, kFloat32, kBFloat16, kFloat16 };
 
-// The right side of a product, the transpose of a (columns, depth) weight. `kPacked`: in panels, [columns / panel][depth]
-// [panel], made by `pack`; else as it is stored, row-major, and each panel is brought into shape when it is used.
+// The right side of a product, the transpose of a (columns, depth) weight. `kPacked`: in panels of columns for kDepthBlock
+// of the depth at a time, made by `pack`; else as it is stored, row-major, and each panel is brought into shape when used.
 struct Weight {
   const void* data;
   Format format;
   int64_t stride;  // numbers between rows of one that is not packed
+};
+
+// Some columns, from `first_column` on, of a weight that is to be packed.
+struct PackedPart {
+  Weight weight;
+  int64_t columns;  // of this part: whole panels
+  int64_t depth;
+  int64_t first_column;
+  int64_t all_columns;
 };
 
 // Some columns of the left side, with the rows of the weight's transpose that they meet.
@@ -99,8 +108,7 @@ struct Kernels {
   const char* name;
   int64_t panel;         // columns of a panel
   int64_t key_multiple;  // packed keys are padded to it
-  // (columns, depth) -> panels; the last one is filled up with zeros.
-  void (*pack)(const Weight& weight, int64_t columns, int64_t depth, float* packed);
+  void (*pack)(const PackedPart& part, float* packed);
   void (*product)(const ProductBlock& block);
   void (*pack_keys)(const HeadRows& rows, float* packed);
   void (*pack_values)(const HeadRows& rows, float* packed);

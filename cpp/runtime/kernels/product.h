@@ -142,10 +142,16 @@ void FillPanel(const Weight& weight, int64_t column, int64_t columns, int64_t st
   }
 }
 
-void Pack(const Weight& weight, int64_t columns, int64_t depth, float* packed) {
-  for (int64_t column = 0; column < columns; column += kPanel) {
-    FillPanel(weight, column, columns, 0, depth, packed);
-    packed += kPanel * depth;
+// What one pass reads lies together, panel after panel.
+void Pack(const PackedPart& part, float* packed) {
+  for (int64_t start = 0; start < part.depth; start += kDepthBlock) {
+    const int64_t left = part.depth - start;
+    const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
+    float* to = packed + start * part.all_columns + part.first_column * depth;
+    for (int64_t column = 0; column < part.columns; column += kPanel) {
+      FillPanel(part.weight, column, part.columns, start, depth, to);
+      to += kPanel * depth;
+    }
   }
 }
 
@@ -178,8 +184,8 @@ void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int6
     const int64_t column = panel * kPanel;
     const float* right = filled;
     if (segment.weight.format == Format::kPacked) {
-      right = static_cast<const float*>(segment.weight.data) +
-              (panel * segment.depth + start) * kPanel;
+      right = static_cast<const float*>(segment.weight.data) + start * block.columns +
+              panel * depth * kPanel;
     } else {
       FillPanel(segment.weight, column, block.columns, start, depth, filled);
     }

@@ -1,0 +1,189 @@
+/** Blocks on kernels of our own against the graphs that they replace, through the real addon. */
+import { join } from 'node:path'
+import { ROOT } from '../../bench/support/reference'
+import { openDevice, planLoad } from '../../lib/engine/load'
+import { openModel } from '../../lib/model/layout'
+import { loadRuntime } from '../../lib/native/binding'
+import type { Dtype, HostTensor, NativeDevice, NativeKernels } from '../../lib/native/types'
+import { smallModel } from '../support/models'
+
+const runtime = loadRuntime({})
+const supported = runtime.addon.cpu.kernels !== ''
+const describeKernels = supported ? describe : describe.skip
+const because = supported ? '' : ' (SKIPPED: this CPU has neither AVX2 nor AVX-512)'
+
+const PACKED: NativeKernels = { pack: true, without: [] }
+const MAPPED: NativeKernels = { pack: false, without: [] }
+const without = (...names: string[]): NativeKernels => ({ pack: true, without: names })
+
+/** Numbers without a pattern that a block could hide behind, about as large as latents. */
+const noise = (shape: readonly number[], seed: number): HostTensor => {
+  let state = seed
+  const next = () => {
+    state = (state * 1103515245 + 12345) % 2147483648
+    return state / 1073741824 - 1
+  }
+  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, next)
+  return { dtype: 'float32', shape, data }
+}
+
+interface Case {
+  readonly model: string
+  readonly graphs: string
+}
+
+const bundled: Case = {
+  model: join(ROOT, 'models', 'shapes'),
+  graphs: join(ROOT, 'graphs'),
+}
+
+type Stage = 'prior' | 'decoder' | 'vqgan'
+
+/** What a stage makes of the same inputs, on these kernels; null is the graph as it is. */
+async function answer(
+  { model, graphs }: Case,
+  stage: Stage,
+  kernels: NativeKernels | null,
+  { rows = 2, height = 6, width = 10, threads = 2, stored = 'float32' as Dtype } = {},
+): Promise<Float32Array> {
+  const plan = await planLoad(await openModel(model), [graphs, join(ROOT, 'graphs')])
+  const { device } = openDevice(runtime, 'cpu', threads)
+  try {
+    const { graph, weights } = plan[stage]
+    const options = { graph: graph.path, weights, stored, dtype: 'float32' as const, kernels }
+    const loaded = await device.load(options)
+    if (stage === 'vqgan')
+      return await first(device, await device.run(loaded, 'decode', [noise([rows, 4, height, width], 3)]))
+    const [modulation] = await device.run(loaded, 'modulate', [
+      { ...noise([rows], 5), data: Float32Array.of(0.7, 0.2).subarray(0, rows) },
+    ])
+    const { c_cond: priorText, clip_embd: decoderText } = graph.entry.config
+    const tokens = noise([rows, 11, (stage === 'prior' ? priorText : decoderText) as number], 7)
+    const latents =
+      stage === 'prior' ? noise([rows, 16, height, width], 9) : noise([rows, 4, 8 * height, 8 * width], 9)
+    const image = noise([rows, 16, height, width], 11)
+    const size = [8 * height, 8 * width]
+    const condition = await device.run(
+      loaded,
+      'condition',
+      stage === 'prior' ? [tokens] : [tokens, image, ...size],
+    )
+    const steps = await advanceInputs(device, latents, rows)
+    await device.advance({
+      graph: loaded,
+      steps: 1,
+      rounding: 'float32',
+      rows: steps.map((row, index) => ({
+        ...row,
+        condition: condition.map((entry) => device.row(entry, index)),
+        modulation: modulation as never,
+        firstStep: index,
+      })),
+    })
+    const parts = await Promise.all(steps.map(({ latents }) => device.read(latents)))
+    return Float32Array.from(parts.flatMap(({ data }) => [...data]))
+  } finally {
+    await device.close()
+  }
+}
+
+async function first(device: NativeDevice, tensors: Awaited<ReturnType<NativeDevice['run']>>) {
+  const [tensor] = tensors
+  if (tensor === undefined) throw new Error('no answer')
+  return (await device.read(tensor)).data
+}
+
+/** Rows whose latents become the prediction itself. */
+async function advanceInputs(device: NativeDevice, latents: HostTensor, rows: number) {
+  const all = await device.write(latents)
+  return Promise.all(
+    Array.from({ length: rows }, async (_, index) => ({
+      latents: await device.affine(device.row(all, index), 1, 0),
+      negative: null,
+      guidanceScale: 0,
+      coefficients: Float32Array.of(0, 1, 0),
+      noise: device.noise({ seed: 1, rows: 1, dtype: 'float32' }),
+      noiseRow: 0,
+      clean: null,
+    })),
+  )
+}
+
+function largestDifference(ours: Float32Array, theirs: Float32Array): number {
+  expect(ours).toHaveLength(theirs.length)
+  const largest = theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  expect(largest).toBeGreaterThan(0)
+  return (
+    ours.reduce((most, value, index) => Math.max(most, Math.abs(value - (theirs[index] ?? NaN))), 0) / largest
+  )
+}
+
+const small = (): Case => {
+  const { folder, graphs } = smallModel()
+  return { model: folder, graphs }
+}
+
+// A step divides by |1 - b|, so the last bits of b count many times there.
+const TOLERANCE = { prior: 2e-4, decoder: 1e-4, vqgan: 1e-5 } as const
+
+describeKernels(`kernels${because}`, () => {
+  const models = [
+    ['bundled', () => bundled],
+    ['small', small],
+  ] as const
+  describe.each(models)('the %s model', (_, caseOf) => {
+    it.each(['prior', 'decoder', 'vqgan'] as const)('%s: as the graph, packed and mapped', async (stage) => {
+      const model = caseOf()
+      const wanted = await answer(model, stage, null)
+      expect(largestDifference(await answer(model, stage, PACKED), wanted)).toBeLessThan(TOLERANCE[stage])
+      const mapped = await answer(model, stage, MAPPED)
+      expect(largestDifference(mapped, wanted)).toBeLessThan(TOLERANCE[stage])
+    })
+  })
+
+  it.each([
+    ['prior', 'ResBlock'],
+    ['prior', 'TimestepBlock'],
+    ['prior', 'AttentionBlock'],
+    ['decoder', 'ResBlock'],
+    ['decoder', 'TimestepBlock'],
+    ['decoder', 'AttentionBlock'],
+    ['decoder', 'collapse'],
+    ['vqgan', 'MixingBlock'],
+  ] as const)('%s: as the graph, without %s', async (stage, name) => {
+    const [mixed, wanted] = [await answer(bundled, stage, without(name)), await answer(bundled, stage, null)]
+    expect(largestDifference(mixed, wanted)).toBeLessThan(TOLERANCE[stage])
+    // So the name names something; a modulation is the same to the last bit.
+    if (name !== 'TimestepBlock') expect(mixed).not.toEqual(await answer(bundled, stage, PACKED))
+  })
+
+  it.each(['prior', 'decoder', 'vqgan'] as const)(
+    '%s: the same on one thread as on three, but for rounding',
+    async (stage) => {
+      const one = await answer(bundled, stage, PACKED, { threads: 1 })
+      const three = await answer(bundled, stage, PACKED, { threads: 3 })
+      expect(largestDifference(three, one)).toBeLessThan(TOLERANCE[stage])
+    },
+  )
+
+  it.each(['bfloat16', 'float16'] as const)('reads weights held in %s where they lie', async (stored) => {
+    const options = { stored }
+    const wanted = await answer(bundled, 'prior', null, options)
+    expect(largestDifference(await answer(bundled, 'prior', MAPPED, options), wanted)).toBeLessThan(2e-4)
+    expect(largestDifference(await answer(bundled, 'prior', PACKED, options), wanted)).toBeLessThan(2e-4)
+  })
+
+  it.each([
+    [1, 6, 6],
+    [2, 1, 1],
+    [2, 5, 31],
+    [1, 24, 17],
+  ])('takes %d rows of %d x %d', async (rows, height, width) => {
+    for (const stage of ['prior', 'decoder', 'vqgan'] as const) {
+      const options = { rows, height, width }
+      const wanted = await answer(bundled, stage, null, options)
+      const ours = await answer(bundled, stage, PACKED, options)
+      expect(largestDifference(ours, wanted)).toBeLessThan(TOLERANCE[stage])
+    }
+  })
+})
