@@ -1,5 +1,6 @@
 #include "runtime/acceleration.h"
 
+#include <ATen/ops/tensor.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
@@ -166,7 +167,7 @@ std::unique_ptr<Acceleration> Acceleration::Of(const torch::jit::Module& module,
 
 Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
                            const KernelOptions& options)
-    : module_(module), options_(options), context_{kernels, options.pack, {}} {
+    : module_(module), options_(options), context_{kernels, options.pack, {}, {}} {
   collapses_ = Uses("collapse") && module.hasattr("effnet_mappers") && AllResBlocksFit();
 }
 
@@ -210,8 +211,24 @@ std::optional<blocks::ImageMapper> Acceleration::MapperOf(const std::string& blo
   return blocks::ImageMapper{blocks::Wide(mapper, "weight").flatten(1), blocks::Wide(mapper, "bias")};
 }
 
+// Stage C: one row of blocks, of which the first to read the text is the first attention. In Stage B the image embeddings
+// come earlier, and its levels are joined.
+bool Acceleration::SharesCopies() const {
+  if (!Uses("copies") || !module_.hasattr("blocks")) return false;
+  const auto attention = blocks_.find("blocks.2");
+  return attention != blocks_.end() && attention->second != nullptr && blocks_.at("blocks.0") != nullptr &&
+         blocks_.at("blocks.1") != nullptr;
+}
+
+blocks::Copies Acceleration::CopiesOf(const std::vector<int64_t>& sources) const {
+  if (sources.empty() || !SharesCopies()) return {};
+  const int64_t distinct = 1 + *std::max_element(sources.begin(), sources.end());
+  return {at::tensor(sources, at::kLong), distinct};
+}
+
 std::optional<c10::IValue> Acceleration::Run(const std::string& method,
-                                             const std::vector<c10::IValue>& inputs) {
+                                             const std::vector<c10::IValue>& inputs,
+                                             const std::vector<int64_t>& sources) {
   auto known = methods_.find(method);
   if (known == methods_.end()) {
     auto graph = Rewriter(*this, method).Rewrite();
@@ -220,6 +237,7 @@ std::optional<c10::IValue> Acceleration::Run(const std::string& method,
     known = methods_.emplace(method, std::move(rewritten)).first;
   }
   if (!known->second) return std::nullopt;
+  context_.copies = CopiesOf(sources);
   Stack stack{module_._ivalue()};
   stack.insert(stack.end(), inputs.begin(), inputs.end());
   torch::jit::InterpreterState(known->second->code).run(stack);

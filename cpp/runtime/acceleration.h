@@ -22,8 +22,10 @@ class Acceleration {
   // Null where this CPU has no kernels.
   static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module, const KernelOptions& options);
 
-  // Runs a method, or returns nothing if nothing in it could be replaced.
-  std::optional<c10::IValue> Run(const std::string& method, const std::vector<c10::IValue>& inputs);
+  // Runs a method, or returns nothing if nothing in it could be replaced. `sources`: the row that each row of the batch
+  // equals in everything but its condition, the first `distinct` ones themselves; empty where all differ.
+  std::optional<c10::IValue> Run(const std::string& method, const std::vector<c10::IValue>& inputs,
+                                 const std::vector<int64_t>& sources);
   // The weights of these names changed.
   void Forget(const std::vector<std::string>& names);
   // Private memory for packed weights and between blocks.
@@ -41,6 +43,8 @@ class Acceleration {
   bool Uses(const std::string& name) const;
   bool Collapses() const { return collapses_; }
   bool AllResBlocksFit();
+  bool SharesCopies() const;
+  blocks::Copies CopiesOf(const std::vector<int64_t>& sources) const;
   std::optional<blocks::ImageMapper> MapperOf(const std::string& block_path) const;
   blocks::Block* BlockOf(const torch::jit::Module& module, const std::string& kind,
                          const std::string& path);

@@ -96,11 +96,13 @@ class Batch {
   at::Tensor Predict(int64_t step, const at::Tensor& latents) const {
     BatchMemo::Rows conditions;
     std::vector<at::Tensor> inputs, modulations;
+    std::vector<int64_t> sources;
     for (const bool negative : {false, true}) {
       for (size_t index = 0; index < rows_.size(); ++index) {
         const auto& row = rows_[index];
         if (negative && !row.negative) continue;
         conditions.emplace_back(negative ? *row.negative : row.condition);
+        sources.push_back(static_cast<int64_t>(index));
         inputs.push_back(latents.narrow(0, static_cast<int64_t>(index), 1));
         modulations.push_back(Value(*row.modulation).narrow(0, row.first_step + step, 1));
       }
@@ -109,7 +111,8 @@ class Batch {
     const auto input = guided ? at::cat(inputs) : latents;
     return Call(graph_, "step",
                 {input.to(graph_.dtype), Concatenate(modulations),
-                 workspace_.conditions.Concatenate(conditions)})
+                 workspace_.conditions.Concatenate(conditions)},
+                guided ? sources : std::vector<int64_t>{})
         .at(0)
         .to(at::kFloat);
   }

@@ -235,9 +235,9 @@ void Save(Workspace&, const Graph& graph, const std::string& path) {
 }
 
 std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
-                             std::vector<c10::IValue> inputs) {
+                             std::vector<c10::IValue> inputs, const std::vector<int64_t>& sources) {
   if (graph.acceleration != nullptr) {
-    const auto result = graph.acceleration->Run(method, inputs);
+    const auto result = graph.acceleration->Run(method, inputs, sources);
     if (result) return Flatten(*result, method);
   }
   return Flatten(FindMethod(graph, method)(std::move(inputs)), method);

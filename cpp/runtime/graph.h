@@ -28,9 +28,10 @@ inline TorchGraph& Torch(Graph& graph) {
   return static_cast<TorchGraph&>(graph);
 }
 
-// Runs a method; a tensor, a tuple and a list of tensors all come as a list.
+// Runs a method; a tensor, a tuple and a list of tensors all come as a list. `sources`: see `Acceleration::Run`.
 std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
-                             std::vector<c10::IValue> inputs);
+                             std::vector<c10::IValue> inputs,
+                             const std::vector<int64_t>& sources = {});
 
 // Makes this thread run graphs as they are written, without profiling or specialising them.
 void DisableSpecialisation();

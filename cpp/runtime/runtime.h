@@ -113,7 +113,8 @@ struct WeightBinding {
 // How the blocks of a graph run on kernels of our own, where the CPU has them.
 struct KernelOptions {
   bool pack;  // weights in the kernels' own layout, in private memory
-  // Names of what is left to the graph: a block's class, such as `AttentionBlock`, or `collapse`.
+  // Names of what is left to the graph: a block's class, such as `AttentionBlock`, `collapse` for
+  // Stage B's image embeddings, or `copies` for rows of guidance before the first attention.
   std::vector<std::string> without;
 };
 

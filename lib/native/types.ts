@@ -101,7 +101,10 @@ export type Kernels = 'packed' | 'mapped' | 'off'
 export interface NativeKernels {
   /** Weights are brought into the kernels' layout, in float32 and private memory, when they are first used. */
   readonly pack: boolean
-  /** Classes of blocks that the graph runs itself, and `collapse` for Stage B's image embeddings: for comparisons. */
+  /**
+   * For comparisons: classes of blocks that the graph runs itself, `collapse` for Stage B's image embeddings, `copies` for
+   * guided rows before Stage C's first attention.
+   */
   readonly without: readonly string[]
 }
 

@@ -44,7 +44,14 @@ async function answer(
   { model, graphs }: Case,
   stage: Stage,
   kernels: NativeKernels | null,
-  { rows = 2, height = 6, width = 10, threads = 2, stored = 'float32' as Dtype } = {},
+  {
+    rows = 2,
+    height = 6,
+    width = 10,
+    threads = 2,
+    stored = 'float32' as Dtype,
+    guided = [] as number[],
+  } = {},
 ): Promise<Float32Array> {
   const plan = await planLoad(await openModel(model), [graphs, join(ROOT, 'graphs')])
   const { device } = openDevice(runtime, 'cpu', threads)
@@ -68,6 +75,7 @@ async function answer(
       'condition',
       stage === 'prior' ? [tokens] : [tokens, image, ...size],
     )
+    const entriesOf = (row: number) => condition.map((entry) => device.row(entry, row))
     const steps = await advanceInputs(device, latents, rows)
     await device.advance({
       graph: loaded,
@@ -75,7 +83,10 @@ async function answer(
       rounding: 'float32',
       rows: steps.map((row, index) => ({
         ...row,
-        condition: condition.map((entry) => device.row(entry, index)),
+        condition: entriesOf(index),
+        // Another row's text, which is another text.
+        negative: guided.includes(index) ? entriesOf((index + 1) % rows) : null,
+        guidanceScale: 3,
         modulation: modulation as never,
         firstStep: index,
       })),
@@ -99,8 +110,6 @@ async function advanceInputs(device: NativeDevice, latents: HostTensor, rows: nu
   return Promise.all(
     Array.from({ length: rows }, async (_, index) => ({
       latents: await device.affine(device.row(all, index), 1, 0),
-      negative: null,
-      guidanceScale: 0,
       coefficients: Float32Array.of(0, 1, 0),
       noise: device.noise({ seed: 1, rows: 1, dtype: 'float32' }),
       noiseRow: 0,
@@ -165,6 +174,24 @@ describeKernels(`kernels${because}`, () => {
       expect(largestDifference(three, one)).toBeLessThan(TOLERANCE[stage])
     },
   )
+
+  it.each([[[0, 1]], [[1]], [[0]]])(
+    'prior: rows %j guided, with copies left out and without',
+    async (guided) => {
+      const wanted = await answer(bundled, 'prior', null, { guided })
+      expect(largestDifference(await answer(bundled, 'prior', PACKED, { guided }), wanted)).toBeLessThan(2e-4)
+      const whole = await answer(bundled, 'prior', without('copies'), { guided })
+      expect(largestDifference(whole, wanted)).toBeLessThan(2e-4)
+      expect(largestDifference(wanted, await answer(bundled, 'prior', null))).toBeGreaterThan(0.01)
+    },
+  )
+
+  it('decoder: guided rows read their own embeddings', async () => {
+    const wanted = await answer(bundled, 'decoder', null, { guided: [1] })
+    expect(largestDifference(await answer(bundled, 'decoder', PACKED, { guided: [1] }), wanted)).toBeLessThan(
+      1e-4,
+    )
+  })
 
   it.each(['bfloat16', 'float16'] as const)('reads weights held in %s where they lie', async (stored) => {
     const options = { stored }

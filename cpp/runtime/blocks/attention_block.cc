@@ -39,7 +39,7 @@ class AttentionBlock final : public Block {
     if (!ready_) Prepare();
     const auto& kernels = context_.kernels;
     auto& arena = context_.arena;
-    const auto x = inputs.x.contiguous();
+    const auto x = context_.copies.Restore(inputs.x).contiguous();
     const at::Tensor text = inputs.condition->get(index_).contiguous();
     const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
     const int64_t rows = images * pixels;

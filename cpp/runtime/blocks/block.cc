@@ -1,6 +1,19 @@
 #include "runtime/blocks/block.h"
 
+#include <ATen/ops/index_select.h>
+
 namespace wuerstchen::runtime::blocks {
+
+at::Tensor Copies::Leave(const at::Tensor& x) const {
+  return sources.defined() && x.size(0) == sources.size(0) ? x.narrow(0, 0, distinct) : x;
+}
+
+at::Tensor Copies::Restore(const at::Tensor& x) {
+  if (!sources.defined()) return x;
+  const auto all = x.size(0) == sources.size(0) ? x : x.index_select(0, sources);
+  sources.reset();
+  return all;
+}
 
 at::Tensor Parameter(const torch::jit::Module& module, const std::string& name) {
   const auto dot = name.find('.');

@@ -19,11 +19,24 @@
 
 namespace wuerstchen::runtime::blocks {
 
+// Rows of a batch that are copies of others up to the first block that reads the text: those of guidance. They are left
+// out until then.
+struct Copies {
+  at::Tensor sources;    // (B) int64: of each row of the batch; undefined where none is a copy
+  int64_t distinct = 0;  // the first rows of the batch, of which all others are copies
+
+  // `x` without the copies.
+  at::Tensor Leave(const at::Tensor& x) const;
+  // `x` with them again, for good.
+  at::Tensor Restore(const at::Tensor& x);
+};
+
 // What all blocks of a graph share.
 struct Context {
   const kernels::Kernels& kernels;
   bool pack;  // see `Matrix`
   Arena arena;
+  Copies copies;  // of the batch that is run
 };
 
 // What a block's `forward` takes; a block of Stage A takes `x` alone.

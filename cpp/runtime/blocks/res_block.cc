@@ -36,7 +36,7 @@ class ResBlock final : public Block {
     if (!ready_) Prepare();
     const auto& kernels = context_.kernels;
     auto& arena = context_.arena;
-    const auto x = inputs.x.contiguous();
+    const auto x = context_.copies.Leave(inputs.x).contiguous();
     const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
     const int64_t rows = images * pixels, hidden_channels = expand_.columns();
 

@@ -13,7 +13,7 @@ class TimestepBlock final : public Block {
       : context_(context), start_(module.attr("start").toInt()) {}
 
   at::Tensor Run(const Inputs& inputs) override {
-    const auto x = inputs.x.contiguous();
+    const auto x = context_.copies.Leave(inputs.x).contiguous();
     const auto modulation = inputs.modulation.contiguous();
     auto out = at::empty(x.sizes(), x.options());
     const int64_t pixels = x.size(1) * x.size(2), channels = x.size(3);
