@@ -37,7 +37,7 @@ def resizing_by_products() -> Iterator[None]:
 
     def interpolate(x: Tensor, size: Any, **_rest: Any) -> Tensor:
         height, width = (int(one) for one in size)
-        return matrices[height] @ x @ matrices[width].mT
+        return matrices[height] @ x @ matrices[width].transpose(0, 1)
 
     # Made beforehand: while a module is traced, even constants would be recorded.
     matrices = {wanted: resize_matrix(24, wanted) for wanted in (64, 32, 16)}  # of 24x24, in levels 1 to 3
