@@ -30,10 +30,11 @@ const rowOf = ({ shape, data }, row) => {
   return { dtype: 'float32', shape: [1, ...shape.slice(1)], data: values }
 }
 
-function inputsOf(stage) {
+/** `ratio` is 0 in a narrow type, as in bench/peers/stages.py. */
+function inputsOf(stage, dtype) {
   const tensors = decodeTensors(fs.readFileSync(path.join(HOME, 'inputs.safetensors')), { shapes: true })
   const input = (name, row = 0) => rowOf(tensors[`${stage}.${name}`], row)
-  return { input, ratio: tensors.ratio.data[0] }
+  return { input, ratio: dtype === 'float32' ? tensors.ratio.data[0] : 0 }
 }
 
 /** Everything but the latents that a step of one image needs, with what a picture computes once already there. */
@@ -121,8 +122,9 @@ async function loadShallow(options) {
 async function main([stage, options]) {
   const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
   const started = performance.now()
-  const model = await loadShallow(JSON.parse(options))
-  const step = await STAGES[stage]({ model, stage, ...inputsOf(stage) })
+  const { dtype, ...rest } = JSON.parse(options)
+  const model = await loadShallow({ dtype, ...rest })
+  const step = await STAGES[stage]({ model, stage, ...inputsOf(stage, dtype) })
   say({ seconds: (performance.now() - started) / 1000 })
   for await (const line of readline.createInterface({ input: process.stdin })) {
     say(await answer(step, JSON.parse(line)))
