@@ -1,7 +1,8 @@
 'use strict'
 // npm run bench:plots — speed against resolution and against batch size, as the Würstchen announcement plots it: here, in
 // diffusers, and SDXL's networks at the same pixels. Writes docs/images/speed-by-*.svg and bench/results/plots.json.
-//   --threads 2   --json FILE   --from FILE: draws again what such a file holds, without measuring
+//   --threads 2   --json FILE   --continue FILE: keeps what such a file holds and measures what it lacks
+//   --from FILE: measures nothing, draws again what such a file holds
 //
 // A whole picture takes an hour of two cores, so none is made: a step of each network is timed and multiplied by the
 // default number of steps. Würstchen's are of reduced depth (v2-shallow) and scaled by their arithmetic; SDXL's have its
@@ -37,9 +38,10 @@ const MODELS = [
     batches: BATCHES,
     start: (options) => python('wuerstchen', options),
   },
-  { name: 'SDXL', calls: SDXL, batches: [1, 2], start: (options) => python('sdxl', options) },
+  { name: 'diffusers, SDXL', calls: SDXL, batches: [1, 2], start: (options) => python('sdxl', options) },
 ]
 
+const read = (file) => JSON.parse(fs.readFileSync(file, 'utf8'))
 const log = (text) => console.error(`${new Date().toTimeString().slice(0, 8)} ${text}`)
 
 /** Every point of both plots, each once. */
@@ -58,33 +60,46 @@ async function measurePoint(worker, calls, point) {
   return { ...point, milliseconds }
 }
 
-async function measureModel({ name, calls, start, ...model }, options) {
+/** Adds the points that a model lacks; `save` is called after each, for such a run is long. */
+async function measureModel({ calls, start, ...model }, known, options, save) {
+  const isKnown = ({ size, batch }) => known.points.some((one) => one.size === size && one.batch === batch)
+  const missing = pointsOf(model).filter((point) => !isKnown(point))
+  if (missing.length === 0) return
   const worker = await start(options).ready()
   for (const part of Object.keys(calls)) await worker.ask({ part, batch: 1, size: 256 }) // warm
-  const points = []
-  for (const point of pointsOf(model)) {
-    points.push(await measurePoint(worker, calls, point))
+  for (const point of missing) {
+    const measured = await measurePoint(worker, calls, point)
+    known.points.push(measured)
+    known.points.sort((a, b) => a.size - b.size || a.batch - b.batch)
+    save()
     log(
-      `${name}, ${point.batch} of ${point.size}x${point.size}: ${JSON.stringify(points.at(-1).milliseconds)}`,
+      `${known.name}, ${point.batch} of ${point.size}x${point.size}: ${JSON.stringify(measured.milliseconds)}`,
     )
   }
   await worker.close()
-  return { name, calls, points }
+}
+
+function write(file, measured) {
+  fs.mkdirSync(path.dirname(file), { recursive: true })
+  fs.writeFileSync(file, `${JSON.stringify(measured, null, 1)}\n`)
 }
 
 async function measure(options) {
   ensureEnvironment()
   ensureCheckpoint()
+  const measured = fs.existsSync(options.continue) ? read(options.continue) : { models: [] }
+  const { threads } = options
   const depth = askOnce('flops', '--sizes', SIZES.join())
-  const models = []
-  for (const model of MODELS) models.push(await measureModel(model, options))
-  return {
-    machine: machine(),
-    date: new Date().toISOString().slice(0, 10),
-    threads: options.threads,
-    depth,
-    models,
+  Object.assign(measured, { machine: machine(), date: new Date().toISOString().slice(0, 10), threads, depth })
+  for (const { name, calls, ...model } of MODELS) {
+    let known = measured.models.find((one) => one.name === name)
+    if (known === undefined) {
+      known = { name, calls, points: [] }
+      measured.models.push(known)
+    }
+    await measureModel({ calls, ...model }, known, options, () => write(options.json, measured))
   }
+  return measured
 }
 
 /** Seconds of a batch of whole pictures: steps times calls, the reduced depth scaled by its arithmetic. */
@@ -104,7 +119,7 @@ function linesOf({ models, depth }, keep, at) {
 }
 
 function charts(measured) {
-  const note = `Extrapolated from single steps, float32, ${measured.threads} threads: 29 + 12 steps, depth scaled by arithmetic; SDXL 50 steps, random weights.`
+  const note = `Extrapolated from single steps: 29 + 12 steps, depth scaled by arithmetic; SDXL: 50 steps, random weights. float32.`
   return {
     'speed-by-size': lineChart({
       title: 'Seconds for one picture, by resolution',
@@ -135,12 +150,8 @@ function charts(measured) {
 
 async function main() {
   const json = path.join(ROOT, 'bench', 'results', 'plots.json')
-  const options = readOptions(process.argv.slice(2), { json }, { from: '' })
-  const measured = options.from ? JSON.parse(fs.readFileSync(options.from, 'utf8')) : await measure(options)
-  if (!options.from) {
-    fs.mkdirSync(path.dirname(options.json), { recursive: true })
-    fs.writeFileSync(options.json, `${JSON.stringify(measured, null, 1)}\n`)
-  }
+  const options = readOptions(process.argv.slice(2), { json }, { from: '', continue: '' })
+  const measured = options.from ? read(options.from) : await measure(options)
   for (const [name, svg] of Object.entries(charts(measured))) {
     const file = path.join(ROOT, 'docs', 'images', `${name}.svg`)
     fs.writeFileSync(file, svg)

@@ -2,8 +2,8 @@
 // A line chart as SVG, readable on light and dark pages: data in, text out.
 
 const WIDTH = 720
-const HEIGHT = 400
-const FRAME = { left: 74, right: 170, top: 64, bottom: 58 } // the right margin holds the lines' names
+const HEIGHT = 424
+const FRAME = { left: 74, right: 182, top: 72, bottom: 74 } // the right margin holds the lines' names
 const PLOT = { width: WIDTH - FRAME.left - FRAME.right, height: HEIGHT - FRAME.top - FRAME.bottom }
 
 // Each colour twice, for light and for dark pages; apart in lightness as well, for those who see no hue.
@@ -16,14 +16,20 @@ const COLOURS = [
 const quote = (text) =>
   String(text).replace(/[&<>"]/g, (one) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[one])
 
+/** One colour for each line; no variables of CSS, which not every viewer of SVG knows. */
+const paint = (page) =>
+  COLOURS.map(
+    (colour, line) =>
+      `.line${line} .path{stroke:${colour[page]}}.line${line} .dot,.line${line} .name{fill:${colour[page]}}`,
+  ).join('')
+
 function style() {
-  const rules = (index) => COLOURS.map((colour, line) => `.line${line}{--c:${colour[index]}}`).join('')
   return (
-    `<style>text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600;font-size:16px}.note{font-size:11px;fill:#59636e}` +
-    `.grid{stroke:#d1d9e0}.axis{stroke:#59636e}.page{fill:#fff}.name{fill:var(--c);font-weight:600}` +
-    `.path{stroke:var(--c);fill:none;stroke-width:2.5}.dot{fill:var(--c)}${rules(0)}` +
+    `<style>text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600;font-size:16px}.name{font-weight:600}` +
+    `.note{font-size:11px;fill:#59636e}.grid{stroke:#d1d9e0}.axis{stroke:#59636e}.page{fill:#fff}` +
+    `.path{fill:none;stroke-width:2.5}${paint(0)}` +
     `@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.note{fill:#9198a1}.grid{stroke:#3d444d}.axis{stroke:#9198a1}` +
-    `.page{fill:#0d1117}.name{fill:var(--c)}${rules(1)}}</style>`
+    `.page{fill:#0d1117}${paint(1)}}</style>`
   )
 }
 
@@ -60,7 +66,7 @@ function axes({ x, y, values }, { ticks, xLabel, yLabel }) {
     `<line class="axis" x1="${FRAME.left}" x2="${right}" y1="${bottom}" y2="${bottom}"/>`,
     ...columns,
     `<text x="${FRAME.left + PLOT.width / 2}" y="${bottom + 40}" text-anchor="middle">${quote(xLabel)}</text>`,
-    `<text x="${FRAME.left - 56}" y="${FRAME.top - 12}">${quote(yLabel)}</text>`,
+    `<text x="${FRAME.left - 56}" y="${FRAME.top - 18}">${quote(yLabel)}</text>`,
   ].join('\n')
 }
 
@@ -102,7 +108,7 @@ function lineChart({ title, note = '', ticks, lines, xLabel, yLabel }) {
     `<text class="title" x="18" y="28">${quote(title)}</text>`,
     axes(places, { ticks, xLabel, yLabel }),
     ...lines.map((line, index) => drawLine(line, index, places, heights[index])),
-    `<text class="note" x="18" y="${HEIGHT - 6}">${quote(note)}</text>`,
+    `<text class="note" x="18" y="${HEIGHT - 10}">${quote(note)}</text>`,
     '</svg>\n',
   ].join('\n')
 }
