@@ -6,6 +6,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { overheads, warmPicture } = require('./support/bundled')
+const { readProcessor } = require('./support/baseline')
 const { contest } = require('./support/contest')
 const { undisturbed } = require('./support/load')
 const { readOptions } = require('./support/options')
@@ -14,7 +15,7 @@ const { Peer, askOnce, ensureCheckpoint, ensureEnvironment } = require('./suppor
 const { machine, median } = require('./support/statistics')
 const { bestPeer, gemmTable, overheadsTable, pictureTable, stageTable, times } = require('./support/tables')
 
-/** `tolerance`: of the largest value. Stage A's pixels are rounded to 8 bits here and not in the peers. */
+/** `tolerance`: of the largest value, in float32. Stage A's pixels are rounded to 8 bits here and not in the peers. */
 const STAGES = {
   prior: {
     title: 'Stage C, depth 4, a guided row of 1024x1024 (batch 2, 24x24)',
@@ -32,6 +33,7 @@ const STAGES = {
     tolerance: 3e-3,
   },
 }
+const BFLOAT16_TOLERANCE = 5e-2 // eight bits, and every contender rounds in other places
 const YARDSTICK = 0 // which of the shapes of bench/peers/gemm.py is "the" rate: 1152x1536x6144
 
 const log = (text) => console.error(`${new Date().toTimeString().slice(0, 8)} ${text}`)
@@ -64,7 +66,8 @@ async function runStage(name, flops, options) {
     yardstick.pause()
   }
   await between()
-  const contenders = await contest(starts, { rounds: options.rounds, tolerance, log, between })
+  const allowed = options.dtype === 'bfloat16' ? BFLOAT16_TOLERANCE : tolerance
+  const contenders = await contest(starts, { rounds: options.rounds, tolerance: allowed, log, between })
   await yardstick.close()
   const gemm = summarise(rates)
   return { stage: name, title, flops, contenders, gemm, packed: gemm[YARDSTICK].packed }
@@ -114,8 +117,18 @@ function disturbance(results) {
   return known.length === 0 ? 'not known' : `${(100 * Math.max(...known)).toFixed(0)}%`
 }
 
+/** Why this machine cannot measure a dtype, or null: a CPU without its instructions says nothing about those with. */
+function unable(dtype) {
+  if (dtype === 'float32') return null
+  const { flags } = readProcessor(fs.readFileSync('/proc/cpuinfo', 'utf8'))
+  if (['avx512_bf16', 'amx_bf16', 'bf16'].some((flag) => flags.includes(flag))) return null
+  return `${dtype}: cannot be measured here. This CPU does not multiply it natively (neither avx512_bf16 nor amx_bf16).`
+}
+
 async function main() {
   const options = readOptions(process.argv.slice(2))
+  const reason = unable(options.dtype)
+  if (reason !== null) return console.log(reason)
   ensureEnvironment()
   ensureCheckpoint()
   console.log(

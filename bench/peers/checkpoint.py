@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +43,30 @@ def configuration(vocabulary: int = 49408) -> tuple[Component, ...]:
     return with_vocabulary(cut, vocabulary)
 
 
-def inputs() -> dict[str, torch.Tensor]:
-    """Stage C: a guided row of 1024x1024, the positive text first. Stage B: 1024x1024. Stage A: 512x512."""
+def normals(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
+    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator)
 
-    return {
-        "prior.latents": normal(1, 16, 24, 24),
-        "prior.text": normal(2, TOKENS, 1280),
-        "decoder.latents": normal(1, 4, 256, 256),
-        "decoder.image": normal(1, 16, 24, 24),
-        "decoder.text": normal(1, TOKENS, 1024),
-        "vqgan.latents": normal(1, 4, 128, 128),
-        "ratio": torch.tensor([0.6]),
-    }
+def inputs_of_size(size: int, vqgan_size: int | None = None) -> dict[str, torch.Tensor]:
+    """Of a picture of size x size pixels: Stage C gets a guided row, the positive text first."""
+    image, latents, vqgan = math.ceil(size * 24 / 1024), size // 4, (vqgan_size or size) // 4
+    made = normals(
+        {
+            "prior.latents": (1, 16, image, image),
+            "prior.text": (2, TOKENS, 1280),
+            "decoder.latents": (1, 4, latents, latents),
+            "decoder.image": (1, 16, image, image),
+            "decoder.text": (1, TOKENS, 1024),
+            "vqgan.latents": (1, 4, vqgan, vqgan),
+        }
+    )
+    return {**made, "ratio": torch.tensor([0.6])}
+
+
+def inputs() -> dict[str, torch.Tensor]:
+    """1024x1024, but 512x512 for Stage A, of which nothing is left out."""
+    return inputs_of_size(1024, vqgan_size=512)
 
 
 def fingerprint(*paths: Path) -> str:

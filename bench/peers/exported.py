@@ -6,6 +6,7 @@ The files are kept, under a name that says what they were made from.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .contenders import Setting, Step
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
+RECIPE = 1  # of what is exported, and how: a new number makes the files anew
 
 
 def resize_matrix(size: int, wanted: int) -> Tensor:
@@ -37,7 +39,7 @@ def resizing_by_products() -> Iterator[None]:
 
     def interpolate(x: Tensor, size: Any, **_rest: Any) -> Tensor:
         height, width = (int(one) for one in size)
-        return matrices[height] @ x @ matrices[width].mT
+        return matrices[height] @ x @ matrices[width].transpose(0, 1)
 
     # Made beforehand: while a module is traced, even constants would be recorded.
     matrices = {wanted: resize_matrix(24, wanted) for wanted in (64, 32, 16)}  # of 24x24, in levels 1 to 3
@@ -48,17 +50,15 @@ def resizing_by_products() -> Iterator[None]:
         F.interpolate = original
 
 
-def kept(setting: Setting, kind: str, name: str, make: Callable[[Path], None]) -> Path:
-    """A file of a folder that `make` fills; made again when the weights, the tools or this file change."""
-    stamp = (
-        (setting.home / "weights.fingerprint").read_bytes() + REQUIREMENTS.read_bytes() + Path(__file__).read_bytes()
-    )
+def kept(setting: Setting, kind: str, name: str, make: Callable[[Setting, Path], None]) -> Path:
+    """A file of a folder that `make` fills, in float32; made again when the weights, the tools or the recipe change."""
+    stamp = (setting.home / "weights.fingerprint").read_bytes() + REQUIREMENTS.read_bytes() + str(RECIPE).encode()
     folder = setting.home / kind / setting.stage
     wanted = hashlib.sha256(stamp).hexdigest()
     if not (folder / "made-from").is_file() or (folder / "made-from").read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        make(folder / name)
+        make(dataclasses.replace(setting, dtype=torch.float32), folder / name)
         (folder / "made-from").write_text(wanted)
     return folder / name
 
@@ -72,7 +72,11 @@ def export_onnx(setting: Setting, file: Path) -> None:
 def onnxruntime(setting: Setting) -> Step:
     import onnxruntime as ort
 
-    file = kept(setting, "onnx", "model.onnx", lambda path: export_onnx(setting, path))
+    if setting.dtype != torch.float32:
+        raise ValueError(
+            f"Expected float32, which is what ONNX Runtime computes in on a CPU, but received {setting.dtype}"
+        )
+    file = kept(setting, "onnx", "model.onnx", export_onnx)
     options = ort.SessionOptions()
     options.intra_op_num_threads = setting.threads
     session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
@@ -94,17 +98,17 @@ def export_openvino(setting: Setting, file: Path) -> None:
 def openvino(setting: Setting) -> Step:
     import openvino as ov
 
-    file = kept(setting, "openvino", "model.xml", lambda path: export_openvino(setting, path))
+    file = kept(setting, "openvino", "model.xml", export_openvino)
     compiled = ov.Core().compile_model(
         file,
         "CPU",
         {
             "INFERENCE_NUM_THREADS": setting.threads,
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "f32" if setting.dtype == torch.float32 else "bf16",
         },
     )
-    stage = setting.load_inputs()
+    stage = dataclasses.replace(setting, dtype=torch.float32).load_inputs()  # it narrows them itself
     request = compiled.create_infer_request()
     fed = [tensor.numpy() for tensor in stage.inputs]
     return lambda: stage.finish(torch.from_numpy(request.infer(fed)[0]))

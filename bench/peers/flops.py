@@ -1,10 +1,12 @@
-"""The arithmetic of one step of each stage, as published, counted on meta tensors: `python -m bench.peers.flops`.
+"""The arithmetic of one step of each stage, as published, counted on meta tensors: `python -m bench.peers.flops`; or with
+`--sizes 512,1024` how many times as much the full depth has as the one that is measured, at such sizes.
 
 A multiplication and an addition are two. Only what is a product of matrices or a convolution counts.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import Any
 
@@ -14,7 +16,9 @@ from diffusers.pipelines.deprecated.wuerstchen import PaellaVQModel, WuerstchenD
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .checkpoint import configuration, inputs
+from scripts.configurations import V2, Component
+
+from .checkpoint import configuration, inputs, inputs_of_size
 from .stages import Decode
 
 # Products of two activations: no weight to pack, so they are told apart.
@@ -45,9 +49,25 @@ def of_stages(configs: dict[str, dict[str, Any]], given: dict[str, torch.Tensor]
         }
 
 
+def configs_of(components: tuple[Component, ...]) -> dict[str, dict[str, Any]]:
+    return {one.name: one.config for one in components}
+
+
+def of_full_depth(size: int) -> dict[str, float]:
+    """Full depth's arithmetic over the measured depth's, of a picture of size x size."""
+    given = inputs_of_size(size)
+    full, cut = of_stages(configs_of(V2), given), of_stages(configs_of(configuration()), given)
+    return {name: full[name]["total"] / cut[name]["total"] for name in full}
+
+
 def main() -> None:
-    configs = {one.name: one.config for one in configuration()}
-    print(json.dumps(of_stages(configs, inputs())))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")])
+    sizes = parser.parse_args().sizes
+    if sizes is None:
+        print(json.dumps(of_stages(configs_of(configuration()), inputs())))
+    else:
+        print(json.dumps({size: of_full_depth(size) for size in sizes}))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ async function line(starts, { tolerance, log, task }) {
       worker.pause()
       log(`${name}: ready after ${((performance.now() - worker.started) / 1000).toFixed(0)} s`)
     } catch (error) {
+      if (ready.length === 1) throw error // the first is what all others are compared with
       contender.failure = error.message
       log(`${name}: FAILED: ${error.message}`)
       await worker.close()

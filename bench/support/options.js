@@ -38,7 +38,7 @@ function readOptions(args, defaults = {}, more = {}) {
   const options = Object.fromEntries(
     Object.entries(known).map(([name, value]) => [name, { type: 'string', default: value }]),
   )
-  const { values } = parseArgs({ args, options: { ...options, json: { type: 'string' } } })
+  const { values } = parseArgs({ args, options: { json: { type: 'string' }, ...options } })
   if (!DTYPES.includes(values.dtype))
     throw new Error(`Expected --dtype to be one of ${DTYPES.join(', ')} but received '${values.dtype}'`)
   return {

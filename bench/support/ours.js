@@ -30,25 +30,38 @@ const rowOf = ({ shape, data }, row) => {
   return { dtype: 'float32', shape: [1, ...shape.slice(1)], data: values }
 }
 
-function inputsOf(stage) {
+/** `ratio` is 0 in a narrow type, as in bench/peers/stages.py. */
+function inputsOf(stage, dtype) {
   const tensors = decodeTensors(fs.readFileSync(path.join(HOME, 'inputs.safetensors')), { shapes: true })
   const input = (name, row = 0) => rowOf(tensors[`${stage}.${name}`], row)
-  return { input, ratio: tensors.ratio.data[0] }
+  return { input, ratio: dtype === 'float32' ? tensors.ratio.data[0] : 0 }
 }
 
-/** Stage C and B: one call of `advance`, with what a picture computes once already there. */
-async function denoiser({ model, stage, input, ratio }, condition, negative, guidanceScale) {
-  const { device } = model
+/** Everything but the latents that a step of one image needs, with what a picture computes once already there. */
+async function denoising(model, stage, { ratio, condition, negative, guidanceScale }, images = 1) {
   const steps = [{ ratio, ...PREDICTION }]
   const { tensor: modulation } = await model[stage].modulation(steps)
-  const noise = device.noise({ seed: 1, rows: 1, dtype: 'float32' })
+  const noise = model.device.noise({ seed: 1, rows: images, dtype: 'float32' })
+  return { condition, negative, guidanceScale, modulation, steps, noise, clean: null }
+}
+
+/** One call of `advance` with images that share all but their latents. */
+const advance = (stage, image, latents) =>
+  stage.advance(
+    latents.map((one, noiseRow) => ({
+      denoising: { ...image, latents: one, noiseRow },
+      step: 0,
+      clean: false,
+    })),
+  )
+
+/** Stage C and B: a step of one image. */
+async function denoiser({ model, stage, input, ratio }, conditions) {
+  const image = await denoising(model, stage, { ratio, ...conditions })
   return {
-    prepare: () => device.write(input('latents')),
-    async run(latents) {
-      const denoising = { latents, condition, negative, guidanceScale, modulation, steps, noise, noiseRow: 0 }
-      await model[stage].advance([{ denoising: { ...denoising, clean: null }, step: 0, clean: false }])
-    },
-    result: async (latents) => (await device.read(latents)).data,
+    prepare: () => model.device.write(input('latents')),
+    run: (latents) => advance(model[stage], image, [latents]),
+    result: async (latents) => (await model.device.read(latents)).data,
   }
 }
 
@@ -60,14 +73,14 @@ const STAGES = {
       await model.prior.condition(await text(0)),
       await model.prior.condition(await text(1)),
     ]
-    return denoiser(setting, positive, negative, GUIDANCE_SCALE)
+    return denoiser(setting, { condition: positive, negative, guidanceScale: GUIDANCE_SCALE })
   },
   async decoder(setting) {
     const { model, input } = setting
     const [text, image] = [await model.device.write(input('text')), await model.device.write(input('image'))]
     const [, , latentHeight, latentWidth] = input('latents').shape
     const condition = await model.decoder.condition(text, image, { latentHeight, latentWidth })
-    return denoiser(setting, condition, null, 0)
+    return denoiser(setting, { condition, negative: null, guidanceScale: 0 })
   },
   async vqgan({ model, input }) {
     let pixels
@@ -100,16 +113,18 @@ async function answer({ prepare, run, result }, { out }) {
   return { milliseconds }
 }
 
+/** The checkpoint that all contenders share. */
+async function loadShallow(options) {
+  const graphs = path.join(HOME, 'graphs', NAME)
+  return (await loadPretrained(path.join(HOME, NAME), { ...options, device: 'cpu', graphs })).model
+}
+
 async function main([stage, options]) {
   const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
   const started = performance.now()
-  const graphs = path.join(HOME, 'graphs', NAME)
-  const { model } = await loadPretrained(path.join(HOME, NAME), {
-    ...JSON.parse(options),
-    device: 'cpu',
-    graphs,
-  })
-  const step = await STAGES[stage]({ model, stage, ...inputsOf(stage) })
+  const { dtype, ...rest } = JSON.parse(options)
+  const model = await loadShallow({ dtype, ...rest })
+  const step = await STAGES[stage]({ model, stage, ...inputsOf(stage, dtype) })
   say({ seconds: (performance.now() - started) / 1000 })
   for await (const line of readline.createInterface({ input: process.stdin })) {
     say(await answer(step, JSON.parse(line)))
@@ -119,4 +134,4 @@ async function main([stage, options]) {
 
 if (require.main === module) main(process.argv.slice(2))
 
-module.exports = { Ours }
+module.exports = { GUIDANCE_SCALE, Ours, advance, denoising, loadShallow }

@@ -8,11 +8,26 @@ const os = require('node:os')
 const path = require('node:path')
 const readline = require('node:readline')
 
+/** Workers that were ever stopped: they could not notice the end of their parent. */
+const pausable = new Set()
+
+/** Nobody is left behind stopped, however this process ends. */
+function guard(worker) {
+  if (pausable.size === 0) {
+    process.on('exit', () => {
+      for (const { process: child } of pausable) child.kill('SIGKILL')
+    })
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
+  }
+  pausable.add(worker)
+}
+
 class Worker {
   constructor(command, args, options = {}) {
     this.stderr = ''
     this.started = performance.now()
     this.process = spawn(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.process.stdin.on('error', () => {}) // whoever ended early is found by what does not come back
     this.process.stderr.on('data', (chunk) => {
       if (process.env.KTIME) process.stderr.write(chunk)
       this.stderr = (this.stderr + chunk).slice(-4000)
@@ -73,6 +88,7 @@ class Worker {
 
   /** Stopped, it takes no time from the one that is measured, whatever its threads do while they wait. POSIX only. */
   pause() {
+    guard(this)
     this.process.kill('SIGSTOP')
   }
 
@@ -83,7 +99,10 @@ class Worker {
   async close() {
     this.resume()
     this.process.stdin.end()
-    await new Promise((resolve) => this.process.once('exit', resolve))
+    const { exitCode, signalCode } = this.process
+    const ended = exitCode !== null || signalCode !== null
+    if (!ended) await new Promise((resolve) => this.process.once('exit', resolve))
+    pausable.delete(this)
     fs.rmSync(this.folder, { recursive: true, force: true })
   }
 }

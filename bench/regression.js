@@ -1,0 +1,114 @@
+'use strict'
+// npm run bench:regression — whether a step has become dearer since bench/baseline.json was written. It compares what
+// another machine's speed does not change: instructions of the bundled model's steps, counted by callgrind, and times of
+// the large steps over the time that this machine takes for a packed product of matrices, measured in the same run.
+//   --only instructions,ratios   --rounds 3   --threads 2   --update: writes the baseline instead
+
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { parseArgs } = require('node:util')
+const { compare, instructionsOf, kindOf, readProcessor } = require('./support/baseline')
+const { undisturbed } = require('./support/load')
+const { Ours } = require('./support/ours')
+const { Peer, ensureCheckpoint, ensureEnvironment } = require('./support/peers')
+const { ROOT } = require('./support/reference')
+const { median } = require('./support/statistics')
+
+const BASELINE = path.join(ROOT, 'bench', 'baseline.json')
+// Instructions hardly vary. Times do, even over others of the same run, on a machine that is shared.
+const TOLERANCES = { instructions: 0.03, ratios: 0.15 }
+const STAGES = ['prior', 'decoder', 'vqgan']
+const COUNTED = ['wuerstchen::runtime::Advance(*', 'wuerstchen::runtime::Decode(*']
+// In the order of count-child.js. The first of each pair also pays for what is made once.
+const DUMPS = ['prior.first', 'prior', 'decoder.first', 'decoder', 'vqgan.first', 'vqgan']
+
+/** Instructions of a warm step of each stage, or null with the reason on stderr. */
+function countInstructions() {
+  const { error } = spawnSync('valgrind', ['--version'])
+  if (error) {
+    console.error(
+      'SKIPPED: instructions are not counted, since there is no valgrind here. Install it to count them.',
+    )
+    return null
+  }
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wuerstchen-callgrind-'))
+  const collect = COUNTED.flatMap((name) => [`--toggle-collect=${name}`, `--dump-after=${name}`])
+  const program = path.join(__dirname, 'support', 'count-child.js')
+  const out = path.join(folder, 'out')
+  const args = ['--tool=callgrind', `--callgrind-out-file=${out}`, ...collect, process.execPath, program]
+  const run = spawnSync('valgrind', args, { cwd: ROOT, encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(`callgrind failed:\n${run.stderr.slice(-4000)}`)
+  const dumps = DUMPS.map((_, index) => fs.readFileSync(`${out}.${index + 1}`, 'utf8'))
+  fs.rmSync(folder, { recursive: true })
+  const counts = instructionsOf(dumps)
+  return Object.fromEntries(STAGES.map((stage) => [stage, counts[DUMPS.indexOf(stage)]]))
+}
+
+/** A step of each stage as a multiple of one packed product, 1152x1536x6144, both undisturbed and in turns. */
+async function measureRatios({ rounds, threads }) {
+  const options = { threads, dtype: 'float32' }
+  ensureEnvironment()
+  ensureCheckpoint()
+  const yardstick = await new Peer('gemm', 'gemm', options).ready()
+  const found = {}
+  for (const stage of STAGES) {
+    const ours = await new Ours(stage, options).ready()
+    await ours.ask({}) // warm
+    const ratios = []
+    for (let round = 0; round < rounds; round++) {
+      const step = await undisturbed(ours.process.pid, () => ours.ask({}))
+      const { result } = await undisturbed(yardstick.process.pid, () => yardstick.ask({}))
+      const [rows, inputs, outputs] = result.rates[0].shape
+      const product = (2 * rows * inputs * outputs) / 1e6 / result.rates[0].packed // milliseconds
+      ratios.push(step.result.milliseconds / product)
+    }
+    await ours.close()
+    found[stage] = Number(median(ratios).toFixed(2))
+  }
+  await yardstick.close()
+  return found
+}
+
+const readBaseline = () => (fs.existsSync(BASELINE) ? JSON.parse(fs.readFileSync(BASELINE, 'utf8')) : {})
+
+/** True when nothing is worse. */
+function check(what, found, baseline, kind) {
+  const known = baseline[kind]?.[what]
+  if (known === undefined) {
+    console.error(`SKIPPED: ${what}: bench/baseline.json knows no ${kind}. Add it with --update.`)
+    return true
+  }
+  const lines = compare(found, known, TOLERANCES[what])
+  for (const { text } of lines) console.log(`${what}, ${text}`)
+  return lines.every(({ worse }) => !worse)
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: 'instructions,ratios' },
+      rounds: { type: 'string', default: '3' },
+      threads: { type: 'string', default: String(os.availableParallelism()) },
+      update: { type: 'boolean', default: false },
+    },
+  })
+  const unknown = values.only.split(',').find((one) => !(one in TOLERANCES))
+  if (unknown !== undefined)
+    throw new Error(`Expected --only to name instructions or ratios but received '${unknown}'`)
+  const cpuinfo = fs.existsSync('/proc/cpuinfo') ? fs.readFileSync('/proc/cpuinfo', 'utf8') : ''
+  const kind = `${kindOf(readProcessor(cpuinfo))}, ${values.threads} threads`
+  const given = { rounds: Number(values.rounds), threads: Number(values.threads) }
+  const baseline = readBaseline()
+  const measures = { instructions: countInstructions, ratios: () => measureRatios(given) }
+  for (const what of values.only.split(',')) {
+    const found = await measures[what]()
+    if (found === null) continue
+    if (values.update) baseline[kind] = { ...baseline[kind], [what]: found }
+    else if (!check(what, found, baseline, kind)) process.exitCode = 1
+  }
+  if (values.update) fs.writeFileSync(BASELINE, `${JSON.stringify(baseline, null, 2)}\n`)
+}
+
+main()

@@ -1,0 +1,3 @@
+export declare class Worker {
+  constructor(command: string, args: readonly string[], options?: object)
+}

@@ -1,0 +1,167 @@
+/** The parts of the benchmarks that need no measurement. */
+import { compare, instructionsOf, kindOf, readProcessor } from '../../bench/support/baseline'
+import { lineChart, tickStep } from '../../bench/support/chart'
+import { busyTicks, ticksOf } from '../../bench/support/load'
+import { PEERS, readOptions, STAGES } from '../../bench/support/options'
+import { apart, median, spread } from '../../bench/support/statistics'
+import { bestPeer, type Measured, share, stageTable } from '../../bench/support/tables'
+
+const measured = (name: string, times: number[], failure: string | null = null): Measured => ({
+  name,
+  times,
+  median: failure === null ? median(times) : null,
+  error: 0,
+  failure,
+})
+
+describe('statistics of benchmarks', () => {
+  it('take the middle, or the mean of the two in the middle', () => {
+    expect(median([3, 1, 2])).toBe(2)
+    expect(median([4, 1, 3, 2])).toBe(2.5)
+    expect(spread([412, 398, 455])).toBe('412 (398–455)')
+  })
+
+  it('measure disagreement against the largest value', () => {
+    expect(apart([1, 2, 3.5], [1, 2, 4])).toBeCloseTo(0.125)
+    expect(apart([1, Number.NaN], [1, 2])).toBeNaN()
+    expect(() => apart([1], [1, 2])).toThrow('Expected 2 values but received 1')
+  })
+})
+
+describe('readOptions()', () => {
+  it('measures everything by default', () => {
+    expect(readOptions([])).toMatchObject({ stages: STAGES, peers: PEERS, rounds: 3, dtype: 'float32' })
+  })
+
+  it('keeps the order of the tables and never leaves eager out', () => {
+    const { stages, peers } = readOptions(['--stage', 'vqgan,prior', '--peers', 'openvino'])
+    expect(stages).toEqual(['prior', 'vqgan'])
+    expect(peers).toEqual(['eager', 'openvino'])
+  })
+
+  it.each([
+    [
+      ['--stage', 'priors'],
+      "Expected --stage to name some of prior, decoder, vqgan, shapes, overheads but received 'priors'",
+    ],
+    [['--rounds', '0'], "Expected --rounds to be a whole number from 1 but received '0'"],
+    [['--threads', '1.5'], "Expected --threads to be a whole number from 1 but received '1.5'"],
+    [['--dtype', 'int4'], "Expected --dtype to be one of float32, bfloat16 but received 'int4'"],
+  ])('refuses %j', (args, message) => {
+    expect(() => readOptions(args)).toThrow(message)
+  })
+})
+
+describe('the tables', () => {
+  it('give the share of the yardstick that a step reaches', () => {
+    expect(share(150e9, 1000, 150)).toBeCloseTo(1)
+    expect(share(150e9, 2000, 150)).toBeCloseTo(0.5)
+  })
+
+  it('take the quickest that is not ours, our graph in plain TorchScript included', () => {
+    const all = [
+      measured('eager', [3000]),
+      measured('openvino', [2000]),
+      measured('onnxruntime', [], 'no such file'),
+      measured('torchscript', [1500]),
+      measured('wuerstchen', [1000]),
+    ]
+    expect(bestPeer(all)?.name).toBe('openvino')
+    expect(bestPeer([measured('eager', [], 'failed')])).toBeNull()
+  })
+
+  it('say who failed, and why', () => {
+    const contenders = [
+      measured('eager', [2000]),
+      measured('openvino', [], 'no file\nsecond line'),
+      measured('wuerstchen', [1000]),
+    ]
+    const text = stageTable({ title: 'Stage C', contenders, flops: { total: 150e9 } }, { packed: 150 })
+    expect(text).toContain('| diffusers, eager | 2000 (2000–2000) | 2.00x | 50% | 0.0e+0 |')
+    expect(text).toContain('| OpenVINO | failed: no file | - | - | - |')
+    expect(text).toContain('| **wuerstchen** | 1000 (1000–1000) | - | 100% | 0.0e+0 |')
+  })
+})
+
+describe('lineChart()', () => {
+  const chart = {
+    title: 'Seconds & "more"',
+    ticks: [512, 1024],
+    xLabel: 'pixels',
+    yLabel: 's',
+    lines: [
+      {
+        name: 'a<b',
+        points: [
+          [512, 10],
+          [1024, 41],
+        ] as const,
+      },
+      {
+        name: 'other',
+        points: [
+          [512, 12],
+          [1024, 42],
+        ] as const,
+      },
+    ],
+  }
+
+  it('draws every point, escapes what it is given and serves dark pages', () => {
+    const svg = lineChart(chart)
+    expect(svg.match(/<circle/g)).toHaveLength(4)
+    expect(svg).toContain('a&lt;b')
+    expect(svg).toContain('Seconds &amp; &quot;more&quot;')
+    expect(svg).toContain('prefers-color-scheme:dark')
+    expect(svg).not.toContain('NaN')
+  })
+
+  it('moves names apart that would overlap', () => {
+    const heights = Array.from(lineChart(chart).matchAll(/class="name" x="[\d.]+" y="([\d.]+)"/g), ([, y]) =>
+      Number(y),
+    )
+    expect(Math.abs((heights[0] as number) - (heights[1] as number))).toBeGreaterThanOrEqual(16.9)
+  })
+
+  it('chooses round steps', () => {
+    expect(tickStep(41)).toBe(10)
+    expect(tickStep(5000)).toBe(1000)
+    expect(tickStep(0.7)).toBeCloseTo(0.2)
+  })
+
+  it('refuses what it could not show', () => {
+    expect(() => lineChart({ ...chart, lines: [] })).toThrow('Expected 1 to 3 lines')
+    expect(() => lineChart({ ...chart, lines: [{ name: 'a', points: [[512, 0]] }] })).toThrow('above 0')
+  })
+})
+
+describe('the regression check', () => {
+  it('reads what callgrind counted', () => {
+    expect(instructionsOf(['events: Ir\nsummary: 174\n', 'part: 2\ntotals: 20\n'])).toEqual([174, 20])
+    expect(() => instructionsOf(['nothing'])).toThrow('line of totals')
+  })
+
+  it('fails on what grew beyond the tolerance, and on what cannot be compared', () => {
+    const lines = compare({ a: 102, b: 104, new: 1 }, { a: 100, b: 100, gone: 1 }, 0.03)
+    expect(lines.filter(({ worse }) => worse).map(({ name }) => name)).toEqual(['b', 'gone', 'new'])
+    expect(compare({ a: 50 }, { a: 100 }, 0.03)[0]?.text).toBe('a: 50 was 100, -50.0%: ok')
+    expect(() => compare({}, {}, 0.03)).toThrow('Expected numbers to compare')
+  })
+
+  it('knows processors by their widest vectors', () => {
+    const info = 'vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx avx2\n'
+    expect(kindOf(readProcessor(info))).toBe('AuthenticAMD avx2')
+    expect(kindOf(readProcessor(info.replace('avx2', 'avx2 avx512f avx512_bf16')))).toBe(
+      'AuthenticAMD avx512_bf16',
+    )
+    expect(kindOf(readProcessor(''))).toBe('unknown without vectors')
+  })
+})
+
+describe('what others took of the machine', () => {
+  it('is read from the counters of the system and of a process', () => {
+    expect(busyTicks('cpu  100 20 30 9999 8888 1 2 7 0 0\ncpu0 1 1\n')).toBe(160)
+    const stat = '42 (a (strange) name) S 1 42 42 0 -1 4194560 1 2 3 4 250 50 0 0 20 0 3 0 100'
+    expect(ticksOf(stat)).toBe(300)
+  })
+})
