@@ -26,8 +26,9 @@ export interface PromptTensors {
   readonly decoder: FloatTensor
 }
 
-/** Turns that others may take before a waiting group goes first. */
+/** Turns that others may take before a waiting group goes first, and before it stops giving way to fuller ones. */
 const PATIENCE = 16
+const COURTESY = 4
 
 /**
  * Moves jobs along, one native call at a time: choose who runs, take them one step further, repeat. Requests join and
@@ -130,7 +131,11 @@ export class Engine {
     await null // requests submitted in one go start together
     for (;;) {
       const jobs = this.exclusives.length > 0 ? this.jobs.filter(({ run }) => run.begun) : this.jobs
-      const batch = chooseBatch(jobs, { maxRows: this.maxRows, patience: PATIENCE })
+      const batch = chooseBatch(jobs, {
+        maxRows: this.maxRows,
+        patience: PATIENCE,
+        courtesy: COURTESY,
+      })
       if (batch.length === 0) {
         const exclusive = this.exclusives.shift()
         // Nothing is awaited from here to the end: whoever comes meanwhile would count on this loop.
