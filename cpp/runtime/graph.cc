@@ -184,6 +184,7 @@ c10::IValue ToValue(const Input& input, const Workspace& workspace, at::ScalarTy
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   auto graph = std::make_shared<TorchGraph>(ReadModule(request.graph), ScalarTypeOf(request.stored),
                                             ScalarTypeOf(request.dtype));
+  workspace.files.read_ahead = request.read_ahead;
   Slots slots;
   CollectSlots(graph->module._ivalue(), "", slots);
   CheckNames(slots, request);
@@ -217,6 +218,30 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
     ready.emplace_back(slot, std::move(weight.tensor));
   }
   for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
+  torch_graph.pages.reset();  // of the weights before
+}
+
+// In the order in which the graph has them.
+Pages& PagesOf(Workspace& workspace, TorchGraph& graph) {
+  if (!graph.pages) {
+    std::vector<at::Tensor> weights;
+    for (const auto& parameter : graph.module.parameters()) weights.push_back(parameter);
+    graph.pages.emplace(workspace.files, weights);
+  }
+  return *graph.pages;
+}
+
+void Release(Workspace& workspace, Graph& graph) {
+  PagesOf(workspace, Torch(graph)).Release();
+  TrimAllocator();
+}
+
+void Prefetch(Workspace& workspace, Graph& graph) {
+  PagesOf(workspace, Torch(graph)).Prefetch();
+}
+
+void LimitPages(Workspace&, Graph& graph, int64_t window) {
+  Torch(graph).page_window = window;
 }
 
 void Save(Workspace&, const Graph& graph, const std::string& path) {
@@ -227,8 +252,11 @@ void Save(Workspace&, const Graph& graph, const std::string& path) {
   WriteSafetensors(path, tensors);
 }
 
-std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
+std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std::string& method,
                              std::vector<c10::IValue> inputs) {
+  const MemoryMeter::Call measured(workspace.meter, graph.peak_bytes);
+  std::optional<PageWalk> walk;
+  if (graph.page_window > 0) walk.emplace(PagesOf(workspace, graph), method, graph.page_window);
   return Flatten(FindMethod(graph, method)(std::move(inputs)), method);
 }
 
@@ -248,7 +276,7 @@ std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string
     values.push_back(ToValue(inputs[index], workspace, floating, wanted[index + 1].type()));
   }
   std::vector<TensorPtr> results;
-  for (auto& tensor : Call(torch_graph, method, std::move(values))) {
+  for (auto& tensor : Call(workspace, torch_graph, method, std::move(values))) {
     results.push_back(Wrap(std::move(tensor)));
   }
   return results;

@@ -4,10 +4,12 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "runtime/paging.h"
 #include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
@@ -19,6 +21,8 @@ struct TorchGraph final : Graph {
   torch::jit::Module module;
   const at::ScalarType stored;  // of its floating weights
   const at::ScalarType dtype;   // of what it takes and computes in
+  std::optional<Pages> pages;   // once somebody asked for them
+  int64_t page_window = 0;      // bytes of them that a call holds; 0 is all
 };
 
 inline TorchGraph& Torch(Graph& graph) {
@@ -26,7 +30,7 @@ inline TorchGraph& Torch(Graph& graph) {
 }
 
 // Runs a method; a tensor, a tuple and a list of tensors all come as a list.
-std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
+std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std::string& method,
                              std::vector<c10::IValue> inputs);
 
 // Makes this thread run graphs as they are written, without profiling or specialising them.

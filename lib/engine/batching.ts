@@ -13,6 +13,8 @@ export interface Candidate {
   readonly waited: number
   /** Higher ones go first, until others have waited too long. */
   readonly priority: number
+  /** The part of the memory for batches that it takes, up to 1; 0 where there is no limit. */
+  readonly share: number
 }
 
 export interface BatchLimits {
@@ -22,6 +24,8 @@ export interface BatchLimits {
   readonly patience: number
   /** Turns that a group gives way to fuller ones of its priority. */
   readonly courtesy: number
+  /** The stage whose weights are on the device, where changing them costs time: it goes on as long as nobody loses patience. */
+  readonly resident?: Stage | null
 }
 
 /** From here on a fuller batch is hardly cheaper by the picture: on two cores the third one saves a tenth, later ones less. */
@@ -29,7 +33,7 @@ const COMPANY = 3 // pictures
 
 /**
  * Who runs next. Candidates come oldest first; those with one key share a batch, up to the row limit. Whoever has waited too
- * long goes first, then the higher priority. Of equals whoever gave way often enough, then the batch with more company, then
+ * long goes first, then the higher priority, then whose weights are there. Of equals whoever gave way often enough, then the batch with more company, then
  * the later stage, so that pictures leave, and free memory, early, and then the oldest.
  */
 export function chooseBatch<Job extends Candidate>(candidates: readonly Job[], limits: BatchLimits): Job[] {
@@ -47,7 +51,8 @@ export function chooseBatch<Job extends Candidate>(candidates: readonly Job[], l
 }
 
 /** What speaks for running a batch now, the weightiest first. */
-function claimsOf(batch: readonly Candidate[], { patience, courtesy }: BatchLimits): readonly number[] {
+function claimsOf(batch: readonly Candidate[], limits: BatchLimits): readonly number[] {
+  const { patience, courtesy, resident } = limits
   const [first] = batch
   if (first === undefined) return []
   const waited = Math.max(...batch.map((job) => job.waited))
@@ -56,6 +61,7 @@ function claimsOf(batch: readonly Candidate[], { patience, courtesy }: BatchLimi
   return [
     over(first.waited, patience),
     first.priority,
+    first.stage === resident ? 1 : 0,
     over(waited, courtesy),
     company,
     STAGES.indexOf(first.stage),
@@ -74,15 +80,21 @@ function over(waited: number, limit: number): number {
 
 /** The batch that each group would run, in the order of their first jobs. */
 function batches<Job extends Candidate>(candidates: readonly Job[], maxRows: number): Job[][] {
-  const groups = new Map<string, { batch: Job[]; rows: number; full: boolean }>()
+  const groups = new Map<string, { batch: Job[]; rows: number; share: number; full: boolean }>()
   for (const job of candidates) {
     const group = groups.get(job.batchKey)
     if (group === undefined) {
       // The vqgan decodes one picture at a time: its activations are the largest of all.
-      groups.set(job.batchKey, { batch: [job], rows: job.rows, full: job.stage === 'vqgan' })
-    } else if (!group.full && group.rows + job.rows <= maxRows) {
+      groups.set(job.batchKey, {
+        batch: [job],
+        rows: job.rows,
+        share: job.share,
+        full: job.stage === 'vqgan',
+      })
+    } else if (!group.full && group.rows + job.rows <= maxRows && group.share + job.share <= 1) {
       group.batch.push(job)
       group.rows += job.rows
+      group.share += job.share
     } else {
       group.full = true // no smaller job overtakes one that does not fit
     }

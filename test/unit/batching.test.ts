@@ -4,7 +4,7 @@ const LIMITS = { maxRows: 8, patience: 16, courtesy: 4 }
 
 function candidate(name: string, batchKey: string, rest: Partial<Candidate> = {}) {
   const stage = batchKey.split(' ')[0] as Candidate['stage']
-  return { name, batchKey, stage, rows: 1, waited: 0, priority: 0, ...rest }
+  return { name, batchKey, stage, rows: 1, waited: 0, priority: 0, share: 0, ...rest }
 }
 
 function chosen(candidates: ReturnType<typeof candidate>[], limits = LIMITS): string {
