@@ -1,4 +1,4 @@
-import { type Candidate, chooseBatch } from '../../lib/engine/batching'
+import { type BatchLimits, type Candidate, chooseBatch } from '../../lib/engine/batching'
 
 const LIMITS = { maxRows: 8, patience: 16, courtesy: 4 }
 
@@ -7,7 +7,7 @@ function candidate(name: string, batchKey: string, rest: Partial<Candidate> = {}
   return { name, batchKey, stage, rows: 1, waited: 0, priority: 0, share: 0, ...rest }
 }
 
-function chosen(candidates: ReturnType<typeof candidate>[], limits = LIMITS): string {
+function chosen(candidates: ReturnType<typeof candidate>[], limits: BatchLimits = LIMITS): string {
   return chooseBatch(candidates, limits)
     .map(({ name }) => name)
     .join('')
@@ -36,6 +36,22 @@ describe('chooseBatch()', () => {
       candidate('c', 'prior x'),
     ]
     expect(chosen(jobs, { ...LIMITS, maxRows: 3 })).toBe('a')
+  })
+
+  it('fills the memory for batches and no more', () => {
+    const jobs = [...'abc'].map((name) => candidate(name, 'prior x', { share: 0.4 }))
+    expect(chosen(jobs)).toBe('ab')
+    expect(chosen([candidate('a', 'prior x', { share: 1 }), candidate('b', 'prior x', { share: 0.1 })])).toBe(
+      'a',
+    )
+  })
+
+  it('goes on with the stage whose weights are there, until others lose patience', () => {
+    const jobs = [candidate('a', 'prior x', { waited: 5 }), candidate('b', 'decoder x')]
+    expect(chosen(jobs, { ...LIMITS, resident: 'decoder' })).toBe('b')
+    expect(chosen(jobs, { ...LIMITS, resident: 'prior' })).toBe('a')
+    const tired = [candidate('a', 'prior x', { waited: 16 }), candidate('b', 'decoder x')]
+    expect(chosen(tired, { ...LIMITS, resident: 'decoder' })).toBe('a')
   })
 
   it('runs a job alone that exceeds the limit by itself', () => {
