@@ -12,4 +12,7 @@ export interface LifecycleCase {
 export const CASES: readonly LifecycleCase[]
 
 /** `wrong` is null where it ended as it should. */
-export function run(node: string, one: LifecycleCase): { readonly seconds: number; readonly wrong: object | null }
+export function run(
+  node: string,
+  one: LifecycleCase,
+): { readonly seconds: number; readonly wrong: object | null }
