@@ -3,13 +3,13 @@
 // loads it here and in diffusers, compares one step of each stage at 1024x1024 and whole pictures at 512x512, and prints
 // load times and peak memory. Needs 24 GiB of memory and, with float32, 20 GB of disk. Linux: it reads /proc.
 
-const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
+const { ensureFullSize } = require('./support/checkpoint')
 const { decodeTensors } = require('./support/tensors')
 const { Package } = require('./support/package')
-const { PYTHON, ROOT, Reference, difference, ensureFixtures } = require('./support/reference')
+const { Reference, difference } = require('./support/reference')
 const { machine } = require('./support/statistics')
 
 const { values } = parseArgs({
@@ -26,23 +26,6 @@ const WHOLE = {
   priorNumInferenceSteps: 4,
   priorGuidanceScale: 4,
   numInferenceSteps: 3,
-}
-
-function ensureCheckpoint() {
-  const fixtures = ensureFixtures()
-  const folder = path.join(fixtures, 'full-size', 'v2')
-  const written = path.join(`${folder}-prior`, 'model_index.json') // the last file
-  if (!fs.existsSync(written)) {
-    console.error('writing 6.2 GB of random weights …')
-    const tokenizer = path.join(fixtures, 'tokenizer')
-    const args = ['v2', folder, '--tokenizer', tokenizer, '--dtype', 'bfloat16', '--embeddings-scale', '42']
-    const made = spawnSync(PYTHON, ['-m', 'scripts.random_checkpoint', ...args], {
-      cwd: ROOT,
-      encoding: 'utf8',
-    })
-    if (made.status !== 0) throw new Error(`scripts.random_checkpoint failed:\n${made.stderr}`)
-  }
-  return folder
 }
 
 /** All that is compared, from one process. `embeddings`: of the other, so that Stage B starts from the same. */
@@ -93,7 +76,7 @@ const levels = ({ largest, mean }) => `${largest}, mean ${mean.toFixed(4)}`
 const GB = (bytes) => (bytes / 1e9).toFixed(2)
 
 async function main() {
-  const folder = ensureCheckpoint()
+  const folder = ensureFullSize()
   console.log(machine())
   const lines = []
   for (const dtype of values.dtype) {

@@ -17,6 +17,7 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '8' },
     runs: { type: 'string', default: '3' },
     dtype: { type: 'string', default: 'float32' },
+    alone: { type: 'boolean', default: false }, // without diffusers
   },
 })
 const MODEL = path.join(ROOT, 'models', 'shapes')
@@ -134,10 +135,12 @@ async function main() {
   const clients = Number(values.clients)
   const pipeline = await WuerstchenPipeline.fromPretrained(MODEL, { dtype: values.dtype, device: 'cpu' })
   const threads = os.availableParallelism()
-  const reference = await new Reference(MODEL, `${MODEL}-prior`, { dtype: values.dtype, threads }).ready()
+  const reference = values.alone
+    ? null
+    : await new Reference(MODEL, `${MODEL}-prior`, { dtype: values.dtype, threads }).ready()
   const warm = mix(8, 5).map((request) => ({ ...request, abortAfter: null }))
   await closedLoop(pipeline, warm, 4)
-  await diffusersLoop(reference, warm)
+  if (reference !== null) await diffusersLoop(reference, warm)
 
   const found = { engine: [], open: [], single: [], diffusers: [] }
   for (let run = 0; run < Number(values.runs); run++) {
@@ -145,9 +148,10 @@ async function main() {
     found.single.push(await measured(pipeline, () => closedLoop(pipeline, requests, 1)))
     const rate = 0.8 * found.engine[run].throughput
     found.open.push(await measured(pipeline, () => openLoop(pipeline, requests, rate)))
-    found.diffusers.push(await measured(null, () => diffusersLoop(reference, requests)))
+    if (reference !== null)
+      found.diffusers.push(await measured(null, () => diffusersLoop(reference, requests)))
   }
-  await reference.close()
+  await reference?.close()
   await pipeline.dispose()
 
   const names = {
@@ -163,7 +167,7 @@ async function main() {
     '| | images/s | p50, ms | p95, ms | p99, ms | event loop delay p99, ms | pictures a step, Stage C | Stage B |',
   )
   console.log('|---|---|---|---|---|---|---|---|')
-  for (const [key, rows] of Object.entries(found)) {
+  for (const [key, rows] of Object.entries(found).filter(([, rows]) => rows.length > 0)) {
     const cell = (name, digits) => {
       const numbers = rows.map((row) => row[name])
       return numbers[0] === null ? '-' : median(numbers).toFixed(digits)
@@ -174,7 +178,7 @@ async function main() {
   }
   const ratio = (a, b) => median(found[a].map(({ throughput }, run) => throughput / found[b][run].throughput))
   console.log(
-    `\nthroughput: ${ratio('engine', 'single').toFixed(2)}x of one by one, ${ratio('engine', 'diffusers').toFixed(2)}x of diffusers`,
+    `\nthroughput: ${ratio('engine', 'single').toFixed(2)}x of one by one${reference === null ? '' : `, ${ratio('engine', 'diffusers').toFixed(2)}x of diffusers`}`,
   )
 }
 

@@ -26,6 +26,7 @@ export const ERRORS = {
   ADDON_LOAD: { retryable: false, as: 'LibtorchError' },
   DEVICE_UNAVAILABLE: { retryable: false, as: 'DeviceError' },
   OUT_OF_MEMORY: { retryable: true, as: 'OutOfMemoryError' },
+  MEMORY_LIMIT: { retryable: false, as: 'MemoryLimitError' },
   DISPOSED: { retryable: false, as: 'DisposedError' },
   GENERATION_FAILED: { retryable: false, as: 'GenerationError' },
   QUEUE_FULL: { retryable: true, as: 'QueueFullError' },
@@ -104,6 +105,13 @@ export class DeviceError extends WuerstchenError {
 export class OutOfMemoryError extends WuerstchenError {
   constructor(message: string, options?: WuerstchenErrorOptions) {
     super('OUT_OF_MEMORY', message, options)
+  }
+}
+
+/** The request would need more memory than the pipeline was told to use. Nothing was queued. */
+export class MemoryLimitError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('MEMORY_LIMIT', message, options)
   }
 }
 

@@ -4,6 +4,8 @@ export type { FloatTensor } from './embeddings/float-tensor'
 export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
 export { PromptEmbeddings } from './embeddings/prompt-embeddings'
 export type { ImageTimings } from './engine/job'
+export type { PipelineMemory, StageMemory } from './engine/memory'
+export type { Offload } from './engine/residency'
 export type {
   PipelineStatistics,
   RequestMessage,
@@ -19,6 +21,7 @@ export {
   HubError,
   InvalidArgumentError,
   LibtorchError,
+  MemoryLimitError,
   ModelError,
   OutOfMemoryError,
   QueueFullError,

@@ -1,3 +1,4 @@
+import type { Offload } from './engine/residency'
 import { expected } from './errors'
 import type { DownloadProgress } from './hub/download'
 import { checkRevision } from './hub/id'
@@ -33,8 +34,25 @@ export interface PipelineOptions extends HubOptions {
     | undefined
   /** Branch, tag or commit of a model on the hub. Defaults to `'main'`. */
   revision?: string | undefined
-  /** `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. */
-  device?: string | undefined
+  /**
+   * `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. A list of 1 to 64 has
+   * the model on each and deals the images of one queue out to them: `['cuda:0', 'cuda:1']`; two of one kind on the CPU share
+   * its cores and the mapped weights.
+   */
+  device?: string | readonly string[] | undefined
+  /**
+   * What is kept in memory of the weights: `'none'`: all of them, none is offloaded. `'model'`: the network at work.
+   * `'sequential'`: about one block of it, with the next one read ahead. The pictures are the same bit for bit. On the CPU the
+   * rest are pages of the weights' files, which the system keeps for as long as it has room; other devices offer
+   * `'none'` only. What `weightsCache: false` or a LoRA makes private memory stays. Defaults to `'none'`.
+   */
+  offload?: Offload | undefined
+  /**
+   * Bytes, 1 to 2 ** 50, that weights and tensors may take on each device, beside Node and libtorch themselves (some 0.2
+   * GB). Batches are made to fit a prediction, and a request of which not even one picture fits is refused with
+   * MemoryLimitError. Defaults to no limit.
+   */
+  maxMemory?: number | undefined
   /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
    * slow at a narrow type computes in float32 and keeps the weights narrow. Defaults to `'auto'`: float32, or bfloat16 for a
@@ -51,10 +69,11 @@ export interface PipelineOptions extends HubOptions {
    * How the blocks of the networks run on a CPU with AVX2 or AVX-512, when they compute in float32. `'packed'`: on kernels of
    * ours, with weights in the kernels' own layout; as much private memory as the weights have in float32. `'mapped'`: the
    * same kernels read the weights where they lie, some percent slower, and processes share them. `'off'`: as the graphs
-   * were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are held in float32, else mapped.
+   * were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are held in float32 and all of
+   * them at once, else mapped.
    */
   kernels?: 'auto' | Kernels | undefined
-  /** CPU threads, 1 to 1024. Defaults to what the system gives this process. */
+  /** CPU threads of each device, 1 to 1024. Defaults to what the system gives this process, shared among its devices. */
   threads?: number | undefined
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
   libtorch?: string | undefined
@@ -80,7 +99,9 @@ export interface CheckedPipelineOptions {
   readonly prior: string | PriorPair | undefined
   readonly revision: string | undefined
   readonly hub: HubSettings
-  readonly device: string
+  readonly devices: readonly string[]
+  readonly offload: Offload
+  readonly maxMemory: number | null
   readonly dtype: 'auto' | Dtype
   readonly parity: 'none' | 'diffusers'
   readonly kernels: 'auto' | Kernels
@@ -101,6 +122,8 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   cacheDir: true,
   localFilesOnly: true,
   device: true,
+  offload: true,
+  maxMemory: true,
   dtype: true,
   parity: true,
   kernels: true,
@@ -122,13 +145,20 @@ export function checkPipelineOptions(
   if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, Object.keys(NAMES))
   const { onProgress, signal, graphs = [] } = options
-  const { dtype = 'auto', parity = 'none', device = 'auto', threads = defaults.threads } = options
-  const { kernels = 'auto', maxBatchRows = 8, maxQueue = 1024 } = options
+  const { dtype = 'auto', parity = 'none', kernels = 'auto', offload = 'none' } = options
+  const devices = devicesOf(options.device)
+  const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
+  const { maxBatchRows = 8, maxQueue = 1024 } = options
   return {
     prior: priorOf(options.prior),
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),
     hub: hubSettings(checkHubOptions(options)),
-    device: oneOf('device', device, /^(auto|cpu|mps|cuda(:\d{1,3})?)$/, 'auto, cpu, mps, cuda or cuda:1'),
+    devices,
+    offload: oneOf('offload', offload, /^(none|model|sequential)$/, 'none, model or sequential'),
+    maxMemory:
+      options.maxMemory === undefined
+        ? null
+        : check.integer('maxMemory', options.maxMemory, { min: 1, max: 2 ** 50 }),
     dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16)$/, 'auto, float32, bfloat16 or float16'),
     parity: oneOf('parity', parity, /^(none|diffusers)$/, 'none or diffusers'),
     kernels: oneOf('kernels', kernels, /^(auto|packed|mapped|off)$/, 'auto, packed, mapped or off'),
@@ -144,6 +174,14 @@ export function checkPipelineOptions(
     onProgress: onProgress === undefined ? undefined : check.callback('onProgress', onProgress),
     signal: signal === undefined ? undefined : check.abortSignal('signal', signal),
   }
+}
+
+function devicesOf(device: PipelineOptions['device'] = 'auto'): readonly string[] {
+  const known = /^(auto|cpu|mps|cuda(:\d{1,3})?)$/
+  const names = 'auto, cpu, mps, cuda or cuda:1'
+  if (!Array.isArray(device)) return [oneOf('device', device as string, known, names)]
+  const list = check.list('device', device, 'a list of devices', { min: 1, max: 64 })
+  return list.map((one, index) => oneOf(`device[${index}]`, one as string, known, names))
 }
 
 const FOLDER_OR_ID = 'the path of a folder or the id of a model'

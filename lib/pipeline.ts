@@ -2,8 +2,16 @@ import type { FloatTensor } from './embeddings/float-tensor'
 import { ImageEmbeddings } from './embeddings/image-embeddings'
 import { PromptEmbeddings } from './embeddings/prompt-embeddings'
 import { Engine } from './engine/engine'
-import type { FinishedImage, ImageTimings, PreviewedImage, RunHooks } from './engine/job'
+import { type Executor, Fleet } from './engine/fleet'
+import {
+  type FinishedImage,
+  type ImageTimings,
+  type PreviewedImage,
+  pictureOf,
+  type RunHooks,
+} from './engine/job'
 import type { Loras } from './engine/loras'
+import { type Memory, type PipelineMemory, sumOf } from './engine/memory'
 import type { PipelineStatistics } from './engine/statistics'
 import { bug, expected } from './errors'
 import { crop } from './image/crop'
@@ -60,11 +68,12 @@ export interface PriorResult {
 export class WuerstchenPipeline {
   /** @internal Use `fromPretrained()`. */
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: Executor,
     private readonly model: RequestModel,
     /** What this pipeline runs on. */
     readonly info: PipelineInfo,
     private readonly adapters: Loras,
+    private readonly memories: readonly Memory[],
   ) {}
 
   /**
@@ -75,9 +84,12 @@ export class WuerstchenPipeline {
    * signal's reason when it aborts.
    */
   static async fromPretrained(model?: string, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
-    const { model: loaded, requests, info, loras, options: checked } = await loadPretrained(model, options)
-    const engine = new Engine(loaded, { maxRows: checked.maxBatchRows, maxQueue: checked.maxQueue })
-    return new WuerstchenPipeline(engine, requests, info, loras)
+    const { models, requests, info, loras, options: checked } = await loadPretrained(model, options)
+    const limits = { maxRows: checked.maxBatchRows, maxQueue: checked.maxQueue }
+    const [first, ...others] = models.map((one) => new Engine(one, limits)) as [Engine, ...Engine[]]
+    const executor = others.length === 0 ? first : new Fleet([first, ...others])
+    const memories = models.map(({ memory }) => memory)
+    return new WuerstchenPipeline(executor, requests, info, loras, memories)
   }
 
   /**
@@ -161,6 +173,16 @@ export class WuerstchenPipeline {
    */
   get statistics(): PipelineStatistics {
     return this.engine.statistics
+  }
+
+  /**
+   * Bytes that weights and tensors hold now, held at most so far, and are predicted to need for one picture of the given
+   * size, by stage; summed over devices. Node and libtorch themselves are not in it.
+   * @param options as for `generate()`; sizes, guidance and prompts alone play a part.
+   */
+  memory(options?: GenerateOptions): PipelineMemory {
+    const picture = pictureOf(parseRequest('any', options, this.model))
+    return sumOf(this.memories.map((memory) => memory.report(picture)))
   }
 
   /** The LoRAs at work, in the order of their loading. */

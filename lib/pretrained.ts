@@ -5,10 +5,10 @@ import { chooseDtype, chooseKernels, computeDtype, loadModel, openDevice, planLo
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
 import { weightsCacheOf } from './engine/weights-cache'
-import { ModelError } from './errors'
+import { expected, ModelError } from './errors'
 import { locateModel } from './locate'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from './model/layout'
-import { loadRuntime } from './native/binding'
+import { loadRuntime, type NativeRuntime } from './native/binding'
 import type { Dtype } from './native/types'
 import { packageRoot } from './package-root'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './pipeline-options'
@@ -19,6 +19,7 @@ import { loadTokenizer } from './text/tokenizer'
 export interface PipelineInfo {
   /** Name of the model's folder. */
   readonly model: string
+  /** Several are separated by commas. */
   readonly device: string
   readonly dtype: Dtype
   readonly threads: number
@@ -26,7 +27,8 @@ export interface PipelineInfo {
 
 /** A model that is ready, and what requests to it are checked against. */
 export interface Pretrained {
-  readonly model: Model
+  /** One for each device. */
+  readonly models: readonly [Model, ...Model[]]
   readonly requests: RequestModel
   readonly info: PipelineInfo
   readonly loras: Loras
@@ -62,30 +64,39 @@ export async function loadPretrained(
   const runtime = loadRuntime({ libtorch: options.libtorch })
   const [plan, tokenizers] = await reading
   signal?.throwIfAborted()
-  const { device, name } = openDevice(runtime, options.device, options.threads)
+  const devices = openDevices(runtime, options)
   try {
-    const dtype = options.dtype === 'auto' ? chooseDtype(plan, name, runtime) : options.dtype
-    const exact = options.parity === 'diffusers'
-    const model = await loadModel(device, files, plan, {
-      stored: dtype,
-      dtype: exact ? dtype : computeDtype(dtype, name, runtime),
-      rounding: exact ? dtype : 'float32',
-      kernels: chooseKernels(options.kernels, dtype),
-      cache: weightsCacheOf(options.weightsCache),
-      signal,
-      onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
-    })
-    const info = { model: basename(files.decoderFolder), device: name, dtype, threads: options.threads }
+    const [{ name: first }] = devices
+    const dtype = options.dtype === 'auto' ? chooseDtype(plan, first, runtime) : options.dtype
+    const models: Model[] = []
+    for (const { device, name } of devices) {
+      const model = await loadModel(device, files, plan, {
+        ...dtypesOn(name, dtype, options, runtime),
+        kernels: chooseKernels(options.kernels, dtype, options.offload),
+        cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
+        offload: options.offload,
+        maxMemory: options.maxMemory,
+        signal,
+        onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
+      })
+      models.push(model)
+    }
+    const loaded = models as [Model, ...Model[]]
     return {
-      model,
+      models: loaded,
       requests: {
         geometry: files.geometry,
         defaults: files.defaults,
-        previews: model.previewer !== null,
+        previews: loaded[0].previewer !== null,
         tokenizers,
       },
-      info,
-      loras: new Loras(model, {
+      info: {
+        model: basename(files.decoderFolder),
+        device: devices.map(({ name }) => name).join(','),
+        dtype,
+        threads: options.threads,
+      },
+      loras: new Loras(loaded, {
         prior: plan.prior.weights,
         priorTextEncoder: plan.priorTextEncoder.weights,
         decoder: plan.decoder.weights,
@@ -93,9 +104,39 @@ export async function loadPretrained(
       options,
     }
   } catch (error) {
-    await device.close()
+    await Promise.all(devices.map(({ device }) => device.close()))
     throw error
   }
+}
+
+type OpenDevice = ReturnType<typeof openDevice>
+
+/** All devices, or none. */
+function openDevices(
+  runtime: NativeRuntime,
+  { devices, threads, offload }: CheckedPipelineOptions,
+): [OpenDevice, ...OpenDevice[]] {
+  const open: OpenDevice[] = []
+  try {
+    for (const wanted of devices) {
+      const device = openDevice(runtime, wanted, threads)
+      open.push(device)
+      // Weights of a GPU are copies, not pages: moving those is not there yet.
+      if (offload !== 'none' && device.name !== 'cpu')
+        throw expected('offload', `'none' on ${device.name}`, offload)
+    }
+  } catch (error) {
+    for (const { device } of open) void device.close()
+    throw error
+  }
+  return open as [OpenDevice, ...OpenDevice[]]
+}
+
+/** What a device holds, computes in and rounds to. */
+function dtypesOn(name: string, stored: Dtype, { parity }: CheckedPipelineOptions, runtime: NativeRuntime) {
+  return parity === 'diffusers'
+    ? { stored, dtype: stored, rounding: stored }
+    : { stored, dtype: computeDtype(stored, name, runtime), rounding: 'float32' as const }
 }
 
 function weightOf({ prior }: CheckedPipelineOptions): number {

@@ -29,7 +29,8 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def make(out: Path) -> None:
+def write_small(out: Path) -> tuple[Path, Path]:
+    """The small checkpoint: the decoder's folder and the prior's."""
     words = out / "tokenizer"
     tokenizer.save(tokenizer.train(tokenizer.training_captions(20_000, 1)), words, TOKENS)
     components = with_vocabulary(SMALL, tokenizer.load(words).get_vocab_size())
@@ -37,6 +38,11 @@ def make(out: Path) -> None:
     card = "Seeded random weights for tests. They were never trained.\n"
     decoder, prior = out / "small", out / "small-prior"
     write_checkpoint(Checkpoint(components, weights.__getitem__, words, latent_mean=1.0, card=card), decoder, prior)
+    return decoder, prior
+
+
+def make(out: Path) -> None:
+    decoder, prior = write_small(out)
     export_all(from_folders(decoder, prior), "small", out / "graphs", compare=False)
 
 

@@ -41,6 +41,7 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   request.stored = ReadDtype(object.Get("stored"), "stored");
   request.dtype = ReadDtype(object.Get("dtype"), "dtype");
   request.kernels = ReadKernelOptions(object.Get("kernels"));
+  request.read_ahead = !object.Get("lazy").ToBoolean();
   request.weights = ReadWeightBindings(object.Get("weights"));
   return request;
 }
@@ -82,6 +83,9 @@ void DeviceHandle::Define(Napi::Env env) {
   const auto definition = DefineClass(
       env, "NativeDevice",
       {InstanceMethod<&DeviceHandle::Load>("load"), InstanceMethod<&DeviceHandle::Rebind>("rebind"),
+       InstanceMethod<&DeviceHandle::Release>("release"),
+       InstanceMethod<&DeviceHandle::Prefetch>("prefetch"),
+       InstanceMethod<&DeviceHandle::LimitPages>("limitPages"),
        InstanceMethod<&DeviceHandle::Save>("save"), InstanceMethod<&DeviceHandle::Run>("run"),
        InstanceMethod<&DeviceHandle::Noise>("noise"),
        InstanceMethod<&DeviceHandle::DrawLatents>("drawLatents"),
@@ -138,6 +142,38 @@ Napi::Value DeviceHandle::Rebind(const Napi::CallbackInfo& info) {
     auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
                  weights = ReadWeightBindings(info[1])](Workspace& workspace) {
       runtime::Rebind(workspace, *graph, weights);
+      return true;
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
+  });
+}
+
+Napi::Value DeviceHandle::Release(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_)](Workspace& workspace) {
+      runtime::Release(workspace, *graph);
+      return true;
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
+  });
+}
+
+Napi::Value DeviceHandle::Prefetch(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_)](Workspace& workspace) {
+      runtime::Prefetch(workspace, *graph);
+      return true;
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
+  });
+}
+
+Napi::Value DeviceHandle::LimitPages(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
+                 window =
+                     ReadInteger(info[1], "window", 0, kMaxSafeInteger)](Workspace& workspace) {
+      runtime::LimitPages(workspace, *graph, window);
       return true;
     };
     return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);

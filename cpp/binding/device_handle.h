@@ -25,6 +25,9 @@ class DeviceHandle final : public Napi::ObjectWrap<DeviceHandle> {
  private:
   Napi::Value Load(const Napi::CallbackInfo& info);
   Napi::Value Rebind(const Napi::CallbackInfo& info);
+  Napi::Value Release(const Napi::CallbackInfo& info);
+  Napi::Value Prefetch(const Napi::CallbackInfo& info);
+  Napi::Value LimitPages(const Napi::CallbackInfo& info);
   Napi::Value Save(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Noise(const Napi::CallbackInfo& info);

@@ -38,6 +38,10 @@ void Handle<Held>::Define(Napi::Env env) {
   if constexpr (std::is_same_v<Held, runtime::Noise>) {
     methods.push_back(Self::template InstanceMethod<&Handle::ReleaseRow>("release"));
   }
+  if constexpr (std::is_same_v<Held, runtime::Graph>) {
+    methods.push_back(Self::template InstanceMethod<&Handle::PeakBytes>("peakBytes"));
+    methods.push_back(Self::template InstanceMethod<&Handle::KernelBytes>("kernelBytes"));
+  }
   Environment::Of(env).*Kind::kClass =
       Napi::Persistent(Self::DefineClass(env, Kind::kName, methods));
 }
@@ -103,6 +107,24 @@ Napi::Value Handle<Held>::ReleaseRow(const Napi::CallbackInfo& info)
     if (!contents_.device->Post(release)) noise->Release(row);
     return info.Env().Undefined();
   });
+}
+
+template <typename Held>
+Napi::Value Handle<Held>::PeakBytes(const Napi::CallbackInfo& info)
+  requires std::is_same_v<Held, runtime::Graph>
+{
+  const auto graph = contents_.held;
+  const int64_t bytes = graph == nullptr ? 0 : graph->peak_bytes.load();
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
+template <typename Held>
+Napi::Value Handle<Held>::KernelBytes(const Napi::CallbackInfo& info)
+  requires std::is_same_v<Held, runtime::Graph>
+{
+  const auto graph = contents_.held;
+  const int64_t bytes = graph == nullptr ? 0 : graph->kernel_bytes.load();
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
 template <typename Held>

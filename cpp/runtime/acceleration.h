@@ -28,6 +28,8 @@ class Acceleration {
                                  const std::vector<int64_t>& sources);
   // The weights of these names changed.
   void Forget(const std::vector<std::string>& names);
+  // Gives scratch memory back until the next run.
+  void Rest() { context_.arena.Clear(); }
   // Private memory for packed weights and between blocks.
   int64_t bytes() const;
 

@@ -109,7 +109,7 @@ class Batch {
     }
     const bool guided = inputs.size() > rows_.size();
     const auto input = guided ? at::cat(inputs) : latents;
-    return Call(graph_, "step",
+    return Call(workspace_, graph_, "step",
                 {input.to(graph_.dtype), Concatenate(modulations),
                  workspace_.conditions.Concatenate(conditions)},
                 guided ? sources : std::vector<int64_t>{})

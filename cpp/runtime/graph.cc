@@ -184,6 +184,7 @@ c10::IValue ToValue(const Input& input, const Workspace& workspace, at::ScalarTy
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   auto graph = std::make_shared<TorchGraph>(ReadModule(request.graph), ScalarTypeOf(request.stored),
                                             ScalarTypeOf(request.dtype));
+  workspace.files.read_ahead = request.read_ahead;
   Slots slots;
   CollectSlots(graph->module._ivalue(), "", slots);
   CheckNames(slots, request);
@@ -220,10 +221,39 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
     ready.emplace_back(slot, std::move(weight.tensor));
   }
   for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
+  torch_graph.pages.reset();  // of the weights before
   if (torch_graph.acceleration == nullptr) return;
   std::vector<std::string> names;
   for (const auto& binding : weights) names.push_back(binding.name);
   torch_graph.acceleration->Forget(names);
+}
+
+// In the order in which the graph has them.
+Pages& PagesOf(Workspace& workspace, TorchGraph& graph) {
+  if (!graph.pages) {
+    std::vector<at::Tensor> weights;
+    for (const auto& parameter : graph.module.parameters()) weights.push_back(parameter);
+    graph.pages.emplace(workspace.files, weights);
+  }
+  return *graph.pages;
+}
+
+void Release(Workspace& workspace, Graph& graph) {
+  auto& torch_graph = Torch(graph);
+  PagesOf(workspace, torch_graph).Release();
+  if (torch_graph.acceleration != nullptr) {
+    torch_graph.acceleration->Rest();
+    graph.kernel_bytes = torch_graph.acceleration->bytes();
+  }
+  TrimAllocator();
+}
+
+void Prefetch(Workspace& workspace, Graph& graph) {
+  PagesOf(workspace, Torch(graph)).Prefetch();
+}
+
+void LimitPages(Workspace&, Graph& graph, int64_t window) {
+  Torch(graph).page_window = window;
 }
 
 void Save(Workspace&, const Graph& graph, const std::string& path) {
@@ -234,10 +264,14 @@ void Save(Workspace&, const Graph& graph, const std::string& path) {
   WriteSafetensors(path, tensors);
 }
 
-std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
+std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std::string& method,
                              std::vector<c10::IValue> inputs, const std::vector<int64_t>& sources) {
+  const MemoryMeter::Call measured(workspace.meter, graph.peak_bytes);
+  std::optional<PageWalk> walk;
+  if (graph.page_window > 0) walk.emplace(PagesOf(workspace, graph), method, graph.page_window);
   if (graph.acceleration != nullptr) {
     const auto result = graph.acceleration->Run(method, inputs, sources);
+    graph.kernel_bytes = graph.acceleration->bytes();
     if (result) return Flatten(*result, method);
   }
   return Flatten(FindMethod(graph, method)(std::move(inputs)), method);
@@ -259,7 +293,7 @@ std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string
     values.push_back(ToValue(inputs[index], workspace, floating, wanted[index + 1].type()));
   }
   std::vector<TensorPtr> results;
-  for (auto& tensor : Call(torch_graph, method, std::move(values))) {
+  for (auto& tensor : Call(workspace, torch_graph, method, std::move(values))) {
     results.push_back(Wrap(std::move(tensor)));
   }
   return results;

@@ -5,11 +5,13 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "runtime/acceleration.h"
+#include "runtime/paging.h"
 #include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
@@ -22,14 +24,17 @@ struct TorchGraph final : Graph {
   const at::ScalarType stored;  // of its floating weights
   const at::ScalarType dtype;   // of what it takes and computes in
   std::unique_ptr<Acceleration> acceleration;  // null where the graph runs as it is
+  std::optional<Pages> pages;   // once somebody asked for them
+  int64_t page_window = 0;      // bytes of them that a call holds; 0 is all
 };
 
 inline TorchGraph& Torch(Graph& graph) {
   return static_cast<TorchGraph&>(graph);
 }
 
-// Runs a method; a tensor, a tuple and a list of tensors all come as a list. `sources`: see `Acceleration::Run`.
-std::vector<at::Tensor> Call(TorchGraph& graph, const std::string& method,
+// Runs a method; a tensor, a tuple and a list of tensors all come as a list. `sources`: see
+// `Acceleration::Run`.
+std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std::string& method,
                              std::vector<c10::IValue> inputs,
                              const std::vector<int64_t>& sources = {});
 

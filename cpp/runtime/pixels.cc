@@ -7,9 +7,10 @@
 
 namespace wuerstchen::runtime {
 
-HostArray<uint8_t> Decode(Workspace&, Graph& graph, const Tensor& latents) {
+HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& latents) {
   auto& vqgan = Torch(graph);
-  const auto image = Call(vqgan, "decode", {Value(latents).to(vqgan.dtype)}).at(0);  // [1, 3, H, W]
+  const auto image =
+      Call(workspace, vqgan, "decode", {Value(latents).to(vqgan.dtype)}).at(0);  // [1, 3, H, W]
   if (image.dim() != 4 || image.size(0) != 1 || image.size(1) != 3) {
     throw Error(ErrorCode::kGraphFailed, "Expected decode to return one picture of three channels");
   }

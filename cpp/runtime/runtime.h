@@ -7,6 +7,7 @@
 #ifndef CPP_RUNTIME_RUNTIME_H_
 #define CPP_RUNTIME_RUNTIME_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -40,6 +41,9 @@ struct Graph {
   virtual ~Graph() = default;
   int64_t weight_bytes = 0;
   int64_t copied_bytes = 0;  // the part of them that is private memory and not the mapped file
+  // Private memory that the kernels keep between calls: packed weights and scratch.
+  std::atomic<int64_t> kernel_bytes = 0;
+  std::atomic<int64_t> peak_bytes = 0;  // that the tensors of one call took, at most
 };
 
 // The noise of one seed for `rows` images. Safe to use from several threads.
@@ -124,6 +128,7 @@ struct LoadRequest {
   Dtype stored;  // what the weights are held in
   Dtype dtype;  // what is computed in; float32 may be wider than what is held, nothing else differs
   std::optional<KernelOptions> kernels;
+  bool read_ahead;  // whether the system is to read the files at once
 };
 
 struct HostTensor {
@@ -164,6 +169,14 @@ struct HostArray {
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request);
 // Gives some of a loaded graph's parameters other values: all of them, or none if one fails.
 void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights);
+// Lets go of the pages of a graph's mapped weights, which come back when they are touched, and of
+// memory that is kept free.
+void Release(Workspace& workspace, Graph& graph);
+// Has the system read a graph's mapped weights, without waiting for it.
+void Prefetch(Workspace& workspace, Graph& graph);
+// From now on a call of this graph holds about so many bytes of its mapped weights, those that it
+// used last, and reads as many ahead; 0 is no limit. What it computes stays the same.
+void LimitPages(Workspace& workspace, Graph& graph, int64_t window);
 // Writes a graph's weights, as they are, into a new safetensors file.
 void Save(Workspace& workspace, const Graph& graph, const std::string& path);
 std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string& method,

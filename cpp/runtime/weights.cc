@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -117,11 +118,12 @@ at::Tensor Compute(WeightFiles& files, const WeightBinding& binding, at::Tensor 
 
 }  // namespace
 
-Mapping::Mapping(const std::string& path, int descriptor, size_t size) : size_(size) {
+Mapping::Mapping(const std::string& path, int descriptor, size_t size, bool read_ahead)
+    : size_(size) {
   void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
   if (address == MAP_FAILED) FailBySystem(path);
   data_ = static_cast<std::byte*>(address);
-  madvise(address, size, MADV_WILLNEED);
+  if (read_ahead) madvise(address, size, MADV_WILLNEED);
 }
 
 Mapping::~Mapping() {
@@ -145,10 +147,19 @@ std::shared_ptr<Mapping> WeightFiles::Open(const std::string& path) {
       open_[{path, status.st_dev, status.st_ino, size, modified.tv_sec, modified.tv_nsec}];
   auto mapping = known.lock();
   if (mapping == nullptr) {
-    mapping = std::make_shared<Mapping>(path, descriptor.value(), size);
+    mapping = std::make_shared<Mapping>(path, descriptor.value(), size, read_ahead);
     known = mapping;
   }
   return mapping;
+}
+
+bool WeightFiles::Cover(const at::Tensor& tensor) const {
+  const auto* first = static_cast<const std::byte*>(tensor.storage().data());
+  return std::any_of(open_.begin(), open_.end(), [first](const auto& entry) {
+    const auto mapping = entry.second.lock();
+    return mapping != nullptr && first >= mapping->data() &&
+           first < mapping->data() + mapping->size();
+  });
 }
 
 Weight ReadWeight(WeightFiles& files, const WeightBinding& binding, const at::Tensor& placeholder,

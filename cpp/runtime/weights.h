@@ -20,7 +20,7 @@ namespace wuerstchen::runtime {
 // never does.
 class Mapping {
  public:
-  Mapping(const std::string& path, int descriptor, size_t size);
+  Mapping(const std::string& path, int descriptor, size_t size, bool read_ahead);
   ~Mapping();
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
@@ -37,6 +37,10 @@ class WeightFiles {
  public:
   // Maps a file once for as long as somebody uses it; a file that was replaced is another file.
   std::shared_ptr<Mapping> Open(const std::string& path);
+  // Whether a tensor lies in a mapped file.
+  bool Cover(const at::Tensor& tensor) const;
+
+  bool read_ahead = true;  // whether the system is to read what is newly mapped at once
 
  private:
   struct Identity {

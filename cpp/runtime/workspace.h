@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "runtime/batch_memo.h"
+#include "runtime/memory_meter.h"
 #include "runtime/runtime.h"
 #include "runtime/weights.h"
 
@@ -17,6 +18,7 @@ struct Workspace {
   const std::atomic<bool>& halting;  // set by `Device::Halt`: long work stops at its next step
   WeightFiles files;
   BatchMemo conditions;
+  MemoryMeter meter;
 };
 
 }  // namespace wuerstchen::runtime

@@ -7,7 +7,7 @@ import type { Denoising, NextStep } from '../stages/denoise'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Tokens } from '../text/tokenizer'
 import { chooseBatch, type Stage } from './batching'
-import { type FinishedImage, type Job, Run, type RunHooks } from './job'
+import { type FinishedImage, type Job, PARTS, pictureOf, Run, type RunHooks } from './job'
 import { closeModel, type Model } from './model'
 import { Pace } from './pace'
 import { embed, prepare } from './prepare'
@@ -26,8 +26,9 @@ export interface PromptTensors {
   readonly decoder: FloatTensor
 }
 
-/** Turns that others may take before a waiting group goes first. */
+/** Turns that others may take before a waiting group goes first, and before it stops giving way to fuller ones. */
 const PATIENCE = 16
+const COURTESY = 4
 
 /**
  * Moves jobs along, one native call at a time: choose who runs, take them one step further, repeat. Requests join and
@@ -38,11 +39,15 @@ export class Engine {
   /** Oldest first. */
   private jobs: readonly Job[] = []
   private maxRows: number
+  /** The stage that ran last. */
+  private resident: Stage | null = null
   private readonly pace = new Pace()
   private readonly counters = new Statistics()
   /** Work that wants the model to itself. */
   private readonly exclusives: (() => Promise<void>)[] = []
   private looping: Promise<void> | null = null
+  /** Called when there is nothing left to do: whoever shares the work may bring some. */
+  onIdle: () => void = () => undefined
   private disposal: Promise<void> | null = null
 
   constructor(
@@ -66,14 +71,30 @@ export class Engine {
   /** Queues a request. Rejects with the signal's reason, a callback's exception, or an error of this package. */
   async submit(request: Request, hooks: RunHooks = {}): Promise<FinishedImage[]> {
     this.refuse(request)
-    const run = new Run(request, hooks, {
+    const steps = {
       prior: this.model.prior.schedule(request.prior.timesteps),
       decoder: this.model.decoder.schedule(request.decoder.timesteps),
-    })
-    run.listen((reason) => this.fail(run, reason))
+    }
+    const run = new Run(request, hooks, steps, this.model.memory.shares(pictureOf(request)))
+    run.listen()
+    this.adopt(run)
+    return run.finished
+  }
+
+  /** Takes a run in that nobody has begun. */
+  adopt(run: Run): void {
+    run.stop = (reason) => this.fail(run, reason)
     this.jobs = [...this.jobs, ...run.jobs]
     this.looping ??= this.loop()
-    return run.finished
+  }
+
+  /** Gives away the youngest run that has not begun, if something else is left to do here. */
+  surrender(): Run | null {
+    const runs = new Set(this.jobs.map(({ run }) => run))
+    const run = [...runs].filter(({ begun }) => !begun).at(-1)
+    if (run === undefined || runs.size < 2 || this.exclusives.length > 0) return null
+    this.jobs = this.jobs.filter((job) => job.run !== run)
+    return run
   }
 
   /** Does `work` once what has begun is finished; what has not begun waits for it. */
@@ -114,15 +135,17 @@ export class Engine {
     return this.disposal
   }
 
-  private refuse(request: Request): void {
+  /** Throws for a request that cannot be taken, where `elsewhere` counts images that other engines of this queue have. */
+  refuse(request: Request, elsewhere = 0): void {
     request.signal?.throwIfAborted()
     if (this.disposal !== null) throw disposed()
+    this.model.memory.check(pictureOf(request), PARTS[request.part])
     const { maxQueue } = this.limits
-    const asked = request.images.length
-    if (this.size + asked <= maxQueue) return
+    const [asked, waiting] = [request.images.length, this.size + elsewhere]
+    if (waiting + asked <= maxQueue) return
     throw new QueueFullError(
-      `Expected at most ${maxQueue} images on their way but received ${asked} more than the ${this.size} there are`,
-      { details: { maxQueue, waiting: this.size, asked } },
+      `Expected at most ${maxQueue} images on their way but received ${asked} more than the ${waiting} there are`,
+      { details: { maxQueue, waiting, asked } },
     )
   }
 
@@ -130,11 +153,20 @@ export class Engine {
     await null // requests submitted in one go start together
     for (;;) {
       const jobs = this.exclusives.length > 0 ? this.jobs.filter(({ run }) => run.begun) : this.jobs
-      const batch = chooseBatch(jobs, { maxRows: this.maxRows, patience: PATIENCE })
+      const batch = chooseBatch(jobs, {
+        maxRows: this.maxRows,
+        patience: PATIENCE,
+        courtesy: COURTESY,
+        resident: this.model.offload === 'model' ? this.resident : null,
+      })
       if (batch.length === 0) {
         const exclusive = this.exclusives.shift()
         // Nothing is awaited from here to the end: whoever comes meanwhile would count on this loop.
-        if (exclusive === undefined) break
+        if (exclusive === undefined) {
+          if (this.disposal === null) this.onIdle()
+          if (this.jobs.length > 0) continue
+          break
+        }
         await exclusive()
         continue
       }
@@ -152,6 +184,7 @@ export class Engine {
       job.run.begun = true
     }
     const stage = batch[0]?.stage
+    this.resident = stage ?? null
     if (stage === 'vqgan') await this.attempt(batch, ([job]) => this.decode(job))
     else if (stage !== undefined) await this.denoise(stage, batch)
   }

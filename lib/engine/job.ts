@@ -6,6 +6,7 @@ import type { GenerateProgress, ImageRequest, ReadPrompt, Request } from '../req
 import type { Denoising } from '../stages/denoise'
 import type { Pixels } from '../stages/vqgan'
 import { STAGES, type Stage } from './batching'
+import type { Picture } from './memory'
 import { Scope } from './scope'
 
 /** Where one picture's time went, in milliseconds of wall clock; steps shared with other pictures count in full. */
@@ -71,11 +72,15 @@ export class Run {
   private readonly prompts: ReadonlyMap<string, ReadPrompt>
   private settle!: { resolve(images: FinishedImage[]): void; reject(reason: unknown): void }
   private onEnd: (() => void) | undefined
+  /** Ends it with a reason: set by the engine that has it. */
+  stop: (reason: unknown) => void = () => undefined
 
   constructor(
     readonly request: Request,
     readonly hooks: RunHooks,
     readonly steps: { readonly prior: readonly Step[]; readonly decoder: readonly Step[] },
+    /** The part of the memory for batches that each image takes. */
+    readonly shares: Readonly<Record<Stage, number>>,
   ) {
     this.stages = PARTS[request.part]
     this.prompts = new Map(request.prompts.map((prompt) => [prompt.key, prompt]))
@@ -86,12 +91,13 @@ export class Run {
     })
   }
 
-  /** Calls `stop` with the reason when the caller aborts or the time is up, until the run ends. */
-  listen(stop: (reason: unknown) => void): void {
+  /** Has it stopped when the caller aborts or the time is up, until the run ends. */
+  listen(): void {
     const { signal, timeoutMs } = this.request
-    const onAbort = () => stop(signal?.reason)
+    const onAbort = () => this.stop(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop(timedOut(timeoutMs)), timeoutMs)
+    const timer =
+      timeoutMs === undefined ? undefined : setTimeout(() => this.stop(timedOut(timeoutMs)), timeoutMs)
     this.onEnd = () => {
       signal?.removeEventListener('abort', onAbort)
       clearTimeout(timer)
@@ -179,6 +185,10 @@ export class Job {
 
   get priority(): number {
     return this.run.request.priority
+  }
+
+  get share(): number {
+    return this.run.shares[this.stage]
   }
 
   get rows(): number {
@@ -271,8 +281,15 @@ function tokensIn(source: ReadPrompt['prior']): number {
   return 'ids' in source ? source.ids.length : (source.shape[1] as number)
 }
 
+/** What the memory of a request's images depends on; that of the longest prompt. */
+export function pictureOf(request: Request): Picture {
+  const { sizes, prior, decoder, part, prompts } = request
+  const lengths = prompts.flatMap((prompt) => [tokensIn(prompt.prior), tokensIn(prompt.decoder)])
+  return { sizes, prior, decoder, part, tokens: Math.max(0, ...lengths) }
+}
+
 /** The stages that each part of the way has. */
-const PARTS: Readonly<Record<Request['part'], readonly Stage[]>> = {
+export const PARTS: Readonly<Record<Request['part'], readonly Stage[]>> = {
   generate: STAGES,
   prior: ['prior'],
   decode: ['decoder', 'vqgan'],

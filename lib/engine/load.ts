@@ -11,7 +11,9 @@ import { Previewer } from '../stages/previewer'
 import { Prior } from '../stages/prior'
 import { TextEncoder } from '../stages/text-encoder'
 import { Vqgan } from '../stages/vqgan'
+import { Memory, type StageNetworks } from './memory'
 import type { Model } from './model'
+import { largestBlock, type Offload, offloading, Residency } from './residency'
 import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
 type ComponentName = keyof ModelFiles['components']
@@ -109,10 +111,15 @@ export function computeDtype(dtype: Dtype, device: string, { addon }: NativeRunt
   return device === 'cpu' && dtype !== 'float32' && !addon.cpu[dtype] ? 'float32' : dtype
 }
 
-/** Packing narrow weights would widen them in private memory: then they had better been held wide. */
-export function chooseKernels(wanted: 'auto' | Kernels, stored: Dtype): NativeKernels | null {
+/** Packed weights are float32 in private memory: no use where weights are to be narrow, or to come and go. */
+export function chooseKernels(
+  wanted: 'auto' | Kernels,
+  stored: Dtype,
+  offload: Offload,
+): NativeKernels | null {
   if (wanted === 'off') return null
-  return { pack: wanted === 'packed' || (wanted === 'auto' && stored === 'float32'), without: [] }
+  const packs = stored === 'float32' && offload === 'none'
+  return { pack: wanted === 'packed' || (wanted === 'auto' && packs), without: [] }
 }
 
 export interface LoadOptions {
@@ -126,6 +133,9 @@ export interface LoadOptions {
   readonly kernels: NativeKernels | null
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
+  readonly offload: Offload
+  /** Bytes; null for no limit. */
+  readonly maxMemory: number | null
   readonly signal?: AbortSignal | undefined
   /** After each network that is ready. */
   readonly onLoaded?: ((name: ComponentName, loaded: number, of: number) => void) | undefined
@@ -136,41 +146,90 @@ export async function loadModel(
   device: NativeDevice,
   files: ModelFiles,
   plan: LoadPlan,
-  { stored, dtype, rounding, kernels, cache, signal, onLoaded }: LoadOptions,
+  options: LoadOptions,
 ): Promise<Model> {
+  const { stored, dtype, kernels, offload, signal, onLoaded } = options
+  const residency = new Residency(device, offload)
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   try {
     // One by one: the device has one thread, and between two an abort is seen.
     const names = namesOf(files)
     for (const [index, name] of names.entries()) {
       signal?.throwIfAborted()
-      const { graph, weights } = plan[name] as NetworkPlan
-      const kept = await cacheFileOf(cache, weights, stored)
-      const mapped = await cachedWeights(kept, graph.entry)
-      const loaded = await device
-        .load({ graph: graph.path, weights: mapped ?? weights, stored, dtype, kernels })
-        .catch((error) => {
-          throw naming(name, componentOf(files, name), fromNative(error))
-        })
+      const network = plan[name] as NetworkPlan
+      const loaded = await loadNetwork(device, network, options).catch((error) => {
+        throw naming(name, componentOf(files, name), fromNative(error))
+      })
       graphs[name] = loaded
-      if (mapped === null) await keepWeights(kept, { device, graph: loaded, entry: graph.entry })
+      await residency.admit(loaded, largestBlock(network.graph.entry, stored))
       onLoaded?.(name, index + 1, names.length)
     }
   } catch (error) {
     for (const graph of Object.values(graphs)) graph.dispose()
     throw error
   }
-  return assemble(device, files, graphs as OfEach<NativeGraph>, rounding)
+  const loaded = graphs as OfEach<NativeGraph>
+  const networks = networksOf(loaded, plan, { widened: stored !== dtype, packed: kernels?.pack === true && dtype === 'float32' })
+  const memory = new Memory(residency, networks, files.footprint, options.maxMemory)
+  return assemble(offloading(device, residency), files, loaded, { ...options, memory })
+}
+
+/** Converted weights are taken from the cache, or put there. */
+async function loadNetwork(
+  device: NativeDevice,
+  { graph: { path, entry }, weights }: NetworkPlan,
+  { stored, dtype, kernels, cache, offload }: LoadOptions,
+): Promise<NativeGraph> {
+  const load = (bindings: readonly WeightBinding[]) =>
+    device.load({ graph: path, weights: bindings, stored, dtype, kernels, lazy: offload !== 'none' })
+  const kept = await cacheFileOf(cache, weights, stored)
+  const mapped = await cachedWeights(kept, entry)
+  const graph = await load(mapped ?? weights)
+  if (mapped !== null || kept === null) return graph
+  await keepWeights(kept, { device, graph, entry })
+  const file = offload === 'none' ? null : await cachedWeights(kept, entry)
+  if (file === null) return graph
+  graph.dispose()
+  return load(file) // without the private copies of the first
+}
+
+const SIZE_OF_FLOAT = 4
+
+/** Which networks run in which stage. */
+function networksOf(
+  graphs: OfEach<NativeGraph>,
+  plan: LoadPlan,
+  { widened, packed }: { readonly widened: boolean; readonly packed: boolean },
+): StageNetworks {
+  const of = (name: ComponentName) => {
+    const { graph } = plan[name] as NetworkPlan
+    const widest = Math.max(0, ...graph.entry.parameters.map(({ shape }) => volume(shape)))
+    const all = graph.entry.parameters.reduce((sum, { shape }) => sum + volume(shape), 0)
+    const blocks = name === 'prior' || name === 'decoder' || name === 'vqgan' // text encoders have no kernels
+    return {
+      graph: graphs[name] as NativeGraph,
+      widest: widened ? widest : 0,
+      packed: packed && blocks ? SIZE_OF_FLOAT * all : 0,
+    }
+  }
+  const previewer = graphs.previewer === undefined ? [] : [of('previewer')]
+  return {
+    prior: [of('priorTextEncoder'), of('prior'), ...previewer],
+    decoder: [of('decoderTextEncoder'), of('decoder')],
+    vqgan: [of('vqgan')],
+  }
 }
 
 function assemble(
   device: NativeDevice,
   { schedulers, constants, geometry }: ModelFiles,
   graphs: OfEach<NativeGraph>,
-  rounding: Dtype,
+  { rounding, offload, memory }: Pick<LoadOptions, 'rounding' | 'offload'> & { readonly memory: Memory },
 ): Model {
   return {
     device,
+    offload,
+    memory,
     priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder),
     prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
     decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),

@@ -23,7 +23,8 @@ export class Loras {
   private active: readonly LoadedLora[] = []
 
   constructor(
-    private readonly model: Pick<Model, LoraTarget>,
+    /** The same model on one or several devices. */
+    private readonly models: readonly Pick<Model, LoraTarget>[],
     private readonly bases: LoraBases,
   ) {}
 
@@ -76,9 +77,8 @@ export class Loras {
       const touched = new Set([...before, ...after].flatMap((lora) => parametersOf(lora, target)))
       if (touched.size === 0) continue
       const bindings = this.bases[target].filter(({ name }) => touched.has(name))
-      await this.model[target].rebind(
-        bindings.map((base) => ({ ...base, deltas: deltasOf(base.name, target, after) })),
-      )
+      const changed = bindings.map((base) => ({ ...base, deltas: deltasOf(base.name, target, after) }))
+      await Promise.all(this.models.map((model) => model[target].rebind(changed)))
     }
   }
 }

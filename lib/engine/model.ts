@@ -4,6 +4,8 @@ import type { Previewer } from '../stages/previewer'
 import type { Prior } from '../stages/prior'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Vqgan } from '../stages/vqgan'
+import type { Memory } from './memory'
+import type { Offload } from './residency'
 
 /** A loaded checkpoint on one device: every stage, and the numbers between them. */
 export interface Model {
@@ -22,6 +24,8 @@ export interface Model {
   readonly latentStd: number
   readonly priorChannels: number
   readonly latentChannels: number
+  readonly offload: Offload
+  readonly memory: Memory
 }
 
 /** Frees the weights, lets the device finish what it has and ends its thread. */

@@ -24,11 +24,14 @@ const FORMAT = 1
 const STORED: Readonly<Record<Dtype, StoredDtype>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' }
 const SIZES: Readonly<Record<Dtype, number>> = { float32: 4, float16: 2, bfloat16: 2 }
 
-/** `null` switches it off. */
-export function weightsCacheOf(folder: string | false | undefined, env = process.env): WeightsCache | null {
+/** `null` switches it off. Where weights come and go, `all` of them are kept: what has no file cannot go. */
+export function weightsCacheOf(
+  folder: string | false | undefined,
+  { all = false, env = process.env }: { readonly all?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
+): WeightsCache | null {
   if (folder === false) return null
   const home = env.WUERSTCHEN_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wuerstchen')
-  return { folder: folder ?? join(home, 'weights'), leastBytes: LEAST_BYTES }
+  return { folder: folder ?? join(home, 'weights'), leastBytes: all ? 1 : LEAST_BYTES }
 }
 
 /** Where the converted weights of one network are kept, or null where there is nothing to convert, or too little. */

@@ -7,6 +7,7 @@ import type { ModelGeometry } from '../diffusion/sizes'
 import { ModelError, show } from '../errors'
 import { Fields, invalid, readJson } from '../json'
 import { type Component, openComponent } from './component'
+import { type Footprint, footprintOf } from './footprint'
 import { checkNetworks, geometryOf, scaleFactorOf, textLimits } from './geometry'
 import { findPrior, type PriorFolders } from './prior-folder'
 
@@ -40,6 +41,7 @@ export interface ModelFiles {
   readonly tokenizers: { readonly prior: TokenizerFiles; readonly decoder: TokenizerFiles }
   readonly schedulers: { readonly prior: SchedulerConfig; readonly decoder: SchedulerConfig }
   readonly geometry: ModelGeometry
+  readonly footprint: Footprint
   readonly constants: ModelConstants
 }
 
@@ -87,6 +89,7 @@ export async function openModel(folder: string, priorFolder?: string, rest?: str
     // Ours, as `_default_size` is: diffusers ignores names that start with an underscore.
     defaults: { priorGuidanceScale: priorIndex.number('_default_guidance_scale', { min: 0, max: 100 }, 4) },
     geometry: geometryOf(networks, constants.resolutionMultiple, defaultSize(decoderIndex)),
+    footprint: footprintOf(networks),
     constants,
   }
 }

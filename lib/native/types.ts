@@ -112,6 +112,10 @@ export interface NativeKernels {
 export interface NativeGraph {
   /** As loaded: bytes of weights, and how many of them are private copies (cast, mixed) rather than the mapped file. */
   readonly memory: { readonly weights: number; readonly copied: number }
+  /** Bytes that the tensors of one call took at most, beyond weights and inputs. */
+  peakBytes(): number
+  /** Bytes of private memory that its kernels keep between calls: packed weights and scratch. */
+  kernelBytes(): number
   dispose(): void
 }
 
@@ -160,10 +164,21 @@ export interface NativeDevice {
     readonly stored: Dtype
     readonly dtype: Dtype
     readonly kernels: NativeKernels | null
+    /** The files are read as they are touched, not ahead. */
+    readonly lazy?: boolean
   }): Promise<NativeGraph>
 
   /** Gives some parameters of a loaded graph other values: all of them, or none if it rejects. */
   rebind(graph: NativeGraph, weights: readonly WeightBinding[]): Promise<void>
+  /** Lets go of the pages of a graph's mapped weights, which come back when they are touched, and of memory kept free. */
+  release(graph: NativeGraph): Promise<void>
+  /** Has the system read a graph's mapped weights, without waiting for it. */
+  prefetch(graph: NativeGraph): Promise<void>
+  /**
+   * From now on a call of this graph holds about `window` bytes of its mapped weights, those that it used last, and reads as
+   * many ahead; 0 is no limit. The numbers stay the same.
+   */
+  limitPages(graph: NativeGraph, window: number): Promise<void>
   /** Writes a graph's weights, as they are, into a new safetensors file; rejects where one is already. */
   save(graph: NativeGraph, path: string): Promise<void>
 

@@ -44,6 +44,8 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
       dtype,
       rounding: 'float32',
       kernels: null,
+      offload: 'none',
+      maxMemory: null,
       cache: { folder, leastBytes: 0 },
     }),
     graphs,
@@ -115,11 +117,11 @@ describe('converted weights', () => {
   })
 
   it('of small networks are not kept', () => {
-    expect(weightsCacheOf(undefined, { WUERSTCHEN_CACHE: '/c' })).toEqual({
+    expect(weightsCacheOf(undefined, { env: { WUERSTCHEN_CACHE: '/c' } })).toEqual({
       folder: '/c/weights',
       leastBytes: 2 ** 28,
     })
-    expect(weightsCacheOf(undefined, { XDG_CACHE_HOME: '/x' })?.folder).toBe('/x/wuerstchen/weights')
+    expect(weightsCacheOf(undefined, { env: { XDG_CACHE_HOME: '/x' } })?.folder).toBe('/x/wuerstchen/weights')
     expect(weightsCacheOf('/mine')?.folder).toBe('/mine')
     expect(weightsCacheOf(false)).toBeNull()
   })

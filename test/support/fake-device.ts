@@ -32,9 +32,17 @@ export class FakeTensor implements NativeTensor {
 }
 
 export class FakeGraph implements NativeGraph {
-  readonly memory = { weights: 0, copied: 0 }
   disposed = false
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    readonly memory = { weights: 0, copied: 0 },
+  ) {}
+  peakBytes(): number {
+    return 0
+  }
+  kernelBytes(): number {
+    return 0
+  }
   dispose(): void {
     this.disposed = true
   }
@@ -105,6 +113,21 @@ export class FakeDevice implements NativeDevice {
 
   rebind(graph: NativeGraph, weights: readonly WeightBinding[]): Promise<void> {
     return this.does({ method: 'rebind', graph: (graph as FakeGraph).name, inputs: weights }, () => undefined)
+  }
+
+  release(graph: NativeGraph): Promise<void> {
+    return this.does({ method: 'release', graph: (graph as FakeGraph).name }, () => undefined)
+  }
+
+  prefetch(graph: NativeGraph): Promise<void> {
+    return this.does({ method: 'prefetch', graph: (graph as FakeGraph).name }, () => undefined)
+  }
+
+  limitPages(graph: NativeGraph, window: number): Promise<void> {
+    return this.does(
+      { method: 'limitPages', graph: (graph as FakeGraph).name, inputs: [window] },
+      () => undefined,
+    )
   }
 
   save(graph: NativeGraph, path: string): Promise<void> {

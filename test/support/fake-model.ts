@@ -1,4 +1,6 @@
+import { Memory } from '../../lib/engine/memory'
 import type { Model } from '../../lib/engine/model'
+import { Residency } from '../../lib/engine/residency'
 import type { GenerateProgress, Request } from '../../lib/request'
 import { Decoder } from '../../lib/stages/decoder'
 import { Previewer } from '../../lib/stages/previewer'
@@ -22,7 +24,20 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
     latentStd: 1,
     priorChannels: 16,
     latentChannels: 4,
+    offload: 'none',
+    memory: fakeMemory(device),
   }
+}
+
+/** No weights; a byte for each channel of a cell, roughly. */
+export function fakeMemory(device: FakeDevice, limit: number | null = null): Memory {
+  const footprint = {
+    prior: { channels: 1, attentions: 1 },
+    decoder: { levels: [{ channels: 1, scale: 1 }], mapChannels: 0, attentionChannels: 0 },
+    vqgan: { levels: [{ channels: 1, scale: 1 }] },
+  }
+  const none = { prior: [], decoder: [], vqgan: [] }
+  return new Memory(new Residency(device, 'none'), none, footprint, limit)
 }
 
 export interface FakeRequestOptions {

@@ -41,7 +41,8 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
       engine,
       MODEL,
       info,
-      new Loras(model, { prior: [], priorTextEncoder: [], decoder: [] }),
+      new Loras([model], { prior: [], priorTextEncoder: [], decoder: [] }),
+      [model.memory],
     ),
     device,
   }

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "runtime/error.h"
+#include "runtime/paging.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
@@ -28,8 +29,9 @@ kernels::Format FormatOf(at::ScalarType type) {
   }
 }
 
+// Some columns of a larger weight are as good as a whole one.
 kernels::Weight AsStored(const at::Tensor& weight) {
-  return {weight.const_data_ptr(), FormatOf(weight.scalar_type()), weight.size(1)};
+  return {weight.const_data_ptr(), FormatOf(weight.scalar_type()), weight.stride(0)};
 }
 
 int64_t DivideUp(int64_t value, int64_t by) {
@@ -83,7 +85,7 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
     : depth_(weights.front().size(1)) {
   for (const auto& weight : weights) columns_ += weight.size(0);
   if (!pack) {
-    held_ = weights.front().contiguous();
+    held_ = weights.front();
     weight_ = AsStored(held_);
     return;
   }
@@ -92,18 +94,17 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
   weight_ = {packed, kernels::Format::kPacked, 0};
   int64_t first_column = 0;
   for (const auto& weight : weights) {
-    const auto rows = weight.contiguous();
-    const int64_t panels = rows.size(0) / kernels.panel;
+    const int64_t panels = weight.size(0) / kernels.panel;
     at::parallel_for(0, panels, 1, [&](int64_t first, int64_t end) {
       const int64_t column = first * kernels.panel;
-      kernels.pack({.weight = AsStored(rows.narrow(0, column, (end - first) * kernels.panel)),
+      kernels.pack({.weight = AsStored(weight.narrow(0, column, (end - first) * kernels.panel)),
                     .columns = (end - first) * kernels.panel,
                     .depth = depth_,
                     .first_column = first_column + column,
                     .all_columns = columns_},
                    packed);
     });
-    first_column += rows.size(0);
+    first_column += weight.size(0);
   }
 }
 
@@ -116,7 +117,12 @@ RowBlocks CutRows(int64_t pixels, int64_t most) {
   return {DivideUp(pixels, rows), rows};
 }
 
+void Matrix::Touch() const {
+  if (weight_.format != kernels::Format::kPacked) PageWalk::Touch(held_);
+}
+
 void Compute(const kernels::Kernels& kernels, const Product& product) {
+  for (const auto& left : product.left) left.right->Touch();
   const int64_t columns = product.left.front().right->columns();
   const int64_t panels = columns / kernels.panel;
   const auto cut = CutRows(product.pixels, kRowBlock);

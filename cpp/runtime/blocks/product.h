@@ -16,10 +16,13 @@ class Matrix {
  public:
   Matrix() = default;
   // `pack`: brings them into the kernels' own layout, in float32 and in private memory; else they are read as they lie,
-  // and only one may be given. Columns of every weight must be whole panels (`Fits`).
+  // and only one may be given. Columns of every weight must be whole panels (`Fits`), its depth without gaps.
   Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights, bool pack);
 
   static bool Fits(const kernels::Kernels& kernels, const at::Tensor& weight);
+
+  // It is about to be read: pages of the file that it lies in are wanted.
+  void Touch() const;
 
   kernels::Weight weight() const { return weight_; }
   int64_t columns() const { return columns_; }

@@ -1,6 +1,5 @@
 // Depthwise convolution, norm, and a channel mixer that also reads `skip`: three passes over the map, with the norms taken
 // along by the products.
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 
@@ -65,9 +64,12 @@ class ResBlock final : public Block {
                    .gelu = true,
                    .energy = energy};
     const auto skip = inputs.skip.contiguous();
-    if (skip_.depth() > 0) {
-      expand.left.push_back(
-          {.rows = skip.const_data_ptr<float>(), .stride = skip.size(3), .right = &skip_});
+    int64_t column = 0;
+    for (const auto& part : skip_) {
+      expand.left.push_back({.rows = skip.const_data_ptr<float>() + column,
+                             .stride = skip.size(3),
+                             .right = &part});
+      column += part.depth();
     }
     Compute(kernels, expand);
 
@@ -89,11 +91,14 @@ class ResBlock final : public Block {
 
   void Forget() override {
     ready_ = false;
-    expand_ = skip_ = reduce_ = Matrix();
+    expand_ = reduce_ = Matrix();
+    skip_.clear();
   }
 
   int64_t packed_bytes() const override {
-    return expand_.packed_bytes() + skip_.packed_bytes() + reduce_.packed_bytes();
+    int64_t bytes = expand_.packed_bytes() + reduce_.packed_bytes();
+    for (const auto& part : skip_) bytes += part.packed_bytes();
+    return bytes;
   }
 
  private:
@@ -118,17 +123,19 @@ class ResBlock final : public Block {
   }
 
   // The last columns read mapped image embeddings, W (M e + b). They become W M, which reads e itself, and W b.
-  void PrepareSkip(at::Tensor weight) {
+  void PrepareSkip(const at::Tensor& weight) {
     const auto mapper = find_mapper_();
-    if (mapper) {
-      const int64_t mapped = mapper->weight.size(0), joined = weight.size(1) - mapped;
-      const auto image = weight.narrow(1, joined, mapped).to(at::kDouble);
-      const auto folded = at::matmul(image, mapper->weight.to(at::kDouble)).to(at::kFloat);
-      const auto shift = at::matmul(image, mapper->bias.to(at::kDouble)).to(at::kFloat);
-      expand_bias_ = expand_bias_ + shift;
-      weight = at::cat({weight.narrow(1, 0, joined).to(at::kFloat), folded}, 1);
+    const int64_t mapped = mapper ? mapper->weight.size(0) : 0, joined = weight.size(1) - mapped;
+    skip_.clear();
+    if (joined > 0) {
+      skip_.emplace_back(context_.kernels, std::vector{weight.narrow(1, 0, joined)}, context_.pack);
     }
-    skip_ = Matrix(context_.kernels, {weight}, context_.pack);
+    if (!mapper) return;
+    const auto image = weight.narrow(1, joined, mapped).to(at::kDouble);
+    const auto folded = at::matmul(image, mapper->weight.to(at::kDouble)).to(at::kFloat);
+    skip_.emplace_back(context_.kernels, std::vector{folded}, true);
+    expand_bias_ =
+        expand_bias_ + at::matmul(image, mapper->bias.to(at::kDouble)).to(at::kFloat);
   }
 
   Context& context_;
@@ -136,7 +143,8 @@ class ResBlock final : public Block {
   const FindMapper find_mapper_;
   bool ready_ = false;
   at::Tensor taps_, depthwise_bias_, expand_bias_, reduce_bias_, gamma_;
-  Matrix expand_, skip_, reduce_;
+  Matrix expand_, reduce_;
+  std::vector<Matrix> skip_;  // for the joined level's features, and for the image embeddings
 };
 
 }  // namespace

@@ -1,0 +1,175 @@
+import { MemoryLimitError } from '../errors'
+import type { Footprint, Level } from '../model/footprint'
+import type { NativeGraph } from '../native/types'
+import type { Request } from '../request'
+import { STAGES, type Stage } from './batching'
+import type { Residency } from './residency'
+
+/** Memory of one stage, its text encoder included, in bytes. Node and libtorch themselves are not counted. */
+export interface StageMemory {
+  /** Its weights, as they are used. */
+  readonly weights: number
+  /** The part of them that is held now: mapped pages and private copies. */
+  readonly held: number
+  /** Weights, and tensors of a call, that were held at one time, as far as it was measured. */
+  readonly peak: number
+  /** What a picture of the default size is expected to need at most. */
+  readonly predicted: number
+}
+
+/** Memory of a pipeline, in bytes. A stage's `peak` and `predicted` count what other stages hold meanwhile. */
+export interface PipelineMemory {
+  readonly held: number
+  readonly peak: number
+  readonly predicted: number
+  readonly stages: Readonly<Record<Stage, StageMemory>>
+}
+
+/** What decides how much memory the tensors of a picture take. */
+export type Picture = Pick<Request, 'sizes' | 'prior' | 'decoder' | 'part'> & { readonly tokens: number }
+
+/** A network that runs in a stage. */
+export interface StageNetwork {
+  readonly graph: NativeGraph
+  /** Elements of the largest weight that is widened to float32 to be used; 0 where none is. */
+  readonly widest: number
+  /** Bytes of its weights in the kernels' layout, once all are; 0 where they are read as they lie. */
+  readonly packed: number
+}
+
+export type StageNetworks = Readonly<Record<Stage, readonly StageNetwork[]>>
+
+const FLOAT = 4 // bytes
+
+/**
+ * Numbers that a block holds at once, per channel of a cell: its input, and the channel mixer's maps, four times as wide,
+ * before and after the activation. Measured are 9; one more for what libraries take.
+ */
+const MIXER = 10
+
+/** Bytes that the tensors of one picture take in a stage: in a step, and what is kept between steps. */
+export function pictureBytes(footprint: Footprint, stage: Stage, picture: Picture): number {
+  const { sizes, tokens } = picture
+  if (stage === 'vqgan') return largest(footprint.vqgan.levels, sizes.latentHeight * sizes.latentWidth)
+  const rows = picture[stage].guided ? 2 : 1
+  if (stage === 'prior') {
+    const { channels, attentions } = footprint.prior
+    const cells = sizes.priorHeight * sizes.priorWidth + tokens
+    return rows * FLOAT * channels * (MIXER * cells + 2 * attentions * tokens)
+  }
+  const { levels, mapChannels, attentionChannels } = footprint.decoder
+  const cells = sizes.latentHeight * sizes.latentWidth
+  const kept = sum(levels.map(({ channels, scale }) => (channels + 3 * mapChannels) * cells * scale ** 2))
+  return rows * (largest(levels, cells) + FLOAT * (kept + 2 * tokens * attentionChannels))
+}
+
+function largest(levels: readonly Level[], cells: number): number {
+  return Math.max(...levels.map(({ channels, scale }) => FLOAT * MIXER * channels * cells * scale ** 2))
+}
+
+/** What a pipeline holds, held, and will hold; and whether a request fits. */
+export class Memory {
+  constructor(
+    private readonly residency: Residency,
+    private readonly networks: StageNetworks,
+    private readonly footprint: Footprint,
+    /** Bytes; null for no limit. */
+    private readonly limit: number | null,
+  ) {}
+
+  /** Bytes at the time when a stage needs most, by stage. */
+  predict(picture: Picture): Readonly<Record<Stage, number>> {
+    return byStage((stage) => this.weightsIn(stage) + this.scratch(stage) + this.tensors(stage, picture))
+  }
+
+  /** @throws MemoryLimitError for a request of which not even one picture fits. */
+  check(picture: Picture, stages: readonly Stage[]): void {
+    if (this.limit === null) return
+    const predicted = this.predict(picture)
+    const [worst = 'prior'] = [...stages].sort((a, b) => predicted[b] - predicted[a])
+    if (predicted[worst] <= this.limit) return
+    const { pixelWidth, pixelHeight } = picture.sizes
+    throw new MemoryLimitError(
+      `Expected a request that needs at most ${this.limit} bytes (maxMemory) but one picture of ` +
+        `${pixelWidth}x${pixelHeight} is predicted to need ${predicted[worst]} in the ${worst}`,
+      { details: { maxMemory: this.limit, predicted: predicted[worst], stages: predicted } },
+    )
+  }
+
+  /** The part of the memory for batches that one picture takes, by stage: those of a batch sum up to 1 at most. */
+  shares(picture: Picture): Readonly<Record<Stage, number>> {
+    const { limit } = this
+    if (limit === null) return { prior: 0, decoder: 0, vqgan: 0 }
+    return byStage((stage) => {
+      const room = limit - this.weightsIn(stage) - this.scratch(stage)
+      return room <= 0 ? 1 : Math.min(1, this.tensors(stage, picture) / room)
+    })
+  }
+
+  report(picture: Picture): PipelineMemory {
+    const predicted = this.predict(picture)
+    const stages = byStage((stage) => ({
+      weights: sum(this.networks[stage].map(({ graph }) => graph.memory.weights)),
+      held: sum(this.networks[stage].map(({ graph }) => this.residency.held(graph) + graph.kernelBytes())),
+      peak: this.peak(stage),
+      predicted: predicted[stage],
+    }))
+    const all = STAGES.map((stage) => stages[stage])
+    return {
+      held: sum(all.map(({ held }) => held)),
+      peak: Math.max(...all.map(({ peak }) => peak)),
+      predicted: Math.max(...all.map((one) => one.predicted)),
+      stages,
+    }
+  }
+
+  private peak(stage: Stage): number {
+    const calls = this.networks[stage].map(({ graph }) => graph.peakBytes())
+    const most = Math.max(0, ...calls)
+    // Packing happens in a call: it is part of `most`.
+    const packed = sum(this.networks[stage].map((network) => network.packed))
+    return most === 0 ? 0 : this.weightsIn(stage) - packed + most
+  }
+
+  /** Weights that are held while a stage runs: its own and, without offloading, all others'. */
+  private weightsIn(stage: Stage): number {
+    const all = STAGES.flatMap((one) => this.networks[one])
+    const copies = sum(all.map(({ graph, packed }) => graph.memory.copied + packed))
+    if (this.residency.offload === 'none') {
+      return sum(all.map(({ graph, packed }) => graph.memory.weights + packed))
+    }
+    return copies + Math.max(0, ...this.networks[stage].map(({ graph }) => this.residency.heldAtMost(graph)))
+  }
+
+  private scratch(stage: Stage): number {
+    return FLOAT * Math.max(0, ...this.networks[stage].map(({ widest }) => widest))
+  }
+
+  private tensors(stage: Stage, picture: Picture): number {
+    return Math.ceil(pictureBytes(this.footprint, stage, picture))
+  }
+}
+
+/** Of the same model on several devices. */
+export function sumOf(reports: readonly PipelineMemory[]): PipelineMemory {
+  const added = (of: (report: PipelineMemory) => number) => sum(reports.map(of))
+  return {
+    held: added(({ held }) => held),
+    peak: added(({ peak }) => peak),
+    predicted: added(({ predicted }) => predicted),
+    stages: byStage((stage) => ({
+      weights: added(({ stages }) => stages[stage].weights),
+      held: added(({ stages }) => stages[stage].held),
+      peak: added(({ stages }) => stages[stage].peak),
+      predicted: added(({ stages }) => stages[stage].predicted),
+    })),
+  }
+}
+
+function byStage<Value>(of: (stage: Stage) => Value): Readonly<Record<Stage, Value>> {
+  return { prior: of('prior'), decoder: of('decoder'), vqgan: of('vqgan') }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

@@ -1,0 +1,109 @@
+import type { GraphEntry } from '../model/manifest'
+import type { Dtype, NativeDevice, NativeGraph, NativeTensor } from '../native/types'
+
+/**
+ * Which weights a device holds: `'none'`: all of them. `'model'`: those of the network at work. `'sequential'`: about one
+ * block of it. The rest stays in its files, and in what the system keeps of them while it has room.
+ */
+export type Offload = 'none' | 'model' | 'sequential'
+
+/** A network as residency sees it. */
+interface Network {
+  readonly graph: NativeGraph
+  /** Its largest block, in bytes. */
+  readonly window: number
+}
+
+/** Whose weights are on the device. Only this moves them; a network is let in before each of its calls. */
+export class Residency {
+  private readonly networks = new Map<NativeGraph, Network>()
+  private resident: NativeGraph | null = null
+
+  constructor(
+    private readonly device: NativeDevice,
+    readonly offload: Offload,
+  ) {}
+
+  /** A network that was loaded; nothing of it is held until it runs. */
+  async admit(graph: NativeGraph, window: number): Promise<void> {
+    this.networks.set(graph, { graph, window })
+    if (this.offload === 'none') return
+    if (this.offload === 'sequential') await this.device.limitPages(graph, window)
+    await this.device.release(graph)
+  }
+
+  /**
+   * `graph` is about to run: whoever was there goes. Nothing is awaited, so that its call is the next that the device gets;
+   * a device that is closed says so to that call.
+   */
+  enter(graph: NativeGraph): void {
+    if (this.offload === 'none' || this.resident === graph) return
+    if (this.resident !== null) this.device.release(this.resident).catch(() => undefined)
+    this.resident = graph
+    if (this.offload === 'model') this.device.prefetch(graph).catch(() => undefined)
+  }
+
+  /** Bytes of a network's weights that are held now. */
+  held(graph: NativeGraph): number {
+    const { weights, copied } = graph.memory
+    if (this.offload === 'none') return weights
+    if (this.resident !== graph) return copied
+    return this.offload === 'model' ? weights : copied + this.heldAtMost(graph)
+  }
+
+  /** Bytes of a network's mapped weights that its calls hold at most. */
+  heldAtMost(graph: NativeGraph): number {
+    const { weights } = graph.memory
+    if (this.offload !== 'sequential') return weights
+    // The block at work and the one that comes.
+    return Math.min(weights, 2 * (this.networks.get(graph)?.window ?? weights))
+  }
+}
+
+const BYTES: Readonly<Record<Dtype, number>> = { float32: 4, float16: 2, bfloat16: 2 }
+
+/** `blocks.3.norm.weight` and `down_blocks.1.2.norm.weight` belong to `blocks.3` and `down_blocks.1.2`. */
+const BLOCK = /^.*?\.\d+(?:\.\d+)?(?=\.)/
+
+/** Bytes of the largest block of a network: what runs from one place to the next. */
+export function largestBlock({ parameters }: Pick<GraphEntry, 'parameters'>, dtype: Dtype): number {
+  const blocks = new Map<string, number>()
+  for (const { name, shape } of parameters) {
+    const block = BLOCK.exec(name)?.[0] ?? name
+    const bytes = BYTES[dtype] * shape.reduce((product, size) => product * size, 1)
+    blocks.set(block, (blocks.get(block) ?? 0) + bytes)
+  }
+  return Math.max(0, ...blocks.values())
+}
+
+/** A device whose networks pass by residency before they run; in all else the device itself. */
+export function offloading(device: NativeDevice, residency: Residency): NativeDevice {
+  if (residency.offload === 'none') return device
+  return {
+    load: (options) => device.load(options),
+    rebind: (graph, weights) => device.rebind(graph, weights),
+    release: (graph) => device.release(graph),
+    prefetch: (graph) => device.prefetch(graph),
+    limitPages: (graph, window) => device.limitPages(graph, window),
+    save: (graph, path) => device.save(graph, path),
+    run: (graph, method, inputs) => {
+      residency.enter(graph)
+      return device.run(graph, method, inputs)
+    },
+    advance: (options) => {
+      residency.enter(options.graph)
+      return device.advance(options)
+    },
+    decode: (graph: NativeGraph, latents: NativeTensor) => {
+      residency.enter(graph)
+      return device.decode(graph, latents)
+    },
+    noise: (options) => device.noise(options),
+    drawLatents: (options) => device.drawLatents(options),
+    affine: (tensor, scale, shift) => device.affine(tensor, scale, shift),
+    row: (tensor, row) => device.row(tensor, row),
+    read: (tensor) => device.read(tensor),
+    write: (tensor) => device.write(tensor),
+    close: () => device.close(),
+  }
+}
