@@ -94,8 +94,8 @@ export class WuerstchenPipeline {
 
   /**
    * Makes one image per prompt, or `numImagesPerPrompt`.
-   * @throws InvalidArgumentError before anything is queued; QueueFullError; DisposedError; OutOfMemoryError;
-   * GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
+   * @throws InvalidArgumentError and MemoryLimitError before anything is queued; QueueFullError; DisposedError;
+   * OutOfMemoryError; GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
    */
   async generate(prompt: Prompt | readonly Prompt[], options?: GenerateOptions): Promise<GenerateResult> {
     return this.pictures(parseRequest(prompt, options, this.model))

@@ -107,11 +107,12 @@ describe('Several threads and processes', () => {
       const { Worker } = require('node:worker_threads')
       const code = ${JSON.stringify(maker("require('node:worker_threads').parentPort.postMessage"))}
       const workers = Array.from({ length: 3 }, () => new Worker(code, { eval: true }))
+      const ends = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)))
       const hashes = await Promise.all(workers.map((worker) => new Promise((resolve, reject) => {
         worker.once('message', resolve)
         worker.once('error', reject)
       })))
-      await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve))))
+      await Promise.all(ends)
       console.log(JSON.stringify(hashes))`) as string[]
     expect(hashes).toHaveLength(3)
     expect(new Set(hashes).size).toBe(1)

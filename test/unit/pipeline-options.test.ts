@@ -24,6 +24,17 @@ describe('checkPipelineOptions()', () => {
     })
   })
 
+  it('takes a list of devices, which share the threads', () => {
+    const options = { device: ['cpu', 'cuda:1'], offload: 'model', maxMemory: 1e9 } as const
+    expect(checkPipelineOptions(options, { threads: 5 })).toMatchObject({
+      devices: ['cpu', 'cuda:1'],
+      threads: 2,
+      offload: 'model',
+      maxMemory: 1e9,
+    })
+    expect(checkPipelineOptions({ device: ['cpu', 'cpu'] }, { threads: 1 }).threads).toBe(1)
+  })
+
   it('takes one folder of graphs or several', () => {
     expect(check({ graphs: 'a' }).graphs).toEqual(['a'])
     expect(check({ graphs: ['a', 'b'] }).graphs).toEqual(['a', 'b'])
@@ -32,6 +43,13 @@ describe('checkPipelineOptions()', () => {
   it.each([
     [{ device: 'tpu' }, "Expected device to be one of auto, cpu, mps, cuda or cuda:1 but received 'tpu'"],
     [{ device: 'cuda:x' }, /device/],
+    [{ device: [] }, /device/],
+    [{ device: ['cpu', 'tpu'] }, /device\[1\]/],
+    [{ offload: 'some' as never }, /offload to be one of none, model or sequential/],
+    [{ offload: true as never }, /offload/],
+    [{ maxMemory: 0 }, /maxMemory/],
+    [{ maxMemory: Number.NaN }, /maxMemory/],
+    [{ maxMemory: 1.5 }, /maxMemory/],
     [{ dtype: 'int8' }, "Expected dtype to be one of auto, float32, bfloat16 or float16 but received 'int8'"],
     [{ threads: 0 }, 'Expected threads to be an integer from 1 to 1024 but received 0'],
     [{ threads: 1.5 }, /threads/],
