@@ -1,14 +1,12 @@
 'use strict'
 // What bench/regression.js compares with: numbers of this machine's kind, each within a tolerance.
 
-/** The dumps that callgrind wrote, in order, as numbers of instructions. */
-function instructionsOf(dumps) {
-  return dumps.map((text) => {
-    const [, count] = /^(?:summary|totals): (\d+)/m.exec(text) ?? []
-    if (count === undefined)
-      throw new Error('Expected a callgrind dump to have a line of totals but found none')
-    return Number(count)
-  })
+/** What callgrind says that it counted. Nothing counted means that it did not find the function. */
+function collectedOf(text) {
+  const count = Number(/Collected : (\d+)/.exec(text)?.[1] ?? 0)
+  if (count === 0)
+    throw new Error(`Expected callgrind to have counted something but it says:\n${text.slice(-400)}`)
+  return count
 }
 
 /**
@@ -47,4 +45,4 @@ function readProcessor(cpuinfo) {
   return { flags, vendor: field('vendor_id') || field('CPU implementer') || 'unknown' }
 }
 
-module.exports = { compare, instructionsOf, kindOf, readProcessor }
+module.exports = { collectedOf, compare, kindOf, readProcessor }
