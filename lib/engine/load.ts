@@ -169,7 +169,10 @@ export async function loadModel(
     throw error
   }
   const loaded = graphs as OfEach<NativeGraph>
-  const networks = networksOf(loaded, plan, { widened: stored !== dtype, packed: kernels?.pack === true && dtype === 'float32' })
+  const networks = networksOf(loaded, plan, {
+    widened: stored !== dtype,
+    packed: kernels?.pack === true && dtype === 'float32',
+  })
   const memory = new Memory(residency, networks, files.footprint, options.maxMemory)
   return assemble(offloading(device, residency), files, loaded, { ...options, memory })
 }

@@ -117,6 +117,11 @@ RowBlocks CutRows(int64_t pixels, int64_t most) {
   return {DivideUp(pixels, rows), rows};
 }
 
+int64_t Matrix::packed_bytes() const {
+  const bool packed = held_.defined() && weight_.format == kernels::Format::kPacked;
+  return packed ? static_cast<int64_t>(held_.nbytes()) : 0;
+}
+
 void Matrix::Touch() const {
   if (weight_.format != kernels::Format::kPacked) PageWalk::Touch(held_);
 }

@@ -27,7 +27,7 @@ class Matrix {
   kernels::Weight weight() const { return weight_; }
   int64_t columns() const { return columns_; }
   int64_t depth() const { return depth_; }
-  int64_t packed_bytes() const { return weight_.format == kernels::Format::kPacked ? held_.nbytes() : 0; }
+  int64_t packed_bytes() const;
 
  private:
   at::Tensor held_;
