@@ -2,7 +2,7 @@
 pictures of many prompts; the previewer learns to make of the image embeddings what the decoder painted, at an eighth of
 a cell. It is written beside the decoder's networks, where the package finds it; its graph comes with the package.
 
-Needs diffusers. v2 paints a picture of 512x512 in some seconds on a GPU; on a CPU better leave it alone overnight.
+Needs diffusers. For v2 better a GPU: on a CPU each of its pictures takes minutes.
 """
 
 from __future__ import annotations
