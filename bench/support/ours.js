@@ -116,7 +116,7 @@ async function answer({ prepare, run, result }, { out }) {
 /** The checkpoint that all contenders share. */
 async function loadShallow(options) {
   const graphs = path.join(HOME, 'graphs', NAME)
-  return (await loadPretrained(path.join(HOME, NAME), { ...options, device: 'cpu', graphs })).model
+  return (await loadPretrained(path.join(HOME, NAME), { ...options, device: 'cpu', graphs })).models[0]
 }
 
 async function main([stage, options]) {
