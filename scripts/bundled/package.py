@@ -36,12 +36,19 @@ def components(vocabulary: int) -> tuple[Component, ...]:
     )
 
 
+def newest(folder: Path, start: Path | None, stage: str) -> Path:
+    """The checkpoint of a stage, or of the training that this one began with."""
+    path = folder / f"{stage}.pt"
+    return path if start is None or path.exists() else start / path.name
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".training"), help="where training keeps its checkpoints")
     parser.add_argument("--out", type=Path, default=Path("models/shapes"))
+    parser.add_argument("--from", dest="start", type=Path, help="where a Stage B or C is that was not trained on")
     options = parser.parse_args()
-    first, second = options.folder / "prior.pt", options.folder / "decoder.pt"
+    first, second = (newest(options.folder, options.start, stage) for stage in ("prior", "decoder"))
     weights = {
         "prior_text_encoder": trained(first, "text"),
         "prior": trained(first, "prior"),

@@ -97,7 +97,11 @@ def main() -> None:
         "all else begins with its weights",
     )
     parser.add_argument("--steps", type=int, help="of the one stage that is named")
-    parser.add_argument("--rate", type=float, help="the highest learning rate of Stage C")
+    parser.add_argument("--rate", type=float, help="the highest learning rate of Stage B or C, if one is named")
+    parser.add_argument("--batch", type=int, help="captions in a step of Stage C")
+    parser.add_argument(
+        "--layout", type=float, help="share of Stage C's batches that learns who stands where and nothing else"
+    )
     parser.add_argument("--no-compile", action="store_true", help="do not use torch.compile")
     parser.add_argument("--seed", type=int, default=1, help="of the pictures")
     options = parser.parse_args()
@@ -119,8 +123,10 @@ def main() -> None:
         begun = {"until": until, "report": partial(report, folder, stage, device)}
         if stage in ("text", "decoder", "prior"):
             begun["start"] = options.start
-        if stage == "prior" and options.rate is not None:
+        if stage in ("decoder", "prior") and options.rate is not None:
             begun["rate"] = options.rate
+        if stage == "prior":
+            begun |= {name: value for name in ("batch", "layout") if (value := getattr(options, name)) is not None}
         return begun if options.steps is None else {**begun, "steps": options.steps}
 
     if "vqgan" in wanted:
@@ -145,7 +151,7 @@ def main() -> None:
         train_decoder(folder, embeddings, latents, scenes, device, **going("decoder"), compile=compile)
     if "prior" in wanted:
         deviation = embeddings.std()
-        train_prior(folder, embeddings / deviation, scenes, device, **going("prior"), compile=compile)
+        train_prior(folder, embeddings / deviation, drawings, scenes, device, **going("prior"), compile=compile)
 
 
 if __name__ == "__main__":

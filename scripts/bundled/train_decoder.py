@@ -44,9 +44,9 @@ def initialise(network: Decoder) -> None:
         out.bias[out.bias.shape[0] // 2 :] = 4.0  # b = sigmoid(4), near one; a = 0
 
 
-def draw_ratios(step: int, count: int, generator: torch.Generator) -> Tensor:
+def draw_ratios(middling: bool, count: int, generator: torch.Generator) -> Tensor:
     uniform = torch.rand(count, generator=generator)
-    if step < MIDDLING_STEPS:
+    if middling:
         return 0.6 + 0.37 * uniform
     high = torch.rand(count, generator=generator) < 0.6
     return torch.where(high, 1 - 0.35 * uniform.square(), uniform).clamp(0.001, 1)
@@ -71,9 +71,10 @@ def train_decoder(
     report: Callable[[], None] | None = None,
     compile: bool = False,
     start: Path | None = None,
+    rate: float = 1e-3,
 ) -> bool:
-    """`embeddings` (count, 16, 6, 6) as the semantic encoder gives them; `latents` (count, 4, 32, 32). `start`: a folder
-    with a trained Stage B."""
+    """`embeddings` (count, 16, 6, 6) as the semantic encoder gives them; `latents` (count, 4, 32, 32), of the first
+    pictures or of all. `start`: a folder with a trained Stage B, which needs no middling noise first."""
     torch.manual_seed(seed)
     decoder = Decoder(**CONFIGS.decoder)
     initialise(decoder)
@@ -81,7 +82,7 @@ def train_decoder(
     if start is not None:
         for name, module in modules.items():
             module.load_state_dict(trained(start / "decoder.pt", name))
-    trainer = Trainer("decoder", folder, modules, Plan(steps, 1e-3, warmup=200), seed, device)
+    trainer = Trainer("decoder", folder, modules, Plan(steps, rate, warmup=200), seed, device)
     captions = Captions(folder / "tokenizer", scenes, TEXT_DROPOUT)
     height, width = latents.shape[-2:]
 
@@ -102,7 +103,7 @@ def train_decoder(
         clean = torch.from_numpy(latents[chosen]).to(device).float()
         image = imperfect(torch.from_numpy(embeddings[chosen]).float(), generator).to(device)
         ids, mask = captions(chosen, seed * 7_000_003 + step)
-        ratios = draw_ratios(step, BATCH, generator).to(device)
+        ratios = draw_ratios(start is None and step < MIDDLING_STEPS, BATCH, generator).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         noisy = add_noise(clean, noise, ratios)
         predicted = predict_noise(ids.to(device), mask.to(device), image, noisy, ratios)

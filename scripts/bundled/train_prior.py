@@ -16,13 +16,17 @@ from torch import Tensor, nn
 
 from ..networks import Prior
 from .configs import CONFIGS
+from .dataset import Drawings
 from .diffusion import add_noise, alpha_cumprod
+from .grounding import PlacedCaptions, mistaken, step_attending
 from .scene import Scene
 from .training import Plan, Trainer, compiled, trained
 from .words import Captions, make_text_encoder
 
 BATCH = 96
 CAPTION_DROPOUT = 0.05  # what guidance needs
+ASKING = 0.2  # the weight of asking the right words
+LAYOUT = 0.5  # below pure noise: there layout is decided, then shapes; at lower ratios both can be seen
 
 
 def initialise(prior: Prior) -> None:
@@ -41,9 +45,26 @@ def draw_ratios(count: int, generator: torch.Generator) -> Tensor:
     return torch.where(high, 1 - 0.35 * uniform.square(), uniform).clamp(0.001, 1)
 
 
+def noise_loss(error: Tensor, ratios: Tensor) -> Tensor:
+    """Of the mean squared error of the noise (B,)."""
+    share = alpha_cumprod(ratios)
+    weight = ((1 - share) / share).clamp(0.3, 10)
+    # The network divides by |1 - b|: where that is tiny, one sample would outweigh all others.
+    return weight * (error / (1 + error / 5))
+
+
+def layout_loss(error: Tensor, ratios: Tensor) -> Tensor:
+    """The error of the clean embeddings that the noise implies: near pure noise the noise itself hardly tells a right
+    layout from a wrong one."""
+    share = alpha_cumprod(ratios)
+    implied = error * (1 - share) / share
+    return implied / (1 + implied / 2)
+
+
 def train_prior(
     folder: Path,
     embeddings: np.ndarray,
+    drawings: Drawings,
     scenes: list[Scene],
     device: torch.device,
     seed: int = 3,
@@ -53,8 +74,11 @@ def train_prior(
     compile: bool = False,
     start: Path | None = None,
     rate: float = 6e-4,
+    batch: int = BATCH,
+    layout: float = 0.0,
 ) -> bool:
-    """`embeddings` (count, 16, 6, 6): normalised to unit deviation over all. `start`: a folder with a trained Stage C."""
+    """`embeddings` (count, 16, 6, 6): normalised to unit deviation over all. `start`: a folder with a trained Stage C.
+    `layout`: the share of each batch that learns who stands where and nothing else: two things, near pure noise."""
     torch.manual_seed(seed)
     prior = Prior(**CONFIGS.prior)
     if start is None:
@@ -64,30 +88,43 @@ def train_prior(
     modules = nn.ModuleDict(
         {"text": make_text_encoder(CONFIGS.prior_text_encoder, folder / "tokenizer"), "prior": prior}
     )
-    modules["text"].load_state_dict(trained(folder / "text.pt", "text"))
+    taught = folder / "text.pt" if start is None or (folder / "text.pt").exists() else start / "prior.pt"
+    modules["text"].load_state_dict(trained(taught, "text"))
     modules["text"].requires_grad_(False)
-    trainer = Trainer("prior", folder, modules, Plan(steps, rate, warmup=300), seed, device)
+    trainer = Trainer("prior", folder, modules, Plan(steps, rate, warmup=min(300, steps // 10)), seed, device)
     captions = Captions(folder / "tokenizer", scenes, CAPTION_DROPOUT)
+    placed = PlacedCaptions(folder / "tokenizer", drawings, scenes)
+    of_layout = round(batch * layout)
 
-    def predict_noise(ids: Tensor, mask: Tensor, noisy: Tensor, ratios: Tensor) -> Tensor:
+    def predict_noise(ids: Tensor, mask: Tensor, noisy: Tensor, ratios: Tensor) -> tuple[Tensor, Tensor]:
         text = modules["text"].encode(ids, mask)
-        return prior.step(noisy, prior.modulate(ratios), prior.condition(text))
+        return step_attending(prior, noisy, prior.modulate(ratios), prior.condition(text))
 
     predict_noise = compiled(predict_noise, compile)
 
     def loss(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        chosen = torch.randint(len(embeddings), (BATCH,), generator=generator).tolist()
-        clean = torch.from_numpy(embeddings[chosen]).to(device).float()
+        chosen = torch.randint(len(embeddings), (batch - of_layout,), generator=generator).tolist()
         ids, mask = captions(chosen, seed * 7_000_003 + step)
-        ratios = draw_ratios(BATCH, generator).to(device)
+        ratios = draw_ratios(len(chosen), generator)
+        some = torch.randint(len(placed.indices), (of_layout,), generator=generator).tolist()
+        pairs = [placed.indices[one] for one in some]
+        if pairs:
+            more_ids, more_mask, words = placed(pairs, seed * 7_000_003 + step)
+            ids, mask = torch.cat([ids, more_ids]), torch.cat([mask, more_mask])
+            ratios = torch.cat([ratios, 1 - LAYOUT * torch.rand(of_layout, generator=generator)])
+        clean = torch.from_numpy(embeddings[chosen + pairs]).to(device).float()
+        ratios = ratios.to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         noisy = add_noise(clean, noise, ratios)
-        predicted = predict_noise(ids.to(device), mask.to(device), noisy, ratios).float()
-        share = alpha_cumprod(ratios)
-        weight = ((1 - share) / share).clamp(0.3, 10)
-        error = (predicted - noise).square().mean(dim=(1, 2, 3))
-        # The network divides by |1 - b|: where that is tiny, one sample would outweigh all others.
-        error = error / (1 + error / 5)
-        return (weight * error).mean(), {}
+        predicted, asking = predict_noise(ids.to(device), mask.to(device), noisy, ratios)
+        error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
+        every, pair = slice(len(chosen)), slice(len(chosen), batch)
+        of_noise = noise_loss(error[every], ratios[every])
+        if not pairs:
+            return of_noise.mean(), {}
+        of_pairs = layout_loss(error[pair], ratios[pair])
+        lost = mistaken(asking[pair].float(), placed.cells(pairs).to(device), words.to(device))
+        value = torch.cat([of_noise, of_pairs]).mean() + ASKING * layout * lost
+        return value, {"noise": of_noise.mean().item(), "layout": of_pairs.mean().item(), "mistaken": lost.item()}
 
     return trainer.run(loss, until, report)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..networks import Previewer
 from .configs import CONFIGS, SEMANTIC_CHANNELS, SEMANTIC_GRID
 from .dataset import Drawings
+from .draw import Placed
 from .scene import COLORS, DRAWN_THINGS, PATTERNS, SHAPES, Scene
 from .semantic_encoder import SemanticEncoder
 from .training import Plan, Trainer, compiled, trained
@@ -45,14 +46,22 @@ class Labels:
     accent: np.ndarray
 
 
+def covered(things: list[Placed]) -> list[tuple[Placed, np.ndarray]]:
+    """For each thing the cells (6, 6) that are told of it: its own and those around it, unless another is nearer."""
+    cells = (np.arange(SEMANTIC_GRID) + 0.5) / SEMANTIC_GRID
+    distances = [
+        np.maximum(np.abs(one.x - cells)[None, :], np.abs(one.y - cells)[:, None]) - one.radius * _REACH
+        for one in things
+    ]
+    nearest = np.argmin(distances, axis=0)
+    reach = 0.5 / SEMANTIC_GRID
+    return [(one, (distances[at] < reach) & (nearest == at)) for at, one in enumerate(things)]
+
+
 def _label_things(drawings: Drawings, index: int, labels: Labels) -> None:
     cells = (np.arange(SEMANTIC_GRID) + 0.5) / SEMANTIC_GRID
-    nearest = np.full((SEMANTIC_GRID, SEMANTIC_GRID), np.inf)
-    for placed in drawings.placed(index):
+    for placed, here in covered(drawings.placed(index)):
         x, y = (placed.x - cells)[None, :], (placed.y - cells)[:, None]
-        distance = np.maximum(np.abs(x), np.abs(y)) - placed.radius * _REACH
-        here = (distance < 0.5 / SEMANTIC_GRID) & (distance < nearest)
-        nearest[here] = distance[here]
         labels.kind[index][here] = _KINDS.index(placed.thing.shape)
         labels.color[index][here] = COLORS.index(placed.thing.color)
         for row, value in enumerate((x, y, placed.radius)):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from . import tokenizer as bpe
@@ -81,12 +82,11 @@ class Reading(nn.Module):
         return self.at_end(hidden), self.at_word(hidden)
 
 
-class Lessons:
-    """Captions of random scenes of the training split, with what they say."""
+class Words:
+    """Finds in a tokenised caption the words that complete a thing."""
 
-    def __init__(self, tokenizer_folder: Path, mix: Mix):
-        self.tokenizer = bpe.load(tokenizer_folder)
-        self.mix = mix
+    def __init__(self, tokenizer: Tokenizer):
+        self.tokenizer = tokenizer
         self.nouns = self._single(_KINDS)
         self.places = self._single(_PLACE_WORDS)
 
@@ -95,6 +95,21 @@ class Lessons:
         ids = [self.tokenizer.encode(word, add_special_tokens=False).ids for word in words]
         return {one[0] for one in ids if len(one) == 1}
 
+    def known(self, ids: list[int], stated: Stated) -> dict[int, list[int]]:
+        """As `codes_at_words`."""
+        nouns = [position for position, token in enumerate(ids) if token in self.nouns]
+        places = [position for position, token in enumerate(ids) if token in self.places]
+        return codes_at_words(stated, nouns, places)
+
+
+class Lessons:
+    """Captions of random scenes of the training split, with what they say."""
+
+    def __init__(self, tokenizer_folder: Path, mix: Mix):
+        self.tokenizer = bpe.load(tokenizer_folder)
+        self.words = Words(self.tokenizer)
+        self.mix = mix
+
     def __call__(self, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """ids, mask (B, T); codes of all (B, 15); codes at words (B, T, 4)."""
         rng = random.Random(seed)
@@ -102,9 +117,7 @@ class Lessons:
         for _ in range(count):
             one = caption(sample_scene(rng, self.mix), rng)
             ids, mask = bpe.encode(self.tokenizer, one.text, TEXT_LENGTH)
-            nouns = [position for position, token in enumerate(ids) if token in self.nouns]
-            places = [position for position, token in enumerate(ids) if token in self.places]
-            known = codes_at_words(one.stated, nouns, places)
+            known = self.words.known(ids, one.stated)
             words = [known.get(position, [_IGNORED] * 4) for position in range(len(ids))]
             rows.append((ids, mask, codes(one.stated), words))
         ids, mask, said, words = (torch.tensor(part) for part in zip(*rows, strict=True))

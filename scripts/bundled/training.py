@@ -26,7 +26,7 @@ class Plan:
     weight_decay: float = 0.0
     ema_decay: float = 0.999
     clip: float = 1.0
-    checkpoint_every: int = 250
+    checkpoint_every: int = 100
     log_every: int = 50
     report_every: int = 1000
 

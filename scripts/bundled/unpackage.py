@@ -25,7 +25,8 @@ def unpackage(decoder: Path, prior: Path, out: Path) -> None:
     """Writes what `trained()` reads of each part: the averaged weights. No optimizer's state is released."""
     shutil.copytree(decoder / "tokenizer", out / "tokenizer", dirs_exist_ok=True)
     parts = {
-        "semantic": _named("encoder", decoder / "semantic_encoder" / DEFAULT_WEIGHTS),
+        "semantic": _named("encoder", decoder / "semantic_encoder" / DEFAULT_WEIGHTS)
+        | _named("rebuilder", decoder / "previewer" / DEFAULT_WEIGHTS),
         "decoder": _named("text", decoder / "text_encoder" / _TEXT_WEIGHTS)
         | _named("decoder", decoder / "decoder" / DEFAULT_WEIGHTS),
         "prior": _named("text", prior / "text_encoder" / _TEXT_WEIGHTS)

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from scripts.bundled.captions import Stated, StatedThing
 from scripts.bundled.configs import CONFIGS
 from scripts.bundled.curves import plot, read_log
 from scripts.bundled.dataset import Drawings, derived, drawn, reduced_picture
+from scripts.bundled.package import newest
 from scripts.bundled.scene import COLORS, DRAWN_THINGS, PLACES, SHAPES, SIZES, Background, Mix
 from scripts.bundled.semantic_encoder import SemanticEncoder
 from scripts.bundled.train import inherit
@@ -30,7 +30,6 @@ from scripts.bundled.train_vqgan import load_vqgan
 from scripts.bundled.training import Plan, Trainer, trained
 from scripts.bundled.unpackage import unpackage
 from scripts.bundled.words import make_text_encoder
-from scripts.hub_layout import DEFAULT_WEIGHTS
 from scripts.networks import Decoder, Previewer, Prior
 
 KINDS = (*SHAPES, *DRAWN_THINGS)
@@ -206,10 +205,13 @@ class TestUnpackage:
         device = torch.device("cpu")
         inherit(tmp_path, tmp_path / "next")
         previewer = Previewer(**CONFIGS.previewer)
-        previewer.load_state_dict(load_file(ROOT / "models/shapes/previewer" / DEFAULT_WEIGHTS))
+        previewer.load_state_dict(trained(tmp_path / "next" / "semantic.pt", "rebuilder"))
         small = previewer.decode(3 * torch.randn(2, 16, 6, 6))
         assert small.shape == (2, 3, 48, 48)
         assert small.min() == 0 and small.max() == 1
         pictures = torch.rand(1, 3, 96, 96)
         assert load_encoder(tmp_path / "next", device)(pictures).shape == (1, 16, 6, 6)
+        (tmp_path / "next" / "prior.pt").touch()
+        assert newest(tmp_path / "next", tmp_path, "prior") == tmp_path / "next" / "prior.pt"
+        assert newest(tmp_path / "next", tmp_path, "decoder") == tmp_path / "decoder.pt"
         assert load_vqgan(tmp_path / "next", device).encode(torch.rand(1, 3, 64, 64)).shape == (1, 4, 8, 8)
