@@ -44,7 +44,9 @@ const STAGES = {
 }
 
 async function main() {
-  const { models: [model] } = await loadPretrained(undefined, { threads: 1, device: 'cpu' })
+  const {
+    models: [model],
+  } = await loadPretrained(undefined, { threads: 1, device: 'cpu' })
   await STAGES[process.argv[2]](model)
   process.exit(0) // nothing is left to be counted, and closing takes valgrind a while
 }

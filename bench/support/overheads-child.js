@@ -83,7 +83,9 @@ async function calls(options) {
   const { closeModel } = require('../../dist/engine/model')
   const { loadPretrained } = require('../../dist/pretrained')
   const { WuerstchenPipeline } = require('../../dist')
-  const { models: [model] } = await loadPretrained(undefined, { ...options, device: 'cpu' })
+  const {
+    models: [model],
+  } = await loadPretrained(undefined, { ...options, device: 'cpu' })
   const found = { empty: await emptyCall(model), ...(await callOfAStep(model)) }
   await closeModel(model)
   const pipeline = await WuerstchenPipeline.fromPretrained(undefined, { ...options, device: 'cpu' })

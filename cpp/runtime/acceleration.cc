@@ -17,7 +17,8 @@ using torch::jit::Node;
 using torch::jit::Stack;
 using torch::jit::Value;
 
-// Blocks are named by their address: a rewritten graph lives no longer than they do, and is never written to a file.
+// Blocks are named by their address: a rewritten graph lives no longer than they do, and is never
+// written to a file.
 blocks::Block& BlockAt(const c10::IValue& address) {
   return *reinterpret_cast<blocks::Block*>(address.toInt());
 }
@@ -125,12 +126,13 @@ class Acceleration::Rewriter {
     const torch::jit::WithInsertPoint before(call);
     std::vector<Value*> inputs = call->inputs().slice(1).vec();
     inputs.push_back(graph_->insertConstant(reinterpret_cast<int64_t>(block)));
-    auto* node = graph_->insertNode(
-        graph_->create(inputs.size() == 2 ? kMapBlock : kStageBlock, inputs, 1));
+    auto* node =
+        graph_->insertNode(graph_->create(inputs.size() == 2 ? kMapBlock : kStageBlock, inputs, 1));
     return Swap(call, node);
   }
 
-  // The mappers of image embeddings are folded into the blocks that read them, which want the embeddings themselves.
+  // The mappers of image embeddings are folded into the blocks that read them, which want the
+  // embeddings themselves.
   bool ReplaceMapper(Node* call, const std::string& path) {
     if (!StartsWith(path, "effnet_mappers.") || !owner_.Collapses()) return false;
     const torch::jit::WithInsertPoint before(call);
@@ -172,7 +174,8 @@ Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kern
 }
 
 bool Acceleration::Uses(const std::string& name) const {
-  return std::find(options_.without.begin(), options_.without.end(), name) == options_.without.end();
+  return std::find(options_.without.begin(), options_.without.end(), name) ==
+         options_.without.end();
 }
 
 // Either every block reads the embeddings themselves, or none does.
@@ -208,16 +211,17 @@ std::optional<blocks::ImageMapper> Acceleration::MapperOf(const std::string& blo
   const auto path = MapperPath(block_path, module_.attr("levels").toInt());
   const auto mapper = ModuleAt(module_, path);
   if (mapper.type()->name()->name() != "Pointwise") return std::nullopt;
-  return blocks::ImageMapper{blocks::Wide(mapper, "weight").flatten(1), blocks::Wide(mapper, "bias")};
+  return blocks::ImageMapper{blocks::Wide(mapper, "weight").flatten(1),
+                             blocks::Wide(mapper, "bias")};
 }
 
-// Stage C: one row of blocks, of which the first to read the text is the first attention. In Stage B the image embeddings
-// come earlier, and its levels are joined.
+// Stage C: one row of blocks, of which the first to read the text is the first attention. In Stage
+// B the image embeddings come earlier, and its levels are joined.
 bool Acceleration::SharesCopies() const {
   if (!Uses("copies") || !module_.hasattr("blocks")) return false;
   const auto attention = blocks_.find("blocks.2");
-  return attention != blocks_.end() && attention->second != nullptr && blocks_.at("blocks.0") != nullptr &&
-         blocks_.at("blocks.1") != nullptr;
+  return attention != blocks_.end() && attention->second != nullptr &&
+         blocks_.at("blocks.0") != nullptr && blocks_.at("blocks.1") != nullptr;
 }
 
 blocks::Copies Acceleration::CopiesOf(const std::vector<int64_t>& sources) const {

@@ -1,5 +1,6 @@
-// Runs a graph's hot methods with the blocks of `blocks/` in place of its own. The graph stays what it is: the wiring, and
-// the reference that every block is compared with. Belongs to the device's thread.
+// Runs a graph's hot methods with the blocks of `blocks/` in place of its own. The graph stays what
+// it is: the wiring, and the reference that every block is compared with. Belongs to the device's
+// thread.
 #ifndef CPP_RUNTIME_ACCELERATION_H_
 #define CPP_RUNTIME_ACCELERATION_H_
 
@@ -20,10 +21,12 @@ namespace wuerstchen::runtime {
 class Acceleration {
  public:
   // Null where this CPU has no kernels.
-  static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module, const KernelOptions& options);
+  static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module,
+                                          const KernelOptions& options);
 
-  // Runs a method, or returns nothing if nothing in it could be replaced. `sources`: the row that each row of the batch
-  // equals in everything but its condition, the first `distinct` ones themselves; empty where all differ.
+  // Runs a method, or returns nothing if nothing in it could be replaced. `sources`: the row that
+  // each row of the batch equals in everything but its condition, the first `distinct` ones
+  // themselves; empty where all differ.
   std::optional<c10::IValue> Run(const std::string& method, const std::vector<c10::IValue>& inputs,
                                  const std::vector<int64_t>& sources);
   // The weights of these names changed.

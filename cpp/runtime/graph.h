@@ -21,11 +21,11 @@ struct TorchGraph final : Graph {
       : module(std::move(module)), stored(stored), dtype(dtype) {}
 
   torch::jit::Module module;
-  const at::ScalarType stored;  // of its floating weights
-  const at::ScalarType dtype;   // of what it takes and computes in
+  const at::ScalarType stored;                 // of its floating weights
+  const at::ScalarType dtype;                  // of what it takes and computes in
   std::unique_ptr<Acceleration> acceleration;  // null where the graph runs as it is
-  std::optional<Pages> pages;   // once somebody asked for them
-  int64_t page_window = 0;      // bytes of them that a call holds; 0 is all
+  std::optional<Pages> pages;                  // once somebody asked for them
+  int64_t page_window = 0;                     // bytes of them that a call holds; 0 is all
 };
 
 inline TorchGraph& Torch(Graph& graph) {

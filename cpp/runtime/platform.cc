@@ -50,9 +50,12 @@ Features ReadFeatures() {
 Platform DescribePlatform() {
   const auto features = ReadFeatures();
   const auto* kernels = kernels::Best();
-  return {TORCH_VERSION, RuntimeVersion(), at::get_cpu_capability(),
+  return {TORCH_VERSION,
+          RuntimeVersion(),
+          at::get_cpu_capability(),
           kernels == nullptr ? "" : kernels->name,
-          features.avx512_bf16 || features.amx_bf16, features.avx512_fp16 || features.amx_fp16};
+          features.avx512_bf16 || features.amx_bf16,
+          features.avx512_fp16 || features.amx_fp16};
 }
 
 }  // namespace wuerstchen::runtime

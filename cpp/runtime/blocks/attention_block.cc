@@ -1,5 +1,5 @@
-// Attention from a map to itself and to the text. One product makes queries, keys and values of all image tokens; no
-// matrix of scores is ever written to memory.
+// Attention from a map to itself and to the text. One product makes queries, keys and values of all
+// image tokens; no matrix of scores is ever written to memory.
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -68,14 +68,13 @@ class AttentionBlock final : public Block {
             channels / heads_},
            attended);
     auto out = at::empty(x.sizes(), x.options());
-    Compute(kernels,
-            Product{.left = {{.rows = attended, .stride = channels, .right = &out_}},
-                    .images = images,
-                    .pixels = pixels,
-                    .out = out.mutable_data_ptr<float>(),
-                    .out_stride = channels,
-                    .bias = out_bias_.const_data_ptr<float>(),
-                    .residual = x.const_data_ptr<float>()});
+    Compute(kernels, Product{.left = {{.rows = attended, .stride = channels, .right = &out_}},
+                             .images = images,
+                             .pixels = pixels,
+                             .out = out.mutable_data_ptr<float>(),
+                             .out_stride = channels,
+                             .bias = out_bias_.const_data_ptr<float>(),
+                             .residual = x.const_data_ptr<float>()});
     return out;
   }
 
@@ -151,16 +150,20 @@ class AttentionBlock final : public Block {
   }
 
   // Keys and values of one head of one image: of its own tokens, then of the text.
-  void Pack(const Tokens& tokens, int64_t head, int64_t capacity, float* keys, float* values) const {
+  void Pack(const Tokens& tokens, int64_t head, int64_t capacity, float* keys,
+            float* values) const {
     const auto& kernels = context_.kernels;
     const int64_t image = head / tokens.heads, place = head % tokens.heads;
     const int64_t channels = tokens.channels(), head_dim = tokens.head_dim;
-    const float* const own = tokens.projected + image * tokens.tokens * 3 * channels + place * head_dim;
+    const float* const own =
+        tokens.projected + image * tokens.tokens * 3 * channels + place * head_dim;
     kernels.pack_keys({own + channels, 3 * channels, tokens.tokens, head_dim, 0, capacity}, keys);
-    kernels.pack_values({own + 2 * channels, 3 * channels, tokens.tokens, head_dim, 0, capacity}, values);
+    kernels.pack_values({own + 2 * channels, 3 * channels, tokens.tokens, head_dim, 0, capacity},
+                        values);
     const int64_t text_size = tokens.text_tokens * head_dim;
     const float* const text = tokens.text + (image * 2 * tokens.heads + place) * text_size;
-    kernels.pack_keys({text, head_dim, tokens.text_tokens, head_dim, tokens.tokens, capacity}, keys);
+    kernels.pack_keys({text, head_dim, tokens.text_tokens, head_dim, tokens.tokens, capacity},
+                      keys);
     kernels.pack_values({text + tokens.heads * text_size, head_dim, tokens.text_tokens, head_dim,
                          tokens.tokens, capacity},
                         values);

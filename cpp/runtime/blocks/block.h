@@ -1,9 +1,8 @@
-// The blocks of a stage in the form that the kernels run: what TorchScript would do in a dozen operators, done in a few
-// passes over memory. Each is made of a bound module of the graph and gives what that module's `forward` would, within
-// rounding. Belongs to the device's thread.
+// The blocks of a stage in the form that the kernels run: what TorchScript would do in a dozen
+// operators, done in a few passes over memory. Each is made of a bound module of the graph and
+// gives what that module's `forward` would, within rounding. Belongs to the device's thread.
 #ifndef CPP_RUNTIME_BLOCKS_BLOCK_H_
 #define CPP_RUNTIME_BLOCKS_BLOCK_H_
-
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/List.h>
@@ -19,8 +18,8 @@
 
 namespace wuerstchen::runtime::blocks {
 
-// Rows of a batch that are copies of others up to the first block that reads the text: those of guidance. They are left
-// out until then.
+// Rows of a batch that are copies of others up to the first block that reads the text: those of
+// guidance. They are left out until then.
 struct Copies {
   at::Tensor sources;    // (B) int64: of each row of the batch; undefined where none is a copy
   int64_t distinct = 0;  // the first rows of the batch, of which all others are copies
@@ -56,7 +55,8 @@ class Block {
   virtual int64_t packed_bytes() const = 0;
 };
 
-// A mapper of Stage B's image embeddings, to be folded into what reads them: `(out, in)` and `(out)`.
+// A mapper of Stage B's image embeddings, to be folded into what reads them: `(out, in)` and
+// `(out)`.
 struct ImageMapper {
   at::Tensor weight;
   at::Tensor bias;
@@ -64,7 +64,8 @@ struct ImageMapper {
 using FindMapper = std::function<std::optional<ImageMapper>()>;
 
 // Null for a module whose widths the kernels do not take.
-std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module, FindMapper find_mapper);
+std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module,
+                                    FindMapper find_mapper);
 std::unique_ptr<Block> MakeTimestepBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeMixingBlock(Context& context, torch::jit::Module module);

@@ -1,4 +1,5 @@
-// The depthwise convolution of a map, and the statistics of its result. Belongs to the device's thread.
+// The depthwise convolution of a map, and the statistics of its result. Belongs to the device's
+// thread.
 #ifndef CPP_RUNTIME_BLOCKS_DEPTHWISE_H_
 #define CPP_RUNTIME_BLOCKS_DEPTHWISE_H_
 
@@ -18,8 +19,8 @@ struct Statistics {
 at::Tensor Taps(const at::Tensor& weight);
 
 struct Depthwise {
-  const at::Tensor& x;                      // (B, H, W, C) contiguous
-  const Statistics* norm = nullptr;         // of `x`, which is normed with them first
+  const at::Tensor& x;               // (B, H, W, C) contiguous
+  const Statistics* norm = nullptr;  // of `x`, which is normed with them first
   const at::Tensor& taps;
   const at::Tensor& bias;
   const float* residual = nullptr;

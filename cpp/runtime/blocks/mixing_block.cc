@@ -1,5 +1,5 @@
-// Stage A's block. Its six scalars are folded into the weights that they meet, and its wide hidden layer lives for one
-// block of rows at a time: it never leaves the cache.
+// Stage A's block. Its six scalars are folded into the weights that they meet, and its wide hidden
+// layer lives for one block of rows at a time: it never leaves the cache.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
@@ -52,7 +52,8 @@ class MixingBlock final : public Block {
     const auto taps = Taps(Wide(module_, "depthwise.1.weight")).to(at::kDouble);
     const auto bias = Wide(module_, "depthwise.1.bias").to(at::kDouble);
     taps_ = (taps * (1 + gamma(0)) * gamma(2)).to(at::kFloat).contiguous();
-    // The border repeats itself, so every pixel has all nine neighbours: a shift of the map is a shift of the result.
+    // The border repeats itself, so every pixel has all nine neighbours: a shift of the map is a
+    // shift of the result.
     depthwise_bias_ = ((bias + gamma(1) * taps.sum(0)) * gamma(2)).to(at::kFloat);
     const auto expand = Wide(module_, "channelwise.0.weight").to(at::kDouble);
     const auto reduce = Wide(module_, "channelwise.2.weight").to(at::kDouble);
@@ -65,7 +66,8 @@ class MixingBlock final : public Block {
   }
 
   // out = mixed + reduce(gelu(expand(norm(mixed))))
-  void MixChannels(const float* mixed, Statistics norm, int64_t images, int64_t pixels, float* out) {
+  void MixChannels(const float* mixed, Statistics norm, int64_t images, int64_t pixels,
+                   float* out) {
     const auto& kernels = context_.kernels;
     const int64_t hidden_channels = expand_.columns(), channels = reduce_.columns();
     const auto cut = CutRows(pixels, kernels::kRowBlock);

@@ -52,7 +52,8 @@ float* Scratch(int64_t numbers) {
   thread_local std::unique_ptr<float[], AlignedDelete> memory;
   thread_local int64_t size = 0;
   if (size < numbers) {
-    memory.reset(static_cast<float*>(::operator new[](numbers * sizeof(float), std::align_val_t{64})));
+    memory.reset(
+        static_cast<float*>(::operator new[](numbers * sizeof(float), std::align_val_t{64})));
     size = numbers;
   }
   return memory.get();

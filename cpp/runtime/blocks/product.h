@@ -15,8 +15,9 @@ namespace wuerstchen::runtime::blocks {
 class Matrix {
  public:
   Matrix() = default;
-  // `pack`: brings them into the kernels' own layout, in float32 and in private memory; else they are read as they lie,
-  // and only one may be given. Columns of every weight must be whole panels (`Fits`), its depth without gaps.
+  // `pack`: brings them into the kernels' own layout, in float32 and in private memory; else they
+  // are read as they lie, and only one may be given. Columns of every weight must be whole panels
+  // (`Fits`), its depth without gaps.
   Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights, bool pack);
 
   static bool Fits(const kernels::Kernels& kernels, const at::Tensor& weight);
@@ -74,7 +75,17 @@ float* Scratch(int64_t numbers);
 // Memory that the blocks of a graph share, one use after the other: it grows and stays.
 class Arena {
  public:
-  enum Slot { kHidden, kEnergy, kFactor, kConvolved, kStatistics, kKeys, kValues, kAttended, kSlots };
+  enum Slot {
+    kHidden,
+    kEnergy,
+    kFactor,
+    kConvolved,
+    kStatistics,
+    kKeys,
+    kValues,
+    kAttended,
+    kSlots
+  };
   float* Get(Slot slot, int64_t numbers);
   int64_t bytes() const;
   void Clear();

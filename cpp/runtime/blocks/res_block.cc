@@ -1,5 +1,5 @@
-// Depthwise convolution, norm, and a channel mixer that also reads `skip`: three passes over the map, with the norms taken
-// along by the products.
+// Depthwise convolution, norm, and a channel mixer that also reads `skip`: three passes over the
+// map, with the norms taken along by the products.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 
@@ -11,7 +11,8 @@
 namespace wuerstchen::runtime::blocks {
 namespace {
 
-// Scale of each channel of each image: one more than gamma times its share of the energy (ConvNeXt V2's response norm).
+// Scale of each channel of each image: one more than gamma times its share of the energy (ConvNeXt
+// V2's response norm).
 void ResponseFactors(const float* energy, const float* gamma, int64_t images, int64_t channels,
                      float* factors) {
   for (int64_t image = 0; image < images; ++image) {
@@ -66,9 +67,8 @@ class ResBlock final : public Block {
     const auto skip = inputs.skip.contiguous();
     int64_t column = 0;
     for (const auto& part : skip_) {
-      expand.left.push_back({.rows = skip.const_data_ptr<float>() + column,
-                             .stride = skip.size(3),
-                             .right = &part});
+      expand.left.push_back(
+          {.rows = skip.const_data_ptr<float>() + column, .stride = skip.size(3), .right = &part});
       column += part.depth();
     }
     Compute(kernels, expand);
@@ -122,7 +122,8 @@ class ResBlock final : public Block {
     ready_ = true;
   }
 
-  // The last columns read mapped image embeddings, W (M e + b). They become W M, which reads e itself, and W b.
+  // The last columns read mapped image embeddings, W (M e + b). They become W M, which reads e
+  // itself, and W b.
   void PrepareSkip(const at::Tensor& weight) {
     const auto mapper = find_mapper_();
     const int64_t mapped = mapper ? mapper->weight.size(0) : 0, joined = weight.size(1) - mapped;
@@ -134,8 +135,7 @@ class ResBlock final : public Block {
     const auto image = weight.narrow(1, joined, mapped).to(at::kDouble);
     const auto folded = at::matmul(image, mapper->weight.to(at::kDouble)).to(at::kFloat);
     skip_.emplace_back(context_.kernels, std::vector{folded}, true);
-    expand_bias_ =
-        expand_bias_ + at::matmul(image, mapper->bias.to(at::kDouble)).to(at::kFloat);
+    expand_bias_ = expand_bias_ + at::matmul(image, mapper->bias.to(at::kDouble)).to(at::kFloat);
   }
 
   Context& context_;
@@ -149,7 +149,8 @@ class ResBlock final : public Block {
 
 }  // namespace
 
-std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module, FindMapper find_mapper) {
+std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module,
+                                    FindMapper find_mapper) {
   const auto depthwise = Parameter(module, "depthwise.weight");
   if (depthwise.size(2) != 3 || depthwise.size(3) != 3) return nullptr;
   for (const auto* name : {"channelwise.0.weight", "channelwise.4.weight"}) {

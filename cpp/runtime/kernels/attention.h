@@ -1,5 +1,6 @@
-// Attention of a block of queries to all keys of a head, in one pass over the keys: the softmax is kept relative to the
-// largest score seen so far, and what was summed is scaled down when a larger one comes.
+// Attention of a block of queries to all keys of a head, in one pass over the keys: the softmax is
+// kept relative to the largest score seen so far, and what was summed is scaled down when a larger
+// one comes.
 #ifndef CPP_RUNTIME_KERNELS_ATTENTION_H_
 #define CPP_RUNTIME_KERNELS_ATTENTION_H_
 
@@ -41,8 +42,8 @@ struct SoftmaxRow {
   float sum;
 };
 
-// Turns `count` scores into weights relative to the largest so far; those behind, up to a whole vector, into zeros. Returns
-// what all that was summed before is to be multiplied with.
+// Turns `count` scores into weights relative to the largest so far; those behind, up to a whole
+// vector, into zeros. Returns what all that was summed before is to be multiplied with.
 KERNEL_INLINE float Weigh(float* scores, int64_t count, SoftmaxRow& row) {
   const int64_t whole = count / kLanes * kLanes;
   Vec largest = Fill(row.largest);
@@ -76,9 +77,8 @@ void AttendTo(const AttentionBlock& block, int64_t first, int64_t count, const f
               float* scores, float* sums, SoftmaxRow* softmax) {
   const int64_t padded = RoundedUp(count, kPanel);
   for (int64_t key = 0; key < padded; key += kPanel) {
-    Strip<false>(block.rows, block.head_dim, queries,
-                 block.keys + (first + key) * block.head_dim, scores + key, kDepthBlock, false,
-                 kNothing);
+    Strip<false>(block.rows, block.head_dim, queries, block.keys + (first + key) * block.head_dim,
+                 scores + key, kDepthBlock, false, kNothing);
   }
   for (int64_t row = 0; row < block.rows; ++row) {
     const float shrink = Weigh(scores + row * kDepthBlock, count, softmax[row]);
@@ -89,9 +89,8 @@ void AttendTo(const AttentionBlock& block, int64_t first, int64_t count, const f
   }
   const int64_t capacity = RoundedUp(block.key_count, kPanel);
   for (int64_t channel = 0; channel < block.head_dim; channel += kPanel) {
-    Strip<false>(block.rows, count, scores,
-                 block.values + channel * capacity + first * kPanel, sums + channel, kDepthBlock,
-                 true, kNothing);
+    Strip<false>(block.rows, count, scores, block.values + channel * capacity + first * kPanel,
+                 sums + channel, kDepthBlock, true, kNothing);
   }
 }
 

@@ -1,8 +1,9 @@
-// The inner loops of a step, for one thread and one kind of CPU. Plain C++: no libtorch, no allocation, no threads; who
-// calls them cuts the work into blocks and gives them scratch memory. All maps are channels-last, so a map of pixels is a
-// matrix with a row per pixel.
+// The inner loops of a step, for one thread and one kind of CPU. Plain C++: no libtorch, no
+// allocation, no threads; who calls them cuts the work into blocks and gives them scratch memory.
+// All maps are channels-last, so a map of pixels is a matrix with a row per pixel.
 //
-// Every sum is taken in an order that depends on a block's own shape alone, never on who computes it.
+// Every sum is taken in an order that depends on a block's own shape alone, never on who computes
+// it.
 #ifndef CPP_RUNTIME_KERNELS_KERNELS_H_
 #define CPP_RUNTIME_KERNELS_KERNELS_H_
 
@@ -10,15 +11,19 @@
 
 namespace wuerstchen::runtime::kernels {
 
-// Columns of a product's right side are taken in panels of this many: enough for the widest CPU, divided by all others'.
-constexpr int64_t kDepthBlock = 256;  // numbers of a row that one pass takes: a panel of them fits the first cache
-constexpr int64_t kRowBlock = 288;    // rows of one block: as many numbers of each fit the second cache
-constexpr int64_t kQueryBlock = 96;   // rows of one block of attention
+// Columns of a product's right side are taken in panels of this many: enough for the widest CPU,
+// divided by all others'.
+constexpr int64_t kDepthBlock =
+    256;  // numbers of a row that one pass takes: a panel of them fits the first cache
+constexpr int64_t kRowBlock =
+    288;  // rows of one block: as many numbers of each fit the second cache
+constexpr int64_t kQueryBlock = 96;  // rows of one block of attention
 
 enum class Format { kPacked, kFloat32, kBFloat16, kFloat16 };
 
-// The right side of a product, the transpose of a (columns, depth) weight. `kPacked`: in panels of columns for kDepthBlock
-// of the depth at a time, made by `pack`; else as it is stored, row-major, and each panel is brought into shape when used.
+// The right side of a product, the transpose of a (columns, depth) weight. `kPacked`: in panels of
+// columns for kDepthBlock of the depth at a time, made by `pack`; else as it is stored, row-major,
+// and each panel is brought into shape when used.
 struct Weight {
   const void* data;
   Format format;
@@ -66,9 +71,9 @@ constexpr int64_t kProductScratch = (kRowBlock + 2 * 32) * kDepthBlock;
 struct AttentionBlock {
   const float* queries;
   int64_t query_stride;
-  int64_t rows;        // at most kQueryBlock
-  int64_t head_dim;    // at most kDepthBlock
-  const float* keys;   // packed by `pack_keys`
+  int64_t rows;         // at most kQueryBlock
+  int64_t head_dim;     // at most kDepthBlock
+  const float* keys;    // packed by `pack_keys`
   const float* values;  // packed by `pack_values`
   int64_t key_count;
   float scale;
@@ -115,9 +120,11 @@ struct Kernels {
   void (*attention)(const AttentionBlock& block);
   void (*depthwise)(const DepthwiseBlock& block);
   // Mean and one over the deviation of each row.
-  void (*statistics)(const float* rows, int64_t count, int64_t channels, float epsilon, float* centre, float* spread);
+  void (*statistics)(const float* rows, int64_t count, int64_t channels, float epsilon,
+                     float* centre, float* spread);
   // out = rows * (1 + scale) + shift
-  void (*modulate)(const float* rows, int64_t count, int64_t channels, const float* scale, const float* shift, float* out);
+  void (*modulate)(const float* rows, int64_t count, int64_t channels, const float* scale,
+                   const float* shift, float* out);
 };
 
 // The fastest that this CPU can run; null if none can.

@@ -1,4 +1,5 @@
-// What is done to each pixel of a map: depthwise convolution, statistics for layer norms, modulation.
+// What is done to each pixel of a map: depthwise convolution, statistics for layer norms,
+// modulation.
 #ifndef CPP_RUNTIME_KERNELS_MAPS_H_
 #define CPP_RUNTIME_KERNELS_MAPS_H_
 
@@ -56,7 +57,8 @@ KERNEL_INLINE int64_t Clamp(int64_t value, int64_t end) {
   return value < 0 ? 0 : value >= end ? end - 1 : value;
 }
 
-KERNEL_INLINE void FindNeighbours(const DepthwiseBlock& block, int64_t y, int64_t x, Neighbours& found) {
+KERNEL_INLINE void FindNeighbours(const DepthwiseBlock& block, int64_t y, int64_t x,
+                                  Neighbours& found) {
   found.count = 0;
   for (int64_t tap = 0; tap < 9; ++tap) {
     const int64_t wanted_y = y + tap / 3 - 1, wanted_x = x + tap % 3 - 1;
@@ -109,11 +111,13 @@ void ConvolveRows(const DepthwiseBlock& block) {
       const float* const residual = block.residual == nullptr ? nullptr : block.residual + place;
       float* const out = block.out + place;
       FindNeighbours(block, y, x, found);
-      for (int64_t i = 0; i < whole; i += kLanes) ConvolveAt<Vec, kNormed>(block, found, i, residual, out);
+      for (int64_t i = 0; i < whole; i += kLanes)
+        ConvolveAt<Vec, kNormed>(block, found, i, residual, out);
       for (int64_t i = whole; i < block.channels; ++i) {
         ConvolveAt<float, kNormed>(block, found, i, residual, out);
       }
-      RowStatistics(out, block.channels, block.epsilon, block.out_centre + pixel, block.out_spread + pixel);
+      RowStatistics(out, block.channels, block.epsilon, block.out_centre + pixel,
+                    block.out_spread + pixel);
     }
   }
 }

@@ -1,5 +1,6 @@
-// The product of a block of rows with a weight. The left side is copied into rows of kDepthBlock numbers, normed and scaled
-// on the way; a tile of kTile rows and one panel of columns then stays in registers for a whole pass over the depth.
+// The product of a block of rows with a weight. The left side is copied into rows of kDepthBlock
+// numbers, normed and scaled on the way; a tile of kTile rows and one panel of columns then stays
+// in registers for a whole pass over the depth.
 #ifndef CPP_RUNTIME_KERNELS_PRODUCT_H_
 #define CPP_RUNTIME_KERNELS_PRODUCT_H_
 
@@ -16,8 +17,8 @@ struct Finish {
   float* energy;
 };
 
-// out (Rows, kPanel) = start + left (Rows, depth; rows kDepthBlock apart) * right (depth, kPanel), where the start is
-// `out` itself if `accumulate`, else zero.
+// out (Rows, kPanel) = start + left (Rows, depth; rows kDepthBlock apart) * right (depth, kPanel),
+// where the start is `out` itself if `accumulate`, else zero.
 template <int Rows, bool kLast>
 KERNEL_INLINE void Tile(int64_t depth, const float* left, const float* right, float* out,
                         int64_t out_stride, bool accumulate, const Finish& finish) {
@@ -111,7 +112,8 @@ KERNEL_INLINE float Widen(const _Float16* from) {
   return static_cast<float>(*from);
 }
 
-// `count` numbers at most of a row, the depth of a panel in a column each: right[i][column] = row[i].
+// `count` numbers at most of a row, the depth of a panel in a column each: right[i][column] =
+// row[i].
 template <typename Stored>
 void FillPanel(const Weight& weight, int64_t column, int64_t columns, int64_t start, int64_t depth,
                float* panel) {
@@ -120,7 +122,8 @@ void FillPanel(const Weight& weight, int64_t column, int64_t columns, int64_t st
   for (int64_t i0 = 0; i0 < depth; i0 += 16) {
     const int64_t end = i0 + 16 < depth ? i0 + 16 : depth;
     for (int64_t j = 0; j < present; ++j) {
-      for (int64_t i = i0; i < end; ++i) panel[i * kPanel + j] = Widen(rows + j * weight.stride + i);
+      for (int64_t i = i0; i < end; ++i)
+        panel[i * kPanel + j] = Widen(rows + j * weight.stride + i);
     }
     for (int64_t j = present; j < kPanel; ++j) {
       for (int64_t i = i0; i < end; ++i) panel[i * kPanel + j] = 0;

@@ -1,5 +1,6 @@
-// The kernels for one kind of CPU: compiled once for each, with its flags, lanes and namespace (cpp/CMakeLists.txt).
-// Nothing here may be an inline function of the standard library: the linker would keep one copy for all CPUs.
+// The kernels for one kind of CPU: compiled once for each, with its flags, lanes and namespace
+// (cpp/CMakeLists.txt). Nothing here may be an inline function of the standard library: the linker
+// would keep one copy for all CPUs.
 #include "runtime/kernels/attention.h"
 #include "runtime/kernels/maps.h"
 #include "runtime/kernels/product.h"

@@ -1,4 +1,5 @@
-// A vector register of floats and the functions that the kernels need, for whatever width this file is compiled for.
+// A vector register of floats and the functions that the kernels need, for whatever width this file
+// is compiled for.
 #ifndef CPP_RUNTIME_KERNELS_VECTOR_H_
 #define CPP_RUNTIME_KERNELS_VECTOR_H_
 
@@ -45,7 +46,8 @@ KERNEL_INLINE float Sum(Vec value) {
   return sum;
 }
 
-// x P(x^2) / Q(x^2), fitted on [0, 4] to a relative error of 2.5e-8 before rounding; beyond 4 it is 1 in float32.
+// x P(x^2) / Q(x^2), fitted on [0, 4] to a relative error of 2.5e-8 before rounding; beyond 4 it is
+// 1 in float32.
 KERNEL_INLINE Vec Erf(Vec x) {
   x = Min(Max(x, Fill(-4)), Fill(4));
   const Vec t = x * x;
