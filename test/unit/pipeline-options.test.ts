@@ -13,6 +13,7 @@ describe('checkPipelineOptions()', () => {
       maxMemory: null,
       dtype: 'auto',
       parity: 'none',
+      kernels: 'auto',
       threads: 6,
       libtorch: undefined,
       weightsCache: undefined,
