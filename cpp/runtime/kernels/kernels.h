@@ -11,8 +11,6 @@
 
 namespace wuerstchen::runtime::kernels {
 
-// Columns of a product's right side are taken in panels of this many: enough for the widest CPU,
-// divided by all others'.
 constexpr int64_t kDepthBlock =
     256;  // numbers of a row that one pass takes: a panel of them fits the first cache
 constexpr int64_t kRowBlock =
