@@ -3,7 +3,9 @@ export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusi
 export type { FloatTensor } from './embeddings/float-tensor'
 export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
 export { PromptEmbeddings } from './embeddings/prompt-embeddings'
+export type { CompiledMethod } from './engine/compiled'
 export type { ImageTimings } from './engine/job'
+export type { WeightsDtype } from './engine/load'
 export type { PipelineMemory, StageMemory } from './engine/memory'
 export type { Offload } from './engine/residency'
 export type {

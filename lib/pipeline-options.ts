@@ -1,10 +1,11 @@
+import type { WeightsDtype } from './engine/load'
 import type { Offload } from './engine/residency'
 import { expected } from './errors'
 import type { DownloadProgress } from './hub/download'
 import { checkRevision } from './hub/id'
 import { type HubOptions, type HubSettings, hubSettings } from './hub/settings'
 import type { PriorPair } from './locate'
-import type { Dtype, Kernels } from './native/types'
+import type { Kernels } from './native/types'
 import * as check from './request/checks'
 import { checkNames } from './request/names'
 
@@ -55,10 +56,13 @@ export interface PipelineOptions extends HubOptions {
   maxMemory?: number | undefined
   /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
-   * slow at a narrow type computes in float32 and keeps the weights narrow. Defaults to `'auto'`: float32, or bfloat16 for a
-   * model of more than 500 million parameters on a device that multiplies it natively.
+   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2 or AVX-512: the
+   * weights of the large products are rounded to 8 bits, 256 of a row to a scale, all else is computed in float32; faster, and
+   * nearer to float32 than bfloat16 is (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
+   * Defaults to `'auto'`: float32, or bfloat16 for a model of more than 500 million parameters on a device that multiplies
+   * it natively.
    */
-  dtype?: 'auto' | Dtype | undefined
+  dtype?: 'auto' | WeightsDtype | undefined
   /**
    * `'diffusers'` copies what diffusers rounds in a narrow dtype: noise drawn in it, timesteps, predictions and latents
    * rounded to it, computed in it even where that is slow. Without it these stay in float32, as in the model's training.
@@ -102,7 +106,7 @@ export interface CheckedPipelineOptions {
   readonly devices: readonly string[]
   readonly offload: Offload
   readonly maxMemory: number | null
-  readonly dtype: 'auto' | Dtype
+  readonly dtype: 'auto' | WeightsDtype
   readonly parity: 'none' | 'diffusers'
   readonly kernels: 'auto' | Kernels
   readonly threads: number
@@ -146,6 +150,7 @@ export function checkPipelineOptions(
   checkNames(options, Object.keys(NAMES))
   const { onProgress, signal, graphs = [] } = options
   const { dtype = 'auto', parity = 'none', kernels = 'auto', offload = 'none' } = options
+  if (dtype === 'int8') checkInt8({ parity, kernels, offload })
   const devices = devicesOf(options.device)
   const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
   const { maxBatchRows = 8, maxQueue = 1024 } = options
@@ -159,7 +164,7 @@ export function checkPipelineOptions(
       options.maxMemory === undefined
         ? null
         : check.integer('maxMemory', options.maxMemory, { min: 1, max: 2 ** 50 }),
-    dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16)$/, 'auto, float32, bfloat16 or float16'),
+    dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16|int8)$/, DTYPES),
     parity: oneOf('parity', parity, /^(none|diffusers)$/, 'none or diffusers'),
     kernels: oneOf('kernels', kernels, /^(auto|packed|mapped|off)$/, 'auto, packed, mapped or off'),
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
@@ -174,6 +179,20 @@ export function checkPipelineOptions(
     onProgress: onProgress === undefined ? undefined : check.callback('onProgress', onProgress),
     signal: signal === undefined ? undefined : check.abortSignal('signal', signal),
   }
+}
+
+const DTYPES = 'auto, float32, bfloat16, float16 or int8'
+
+/** Weights of 8 bits are made when they are packed. */
+function checkInt8({
+  parity,
+  kernels,
+  offload,
+}: Pick<PipelineOptions, 'parity' | 'kernels' | 'offload'>): void {
+  if (parity !== 'none') throw expected('parity', "'none' with dtype 'int8'", parity)
+  if (offload !== 'none') throw expected('offload', "'none' with dtype 'int8'", offload)
+  if (kernels !== 'auto' && kernels !== 'packed')
+    throw expected('kernels', "'auto' or 'packed' with dtype 'int8'", kernels)
 }
 
 function devicesOf(device: PipelineOptions['device'] = 'auto'): readonly string[] {

@@ -1,15 +1,26 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
-import { chooseDtype, chooseKernels, computeDtype, loadModel, openDevice, planLoad } from './engine/load'
+import type { CompiledMethod } from './engine/compiled'
+import {
+  chooseDtype,
+  chooseKernels,
+  computeDtype,
+  type LoadPlan,
+  loadModel,
+  openDevice,
+  planLoad,
+  storedDtype,
+  type WeightsDtype,
+  withCompiled,
+} from './engine/load'
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
 import { weightsCacheOf } from './engine/weights-cache'
-import { expected, ModelError } from './errors'
+import { DeviceError, expected, ModelError } from './errors'
 import { locateModel } from './locate'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from './model/layout'
 import { loadRuntime, type NativeRuntime } from './native/binding'
-import type { Dtype } from './native/types'
 import { packageRoot } from './package-root'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './pipeline-options'
 import type { RequestModel } from './request'
@@ -21,8 +32,10 @@ export interface PipelineInfo {
   readonly model: string
   /** Several are separated by commas. */
   readonly device: string
-  readonly dtype: Dtype
+  readonly dtype: WeightsDtype
   readonly threads: number
+  /** What is compiled of the model's networks, and why it is not used where it is not. */
+  readonly compiled: readonly CompiledMethod[]
 }
 
 /** A model that is ready, and what requests to it are checked against. */
@@ -69,17 +82,20 @@ export async function loadPretrained(
     const [{ name: first }] = devices
     const dtype = options.dtype === 'auto' ? chooseDtype(plan, first, runtime) : options.dtype
     const models: Model[] = []
+    let compiled: readonly CompiledMethod[] = []
     for (const { device, name } of devices) {
-      const model = await loadModel(device, files, plan, {
-        ...dtypesOn(name, dtype, options, runtime),
-        kernels: chooseKernels(options.kernels, dtype, options.offload),
+      const kernels = chooseKernels(options.kernels, dtype, options.offload)
+      const running = { ...dtypesOn(name, dtype, plan, options, runtime), kernels, offload: options.offload }
+      const ready = await withCompiled(plan, { device: name, ...running }, runtime)
+      const model = await loadModel(device, files, ready, {
+        ...running,
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
-        offload: options.offload,
         maxMemory: options.maxMemory,
         signal,
         onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
       })
       models.push(model)
+      compiled = Object.values(ready).flatMap((network) => network.compiled ?? [])
     }
     const loaded = models as [Model, ...Model[]]
     return {
@@ -95,6 +111,7 @@ export async function loadPretrained(
         device: devices.map(({ name }) => name).join(','),
         dtype,
         threads: options.threads,
+        compiled,
       },
       loras: new Loras(loaded, {
         prior: plan.prior.weights,
@@ -133,7 +150,21 @@ function openDevices(
 }
 
 /** What a device holds, computes in and rounds to. */
-function dtypesOn(name: string, stored: Dtype, { parity }: CheckedPipelineOptions, runtime: NativeRuntime) {
+function dtypesOn(
+  name: string,
+  wanted: WeightsDtype,
+  plan: LoadPlan,
+  { parity }: CheckedPipelineOptions,
+  runtime: NativeRuntime,
+) {
+  if (wanted === 'int8') {
+    if (name !== 'cpu' || runtime.addon.cpu.kernels === '') {
+      const message = `Expected a CPU with AVX2 or AVX-512 for dtype int8 but the device is ${name}${name === 'cpu' ? ' without them' : ''}.`
+      throw new DeviceError(message, { details: { device: name } })
+    }
+    return { stored: storedDtype(plan), dtype: 'float32' as const, rounding: 'float32' as const }
+  }
+  const stored = wanted
   return parity === 'diffusers'
     ? { stored, dtype: stored, rounding: stored }
     : { stored, dtype: computeDtype(stored, name, runtime), rounding: 'float32' as const }

@@ -149,8 +149,9 @@ def bind(graph: torch.jit.ScriptModule, weights: dict[str, Tensor]) -> None:
             setattr(owner, name, weights[f"{path}.{name}" if path else name])
 
 
-def example_inputs(component: Component, batch: int, dtype: torch.dtype) -> dict[str, list[Any]]:
-    """Small inputs for every method, in an order in which each finds the outputs of those before it."""
+def example_inputs(component: Component, batch: int, dtype: torch.dtype, scale: int = 1) -> dict[str, list[Any]]:
+    """Small inputs for every method, in an order in which each finds the outputs of those before it. `scale`: of Stage
+    B's maps, of which the smallest else has a height of one."""
     generator = torch.Generator().manual_seed(batch)
     config = component.config
 
@@ -174,7 +175,7 @@ def example_inputs(component: Component, batch: int, dtype: torch.dtype) -> dict
         conditions: list[Any] = [normal(batch, 5, config["c_cond"])]
         latents = normal(batch, config["c_in"], 3, 4)
     else:
-        stride = config["patch_size"] * 2 ** (len(config["c_hidden"]) - 1)
+        stride = scale * config["patch_size"] * 2 ** (len(config["c_hidden"]) - 1)
         conditions = [normal(batch, 5, config["clip_embd"]), normal(batch, config["effnet_embd"], 2, 3)]
         conditions += [stride, 2 * stride]
         latents = normal(batch, config["c_in"], stride, 2 * stride)
@@ -289,6 +290,13 @@ def main() -> None:
     parser.add_argument("--name", help="of the folder under --out; the model's by default")
     parser.add_argument("--out", type=Path, default=Path("graphs"))
     parser.add_argument("--no-check", action="store_true", help="skip the comparison with the eager modules")
+    parser.add_argument(
+        "--compile",
+        metavar="DTYPE",
+        choices=["float32", "bfloat16", "float16"],
+        help="compile the hot methods, too, for this machine",
+    )
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="of what is compiled")
     options = parser.parse_args()
     if options.model == "v2":
         components, name = V2, "v2"
@@ -297,7 +305,11 @@ def main() -> None:
         prior = options.prior or decoder.with_name(f"{decoder.name}-prior")
         components, name = from_folders(decoder, prior), decoder.name
     torch.manual_seed(0)
-    export_all(components, options.name or name, options.out, compare=not options.no_check)
+    folder = export_all(components, options.name or name, options.out, compare=not options.no_check)
+    if options.compile:
+        from .compile import compile_all  # it needs what is above
+
+        compile_all(components, folder, options.device, getattr(torch, options.compile))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ const HOME = path.join(ROOT, '.bench') // git-ignored: the environment, weights,
 const VENV = path.join(HOME, 'venv')
 const PEERS_PYTHON = path.join(VENV, 'bin', 'python')
 const REQUIREMENTS = path.join(ROOT, 'bench', 'requirements.txt')
-const STAMP = path.join(VENV, 'requirements.txt') // what was installed, written last
+const STAMP = path.join(VENV, 'requirements.txt') // what was installed and for which folder, written last
 
 function must(command, args) {
   const made = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 2 ** 28 })
@@ -21,7 +21,7 @@ function must(command, args) {
 
 /** .venv stays as it is: the peers get an environment that looks into it, and holds only what .venv lacks. */
 function ensureEnvironment() {
-  const wanted = fs.readFileSync(REQUIREMENTS, 'utf8')
+  const wanted = `# in ${VENV}\n${fs.readFileSync(REQUIREMENTS, 'utf8')}` // an environment does not survive being moved
   if (fs.existsSync(STAMP) && fs.readFileSync(STAMP, 'utf8') === wanted) return
   console.error('setting up the environment of the peers …')
   fs.rmSync(VENV, { recursive: true, force: true })

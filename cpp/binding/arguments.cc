@@ -179,19 +179,37 @@ runtime::WeightBinding ReadWeightBinding(Napi::Value value) {
   return binding;
 }
 
+runtime::Packing ReadPacking(Napi::Value value) {
+  const auto name = ReadString(value, "kernels.pack");
+  if (name == "none") return runtime::Packing::kNone;
+  if (name == "float32") return runtime::Packing::kFloat32;
+  if (name == "int8") return runtime::Packing::kInt8;
+  ThrowInvalid("kernels.pack", "none, float32 or int8", value);
+}
+
 }  // namespace
 
 std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value) {
   if (value.IsNull()) return std::nullopt;
   const auto object = ReadObject(value, "kernels");
-  const auto pack = object.Get("pack");
-  if (!pack.IsBoolean()) ThrowInvalid("kernels.pack", "true or false", pack);
-  runtime::KernelOptions options{pack.As<Napi::Boolean>(), {}};
+  runtime::KernelOptions options{ReadPacking(object.Get("pack")), {}};
   const auto names = ReadArray(object.Get("without"), "kernels.without");
   for (uint32_t index = 0; index < names.Length(); ++index) {
     options.without.push_back(ReadString(names.Get(index), "kernels.without[]"));
   }
   return options;
+}
+
+std::vector<runtime::CompiledMethod> ReadCompiledMethods(Napi::Value value) {
+  if (value.IsUndefined()) return {};
+  const auto array = ReadArray(value, "compiled");
+  std::vector<runtime::CompiledMethod> methods;
+  for (uint32_t index = 0; index < array.Length(); ++index) {
+    const auto object = ReadObject(array.Get(index), "compiled[]");
+    methods.push_back({ReadString(object.Get("method"), "compiled[].method"),
+                       ReadString(object.Get("file"), "compiled[].file")});
+  }
+  return methods;
 }
 
 std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value) {

@@ -31,6 +31,7 @@ std::vector<float> ReadFloats(Napi::Value value, const char* name);
 runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name);
 runtime::Dtype ReadDtype(Napi::Value value, const char* name);
 std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value);  // null for none
+std::vector<runtime::CompiledMethod> ReadCompiledMethods(Napi::Value value);
 std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value);
 
 // The product of the lengths.

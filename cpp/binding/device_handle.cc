@@ -41,6 +41,7 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   request.stored = ReadDtype(object.Get("stored"), "stored");
   request.dtype = ReadDtype(object.Get("dtype"), "dtype");
   request.kernels = ReadKernelOptions(object.Get("kernels"));
+  request.compiled = ReadCompiledMethods(object.Get("compiled"));
   request.read_ahead = !object.Get("lazy").ToBoolean();
   request.weights = ReadWeightBindings(object.Get("weights"));
   return request;

@@ -169,7 +169,7 @@ std::unique_ptr<Acceleration> Acceleration::Of(const torch::jit::Module& module,
 
 Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
                            const KernelOptions& options)
-    : module_(module), options_(options), context_{kernels, options.pack, {}, {}} {
+    : module_(module), options_(options), context_{kernels, options.packing, {}, {}} {
   collapses_ = Uses("collapse") && module.hasattr("effnet_mappers") && AllResBlocksFit();
 }
 

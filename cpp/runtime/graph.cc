@@ -179,6 +179,20 @@ c10::IValue ToValue(const Input& input, const Workspace& workspace, at::ScalarTy
   return tensor.is_floating_point() ? tensor.to(floating) : tensor;
 }
 
+// To the weights that the graph holds now.
+void BindCompiled(TorchGraph& graph) {
+  if (graph.compiled.empty()) return;
+  Slots slots;
+  CollectSlots(graph.module._ivalue(), "", slots);
+  for (auto& [method, compiled] : graph.compiled) {
+    compiled.Bind([&slots](const std::string& name) {
+      const auto slot = slots.find(name);
+      if (slot != slots.end()) return slot->second.Get();
+      throw Error(ErrorCode::kGraphFailed, "Expected the graph to have a weight " + name);
+    });
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
@@ -201,6 +215,10 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   if (request.kernels && workspace.device.is_cpu() && graph->dtype == at::kFloat) {
     graph->acceleration = Acceleration::Of(graph->module, *request.kernels);
   }
+  for (const auto& [method, file] : request.compiled) {
+    graph->compiled.emplace(method, Compiled(file, workspace.device));
+  }
+  BindCompiled(*graph);
   return graph;
 }
 
@@ -222,6 +240,7 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
   }
   for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
   torch_graph.pages.reset();  // of the weights before
+  BindCompiled(torch_graph);
   if (torch_graph.acceleration == nullptr) return;
   std::vector<std::string> names;
   for (const auto& binding : weights) names.push_back(binding.name);
@@ -274,6 +293,8 @@ std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std:
     graph.kernel_bytes = graph.acceleration->bytes();
     if (result) return Flatten(*result, method);
   }
+  const auto compiled = graph.compiled.find(method);
+  if (compiled != graph.compiled.end()) return {compiled->second.Run(inputs)};
   return Flatten(FindMethod(graph, method)(std::move(inputs)), method);
 }
 

@@ -4,6 +4,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "runtime/acceleration.h"
+#include "runtime/compiled.h"
 #include "runtime/paging.h"
 #include "runtime/runtime.h"
 
@@ -24,6 +26,7 @@ struct TorchGraph final : Graph {
   const at::ScalarType stored;                 // of its floating weights
   const at::ScalarType dtype;                  // of what it takes and computes in
   std::unique_ptr<Acceleration> acceleration;  // null where the graph runs as it is
+  std::map<std::string, Compiled> compiled;    // by method
   std::optional<Pages> pages;                  // once somebody asked for them
   int64_t page_window = 0;                     // bytes of them that a call holds; 0 is all
 };

@@ -114,12 +114,22 @@ struct WeightBinding {
   std::vector<Delta> deltas;
 };
 
+// Whether weights are brought into the kernels' own layout, in private memory, and with how many
+// bits. In 8 bits they are rounded; what is computed with them stays in float32.
+enum class Packing { kNone, kFloat32, kInt8 };
+
 // How the blocks of a graph run on kernels of our own, where the CPU has them.
 struct KernelOptions {
-  bool pack;  // weights in the kernels' own layout, in private memory
+  Packing packing;
   // Names of what is left to the graph: a block's class, such as `AttentionBlock`, `collapse` for
   // Stage B's image embeddings, or `copies` for rows of guidance before the first attention.
   std::vector<std::string> without;
+};
+
+// A method in machine code for this kind of machine, which runs in the graph's place.
+struct CompiledMethod {
+  std::string method;
+  std::string file;
 };
 
 struct LoadRequest {
@@ -128,6 +138,7 @@ struct LoadRequest {
   Dtype stored;  // what the weights are held in
   Dtype dtype;  // what is computed in; float32 may be wider than what is held, nothing else differs
   std::optional<KernelOptions> kernels;
+  std::vector<CompiledMethod> compiled;
   bool read_ahead;  // whether the system is to read the files at once
 };
 

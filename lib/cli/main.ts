@@ -35,7 +35,7 @@ program
   .option('--guidance <number>', 'guidance scale of the prior; up to 1 is off', toNumber)
   .option('--decoder-guidance <number>', 'guidance scale of the decoder; up to 1 is off', toNumber)
   .option('--count <number>', 'pictures per caption', toNumber)
-  .option('--dtype <type>', 'auto, float32, bfloat16 or float16')
+  .option('--dtype <type>', 'auto, float32, bfloat16, float16 or int8')
   .option('--device <name>', 'auto, cpu, cuda, cuda:1 or mps')
   .option('--threads <number>', 'CPU threads', toNumber)
   .option('--libtorch <folder>', "folder of libtorch (default: searched for, see 'wuerstchen doctor')")
@@ -79,6 +79,8 @@ program
   .argument('<folder>', "decoder's folder in the hub's layout")
   .option('--prior <folder>', "prior's folder (default: the decoder's name with -prior, beside it)")
   .option('--out <folder>', 'where the graphs are written, to be named with --graphs', 'graphs')
+  .option('--compile <dtype>', 'compile the hot methods for this machine, too: float32, bfloat16 or float16')
+  .option('--device <device>', 'of what is compiled: cpu or cuda (default: cpu)')
   .action(async (folder: string, flags) => {
     const { exportModel } = require('./export') as typeof import('./export')
     await exportModel(folder, flags)

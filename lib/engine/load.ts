@@ -5,12 +5,21 @@ import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
-import type { Dtype, Kernels, NativeDevice, NativeGraph, NativeKernels, WeightBinding } from '../native/types'
+import type {
+  Dtype,
+  Kernels,
+  NativeDevice,
+  NativeGraph,
+  NativeKernels,
+  StoredDtype,
+  WeightBinding,
+} from '../native/types'
 import { Decoder } from '../stages/decoder'
 import { Previewer } from '../stages/previewer'
 import { Prior } from '../stages/prior'
 import { TextEncoder } from '../stages/text-encoder'
 import { Vqgan } from '../stages/vqgan'
+import { type CompiledMethod, chooseCompiled, type Running } from './compiled'
 import { Memory, type StageNetworks } from './memory'
 import type { Model } from './model'
 import { largestBlock, type Offload, offloading, Residency } from './residency'
@@ -35,6 +44,20 @@ export type LoadPlan = OfEach<NetworkPlan>
 interface NetworkPlan {
   readonly graph: Graph
   readonly weights: readonly WeightBinding[]
+  /** What is compiled of it, once that was looked at. */
+  readonly compiled?: readonly CompiledMethod[]
+}
+
+/** The same plan, with what is compiled and whether it is used. */
+export async function withCompiled(
+  plan: LoadPlan,
+  running: Running,
+  runtime: NativeRuntime,
+): Promise<LoadPlan> {
+  const planned = Object.entries(plan).map(async ([name, network]) => {
+    return [name, { ...network, compiled: await chooseCompiled(network.graph, running, runtime) }] as const
+  })
+  return Object.fromEntries(await Promise.all(planned)) as LoadPlan
 }
 
 /** A second prior of the same kind, and how far to go towards it: 0 stays, 1 is there. */
@@ -106,6 +129,26 @@ export function chooseDtype(plan: LoadPlan, device: string, { addon }: NativeRun
   return large && fast ? 'bfloat16' : 'float32'
 }
 
+/** What a pipeline's weights may be held in. */
+export type WeightsDtype = Dtype | 'int8'
+
+const OF_FILES: Readonly<Partial<Record<StoredDtype, Dtype>>> = {
+  F32: 'float32',
+  BF16: 'bfloat16',
+  F16: 'float16',
+}
+
+/** What most of the weights are stored in: to hold them so costs no copy. */
+export function storedDtype(plan: LoadPlan): Dtype {
+  const sizes = new Map<Dtype, number>()
+  for (const { dtype, shape } of Object.values(plan).flatMap(({ weights }) => weights)) {
+    const float = OF_FILES[dtype]
+    if (float !== undefined) sizes.set(float, (sizes.get(float) ?? 0) + volume(shape))
+  }
+  const [[most = 'float32'] = []] = [...sizes].sort(([, a], [, b]) => b - a)
+  return most
+}
+
 /** What the networks compute in where their weights are held as `dtype`: float32 where the CPU is slow at anything else. */
 export function computeDtype(dtype: Dtype, device: string, { addon }: NativeRuntime): Dtype {
   return device === 'cpu' && dtype !== 'float32' && !addon.cpu[dtype] ? 'float32' : dtype
@@ -114,12 +157,13 @@ export function computeDtype(dtype: Dtype, device: string, { addon }: NativeRunt
 /** Packed weights are float32 in private memory: no use where weights are to be narrow, or to come and go. */
 export function chooseKernels(
   wanted: 'auto' | Kernels,
-  stored: Dtype,
+  dtype: WeightsDtype,
   offload: Offload,
 ): NativeKernels | null {
   if (wanted === 'off') return null
-  const packs = stored === 'float32' && offload === 'none'
-  return { pack: wanted === 'packed' || (wanted === 'auto' && packs), without: [] }
+  if (dtype === 'int8') return { pack: 'int8', without: [] }
+  const packs = wanted === 'packed' || (wanted === 'auto' && dtype === 'float32' && offload === 'none')
+  return { pack: packs ? 'float32' : 'none', without: [] }
 }
 
 export interface LoadOptions {
@@ -171,7 +215,7 @@ export async function loadModel(
   const loaded = graphs as OfEach<NativeGraph>
   const networks = networksOf(loaded, plan, {
     widened: stored !== dtype,
-    packed: kernels?.pack === true && dtype === 'float32',
+    packed: dtype === 'float32' ? PACKED_BYTES[kernels?.pack ?? 'none'] : 0,
   })
   const memory = new Memory(residency, networks, files.footprint, options.maxMemory)
   return assemble(offloading(device, residency), files, loaded, { ...options, memory })
@@ -180,11 +224,14 @@ export async function loadModel(
 /** Converted weights are taken from the cache, or put there. */
 async function loadNetwork(
   device: NativeDevice,
-  { graph: { path, entry }, weights }: NetworkPlan,
+  { graph: { path, entry }, weights, compiled = [] }: NetworkPlan,
   { stored, dtype, kernels, cache, offload }: LoadOptions,
 ): Promise<NativeGraph> {
-  const load = (bindings: readonly WeightBinding[]) =>
-    device.load({ graph: path, weights: bindings, stored, dtype, kernels, lazy: offload !== 'none' })
+  const how = {
+    ...{ graph: path, stored, dtype, kernels, lazy: offload !== 'none' },
+    compiled: compiled.filter(({ ignored }) => ignored === null),
+  }
+  const load = (bindings: readonly WeightBinding[]) => device.load({ ...how, weights: bindings })
   const kept = await cacheFileOf(cache, weights, stored)
   const mapped = await cachedWeights(kept, entry)
   const graph = await load(mapped ?? weights)
@@ -196,13 +243,14 @@ async function loadNetwork(
   return load(file) // without the private copies of the first
 }
 
-const SIZE_OF_FLOAT = 4
+/** Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale, made larger by those that stay. */
+const PACKED_BYTES = { none: 0, float32: 4, int8: 1.1 } as const
 
 /** Which networks run in which stage. */
 function networksOf(
   graphs: OfEach<NativeGraph>,
   plan: LoadPlan,
-  { widened, packed }: { readonly widened: boolean; readonly packed: boolean },
+  { widened, packed }: { readonly widened: boolean; readonly packed: number },
 ): StageNetworks {
   const of = (name: ComponentName) => {
     const { graph } = plan[name] as NetworkPlan
@@ -212,7 +260,7 @@ function networksOf(
     return {
       graph: graphs[name] as NativeGraph,
       widest: widened ? widest : 0,
-      packed: packed && blocks ? SIZE_OF_FLOAT * all : 0,
+      packed: blocks ? Math.ceil(packed * all) : 0,
     }
   }
   const previewer = graphs.previewer === undefined ? [] : [of('previewer')]

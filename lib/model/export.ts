@@ -3,7 +3,8 @@
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { ModelError } from '../errors'
+import { expected, ModelError } from '../errors'
+import type { Dtype } from '../native/types'
 import { packageRoot } from '../package-root'
 
 export interface ExportOptions {
@@ -11,6 +12,13 @@ export interface ExportOptions {
   readonly prior?: string | undefined
   /** Where the folder with the graphs is written. Defaults to `graphs` in the working directory. */
   readonly out?: string | undefined
+  /**
+   * Compiles the hot methods with AOTInductor, too, in this dtype and for this machine. A pipeline runs them in the graph's
+   * place where they match and win: see `PipelineInfo.compiled`. Needs a C++ compiler. Defaults to compiling nothing.
+   */
+  readonly compile?: Dtype | undefined
+  /** Of what is compiled: `'cpu'` or `'cuda'`. Defaults to `'cpu'`. */
+  readonly device?: 'cpu' | 'cuda' | undefined
   /** Called with each line that the export prints. */
   readonly onLine?: ((line: string) => void) | undefined
   /** Stops the export. */
@@ -21,15 +29,24 @@ export interface ExportOptions {
  * Exports the graphs of a model in the hub's layout, checked against the networks in float32 and bfloat16, and returns
  * the folder to name with the option `graphs`. Needs a Python with torch: `WUERSTCHEN_PYTHON`, this package's own
  * `.venv`, or `python3`.
- * @throws ModelError with code EXPORT_FAILED and the command to run by hand.
+ * @throws InvalidArgumentError for an unknown dtype or device. ModelError with code EXPORT_FAILED and the command to run by hand.
  */
 export async function exportGraphs(folder: string, options: ExportOptions = {}): Promise<string> {
   const out = resolve(options.out ?? 'graphs')
   const args = ['-W', 'ignore', '-m', 'scripts.export', resolve(folder), '--out', out]
   if (options.prior !== undefined) args.push('--prior', resolve(options.prior))
+  if (options.compile !== undefined) {
+    args.push('--compile', oneOf('compile', options.compile, ['float32', 'bfloat16', 'float16']))
+    args.push('--device', oneOf('device', options.device ?? 'cpu', ['cpu', 'cuda']))
+  }
   const python = findPython(args)
   await run(python, args, options)
   return out
+}
+
+function oneOf(name: string, value: string, known: readonly string[]): string {
+  if (known.includes(value)) return value
+  throw expected(name, `one of ${known.join(', ')}`, value)
 }
 
 /** The first Python that can import torch. */

@@ -6,14 +6,16 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ModelError, show } from '../errors'
 import type { Config, NetworkClass } from './component'
-import { type GraphEntry, invalidGraph, type Manifest, readManifests } from './manifest'
+import { type CompiledEntry, type GraphEntry, invalidGraph, type Manifest, readManifests } from './manifest'
 
-export type { GraphEntry, GraphMethod, GraphParameter, Port } from './manifest'
+export type { CompiledEntry, GraphEntry, GraphMethod, GraphParameter, Port } from './manifest'
 
 export interface Graph {
   /** Absolute path of the TorchScript file; its checksum was verified. */
   readonly path: string
   readonly entry: GraphEntry
+  /** Its methods in machine code, with their absolute paths. Not checked yet. */
+  readonly compiled: readonly { readonly path: string; readonly entry: CompiledEntry }[]
   /** libtorch version that it was exported with. */
   readonly torch: string
 }
@@ -75,9 +77,14 @@ async function open({ folder, torch }: Manifest, entry: GraphEntry): Promise<Gra
   const data = await readFile(path).catch((cause) => {
     throw invalidGraph(path, `Expected a graph that can be read but ${cause.message}`)
   })
-  const sha256 = createHash('sha256').update(data).digest('hex')
-  if (sha256 !== entry.sha256) {
-    throw invalidGraph(path, `Expected the SHA-256 ${entry.sha256} of its manifest but it is ${sha256}`)
+  const found = sha256(data)
+  if (found !== entry.sha256) {
+    throw invalidGraph(path, `Expected the SHA-256 ${entry.sha256} of its manifest but it is ${found}`)
   }
-  return { path, entry, torch }
+  const compiled = (entry.compiled ?? []).map((one) => ({ path: join(folder, one.file), entry: one }))
+  return { path, entry, compiled, torch }
+}
+
+export function sha256(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex')
 }

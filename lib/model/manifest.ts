@@ -26,6 +26,19 @@ export interface GraphParameter {
   readonly shape: readonly number[]
 }
 
+/** A method of a graph in machine code, made by `wuerstchen export --compile`. */
+export interface CompiledEntry {
+  readonly method: string
+  readonly file: string
+  readonly sha256: string
+  readonly device: 'cpu' | 'cuda'
+  readonly dtype: 'float32' | 'bfloat16' | 'float16'
+  /** What its code needs: instructions of a CPU as libtorch names them, or a GPU's architecture. */
+  readonly capability: string
+  /** Version that made it, and that runs it. */
+  readonly torch: string
+}
+
 /** One entry of a manifest.json. */
 export interface GraphEntry {
   readonly component: string
@@ -40,6 +53,7 @@ export interface GraphEntry {
   readonly parameters: readonly GraphParameter[]
   /** Tensors that files of the class may hold beside the parameters. */
   readonly ignored: readonly string[]
+  readonly compiled?: readonly CompiledEntry[] | undefined
 }
 
 export interface Manifest {
@@ -93,6 +107,7 @@ const CHECKS: Readonly<Record<keyof GraphEntry, (value: unknown) => boolean>> = 
   methods: (value) => isObject(value) && Object.values(value).every(isMethod),
   parameters: (value) => Array.isArray(value) && value.every(isParameter),
   ignored: (value) => Array.isArray(value) && value.every(isText),
+  compiled: (value) => value === undefined || (Array.isArray(value) && value.every(isCompiled)),
 }
 
 function checkEntry(entry: unknown, where: string, file: string): GraphEntry {
@@ -101,6 +116,14 @@ function checkEntry(entry: unknown, where: string, file: string): GraphEntry {
   if (wrong)
     throw invalidGraph(file, `Expected a valid ${where}.${wrong[0]} but found ${show(entry[wrong[0]])}`)
   return entry as unknown as GraphEntry
+}
+
+function isCompiled(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const { file, sha256, device, dtype, ...rest } = value
+  const places = isText(file) && /^[\w.-]+\.pt2$/.test(file as string) && isText(sha256)
+  const kinds = /^(cpu|cuda)$/.test(String(device)) && /^(float32|bfloat16|float16)$/.test(String(dtype))
+  return places && kinds && [rest.method, rest.capability, rest.torch].every(isText)
 }
 
 function isText(value: unknown): boolean {

@@ -99,13 +99,22 @@ export type Kernels = 'packed' | 'mapped' | 'off'
 
 /** How the blocks of a graph run on kernels of our own, where the CPU and the dtype have them. */
 export interface NativeKernels {
-  /** Weights are brought into the kernels' layout, in float32 and private memory, when they are first used. */
-  readonly pack: boolean
+  /**
+   * Weights are brought into the kernels' layout, in private memory, when they are first used: in float32, or rounded to 8
+   * bits. `none`: they are read as they lie.
+   */
+  readonly pack: 'none' | 'float32' | 'int8'
   /**
    * For comparisons: classes of blocks that the graph runs itself, `collapse` for Stage B's image embeddings, `copies` for
    * guided rows before Stage C's first attention.
    */
   readonly without: readonly string[]
+}
+
+/** A method in machine code for this kind of machine, which runs in the graph's place. */
+export interface NativeCompiled {
+  readonly method: string
+  readonly file: string
 }
 
 /** A graph with its weights. */
@@ -165,6 +174,7 @@ export interface NativeDevice {
     readonly dtype: Dtype
     readonly kernels: NativeKernels | null
     /** The files are read as they are touched, not ahead. */
+    readonly compiled?: readonly NativeCompiled[]
     readonly lazy?: boolean
   }): Promise<NativeGraph>
 

@@ -1,20 +1,25 @@
 /** Blocks on kernels of our own against the graphs that they replace, through the real addon. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
 import { openDevice, planLoad } from '../../lib/engine/load'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
-import type { Dtype, HostTensor, NativeDevice, NativeKernels } from '../../lib/native/types'
+import type { Dtype, HostTensor, NativeDevice, NativeKernels, WeightBinding } from '../../lib/native/types'
 import { smallModel } from '../support/models'
+import { folderOf, removeFolders } from '../support/temporary-folder'
+
+afterAll(removeFolders)
 
 const runtime = loadRuntime({})
 const supported = runtime.addon.cpu.kernels !== ''
 const describeKernels = supported ? describe : describe.skip
 const because = supported ? '' : ' (SKIPPED: this CPU has neither AVX2 nor AVX-512)'
 
-const PACKED: NativeKernels = { pack: true, without: [] }
-const MAPPED: NativeKernels = { pack: false, without: [] }
-const without = (...names: string[]): NativeKernels => ({ pack: true, without: names })
+const PACKED: NativeKernels = { pack: 'float32', without: [] }
+const MAPPED: NativeKernels = { pack: 'none', without: [] }
+const INT8: NativeKernels = { pack: 'int8', without: [] }
+const without = (...names: string[]): NativeKernels => ({ pack: 'float32', without: names })
 
 /** Numbers without a pattern that a block could hide behind, about as large as latents. */
 const noise = (shape: readonly number[], seed: number): HostTensor => {
@@ -51,13 +56,20 @@ async function answer(
     threads = 2,
     stored = 'float32' as Dtype,
     guided = [] as number[],
+    change = (weights: readonly WeightBinding[]) => weights,
   } = {},
 ): Promise<Float32Array> {
   const plan = await planLoad(await openModel(model), [graphs, join(ROOT, 'graphs')])
   const { device } = openDevice(runtime, 'cpu', threads)
   try {
     const { graph, weights } = plan[stage]
-    const options = { graph: graph.path, weights, stored, dtype: 'float32' as const, kernels }
+    const options = {
+      graph: graph.path,
+      weights: change(weights),
+      stored,
+      dtype: 'float32' as const,
+      kernels,
+    }
     const loaded = await device.load(options)
     if (stage === 'vqgan')
       return await first(device, await device.run(loaded, 'decode', [noise([rows, 4, height, width], 3)]))
@@ -125,6 +137,51 @@ function largestDifference(ours: Float32Array, theirs: Float32Array): number {
   return (
     ours.reduce((most, value, index) => Math.max(most, Math.abs(value - (theirs[index] ?? NaN))), 0) / largest
   )
+}
+
+const LINEARS = /(channelwise\.[04]|to_[qkv]|to_out\.0)\.weight$/
+const PASS = 256 // of a row of a weight has one scale
+
+/** The same weights in a file of float32, those of the kernels' products rounded to 8 bits as the kernels do. */
+function roundLinears(weights: readonly WeightBinding[], file: string): readonly WeightBinding[] {
+  const parts = weights.map((binding) => {
+    const values = floatsOf(binding)
+    if (!LINEARS.test(binding.name)) return values
+    const depth = binding.shape[1] as number
+    for (let row = 0; row < values.length; row += depth) {
+      for (let start = 0; start < depth; start += PASS)
+        roundPass(values.subarray(row + start, row + Math.min(start + PASS, depth)))
+    }
+    return values
+  })
+  writeFileSync(file, Buffer.concat(parts.map(({ buffer }) => Buffer.from(buffer))))
+  let offset = 0
+  return weights.map(({ name, shape }, index) => {
+    const bytes = 4 * (parts[index] as Float32Array).length
+    offset += bytes
+    return { name, shape, file, dtype: 'F32' as const, offset: offset - bytes, bytes }
+  })
+}
+
+function roundPass(values: Float32Array): void {
+  const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127
+  if (scale > 0)
+    values.forEach((value, index) => {
+      values[index] = Math.round(value / scale) * scale
+    })
+}
+
+function floatsOf({ file, offset, bytes, dtype }: WeightBinding): Float32Array {
+  const stored = readFileSync(file).subarray(offset, offset + bytes)
+  if (dtype === 'F32') return new Float32Array(Uint8Array.from(stored).buffer)
+  if (dtype !== 'F16') throw new Error(`Expected F32 or F16 but received ${dtype}`)
+  return Float32Array.from({ length: bytes / 2 }, (_, index) => numberOfHalf(stored.readUInt16LE(2 * index)))
+}
+
+function numberOfHalf(bits: number): number {
+  const [exponent, fraction] = [(bits >> 10) & 31, (bits & 1023) / 1024]
+  const size = exponent === 0 ? fraction * 2 ** -14 : (1 + fraction) * 2 ** (exponent - 15)
+  return bits & 0x8000 ? -size : size
 }
 
 const small = (): Case => {
@@ -198,6 +255,22 @@ describeKernels(`kernels${because}`, () => {
     const wanted = await answer(bundled, 'prior', null, options)
     expect(largestDifference(await answer(bundled, 'prior', MAPPED, options), wanted)).toBeLessThan(2e-4)
     expect(largestDifference(await answer(bundled, 'prior', PACKED, options), wanted)).toBeLessThan(2e-4)
+  })
+
+  it.each(['prior', 'decoder', 'vqgan'] as const)('%s: nearly as the graph, in 8 bits', async (stage) => {
+    const wanted = await answer(bundled, stage, PACKED)
+    const narrow = await answer(bundled, stage, INT8)
+    expect(largestDifference(narrow, wanted)).toBeLessThan(0.03)
+    expect(narrow).not.toEqual(wanted)
+  })
+
+  it('prior: in 8 bits as in float32 with weights that were rounded before', async () => {
+    const rounded = {
+      change: (weights: readonly WeightBinding[]) => roundLinears(weights, join(folderOf({}), 'rounded')),
+    }
+    const wanted = await answer(bundled, 'prior', PACKED, rounded)
+    expect(largestDifference(await answer(bundled, 'prior', INT8), wanted)).toBeLessThan(1e-3)
+    expect(largestDifference(await answer(bundled, 'prior', PACKED), wanted)).toBeGreaterThan(3e-3)
   })
 
   it.each([

@@ -19,6 +19,15 @@ const ENTRY: GraphEntry = {
   parameters: [{ name: 'projection.weight', shape: [1536, 16, 1, 1] }],
   ignored: [],
 }
+const COMPILED = {
+  method: 'step',
+  file: 'prior.step.pt2',
+  sha256: createHash('sha256').update(CODE).digest('hex'),
+  device: 'cpu',
+  dtype: 'float32',
+  capability: 'AVX2',
+  torch: '2.13.0',
+}
 const manifest = (entry: object, rest: object = {}) => ({
   format: 1,
   name: 'v2',
@@ -36,6 +45,7 @@ describe('findGraph()', () => {
     expect(await findGraph([folder], 'WuerstchenPrior', config)).toEqual({
       path: join(folder, 'prior.pt'),
       entry: ENTRY,
+      compiled: [],
       torch: '2.13.0',
     })
   })
@@ -108,6 +118,8 @@ describe('findGraph()', () => {
     ['parameters without a shape', manifest({ parameters: [{ name: 'x' }] })],
     ['methods without inputs', manifest({ methods: { step: {} } })],
     ['ignored names that are numbers', manifest({ ignored: [1] })],
+    ['compiled methods elsewhere', manifest({ compiled: [{ ...COMPILED, file: '../prior.pt2' }] })],
+    ['compiled methods for nobody', manifest({ compiled: [{ ...COMPILED, device: 'tpu' }] })],
   ])('refuses a manifest with %s', async (_, content) => {
     await expect(findGraph([graphs(content)], 'WuerstchenPrior', ENTRY.config)).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_GRAPH_INVALID',

@@ -51,7 +51,16 @@ describe('checkPipelineOptions()', () => {
     [{ maxMemory: 0 }, /maxMemory/],
     [{ maxMemory: Number.NaN }, /maxMemory/],
     [{ maxMemory: 1.5 }, /maxMemory/],
-    [{ dtype: 'int8' }, "Expected dtype to be one of auto, float32, bfloat16 or float16 but received 'int8'"],
+    [
+      { dtype: 'int4' },
+      "Expected dtype to be one of auto, float32, bfloat16, float16 or int8 but received 'int4'",
+    ],
+    [
+      { dtype: 'int8', offload: 'model' },
+      "Expected offload to be 'none' with dtype 'int8' but received 'model'",
+    ],
+    [{ dtype: 'int8', parity: 'diffusers' }, /parity to be 'none' with dtype 'int8'/],
+    [{ dtype: 'int8', kernels: 'off' }, /kernels to be 'auto' or 'packed' with dtype 'int8'/],
     [{ threads: 0 }, 'Expected threads to be an integer from 1 to 1024 but received 0'],
     [{ threads: 1.5 }, /threads/],
     [{ threads: '2' }, /threads/],

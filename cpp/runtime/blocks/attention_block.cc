@@ -1,6 +1,5 @@
 // Attention from a map to itself and to the text. One product makes queries, keys and values of all
 // image tokens; no matrix of scores is ever written to memory.
-#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
@@ -9,6 +8,7 @@
 
 #include "runtime/blocks/block.h"
 #include "runtime/blocks/depthwise.h"
+#include "runtime/blocks/tasks.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
@@ -99,13 +99,14 @@ class AttentionBlock final : public Block {
       biases.push_back(Wide(module_, std::string(name) + ".bias"));
     }
     project_.clear();
-    if (context_.pack) {
-      project_.emplace_back(kernels, weights, true);
+    if (context_.packing != Packing::kNone) {
+      project_.emplace_back(kernels, weights, context_.packing);
     } else {
-      for (const auto& weight : weights) project_.emplace_back(kernels, std::vector{weight}, false);
+      for (const auto& weight : weights)
+        project_.emplace_back(kernels, std::vector{weight}, Packing::kNone);
     }
     project_bias_ = at::cat(biases);
-    out_ = Matrix(kernels, {Parameter(module_, "attention.to_out.0.weight")}, context_.pack);
+    out_ = Matrix(kernels, {Parameter(module_, "attention.to_out.0.weight")}, context_.packing);
     out_bias_ = Wide(module_, "attention.to_out.0.bias");
     ready_ = true;
   }
@@ -118,34 +119,29 @@ class AttentionBlock final : public Block {
     const int64_t all_heads = tokens.images * tokens.heads;
     float* const keys = context_.arena.Get(Arena::kKeys, all_heads * key_size);
     float* const values = context_.arena.Get(Arena::kValues, all_heads * value_size);
-    at::parallel_for(0, all_heads, 1, [&](int64_t first, int64_t end) {
-      for (int64_t head = first; head < end; ++head) {
-        Pack(tokens, head, capacity, keys + head * key_size, values + head * value_size);
-      }
+    ForEachTask(all_heads, [&](int64_t head) {
+      Pack(tokens, head, capacity, keys + head * key_size, values + head * value_size);
     });
     const auto cut = CutRows(tokens.tokens, kernels::kQueryBlock);
     const int64_t channels = tokens.channels();
     const float scale = 1 / std::sqrt(static_cast<float>(tokens.head_dim));
-    at::parallel_for(0, all_heads * cut.count, 1, [&](int64_t first, int64_t end) {
-      float* const scratch = Scratch(kernels::kAttentionScratch);
-      for (int64_t task = first; task < end; ++task) {
-        const int64_t head = task / cut.count, start = task % cut.count * cut.rows;
-        const int64_t row = head / tokens.heads * tokens.tokens + start;
-        const int64_t column = head % tokens.heads * tokens.head_dim;
-        kernels.attention({
-            .queries = tokens.projected + row * 3 * channels + column,
-            .query_stride = 3 * channels,
-            .rows = std::min(cut.rows, tokens.tokens - start),
-            .head_dim = tokens.head_dim,
-            .keys = keys + head * key_size,
-            .values = values + head * value_size,
-            .key_count = tokens.keys(),
-            .scale = scale,
-            .out = attended + row * channels + column,
-            .out_stride = channels,
-            .scratch = scratch,
-        });
-      }
+    ForEachTask(all_heads * cut.count, [&](int64_t task) {
+      const int64_t head = task / cut.count, start = task % cut.count * cut.rows;
+      const int64_t row = head / tokens.heads * tokens.tokens + start;
+      const int64_t column = head % tokens.heads * tokens.head_dim;
+      kernels.attention({
+          .queries = tokens.projected + row * 3 * channels + column,
+          .query_stride = 3 * channels,
+          .rows = std::min(cut.rows, tokens.tokens - start),
+          .head_dim = tokens.head_dim,
+          .keys = keys + head * key_size,
+          .values = values + head * value_size,
+          .key_count = tokens.keys(),
+          .scale = scale,
+          .out = attended + row * channels + column,
+          .out_stride = channels,
+          .scratch = Scratch(kernels::kAttentionScratch),
+      });
     });
   }
 

@@ -33,7 +33,7 @@ struct Copies {
 // What all blocks of a graph share.
 struct Context {
   const kernels::Kernels& kernels;
-  bool pack;  // see `Matrix`
+  Packing packing;  // of all weights that are large
   Arena arena;
   Copies copies;  // of the batch that is run
 };

@@ -1,6 +1,6 @@
 #include "runtime/blocks/depthwise.h"
 
-#include <ATen/Parallel.h>
+#include "runtime/blocks/tasks.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
@@ -17,30 +17,28 @@ void Compute(const kernels::Kernels& kernels, const Depthwise& depthwise) {
   const auto& x = depthwise.x;
   const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
   const float* const in = x.const_data_ptr<float>();
-  at::parallel_for(0, x.size(0) * height, 1, [&](int64_t first, int64_t end) {
-    for (int64_t line = first; line < end; ++line) {
-      const int64_t image = line / height, row = line % height;
-      const int64_t pixel = image * height * width, place = pixel * channels;
-      const auto* norm = depthwise.norm;
-      kernels.depthwise({
-          .in = in + place,
-          .centre = norm == nullptr ? nullptr : norm->centre + pixel,
-          .spread = norm == nullptr ? nullptr : norm->spread + pixel,
-          .taps = depthwise.taps.const_data_ptr<float>(),
-          .bias = depthwise.bias.const_data_ptr<float>(),
-          .residual = depthwise.residual == nullptr ? nullptr : depthwise.residual + place,
-          .out = depthwise.out + place,
-          .out_centre = depthwise.statistics.centre + pixel,
-          .out_spread = depthwise.statistics.spread + pixel,
-          .height = height,
-          .width = width,
-          .channels = channels,
-          .first_row = row,
-          .end_row = row + 1,
-          .replicate = depthwise.replicate,
-          .epsilon = kEpsilon,
-      });
-    }
+  ForEachTask(x.size(0) * height, [&](int64_t line) {
+    const int64_t image = line / height, row = line % height;
+    const int64_t pixel = image * height * width, place = pixel * channels;
+    const auto* norm = depthwise.norm;
+    kernels.depthwise({
+        .in = in + place,
+        .centre = norm == nullptr ? nullptr : norm->centre + pixel,
+        .spread = norm == nullptr ? nullptr : norm->spread + pixel,
+        .taps = depthwise.taps.const_data_ptr<float>(),
+        .bias = depthwise.bias.const_data_ptr<float>(),
+        .residual = depthwise.residual == nullptr ? nullptr : depthwise.residual + place,
+        .out = depthwise.out + place,
+        .out_centre = depthwise.statistics.centre + pixel,
+        .out_spread = depthwise.statistics.spread + pixel,
+        .height = height,
+        .width = width,
+        .channels = channels,
+        .first_row = row,
+        .end_row = row + 1,
+        .replicate = depthwise.replicate,
+        .epsilon = kEpsilon,
+    });
   });
 }
 

@@ -1,15 +1,17 @@
 // Stage A's block. Its six scalars are folded into the weights that they meet, and its wide hidden
 // layer lives for one block of rows at a time: it never leaves the cache.
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
 
 #include "runtime/blocks/block.h"
 #include "runtime/blocks/depthwise.h"
+#include "runtime/blocks/tasks.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
+
+constexpr int64_t kRows = 72;  // of a block: their hidden layer fits the second cache
 
 class MixingBlock final : public Block {
  public:
@@ -60,8 +62,10 @@ class MixingBlock final : public Block {
     expand_bias_ = (Wide(module_, "channelwise.0.bias").to(at::kDouble) + gamma(4) * expand.sum(1))
                        .to(at::kFloat);
     reduce_bias_ = (Wide(module_, "channelwise.2.bias").to(at::kDouble) * gamma(5)).to(at::kFloat);
-    expand_ = Matrix(context_.kernels, {(expand * (1 + gamma(3))).to(at::kFloat)}, true);
-    reduce_ = Matrix(context_.kernels, {(reduce * gamma(5)).to(at::kFloat)}, true);
+    // They are no longer what lies in the file.
+    const auto packing = context_.packing == Packing::kInt8 ? Packing::kInt8 : Packing::kFloat32;
+    expand_ = Matrix(context_.kernels, {(expand * (1 + gamma(3))).to(at::kFloat)}, packing);
+    reduce_ = Matrix(context_.kernels, {(reduce * gamma(5)).to(at::kFloat)}, packing);
     ready_ = true;
   }
 
@@ -70,55 +74,53 @@ class MixingBlock final : public Block {
                    float* out) {
     const auto& kernels = context_.kernels;
     const int64_t hidden_channels = expand_.columns(), channels = reduce_.columns();
-    const auto cut = CutRows(pixels, kernels::kRowBlock);
-    at::parallel_for(0, images * cut.count, 1, [&](int64_t first, int64_t end) {
+    const auto cut = CutRows(pixels, kRows);
+    ForEachTask(images * cut.count, [&](int64_t block) {
       float* const scratch = Scratch(kernels::kProductScratch + cut.rows * hidden_channels);
       float* const hidden = scratch + kernels::kProductScratch;
-      for (int64_t block = first; block < end; ++block) {
-        const int64_t start = block % cut.count * cut.rows;
-        const int64_t row = block / cut.count * pixels + start;
-        const int64_t rows = std::min(cut.rows, pixels - start);
-        const kernels::Segment expand{.rows = mixed + row * channels,
-                                      .stride = channels,
-                                      .depth = channels,
-                                      .centre = norm.centre + row,
-                                      .spread = norm.spread + row,
-                                      .factor = nullptr,
-                                      .weight = expand_.weight()};
-        kernels.product({.segments = &expand,
-                         .segment_count = 1,
-                         .rows = rows,
-                         .columns = hidden_channels,
-                         .first_panel = 0,
-                         .end_panel = hidden_channels / kernels.panel,
-                         .out = hidden,
-                         .out_stride = hidden_channels,
-                         .bias = expand_bias_.const_data_ptr<float>(),
-                         .residual = nullptr,
-                         .gelu = true,
-                         .energy = nullptr,
-                         .scratch = scratch});
-        const kernels::Segment reduce{.rows = hidden,
-                                      .stride = hidden_channels,
-                                      .depth = hidden_channels,
-                                      .centre = nullptr,
-                                      .spread = nullptr,
-                                      .factor = nullptr,
-                                      .weight = reduce_.weight()};
-        kernels.product({.segments = &reduce,
-                         .segment_count = 1,
-                         .rows = rows,
-                         .columns = channels,
-                         .first_panel = 0,
-                         .end_panel = channels / kernels.panel,
-                         .out = out + row * channels,
-                         .out_stride = channels,
-                         .bias = reduce_bias_.const_data_ptr<float>(),
-                         .residual = mixed + row * channels,
-                         .gelu = false,
-                         .energy = nullptr,
-                         .scratch = scratch});
-      }
+      const int64_t start = block % cut.count * cut.rows;
+      const int64_t row = block / cut.count * pixels + start;
+      const int64_t rows = std::min(cut.rows, pixels - start);
+      const kernels::Segment expand{.rows = mixed + row * channels,
+                                    .stride = channels,
+                                    .depth = channels,
+                                    .centre = norm.centre + row,
+                                    .spread = norm.spread + row,
+                                    .factor = nullptr,
+                                    .weight = expand_.weight()};
+      kernels.product({.segments = &expand,
+                       .segment_count = 1,
+                       .rows = rows,
+                       .columns = hidden_channels,
+                       .first_panel = 0,
+                       .end_panel = hidden_channels / kernels.panel,
+                       .out = hidden,
+                       .out_stride = hidden_channels,
+                       .bias = expand_bias_.const_data_ptr<float>(),
+                       .residual = nullptr,
+                       .gelu = true,
+                       .energy = nullptr,
+                       .scratch = scratch});
+      const kernels::Segment reduce{.rows = hidden,
+                                    .stride = hidden_channels,
+                                    .depth = hidden_channels,
+                                    .centre = nullptr,
+                                    .spread = nullptr,
+                                    .factor = nullptr,
+                                    .weight = reduce_.weight()};
+      kernels.product({.segments = &reduce,
+                       .segment_count = 1,
+                       .rows = rows,
+                       .columns = channels,
+                       .first_panel = 0,
+                       .end_panel = channels / kernels.panel,
+                       .out = out + row * channels,
+                       .out_stride = channels,
+                       .bias = reduce_bias_.const_data_ptr<float>(),
+                       .residual = mixed + row * channels,
+                       .gelu = false,
+                       .energy = nullptr,
+                       .scratch = scratch});
     });
   }
 

@@ -1,11 +1,11 @@
 #include "runtime/blocks/product.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <memory>
 
+#include "runtime/blocks/tasks.h"
 #include "runtime/error.h"
 #include "runtime/paging.h"
 
@@ -14,7 +14,11 @@ namespace {
 
 using kernels::kRowBlock;
 
-constexpr int64_t kFewestRows = 36;  // of a block: fewer do not pay for bringing in the weight
+// Columns of a part of the work. A part of a weight is read by all blocks of rows before the next:
+// it stays in the last cache.
+constexpr int64_t kPartColumns = 2048;
+constexpr int64_t kFewestColumns = 256;  // fewer do not pay for copying the rows once more
+constexpr int64_t kTasksPerThread = 8;   // so that the last ones end at about the same time
 
 kernels::Format FormatOf(at::ScalarType type) {
   switch (type) {
@@ -82,49 +86,59 @@ bool Matrix::Fits(const kernels::Kernels& kernels, const at::Tensor& weight) {
   return weight.size(0) % kernels.panel == 0;
 }
 
-Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights, bool pack)
+Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights,
+               Packing packing)
     : depth_(weights.front().size(1)) {
   for (const auto& weight : weights) columns_ += weight.size(0);
-  if (!pack) {
+  if (packing == Packing::kNone) {
     held_ = weights.front();
     weight_ = AsStored(held_);
     return;
   }
-  held_ = at::empty({columns_ * depth_}, at::kFloat);
-  float* const packed = held_.mutable_data_ptr<float>();
-  weight_ = {packed, kernels::Format::kPacked, 0};
+  const bool quantised = packing == Packing::kInt8 && depth_ % 2 == 0;
+  const int64_t bytes = quantised ? kernels::QuantisedBytes(columns_, depth_)
+                                  : columns_ * depth_ * static_cast<int64_t>(sizeof(float));
+  held_ = at::empty({bytes}, at::kByte);
+  void* const packed = held_.mutable_data_ptr();
+  weight_ = {packed, quantised ? kernels::Format::kQuantised : kernels::Format::kPacked, 0};
   int64_t first_column = 0;
   for (const auto& weight : weights) {
     const int64_t panels = weight.size(0) / kernels.panel;
-    at::parallel_for(0, panels, 1, [&](int64_t first, int64_t end) {
-      const int64_t column = first * kernels.panel;
-      kernels.pack({.weight = AsStored(weight.narrow(0, column, (end - first) * kernels.panel)),
-                    .columns = (end - first) * kernels.panel,
-                    .depth = depth_,
-                    .first_column = first_column + column,
-                    .all_columns = columns_},
-                   packed);
+    ForEachTask(panels, [&](int64_t panel) {
+      const int64_t column = panel * kernels.panel;
+      const kernels::PackedPart part{
+          .weight = AsStored(weight.narrow(0, column, kernels.panel)),
+          .columns = kernels.panel,
+          .depth = depth_,
+          .first_column = first_column + column,
+          .all_columns = columns_,
+      };
+      if (quantised) {
+        kernels.quantise(part, packed);
+      } else {
+        kernels.pack(part, static_cast<float*>(packed));
+      }
     });
     first_column += weight.size(0);
   }
 }
 
 RowBlocks CutRows(int64_t pixels, int64_t most) {
-  const int64_t threads = at::get_num_threads();
-  int64_t count = DivideUp(pixels, most);
-  const int64_t shared = RoundUp(count, threads);  // as much work for each thread
-  if (pixels / shared >= kFewestRows) count = shared;
-  const int64_t rows = std::min(most, RoundUp(DivideUp(pixels, count), 6));
+  const int64_t rows = std::min(most, RoundUp(DivideUp(pixels, DivideUp(pixels, most)), 6));
   return {DivideUp(pixels, rows), rows};
 }
 
+bool Matrix::packed() const {
+  return weight_.format == kernels::Format::kPacked ||
+         weight_.format == kernels::Format::kQuantised;
+}
+
 int64_t Matrix::packed_bytes() const {
-  const bool packed = held_.defined() && weight_.format == kernels::Format::kPacked;
-  return packed ? static_cast<int64_t>(held_.nbytes()) : 0;
+  return held_.defined() && packed() ? static_cast<int64_t>(held_.nbytes()) : 0;
 }
 
 void Matrix::Touch() const {
-  if (weight_.format != kernels::Format::kPacked) PageWalk::Touch(held_);
+  if (!packed()) PageWalk::Touch(held_);
 }
 
 void Compute(const kernels::Kernels& kernels, const Product& product) {
@@ -133,53 +147,50 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   const int64_t panels = columns / kernels.panel;
   const auto cut = CutRows(product.pixels, kRowBlock);
   const int64_t blocks = product.images * cut.count;
-  // Few blocks of many columns: the columns are shared, too.
-  const int64_t parts = std::clamp<int64_t>(at::get_num_threads() / blocks, 1, panels);
+  const int64_t wanted = std::max(DivideUp(columns, kPartColumns),
+                                  DivideUp(kTasksPerThread * at::get_num_threads(), blocks));
+  const int64_t parts = std::clamp<int64_t>(wanted, 1, DivideUp(columns, kFewestColumns));
   at::Tensor energies;
   float* partial = nullptr;
   if (product.energy != nullptr) {
     energies = at::empty({blocks, columns}, at::kFloat).zero_();
     partial = energies.mutable_data_ptr<float>();
   }
-  at::parallel_for(0, blocks * parts, 1, [&](int64_t first, int64_t end) {
-    float* const scratch = Scratch(kernels::kProductScratch);
+  ForEachTask(blocks * parts, [&](int64_t task) {
+    const int64_t part = task / blocks, block = task % blocks;
+    const int64_t image = block / cut.count, start = block % cut.count * cut.rows;
+    const int64_t row = image * product.pixels + start;
     std::vector<kernels::Segment> segments;
-    for (int64_t task = first; task < end; ++task) {
-      const int64_t block = task / parts, part = task % parts;
-      const int64_t image = block / cut.count, start = block % cut.count * cut.rows;
-      const int64_t row = image * product.pixels + start;
-      segments.clear();
-      for (const auto& left : product.left) {
-        const int64_t depth = left.right->depth();
-        segments.push_back({
-            .rows = left.rows + row * left.stride,
-            .stride = left.stride,
-            .depth = depth,
-            .centre = left.centre == nullptr ? nullptr : left.centre + row,
-            .spread = left.spread == nullptr ? nullptr : left.spread + row,
-            .factor = left.factor == nullptr ? nullptr : left.factor + image * depth,
-            .weight = left.right->weight(),
-        });
-      }
-      const auto at = [row, &product](auto* map) {
-        return map == nullptr ? map : map + row * product.out_stride;
-      };
-      kernels.product({
-          .segments = segments.data(),
-          .segment_count = static_cast<int>(segments.size()),
-          .rows = std::min(cut.rows, product.pixels - start),
-          .columns = columns,
-          .first_panel = panels * part / parts,
-          .end_panel = panels * (part + 1) / parts,
-          .out = at(product.out),
-          .out_stride = product.out_stride,
-          .bias = product.bias,
-          .residual = at(product.residual),
-          .gelu = product.gelu,
-          .energy = partial == nullptr ? nullptr : partial + block * columns,
-          .scratch = scratch,
+    for (const auto& left : product.left) {
+      const int64_t depth = left.right->depth();
+      segments.push_back({
+          .rows = left.rows + row * left.stride,
+          .stride = left.stride,
+          .depth = depth,
+          .centre = left.centre == nullptr ? nullptr : left.centre + row,
+          .spread = left.spread == nullptr ? nullptr : left.spread + row,
+          .factor = left.factor == nullptr ? nullptr : left.factor + image * depth,
+          .weight = left.right->weight(),
       });
     }
+    const auto at = [row, &product](auto* map) {
+      return map == nullptr ? map : map + row * product.out_stride;
+    };
+    kernels.product({
+        .segments = segments.data(),
+        .segment_count = static_cast<int>(segments.size()),
+        .rows = std::min(cut.rows, product.pixels - start),
+        .columns = columns,
+        .first_panel = panels * part / parts,
+        .end_panel = panels * (part + 1) / parts,
+        .out = at(product.out),
+        .out_stride = product.out_stride,
+        .bias = product.bias,
+        .residual = at(product.residual),
+        .gelu = product.gelu,
+        .energy = partial == nullptr ? nullptr : partial + block * columns,
+        .scratch = Scratch(kernels::kProductScratch),
+    });
   });
   if (partial == nullptr) return;
   for (int64_t image = 0; image < product.images; ++image) {

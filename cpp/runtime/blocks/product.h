@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/kernels/kernels.h"
+#include "runtime/runtime.h"
 
 namespace wuerstchen::runtime::blocks {
 
@@ -15,10 +16,9 @@ namespace wuerstchen::runtime::blocks {
 class Matrix {
  public:
   Matrix() = default;
-  // `pack`: brings them into the kernels' own layout, in float32 and in private memory; else they
-  // are read as they lie, and only one may be given. Columns of every weight must be whole panels
-  // (`Fits`), its depth without gaps.
-  Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights, bool pack);
+  // Not packed, they are read as they lie, and only one may be given. Columns of every weight must
+  // be whole panels (`Fits`), its depth without gaps.
+  Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights, Packing packing);
 
   static bool Fits(const kernels::Kernels& kernels, const at::Tensor& weight);
 
@@ -28,7 +28,9 @@ class Matrix {
   kernels::Weight weight() const { return weight_; }
   int64_t columns() const { return columns_; }
   int64_t depth() const { return depth_; }
+  // Of private memory; 0 for one that is read as it lies.
   int64_t packed_bytes() const;
+  bool packed() const;
 
  private:
   at::Tensor held_;
@@ -62,7 +64,7 @@ struct Product {
 
 void Compute(const kernels::Kernels& kernels, const Product& product);
 
-// How an image's rows are cut into blocks: by the number of threads, never by who shares the batch.
+// How an image's rows are cut into blocks: by their number alone, never by who shares the batch.
 struct RowBlocks {
   int64_t count;
   int64_t rows;  // of each but perhaps the last

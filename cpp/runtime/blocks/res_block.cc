@@ -108,13 +108,13 @@ class ResBlock final : public Block {
     depthwise_bias_ = Wide(module_, "depthwise.bias");
     const auto expand = Parameter(module_, "channelwise.0.weight");
     const int64_t channels = taps_.size(1), skip_channels = expand.size(1) - channels;
-    expand_ = Matrix(kernels, {expand.narrow(1, 0, channels)}, context_.pack);
+    expand_ = Matrix(kernels, {expand.narrow(1, 0, channels)}, context_.packing);
     expand_bias_ = Wide(module_, "channelwise.0.bias");
     if (skip_channels > 0) PrepareSkip(expand.narrow(1, channels, skip_channels));
     // The response norm's shift goes through the second linear once and for all.
     const auto reduce = Parameter(module_, "channelwise.4.weight");
     const auto shift = Wide(module_, "channelwise.2.beta").flatten().to(at::kDouble);
-    reduce_ = Matrix(kernels, {reduce}, context_.pack);
+    reduce_ = Matrix(kernels, {reduce}, context_.packing);
     reduce_bias_ = (Wide(module_, "channelwise.4.bias").to(at::kDouble) +
                     at::matmul(reduce.to(at::kDouble), shift))
                        .to(at::kFloat);
@@ -129,12 +129,13 @@ class ResBlock final : public Block {
     const int64_t mapped = mapper ? mapper->weight.size(0) : 0, joined = weight.size(1) - mapped;
     skip_.clear();
     if (joined > 0) {
-      skip_.emplace_back(context_.kernels, std::vector{weight.narrow(1, 0, joined)}, context_.pack);
+      skip_.emplace_back(context_.kernels, std::vector{weight.narrow(1, 0, joined)},
+                         context_.packing);
     }
     if (!mapper) return;
     const auto image = weight.narrow(1, joined, mapped).to(at::kDouble);
     const auto folded = at::matmul(image, mapper->weight.to(at::kDouble)).to(at::kFloat);
-    skip_.emplace_back(context_.kernels, std::vector{folded}, true);
+    skip_.emplace_back(context_.kernels, std::vector{folded}, Packing::kFloat32);
     expand_bias_ = expand_bias_ + at::matmul(image, mapper->bias.to(at::kDouble)).to(at::kFloat);
   }
 

@@ -4,7 +4,7 @@
 #ifndef CPP_RUNTIME_KERNELS_ATTENTION_H_
 #define CPP_RUNTIME_KERNELS_ATTENTION_H_
 
-#include "runtime/kernels/product.h"
+#include "runtime/kernels/tile.h"
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
@@ -77,8 +77,9 @@ void AttendTo(const AttentionBlock& block, int64_t first, int64_t count, const f
               float* scores, float* sums, SoftmaxRow* softmax) {
   const int64_t padded = RoundedUp(count, kPanel);
   for (int64_t key = 0; key < padded; key += kPanel) {
-    Strip<false>(block.rows, block.head_dim, queries, block.keys + (first + key) * block.head_dim,
-                 scores + key, kDepthBlock, false, kNothing);
+    const float* const keys = block.keys + (first + key) * block.head_dim;
+    Strip<false>(block.rows, Operands{block.head_dim, queries, keys}, scores + key, kDepthBlock,
+                 false, kNothing);
   }
   for (int64_t row = 0; row < block.rows; ++row) {
     const float shrink = Weigh(scores + row * kDepthBlock, count, softmax[row]);
@@ -89,8 +90,9 @@ void AttendTo(const AttentionBlock& block, int64_t first, int64_t count, const f
   }
   const int64_t capacity = RoundedUp(block.key_count, kPanel);
   for (int64_t channel = 0; channel < block.head_dim; channel += kPanel) {
-    Strip<false>(block.rows, count, scores, block.values + channel * capacity + first * kPanel,
-                 sums + channel, kDepthBlock, true, kNothing);
+    const float* const values = block.values + channel * capacity + first * kPanel;
+    Strip<false>(block.rows, Operands{count, scores, values}, sums + channel, kDepthBlock, true,
+                 kNothing);
   }
 }
 

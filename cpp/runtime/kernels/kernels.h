@@ -14,13 +14,14 @@ namespace wuerstchen::runtime::kernels {
 constexpr int64_t kDepthBlock =
     256;  // numbers of a row that one pass takes: a panel of them fits the first cache
 constexpr int64_t kRowBlock =
-    288;  // rows of one block: as many numbers of each fit the second cache
+    144;  // rows of one block: as many numbers of each fit half of the second cache
 constexpr int64_t kQueryBlock = 96;  // rows of one block of attention
 
-enum class Format { kPacked, kFloat32, kBFloat16, kFloat16 };
+enum class Format { kPacked, kQuantised, kFloat32, kBFloat16, kFloat16 };
 
 // The right side of a product, the transpose of a (columns, depth) weight. `kPacked`: in panels of
-// columns for kDepthBlock of the depth at a time, made by `pack`; else as it is stored, row-major,
+// columns for kDepthBlock of the depth at a time, made by `pack`. `kQuantised`: the same in 8 bits,
+// with a scale for each column of each panel, made by `quantise`. Else as it is stored, row-major,
 // and each panel is brought into shape when used.
 struct Weight {
   const void* data;
@@ -36,6 +37,12 @@ struct PackedPart {
   int64_t first_column;
   int64_t all_columns;
 };
+
+// Bytes of a weight in `kQuantised`. The depth is even.
+constexpr int64_t QuantisedBytes(int64_t columns, int64_t depth) {
+  const int64_t passes = (depth + kDepthBlock - 1) / kDepthBlock;
+  return columns * (depth + passes * static_cast<int64_t>(sizeof(float)));
+}
 
 // Some columns of the left side, with the rows of the weight's transpose that they meet.
 struct Segment {
@@ -112,6 +119,7 @@ struct Kernels {
   int64_t panel;         // columns of a panel
   int64_t key_multiple;  // packed keys are padded to it
   void (*pack)(const PackedPart& part, float* packed);
+  void (*quantise)(const PackedPart& part, void* packed);
   void (*product)(const ProductBlock& block);
   void (*pack_keys)(const HeadRows& rows, float* packed);
   void (*pack_values)(const HeadRows& rows, float* packed);

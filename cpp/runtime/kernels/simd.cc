@@ -13,6 +13,7 @@ const Kernels kKernels = {
     .panel = kPanel,
     .key_multiple = kPanel,
     .pack = Pack,
+    .quantise = Quantise,
     .product = Product,
     .pack_keys = PackKeys,
     .pack_values = PackValues,

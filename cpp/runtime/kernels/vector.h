@@ -7,6 +7,7 @@
 #include <cstring>
 
 #define KERNEL_INLINE static inline __attribute__((always_inline))
+#define KERNEL_MEMBER inline __attribute__((always_inline))
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
