@@ -2,6 +2,7 @@
 // npm run bench — a step of every stage here and in every peer, in one interleaved run on the same weights and threads.
 // v2 at its full widths with few blocks and seeded random weights. Prints tables for docs/benchmarks.md.
 //   --stage prior,decoder,…   --peers eager,sdpa,…   --rounds 3   --threads 2   --dtype float32   --json FILE
+// Among the peers may be ours in other ways: compiled (minutes, the first time), int8.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -9,7 +10,7 @@ const { overheads, warmPicture } = require('./support/bundled')
 const { readProcessor } = require('./support/baseline')
 const { contest } = require('./support/contest')
 const { undisturbed } = require('./support/load')
-const { readOptions } = require('./support/options')
+const { VARIANTS, readOptions } = require('./support/options')
 const { Ours } = require('./support/ours')
 const { Peer, askOnce, ensureCheckpoint, ensureEnvironment } = require('./support/peers')
 const { machine, median } = require('./support/statistics')
@@ -33,7 +34,7 @@ const STAGES = {
     tolerance: 3e-3,
   },
 }
-const BFLOAT16_TOLERANCE = 5e-2 // eight bits, and every contender rounds in other places
+const NARROW_TOLERANCE = 5e-2 // eight bits, and every contender rounds in other places
 const YARDSTICK = 0 // which of the shapes of bench/peers/gemm.py is "the" rate: 1152x1536x6144
 
 const log = (text) => console.error(`${new Date().toTimeString().slice(0, 8)} ${text}`)
@@ -54,6 +55,9 @@ async function runStage(name, flops, options) {
   for (const peer of peers.filter((one) => options.peers.includes(one))) {
     starts[peer] = () => new Peer(peer, name, options)
   }
+  for (const variant of VARIANTS.filter((one) => options.peers.includes(one))) {
+    starts[variant] = () => new Ours(name, options, variant)
+  }
   starts.wuerstchen = () => new Ours(name, options)
   const yardstick = await new Peer('gemm', 'gemm', options).ready()
   await yardstick.ask({}) // warm
@@ -66,7 +70,8 @@ async function runStage(name, flops, options) {
     yardstick.pause()
   }
   await between()
-  const allowed = options.dtype === 'bfloat16' ? BFLOAT16_TOLERANCE : tolerance
+  const narrow = (peer) => options.dtype === 'bfloat16' || peer === 'int8'
+  const allowed = (peer) => (narrow(peer) ? NARROW_TOLERANCE : tolerance)
   const contenders = await contest(starts, { rounds: options.rounds, tolerance: allowed, log, between })
   await yardstick.close()
   const gemm = summarise(rates)
@@ -130,7 +135,7 @@ async function main() {
   const reason = unable(options.dtype)
   if (reason !== null) return console.log(reason)
   ensureEnvironment()
-  ensureCheckpoint()
+  ensureCheckpoint(options.peers.includes('compiled') ? options.dtype : null)
   console.log(
     `${machine()}, ${options.threads} threads, ${options.dtype}; ${options.rounds} interleaved rounds`,
   )

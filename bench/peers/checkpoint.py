@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from scripts.bundled import tokenizer
+from scripts.compile import compile_all
 from scripts.configurations import V2, Component, from_folders
 from scripts.export import export_all
 from scripts.hub_layout import Checkpoint, write_checkpoint
@@ -104,15 +105,26 @@ def write_graphs(home: Path) -> None:
     export_all(components, NAME, home / "graphs", compare=False)
 
 
+def compile_graphs(home: Path, dtype: str) -> None:
+    components = from_folders(home / NAME, home / f"{NAME}-prior")
+    compile_all(components, home / "graphs" / NAME, "cpu", getattr(torch, dtype))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("home", type=Path)
-    home = parser.parse_args().home
+    parser.add_argument("--compile", metavar="DTYPE", help="compile the graphs, too")
+    options = parser.parse_args()
+    home = options.home
     home.mkdir(exist_ok=True)
     values = [SCRIPTS / f"{name}.py" for name in ("configurations", "hub_layout", "random_checkpoint")]
     once(home / "weights.fingerprint", fingerprint(Path(__file__), *values), lambda: write_weights(home))
     networks = [*SCRIPTS.glob("networks/*.py"), SCRIPTS / "export.py"]
-    once(home / "graphs.fingerprint", fingerprint(Path(__file__), *values, *networks), lambda: write_graphs(home))
+    sources = [Path(__file__), *values, *networks]
+    once(home / "graphs.fingerprint", fingerprint(*sources), lambda: write_graphs(home))
+    if options.compile:
+        code = fingerprint(SCRIPTS / "compile.py", *sources) + options.compile
+        once(home / "compiled.fingerprint", code, lambda: compile_graphs(home, options.compile))
 
 
 if __name__ == "__main__":

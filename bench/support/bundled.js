@@ -33,7 +33,7 @@ async function warmPicture({ threads, dtype, rounds }, log) {
     wuerstchen: () => new Package(MODEL, { threads, dtype, device: 'cpu' }),
   }
   // It takes a third of a second, so more rounds cost little.
-  const contenders = await contest(starts, { rounds: 3 * rounds, tolerance: LEVEL, log, task: PICTURE })
+  const contenders = await contest(starts, { rounds: 3 * rounds, tolerance: () => LEVEL, log, task: PICTURE })
   const steps = `${REQUEST.priorNumInferenceSteps} + ${REQUEST.numInferenceSteps} steps`
   return { stage: 'shapes', title: `Bundled model, a warm picture of 256x256, ${steps}`, contenders }
 }

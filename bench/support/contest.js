@@ -29,9 +29,10 @@ async function line(starts, { tolerance, log, task }) {
       const output = await task.output(worker)
       wanted ??= output
       contender.error = apart(output, wanted)
-      if (!(contender.error <= tolerance))
+      const allowed = tolerance(name)
+      if (!(contender.error <= allowed))
         throw new Error(
-          `Expected to agree with ${ready[0].name} within ${tolerance} but is ${contender.error.toExponential(1)} apart`,
+          `Expected to agree with ${ready[0].name} within ${allowed} but is ${contender.error.toExponential(1)} apart`,
         )
       worker.pause()
       log(`${name}: ready after ${((performance.now() - worker.started) / 1000).toFixed(0)} s`)
@@ -47,7 +48,7 @@ async function line(starts, { tolerance, log, task }) {
 
 /**
  * Times of every contender in `rounds` rounds, in milliseconds, and the largest share of the machine that others took
- * meanwhile. `between` runs after each round, with all of them stopped.
+ * meanwhile. `tolerance(name)`: how far apart from the first one may be. `between` runs after each round, with all of them stopped.
  */
 async function contest(starts, { rounds, tolerance, log, task = STEP, between = async () => {} }) {
   const contenders = await line(starts, { tolerance, log, task })

@@ -15,9 +15,12 @@ const { Worker } = require('./worker')
 const NAME = 'v2-shallow'
 const GUIDANCE_SCALE = 4 // as in bench/peers/stages.py
 
+/** What each variant loads otherwise. */
+const VARIANTS = { compiled: { kernels: 'off' }, int8: { dtype: 'int8' } }
+
 class Ours extends Worker {
-  constructor(stage, { threads, dtype }) {
-    super(process.execPath, [__filename, stage, JSON.stringify({ threads, dtype })])
+  constructor(stage, { threads, dtype }, variant = null) {
+    super(process.execPath, [__filename, stage, JSON.stringify({ threads, dtype, ...VARIANTS[variant] })])
   }
 }
 

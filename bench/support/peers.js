@@ -33,9 +33,10 @@ function ensureEnvironment() {
   fs.writeFileSync(STAMP, wanted)
 }
 
-/** The checkpoint of full width and reduced depth, its graphs and the inputs of every stage; made once. */
-function ensureCheckpoint() {
-  must(PEERS_PYTHON, ['-m', 'bench.peers.checkpoint', HOME])
+/** The checkpoint of full width and reduced depth, its graphs and the inputs of every stage; made once. `compile`: a dtype. */
+function ensureCheckpoint(compile = null) {
+  const more = compile === null ? [] : ['--compile', compile]
+  must(PEERS_PYTHON, ['-m', 'bench.peers.checkpoint', HOME, ...more])
 }
 
 /** One line of JSON of a Python program of bench/peers. */

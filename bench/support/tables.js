@@ -1,6 +1,7 @@
 'use strict'
 // Results of `npm run bench` as markdown, ready for docs/benchmarks.md.
 
+const { VARIANTS } = require('./options')
 const { median, spread } = require('./statistics')
 
 const row = (cells) => `| ${cells.join(' | ')} |`
@@ -17,6 +18,8 @@ const LABELS = {
   onnxruntime: 'ONNX Runtime',
   openvino: 'OpenVINO',
   torchscript: 'our graph in plain TorchScript',
+  compiled: 'our graph, compiled by AOTInductor',
+  int8: '**wuerstchen**, int8',
 }
 
 /** Share of the yardstick: what the step's arithmetic as published would take at `gflops`, of what it took. */
@@ -25,7 +28,7 @@ const share = (flops, milliseconds, gflops) => flops / 1e6 / gflops / millisecon
 /** The quickest of those that are not ours: what the bars are measured against. */
 function bestPeer(contenders) {
   const peers = contenders.filter(
-    ({ name, median }) => median !== null && !['wuerstchen', 'torchscript'].includes(name),
+    ({ name, median }) => median !== null && !['wuerstchen', 'torchscript', ...VARIANTS].includes(name),
   )
   return peers.reduce((best, one) => (best === null || one.median < best.median ? one : best), null)
 }

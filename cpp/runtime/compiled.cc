@@ -2,8 +2,6 @@
 
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
-#include <unordered_map>
-
 #include "runtime/error.h"
 
 namespace wuerstchen::runtime {
@@ -28,19 +26,17 @@ Compiled::~Compiled() = default;
 Compiled::Compiled(Compiled&&) noexcept = default;
 
 void Compiled::Bind(const FindWeight& weight) {
-  std::unordered_map<std::string, at::Tensor> named;
-  std::vector<at::Tensor> held;
+  std::unordered_map<std::string, at::Tensor> weights;
   for (const auto& name : package_->get_constant_fqns()) {
     if (name.rfind(kNetwork, 0) != 0) {
       throw Error(ErrorCode::kGraphFailed,
                   "Expected a compiled graph to want weights only but it wants " + name);
     }
-    held.push_back(weight(name.substr(sizeof kNetwork - 1)));
-    named.emplace(name, held.back());
+    weights.emplace(name, weight(name.substr(sizeof kNetwork - 1)));
   }
-  package_->load_constants(named, /*use_inactive=*/false, /*check_full_update=*/true,
+  package_->load_constants(weights, /*use_inactive=*/false, /*check_full_update=*/true,
                            /*user_managed=*/true);
-  weights_ = std::move(held);
+  weights_ = std::move(weights);  // moves no tensor: they stay where they are
 }
 
 at::Tensor Compiled::Run(const std::vector<c10::IValue>& inputs) const {

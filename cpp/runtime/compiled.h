@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace torch::inductor {
@@ -33,7 +34,8 @@ class Compiled {
 
  private:
   std::unique_ptr<torch::inductor::AOTIModelPackageLoader> package_;
-  std::vector<at::Tensor> weights_;
+  // By the names of the package, which holds the addresses of these very tensors.
+  std::unordered_map<std::string, at::Tensor> weights_;
 };
 
 }  // namespace wuerstchen::runtime

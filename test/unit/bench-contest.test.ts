@@ -14,7 +14,7 @@ const answering = (value: number) => () => {
   return new Worker(process.execPath, ['-e', code])
 }
 const broken = () => new Worker(process.execPath, ['-e', 'throw new Error("no such peer")'])
-const options = { rounds: 2, tolerance: 0.1, log: () => undefined }
+const options = { rounds: 2, tolerance: () => 0.1, log: () => undefined }
 
 ;(process.platform === 'win32' ? describe.skip : describe)('contest()', () => {
   it('times who agrees with the first, and says of the others why not', async () => {
