@@ -33,11 +33,11 @@ const rowOf = ({ shape, data }, row) => {
   return { dtype: 'float32', shape: [1, ...shape.slice(1)], data: values }
 }
 
-/** `ratio` is 0 in a narrow type, as in bench/peers/stages.py. */
+/** `ratio` is 0 in bfloat16, as in bench/peers/stages.py. */
 function inputsOf(stage, dtype) {
   const tensors = decodeTensors(fs.readFileSync(path.join(HOME, 'inputs.safetensors')), { shapes: true })
   const input = (name, row = 0) => rowOf(tensors[`${stage}.${name}`], row)
-  return { input, ratio: dtype === 'float32' ? tensors.ratio.data[0] : 0 }
+  return { input, ratio: dtype === 'bfloat16' ? 0 : tensors.ratio.data[0] }
 }
 
 /** Everything but the latents that a step of one image needs, with what a picture computes once already there. */
