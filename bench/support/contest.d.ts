@@ -7,5 +7,9 @@ export interface Contender {
 }
 export declare function contest(
   starts: Readonly<Record<string, () => Worker>>,
-  options: { readonly rounds: number; readonly tolerance: (name: string) => number; readonly log: (text: string) => void },
+  options: {
+    readonly rounds: number
+    readonly tolerance: (name: string) => number
+    readonly log: (text: string) => void
+  },
 ): Promise<Contender[]>

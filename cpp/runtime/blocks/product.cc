@@ -14,6 +14,8 @@ namespace {
 
 using kernels::kRowBlock;
 
+// A weight that is not packed is brought into shape for every block anew: two strips share it.
+constexpr int64_t kStripRows = kRowBlock / 2;
 // Columns of a part of the work. A part of a weight is read by all blocks of rows before the next:
 // it stays in the last cache.
 constexpr int64_t kPartColumns = 2048;
@@ -145,21 +147,24 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   for (const auto& left : product.left) left.right->Touch();
   const int64_t columns = product.left.front().right->columns();
   const int64_t panels = columns / kernels.panel;
-  const auto cut = CutRows(product.pixels, kRowBlock);
-  const int64_t blocks = product.images * cut.count;
+  // Sums are taken by strips, so that they do not depend on how many of them make a block.
+  const auto strips = CutRows(product.pixels, kStripRows);
+  const int64_t together = product.left.front().right->packed() ? 1 : kRowBlock / kStripRows;
+  const int64_t per_image = DivideUp(strips.count, together), block_rows = together * strips.rows;
+  const int64_t blocks = product.images * per_image;
   const int64_t wanted = std::max(DivideUp(columns, kPartColumns),
                                   DivideUp(kTasksPerThread * at::get_num_threads(), blocks));
   const int64_t parts = std::clamp<int64_t>(wanted, 1, DivideUp(columns, kFewestColumns));
   at::Tensor energies;
   float* partial = nullptr;
   if (product.energy != nullptr) {
-    energies = at::empty({blocks, columns}, at::kFloat).zero_();
+    energies = at::empty({product.images * strips.count, columns}, at::kFloat).zero_();
     partial = energies.mutable_data_ptr<float>();
   }
   ForEachTask(blocks * parts, [&](int64_t task) {
     const int64_t part = task / blocks, block = task % blocks;
-    const int64_t image = block / cut.count, start = block % cut.count * cut.rows;
-    const int64_t row = image * product.pixels + start;
+    const int64_t image = block / per_image, place = block % per_image;
+    const int64_t start = place * block_rows, row = image * product.pixels + start;
     std::vector<kernels::Segment> segments;
     for (const auto& left : product.left) {
       const int64_t depth = left.right->depth();
@@ -179,7 +184,8 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
     kernels.product({
         .segments = segments.data(),
         .segment_count = static_cast<int>(segments.size()),
-        .rows = std::min(cut.rows, product.pixels - start),
+        .rows = std::min(block_rows, product.pixels - start),
+        .strip_rows = strips.rows,
         .columns = columns,
         .first_panel = panels * part / parts,
         .end_panel = panels * (part + 1) / parts,
@@ -188,7 +194,9 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
         .bias = product.bias,
         .residual = at(product.residual),
         .gelu = product.gelu,
-        .energy = partial == nullptr ? nullptr : partial + block * columns,
+        .energy = partial == nullptr
+                      ? nullptr
+                      : partial + (image * strips.count + place * together) * columns,
         .scratch = Scratch(kernels::kProductScratch),
     });
   });
@@ -196,8 +204,8 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   for (int64_t image = 0; image < product.images; ++image) {
     float* const sum = product.energy + image * columns;
     std::fill_n(sum, columns, 0.0f);
-    for (int64_t block = 0; block < cut.count; ++block) {
-      const float* const row = partial + (image * cut.count + block) * columns;
+    for (int64_t strip = 0; strip < strips.count; ++strip) {
+      const float* const row = partial + (image * strips.count + strip) * columns;
       for (int64_t column = 0; column < columns; ++column) sum[column] += row[column];
     }
   }

@@ -14,7 +14,7 @@ namespace wuerstchen::runtime::kernels {
 constexpr int64_t kDepthBlock =
     256;  // numbers of a row that one pass takes: a panel of them fits the first cache
 constexpr int64_t kRowBlock =
-    144;  // rows of one block: as many numbers of each fit half of the second cache
+    288;  // rows of one block at most: as many numbers of each fit the second cache
 constexpr int64_t kQueryBlock = 96;  // rows of one block of attention
 
 enum class Format { kPacked, kQuantised, kFloat32, kBFloat16, kFloat16 };
@@ -60,6 +60,8 @@ struct ProductBlock {
   const Segment* segments;
   int segment_count;
   int64_t rows;  // at most kRowBlock
+  int64_t
+      strip_rows;  // of these, those that a panel meets at once; a multiple of them but at the end
   int64_t columns;
   int64_t first_panel, end_panel;  // the part of the columns to compute
   float* out;
@@ -67,7 +69,7 @@ struct ProductBlock {
   const float* bias;      // null for none
   const float* residual;  // laid out as `out`; null for none
   bool gelu;
-  float* energy;   // one a column: gets the sum of the results' squares; null for none
+  float* energy;   // (strips, columns): gets the sums of the results' squares; null for none
   float* scratch;  // of ProductScratch numbers
 };
 constexpr int64_t kProductScratch = (kRowBlock + 2 * 32) * kDepthBlock;

@@ -8,6 +8,22 @@
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
+// All strips of a block against the panel that begins with `column`.
+template <bool kLast, typename Operands>
+void Strips(const ProductBlock& block, Operands operands, int64_t column, bool accumulate) {
+  const auto at = [column](auto* first) { return first == nullptr ? first : first + column; };
+  Finish finish{at(block.bias), at(block.residual), block.gelu, at(block.energy)};
+  float* out = block.out + column;
+  for (int64_t left = block.rows; left > 0; left -= block.strip_rows) {
+    const int64_t rows = left < block.strip_rows ? left : block.strip_rows;
+    Strip<kLast>(rows, operands, out, block.out_stride, accumulate, finish);
+    operands.SkipRows(rows);
+    out += rows * block.out_stride;
+    if (finish.residual != nullptr) finish.residual += rows * block.out_stride;
+    if (finish.energy != nullptr) finish.energy += block.columns;
+  }
+}
+
 // One pass over a part of the depth, for all columns of the block.
 template <bool kLast>
 void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int64_t depth,
@@ -23,13 +39,10 @@ void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int6
   }
   for (int64_t panel = block.first_panel; panel < block.end_panel; ++panel) {
     const int64_t column = panel * kPanel;
-    const auto at = [column](auto* first) { return first == nullptr ? first : first + column; };
-    const Finish finish{at(block.bias), at(block.residual), block.gelu, at(block.energy)};
-    float* const out = block.out + column;
     if (quantised) {
       const QuantisedOperands operands{
           depth, narrow, QuantisedPanel(segment.weight.data, block.columns, start, depth, panel)};
-      Strip<kLast>(block.rows, operands, out, block.out_stride, accumulate, finish);
+      Strips<kLast>(block, operands, column, accumulate);
       continue;
     }
     const float* right = filled;
@@ -39,8 +52,7 @@ void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int6
     } else {
       FillPanel(segment.weight, column, block.columns, start, depth, filled);
     }
-    Strip<kLast>(block.rows, Operands{depth, left, right}, out, block.out_stride, accumulate,
-                 finish);
+    Strips<kLast>(block, Operands{depth, left, right}, column, accumulate);
   }
 }
 
