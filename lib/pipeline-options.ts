@@ -58,7 +58,7 @@ export interface PipelineOptions extends HubOptions {
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
    * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2 or AVX-512: the
    * weights of the large products are rounded to 8 bits, 256 of a row to a scale, all else is computed in float32: faster,
-   * and further from float32's pictures (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
+   * and about as near to float32's pictures as bfloat16 (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
    * Defaults to `'auto'`: float32, or bfloat16 for a model of more than 500 million parameters on a device that multiplies
    * it natively.
    */
