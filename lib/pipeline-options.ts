@@ -1,4 +1,4 @@
-import type { WeightsDtype } from './engine/load'
+import type { WeightsDtype } from './engine/dtypes'
 import type { Offload } from './engine/residency'
 import { expected } from './errors'
 import type { DownloadProgress } from './hub/download'

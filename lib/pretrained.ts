@@ -2,22 +2,12 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import type { CompiledMethod } from './engine/compiled'
-import {
-  chooseDtype,
-  chooseKernels,
-  computeDtype,
-  type LoadPlan,
-  loadModel,
-  openDevice,
-  planLoad,
-  storedDtype,
-  type WeightsDtype,
-  withCompiled,
-} from './engine/load'
+import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from './engine/dtypes'
+import { loadModel, openDevice, planLoad, withCompiled } from './engine/load'
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
 import { weightsCacheOf } from './engine/weights-cache'
-import { DeviceError, expected, ModelError } from './errors'
+import { expected, ModelError } from './errors'
 import { locateModel } from './locate'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from './model/layout'
 import { loadRuntime, type NativeRuntime } from './native/binding'
@@ -34,7 +24,7 @@ export interface PipelineInfo {
   readonly device: string
   readonly dtype: WeightsDtype
   readonly threads: number
-  /** What is compiled of the model's networks, and why it is not used where it is not. */
+  /** What is compiled of the model's networks, and why it is not used where it is not; on the first device. */
   readonly compiled: readonly CompiledMethod[]
 }
 
@@ -82,10 +72,14 @@ export async function loadPretrained(
     const [{ name: first }] = devices
     const dtype = options.dtype === 'auto' ? chooseDtype(plan, first, runtime) : options.dtype
     const models: Model[] = []
-    let compiled: readonly CompiledMethod[] = []
+    let compiled: readonly CompiledMethod[] | undefined
     for (const { device, name } of devices) {
       const kernels = chooseKernels(options.kernels, dtype, options.offload)
-      const running = { ...dtypesOn(name, dtype, plan, options, runtime), kernels, offload: options.offload }
+      const running = {
+        ...dtypesOn(name, dtype, plan, options.parity, runtime),
+        kernels,
+        offload: options.offload,
+      }
       const ready = await withCompiled(plan, { device: name, ...running }, runtime)
       const model = await loadModel(device, files, ready, {
         ...running,
@@ -95,7 +89,7 @@ export async function loadPretrained(
         onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
       })
       models.push(model)
-      compiled = Object.values(ready).flatMap((network) => network.compiled ?? [])
+      compiled ??= Object.values(ready).flatMap((network) => network.compiled ?? [])
     }
     const loaded = models as [Model, ...Model[]]
     return {
@@ -111,7 +105,7 @@ export async function loadPretrained(
         device: devices.map(({ name }) => name).join(','),
         dtype,
         threads: options.threads,
-        compiled,
+        compiled: compiled ?? [],
       },
       loras: new Loras(loaded, {
         prior: plan.prior.weights,
@@ -147,27 +141,6 @@ function openDevices(
     throw error
   }
   return open as [OpenDevice, ...OpenDevice[]]
-}
-
-/** What a device holds, computes in and rounds to. */
-function dtypesOn(
-  name: string,
-  wanted: WeightsDtype,
-  plan: LoadPlan,
-  { parity }: CheckedPipelineOptions,
-  runtime: NativeRuntime,
-) {
-  if (wanted === 'int8') {
-    if (name !== 'cpu' || runtime.addon.cpu.kernels === '') {
-      const message = `Expected a CPU with AVX2 or AVX-512 for dtype int8 but the device is ${name}${name === 'cpu' ? ' without them' : ''}.`
-      throw new DeviceError(message, { details: { device: name } })
-    }
-    return { stored: storedDtype(plan), dtype: 'float32' as const, rounding: 'float32' as const }
-  }
-  const stored = wanted
-  return parity === 'diffusers'
-    ? { stored, dtype: stored, rounding: stored }
-    : { stored, dtype: computeDtype(stored, name, runtime), rounding: 'float32' as const }
 }
 
 function weightOf({ prior }: CheckedPipelineOptions): number {

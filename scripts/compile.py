@@ -80,7 +80,8 @@ def compile_method(component: Component, folder: Path, device: str, dtype: torch
         warnings.simplefilter("ignore")
         program = torch.export.export(module, inputs, dynamic_shapes=sizes, strict=False)
         torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=OPTIONS)
-        fill(network, seed=1)  # other weights than those that it was compiled with
+        fill(network.to("cpu"), seed=1)  # other weights than those that it was compiled with, drawn where they can be
+        network.to(device)
         compare(module, path, component, examples, device)
     return {
         "method": name,

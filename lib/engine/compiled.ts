@@ -18,6 +18,8 @@ export interface Running {
   readonly device: string
   readonly stored: Dtype
   readonly dtype: Dtype
+  /** What noise, timesteps and latents are rounded to. */
+  readonly rounding: Dtype
   readonly kernels: NativeKernels | null
   readonly offload: Offload
 }
@@ -39,13 +41,14 @@ export async function chooseCompiled(
 
 function reasonAgainst(
   entry: CompiledEntry,
-  { device, stored, dtype, kernels, offload }: Running,
+  { device, stored, dtype, rounding, kernels, offload }: Running,
   { addon }: NativeRuntime,
 ): string | null {
   const kind = device.split(':')[0]
   if (entry.device !== kind) return `made for ${entry.device}, the device is ${kind}`
   if (entry.dtype !== dtype) return `made for ${entry.dtype}, the networks compute in ${dtype}`
   if (stored !== dtype) return `the weights are held in ${stored} and widened where they are read`
+  if (rounding !== 'float32') return "parity with diffusers is the graph's: what is compiled rounds elsewhere"
   if (offload !== 'none') return `offload '${offload}' lets weights go while a step runs`
   if (kind === 'cpu' && entry.capability !== addon.cpu.capability)
     return `made for a CPU with ${entry.capability}, this one has ${addon.cpu.capability}`

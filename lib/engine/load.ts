@@ -5,15 +5,7 @@ import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
-import type {
-  Dtype,
-  Kernels,
-  NativeDevice,
-  NativeGraph,
-  NativeKernels,
-  StoredDtype,
-  WeightBinding,
-} from '../native/types'
+import type { Dtype, NativeDevice, NativeGraph, NativeKernels, WeightBinding } from '../native/types'
 import { Decoder } from '../stages/decoder'
 import { Previewer } from '../stages/previewer'
 import { Prior } from '../stages/prior'
@@ -116,56 +108,6 @@ export function openDevice(
   throw new DeviceError(messageOf(refusal), { cause: refusal, details: { device: wanted } })
 }
 
-/** Weights above this make narrow types worth their rounding: they halve what is read every step. */
-const LARGE = 500e6 // parameters
-
-/** What `'auto'` means: float32, or bfloat16 for a large model where the device multiplies it natively. */
-export function chooseDtype(plan: LoadPlan, device: string, { addon }: NativeRuntime): Dtype {
-  const networks = Object.values(plan)
-  const large =
-    networks.flatMap(({ weights }) => weights).reduce((sum, { shape }) => sum + volume(shape), 0) > LARGE
-  // On a CPU without it, bfloat16 is about six times slower than float32.
-  const fast = device === 'cpu' ? addon.cpu.bfloat16 : device.startsWith('cuda')
-  return large && fast ? 'bfloat16' : 'float32'
-}
-
-/** What a pipeline's weights may be held in. */
-export type WeightsDtype = Dtype | 'int8'
-
-const OF_FILES: Readonly<Partial<Record<StoredDtype, Dtype>>> = {
-  F32: 'float32',
-  BF16: 'bfloat16',
-  F16: 'float16',
-}
-
-/** What most of the weights are stored in: to hold them so costs no copy. */
-export function storedDtype(plan: LoadPlan): Dtype {
-  const sizes = new Map<Dtype, number>()
-  for (const { dtype, shape } of Object.values(plan).flatMap(({ weights }) => weights)) {
-    const float = OF_FILES[dtype]
-    if (float !== undefined) sizes.set(float, (sizes.get(float) ?? 0) + volume(shape))
-  }
-  const [[most = 'float32'] = []] = [...sizes].sort(([, a], [, b]) => b - a)
-  return most
-}
-
-/** What the networks compute in where their weights are held as `dtype`: float32 where the CPU is slow at anything else. */
-export function computeDtype(dtype: Dtype, device: string, { addon }: NativeRuntime): Dtype {
-  return device === 'cpu' && dtype !== 'float32' && !addon.cpu[dtype] ? 'float32' : dtype
-}
-
-/** Packed weights are float32 in private memory: no use where weights are to be narrow, or to come and go. */
-export function chooseKernels(
-  wanted: 'auto' | Kernels,
-  dtype: WeightsDtype,
-  offload: Offload,
-): NativeKernels | null {
-  if (wanted === 'off') return null
-  if (dtype === 'int8') return { pack: 'int8', without: [] }
-  const packs = wanted === 'packed' || (wanted === 'auto' && dtype === 'float32' && offload === 'none')
-  return { pack: packs ? 'float32' : 'none', without: [] }
-}
-
 export interface LoadOptions {
   /** What noise, timesteps and latents are rounded to; float32 but for parity with diffusers in a narrow type. */
   readonly rounding: Dtype
@@ -227,11 +169,10 @@ async function loadNetwork(
   { graph: { path, entry }, weights, compiled = [] }: NetworkPlan,
   { stored, dtype, kernels, cache, offload }: LoadOptions,
 ): Promise<NativeGraph> {
-  const how = {
-    ...{ graph: path, stored, dtype, kernels, lazy: offload !== 'none' },
-    compiled: compiled.filter(({ ignored }) => ignored === null),
-  }
-  const load = (bindings: readonly WeightBinding[]) => device.load({ ...how, weights: bindings })
+  const used = compiled.filter(({ ignored }) => ignored === null)
+  const lazy = offload !== 'none'
+  const load = (bindings: readonly WeightBinding[]) =>
+    device.load({ graph: path, weights: bindings, stored, dtype, kernels, compiled: used, lazy })
   const kept = await cacheFileOf(cache, weights, stored)
   const mapped = await cachedWeights(kept, entry)
   const graph = await load(mapped ?? weights)

@@ -173,8 +173,8 @@ export interface NativeDevice {
     readonly stored: Dtype
     readonly dtype: Dtype
     readonly kernels: NativeKernels | null
-    /** The files are read as they are touched, not ahead. */
     readonly compiled?: readonly NativeCompiled[]
+    /** The files are read as they are touched, not ahead. */
     readonly lazy?: boolean
   }): Promise<NativeGraph>
 

@@ -27,13 +27,13 @@ _POSITIONED = 4  # blocks of residual, timestep and attention after which a cell
 
 
 class PlacedCaptions:
-    """Captions of scenes of two things that always say who stands where."""
+    """Captions of scenes of one or two things that always say who stands where."""
 
     def __init__(self, tokenizer_folder: Path, drawings: Drawings, scenes: list[Scene]):
         self.tokenizer = bpe.load(tokenizer_folder)
         self.words = Words(self.tokenizer)
         self.drawings, self.scenes = drawings, scenes
-        self.indices = [index for index, scene in enumerate(scenes) if len(scene.things) == 2]
+        self.indices = [index for index, scene in enumerate(scenes) if len(scene.things) <= 2]
 
     def __call__(self, indices: list[int], seed: int) -> tuple[Tensor, Tensor, Tensor]:
         """ids, mask (B, T); for each word the place whose thing it carries, or NOWHERE (B, T)."""

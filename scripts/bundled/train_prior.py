@@ -78,7 +78,7 @@ def train_prior(
     layout: float = 0.0,
 ) -> bool:
     """`embeddings` (count, 16, 6, 6): normalised to unit deviation over all. `start`: a folder with a trained Stage C.
-    `layout`: the share of each batch that learns who stands where and nothing else: two things, near pure noise."""
+    `layout`: the share of each batch that learns who stands where and nothing else: one or two things, near pure noise."""
     torch.manual_seed(seed)
     prior = Prior(**CONFIGS.prior)
     if start is None:

@@ -22,6 +22,7 @@ const RUNNING: Running = {
   device: 'cpu',
   stored: 'bfloat16',
   dtype: 'bfloat16',
+  rounding: 'float32',
   kernels: { pack: 'none', without: [] },
   offload: 'none',
 }
@@ -51,6 +52,7 @@ describe('a compiled method', () => {
     [{ device: 'cuda' }, {}, 'made for cuda, the device is cpu'],
     [{ dtype: 'float16' }, {}, 'made for float16, the networks compute in bfloat16'],
     [{}, { stored: 'float16' }, 'the weights are held in float16 and widened where they are read'],
+    [{}, { rounding: 'bfloat16' }, "parity with diffusers is the graph's: what is compiled rounds elsewhere"],
     [{}, { offload: 'model' }, "offload 'model' lets weights go while a step runs"],
     [{ capability: 'AVX2' }, {}, 'made for a CPU with AVX2, this one has AVX512'],
     [{ torch: '2.12.0' }, {}, 'made by torch 2.12.0, this is libtorch 2.13.0'],

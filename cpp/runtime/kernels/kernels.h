@@ -59,9 +59,8 @@ struct Segment {
 struct ProductBlock {
   const Segment* segments;
   int segment_count;
-  int64_t rows;  // at most kRowBlock
-  int64_t
-      strip_rows;  // of these, those that a panel meets at once; a multiple of them but at the end
+  int64_t rows;        // at most kRowBlock
+  int64_t strip_rows;  // how many of them a panel meets at once; the last strip may have fewer
   int64_t columns;
   int64_t first_panel, end_panel;  // the part of the columns to compute
   float* out;

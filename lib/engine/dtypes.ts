@@ -1,0 +1,90 @@
+/** What weights are held in, what the networks compute in, and on which kernels. */
+import { DeviceError } from '../errors'
+import type { NativeRuntime } from '../native/binding'
+import type { Dtype, Kernels, NativeKernels, StoredDtype, WeightBinding } from '../native/types'
+import type { LoadPlan } from './load'
+import type { Offload } from './residency'
+
+/** What a pipeline's weights may be held in. */
+export type WeightsDtype = Dtype | 'int8'
+
+/** What one device holds, computes in, and rounds noise, timesteps and latents to. */
+export interface Dtypes {
+  readonly stored: Dtype
+  readonly dtype: Dtype
+  /** float32 but for parity with diffusers in a narrow type. */
+  readonly rounding: Dtype
+}
+
+/** Weights above this make narrow types worth their rounding: they halve what is read every step. */
+const LARGE = 500e6 // parameters
+
+/** What `'auto'` means: float32, or bfloat16 for a large model where the device multiplies it natively. */
+export function chooseDtype(plan: LoadPlan, device: string, { addon }: NativeRuntime): Dtype {
+  const large = weightsOf(plan).reduce((sum, weight) => sum + volume(weight), 0) > LARGE
+  // On a CPU without it, bfloat16 is about six times slower than float32.
+  const fast = device === 'cpu' ? addon.cpu.bfloat16 : device.startsWith('cuda')
+  return large && fast ? 'bfloat16' : 'float32'
+}
+
+/** What `wanted` comes to on one device. */
+export function dtypesOn(
+  device: string,
+  wanted: WeightsDtype,
+  plan: LoadPlan,
+  parity: string | null,
+  runtime: NativeRuntime,
+): Dtypes {
+  if (wanted === 'int8') {
+    if (device !== 'cpu' || runtime.addon.cpu.kernels === '') {
+      const message = `Expected a CPU with AVX2 or AVX-512 for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
+      throw new DeviceError(message, { details: { device } })
+    }
+    return { stored: dtypeOfFiles(plan), dtype: 'float32', rounding: 'float32' }
+  }
+  return parity === 'diffusers'
+    ? { stored: wanted, dtype: wanted, rounding: wanted }
+    : { stored: wanted, dtype: computeDtype(wanted, device, runtime), rounding: 'float32' }
+}
+
+/** float32 where the CPU is slow at anything else. */
+function computeDtype(stored: Dtype, device: string, { addon }: NativeRuntime): Dtype {
+  return device === 'cpu' && stored !== 'float32' && !addon.cpu[stored] ? 'float32' : stored
+}
+
+const OF_FILES: Readonly<Partial<Record<StoredDtype, Dtype>>> = {
+  F32: 'float32',
+  BF16: 'bfloat16',
+  F16: 'float16',
+}
+
+/** What most of the weights are stored in: to hold them so costs no copy. */
+function dtypeOfFiles(plan: LoadPlan): Dtype {
+  const sizes: Record<Dtype, number> = { float32: 0, bfloat16: 0, float16: 0 }
+  for (const weight of weightsOf(plan)) {
+    const float = OF_FILES[weight.dtype]
+    if (float !== undefined) sizes[float] += volume(weight)
+  }
+  const dtypes = Object.keys(sizes) as Dtype[]
+  return dtypes.reduce((most, dtype) => (sizes[dtype] > sizes[most] ? dtype : most))
+}
+
+/** Packed weights are float32 in private memory: no use where weights are to be narrow, or to come and go. */
+export function chooseKernels(
+  wanted: 'auto' | Kernels,
+  dtype: WeightsDtype,
+  offload: Offload,
+): NativeKernels | null {
+  if (wanted === 'off') return null
+  if (dtype === 'int8') return { pack: 'int8', without: [] }
+  const packs = wanted === 'packed' || (wanted === 'auto' && dtype === 'float32' && offload === 'none')
+  return { pack: packs ? 'float32' : 'none', without: [] }
+}
+
+function weightsOf(plan: LoadPlan): readonly WeightBinding[] {
+  return Object.values(plan).flatMap(({ weights }) => weights)
+}
+
+function volume({ shape }: WeightBinding): number {
+  return shape.reduce((product, size) => product * size, 1)
+}
