@@ -43,9 +43,9 @@ export interface PipelineOptions extends HubOptions {
   device?: string | readonly string[] | undefined
   /**
    * What is kept in memory of the weights: `'none'`: all of them, none is offloaded. `'model'`: the network at work.
-   * `'sequential'`: about one block of it, with the next one read ahead. The pictures are the same bit for bit. On the CPU the
-   * rest are pages of the weights' files, which the system keeps for as long as it has room; other devices offer
-   * `'none'` only. What `weightsCache: false` or a LoRA makes private memory stays. Defaults to `'none'`.
+   * `'sequential'`: about one block of it, with the next one read ahead. The pictures are the same bit for bit. The rest are
+   * pages of the weights' files, which the system keeps for as long as it has room; a GPU gets copies of what it is to hold.
+   * What `weightsCache: false` or a LoRA makes private memory stays in the host's. Defaults to `'none'`.
    */
   offload?: Offload | undefined
   /**

@@ -7,7 +7,7 @@ import { loadModel, openDevice, planLoad, withCompiled } from './engine/load'
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
 import { weightsCacheOf } from './engine/weights-cache'
-import { expected, ModelError } from './errors'
+import { ModelError } from './errors'
 import { locateModel } from './locate'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from './model/layout'
 import { loadRuntime, type NativeRuntime } from './native/binding'
@@ -83,6 +83,7 @@ export async function loadPretrained(
       const ready = await withCompiled(plan, { device: name, ...running }, runtime)
       const model = await loadModel(device, files, ready, {
         ...running,
+        visits: options.offload !== 'none' && name !== 'cpu',
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
         maxMemory: options.maxMemory,
         signal,
@@ -125,16 +126,12 @@ type OpenDevice = ReturnType<typeof openDevice>
 /** All devices, or none. */
 function openDevices(
   runtime: NativeRuntime,
-  { devices, threads, offload }: CheckedPipelineOptions,
+  { devices, threads }: CheckedPipelineOptions,
 ): [OpenDevice, ...OpenDevice[]] {
   const open: OpenDevice[] = []
   try {
     for (const wanted of devices) {
-      const device = openDevice(runtime, wanted, threads)
-      open.push(device)
-      // Weights of a GPU are copies, not pages: moving those is not there yet.
-      if (offload !== 'none' && device.name !== 'cpu')
-        throw expected('offload', `'none' on ${device.name}`, offload)
+      open.push(openDevice(runtime, wanted, threads))
     }
   } catch (error) {
     for (const { device } of open) void device.close()

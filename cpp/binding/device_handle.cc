@@ -43,6 +43,7 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   request.kernels = ReadKernelOptions(object.Get("kernels"));
   request.compiled = ReadCompiledMethods(object.Get("compiled"));
   request.read_ahead = !object.Get("lazy").ToBoolean();
+  request.visits = object.Get("visits").ToBoolean();
   request.weights = ReadWeightBindings(object.Get("weights"));
   return request;
 }
@@ -86,7 +87,7 @@ void DeviceHandle::Define(Napi::Env env) {
       {InstanceMethod<&DeviceHandle::Load>("load"), InstanceMethod<&DeviceHandle::Rebind>("rebind"),
        InstanceMethod<&DeviceHandle::Release>("release"),
        InstanceMethod<&DeviceHandle::Prefetch>("prefetch"),
-       InstanceMethod<&DeviceHandle::LimitPages>("limitPages"),
+       InstanceMethod<&DeviceHandle::LimitWeights>("limitWeights"),
        InstanceMethod<&DeviceHandle::Save>("save"), InstanceMethod<&DeviceHandle::Run>("run"),
        InstanceMethod<&DeviceHandle::Noise>("noise"),
        InstanceMethod<&DeviceHandle::DrawLatents>("drawLatents"),
@@ -169,12 +170,12 @@ Napi::Value DeviceHandle::Prefetch(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value DeviceHandle::LimitPages(const Napi::CallbackInfo& info) {
+Napi::Value DeviceHandle::LimitWeights(const Napi::CallbackInfo& info) {
   return Rejecting(info.Env(), [&]() -> Napi::Value {
     auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
                  window =
                      ReadInteger(info[1], "window", 0, kMaxSafeInteger)](Workspace& workspace) {
-      runtime::LimitPages(workspace, *graph, window);
+      runtime::LimitWeights(workspace, *graph, window);
       return true;
     };
     return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);

@@ -27,7 +27,7 @@ class DeviceHandle final : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value Rebind(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);
   Napi::Value Prefetch(const Napi::CallbackInfo& info);
-  Napi::Value LimitPages(const Napi::CallbackInfo& info);
+  Napi::Value LimitWeights(const Napi::CallbackInfo& info);
   Napi::Value Save(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Noise(const Napi::CallbackInfo& info);

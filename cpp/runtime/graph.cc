@@ -6,10 +6,12 @@
 
 #include <cmath>
 #include <map>
-#include <set>
 
+#include "runtime/graph_edit.h"
+#include "runtime/paging.h"
 #include "runtime/safetensors.h"
 #include "runtime/tensor.h"
+#include "runtime/visits.h"
 #include "runtime/weights.h"
 #include "runtime/workspace.h"
 
@@ -103,37 +105,13 @@ torch::jit::Module ReadModule(const std::string& path) {
   }
 }
 
-// What an attribute of the graph's module, or of a module in it, holds now.
-c10::IValue Resolve(const torch::jit::Module& module, const torch::jit::Value* value) {
-  const auto* node = value->node();
-  if (node->kind() != c10::prim::GetAttr) return module._ivalue();
-  return Resolve(module, node->input()).toObject()->getAttr(node->s(c10::attr::name));
-}
-
-void WidenReads(const torch::jit::Module& module, torch::jit::Block& block) {
-  for (auto* node : block.nodes()) {
-    for (auto* inner : node->blocks()) WidenReads(module, *inner);
-    if (node->kind() != c10::prim::GetAttr) continue;
-    const auto held = Resolve(module, node->output());
-    if (!held.isTensor() || !held.toTensor().is_floating_point()) continue;
-    auto& graph = *block.owningGraph();
-    const torch::jit::WithInsertPoint behind(node->next());
-    auto* weight = graph.insert(c10::prim::unchecked_unwrap_optional, {node->output()});
-    auto* wide = graph.insert(c10::aten::to, {weight, at::kFloat});
-    node->output()->replaceAllUsesAfterNodeWith(wide->node(), wide);
-  }
-}
-
 // Widens each weight where it is read, for as long as it is used: held narrow, computed in float32.
 void WidenReads(const torch::jit::Module& module) {
-  std::set<const torch::jit::Graph*> seen;  // modules of one class share their methods
-  for (const auto& part : module.modules()) {
-    for (const auto& method : part.get_methods()) {
-      method.function().ensure_defined();  // methods are compiled when they are first wanted
-      const auto graph = method.graph();
-      if (seen.insert(graph.get()).second) WidenReads(part, *graph->block());
-    }
-  }
+  AfterReads(
+      module, [](const at::Tensor& weight) { return weight.is_floating_point(); },
+      [](torch::jit::Graph& graph, torch::jit::Value* weight) {
+        return graph.insert(c10::aten::to, {weight, at::kFloat});
+      });
 }
 
 std::vector<at::Tensor> Flatten(const c10::IValue& result, const std::string& method) {
@@ -179,6 +157,11 @@ c10::IValue ToValue(const Input& input, const Workspace& workspace, at::ScalarTy
   return tensor.is_floating_point() ? tensor.to(floating) : tensor;
 }
 
+// Where the weights are that the graph's module has.
+c10::Device HomeOf(const Workspace& workspace, const TorchGraph& graph) {
+  return graph.visits ? c10::Device(c10::kCPU) : workspace.device;
+}
+
 // To the weights that the graph holds now.
 void BindCompiled(TorchGraph& graph) {
   if (graph.compiled.empty()) return;
@@ -197,14 +180,15 @@ void BindCompiled(TorchGraph& graph) {
 
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   auto graph = std::make_shared<TorchGraph>(ReadModule(request.graph), ScalarTypeOf(request.stored),
-                                            ScalarTypeOf(request.dtype));
+                                            ScalarTypeOf(request.dtype), request.visits);
   workspace.files.read_ahead = request.read_ahead;
   Slots slots;
   CollectSlots(graph->module._ivalue(), "", slots);
   CheckNames(slots, request);
+  const auto home = HomeOf(workspace, *graph);
   for (const auto& binding : request.weights) {
     const auto& slot = slots.at(binding.name);
-    auto weight = ReadWeight(workspace.files, binding, slot.Get(), graph->stored, workspace.device);
+    auto weight = ReadWeight(workspace.files, binding, slot.Get(), graph->stored, home);
     const auto bytes = static_cast<int64_t>(weight.tensor.nbytes());
     graph->weight_bytes += bytes;
     if (weight.copied) graph->copied_bytes += bytes;
@@ -212,6 +196,7 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   }
   graph->module.eval();
   if (graph->stored != graph->dtype) WidenReads(graph->module);
+  if (graph->visits) ReadVisitors(graph->module);
   if (request.kernels && workspace.device.is_cpu() && graph->dtype == at::kFloat) {
     graph->acceleration = Acceleration::Of(graph->module, *request.kernels);
   }
@@ -234,12 +219,12 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
                   "Expected " + binding.name + " to be a parameter of its shape");
     }
     const auto& slot = found->second;
-    auto weight =
-        ReadWeight(workspace.files, binding, slot.Get(), torch_graph.stored, workspace.device);
+    auto weight = ReadWeight(workspace.files, binding, slot.Get(), torch_graph.stored,
+                             HomeOf(workspace, torch_graph));
     ready.emplace_back(slot, std::move(weight.tensor));
   }
   for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
-  torch_graph.pages.reset();  // of the weights before
+  torch_graph.places.reset();  // of the weights before
   BindCompiled(torch_graph);
   if (torch_graph.acceleration == nullptr) return;
   std::vector<std::string> names;
@@ -247,19 +232,23 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
   torch_graph.acceleration->Forget(names);
 }
 
-// In the order in which the graph has them.
-Pages& PagesOf(Workspace& workspace, TorchGraph& graph) {
-  if (!graph.pages) {
+Places& PlacesOf(Workspace& workspace, TorchGraph& graph) {
+  if (graph.places == nullptr) {
     std::vector<at::Tensor> weights;
     for (const auto& parameter : graph.module.parameters()) weights.push_back(parameter);
-    graph.pages.emplace(workspace.files, weights);
+    for (const auto& buffer : graph.module.buffers()) weights.push_back(buffer);
+    if (graph.visits) {
+      graph.places = std::make_unique<Visits>(weights, workspace.device);
+    } else {
+      graph.places = std::make_unique<Pages>(workspace.files, weights);
+    }
   }
-  return *graph.pages;
+  return *graph.places;
 }
 
 void Release(Workspace& workspace, Graph& graph) {
   auto& torch_graph = Torch(graph);
-  PagesOf(workspace, torch_graph).Release();
+  PlacesOf(workspace, torch_graph).LetGoOfAll();
   if (torch_graph.acceleration != nullptr) {
     torch_graph.acceleration->Rest();
     graph.kernel_bytes = torch_graph.acceleration->bytes();
@@ -268,11 +257,11 @@ void Release(Workspace& workspace, Graph& graph) {
 }
 
 void Prefetch(Workspace& workspace, Graph& graph) {
-  PagesOf(workspace, Torch(graph)).Prefetch();
+  PlacesOf(workspace, Torch(graph)).BringAll();
 }
 
-void LimitPages(Workspace&, Graph& graph, int64_t window) {
-  Torch(graph).page_window = window;
+void LimitWeights(Workspace&, Graph& graph, int64_t window) {
+  Torch(graph).window = window;
 }
 
 void Save(Workspace&, const Graph& graph, const std::string& path) {
@@ -286,8 +275,10 @@ void Save(Workspace&, const Graph& graph, const std::string& path) {
 std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std::string& method,
                              std::vector<c10::IValue> inputs, const std::vector<int64_t>& sources) {
   const MemoryMeter::Call measured(workspace.meter, graph.peak_bytes);
-  std::optional<PageWalk> walk;
-  if (graph.page_window > 0) walk.emplace(PagesOf(workspace, graph), method, graph.page_window);
+  std::optional<Walk> walk;
+  if (graph.visits || graph.window > 0) {
+    walk.emplace(PlacesOf(workspace, graph), method, graph.window);
+  }
   if (graph.acceleration != nullptr) {
     const auto result = graph.acceleration->Run(method, inputs, sources);
     graph.kernel_bytes = graph.acceleration->bytes();

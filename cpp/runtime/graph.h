@@ -6,29 +6,29 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "runtime/acceleration.h"
 #include "runtime/compiled.h"
-#include "runtime/paging.h"
 #include "runtime/runtime.h"
+#include "runtime/walk.h"
 
 namespace wuerstchen::runtime {
 
 struct TorchGraph final : Graph {
-  TorchGraph(torch::jit::Module module, at::ScalarType stored, at::ScalarType dtype)
-      : module(std::move(module)), stored(stored), dtype(dtype) {}
+  TorchGraph(torch::jit::Module module, at::ScalarType stored, at::ScalarType dtype, bool visits)
+      : module(std::move(module)), stored(stored), dtype(dtype), visits(visits) {}
 
   torch::jit::Module module;
   const at::ScalarType stored;                 // of its floating weights
   const at::ScalarType dtype;                  // of what it takes and computes in
+  const bool visits;                           // whether its weights stay on the host
   std::unique_ptr<Acceleration> acceleration;  // null where the graph runs as it is
   std::map<std::string, Compiled> compiled;    // by method
-  std::optional<Pages> pages;                  // once somebody asked for them
-  int64_t page_window = 0;                     // bytes of them that a call holds; 0 is all
+  std::unique_ptr<Places> places;              // of its weights, once somebody asked for them
+  int64_t window = 0;                          // bytes of them that a call holds; 0 is all
 };
 
 inline TorchGraph& Torch(Graph& graph) {

@@ -140,6 +140,7 @@ struct LoadRequest {
   std::optional<KernelOptions> kernels;
   std::vector<CompiledMethod> compiled;
   bool read_ahead;  // whether the system is to read the files at once
+  bool visits;      // whether the weights stay on the host and visit the device in copies
 };
 
 struct HostTensor {
@@ -180,14 +181,14 @@ struct HostArray {
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request);
 // Gives some of a loaded graph's parameters other values: all of them, or none if one fails.
 void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights);
-// Lets go of the pages of a graph's mapped weights, which come back when they are touched, and of
-// memory that is kept free.
+// Lets go of the pages of a graph's mapped weights, which come back when they are touched, or of
+// their copies on the device; and of memory that is kept free.
 void Release(Workspace& workspace, Graph& graph);
-// Has the system read a graph's mapped weights, without waiting for it.
+// Has the system read a graph's mapped weights, or the device copy them, without waiting for it.
 void Prefetch(Workspace& workspace, Graph& graph);
-// From now on a call of this graph holds about so many bytes of its mapped weights, those that it
-// used last, and reads as many ahead; 0 is no limit. What it computes stays the same.
-void LimitPages(Workspace& workspace, Graph& graph, int64_t window);
+// From now on a call of this graph holds about so many bytes of such weights, those that it used
+// last, and reads as many ahead; 0 is no limit. What it computes stays the same.
+void LimitWeights(Workspace& workspace, Graph& graph, int64_t window);
 // Writes a graph's weights, as they are, into a new safetensors file.
 void Save(Workspace& workspace, const Graph& graph, const std::string& path);
 std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string& method,

@@ -120,6 +120,8 @@ export interface LoadOptions {
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
   readonly offload: Offload
+  /** Whether offloaded weights reach the device as copies: a GPU has no pages of files. */
+  readonly visits: boolean
   /** Bytes; null for no limit. */
   readonly maxMemory: number | null
   readonly signal?: AbortSignal | undefined
@@ -167,12 +169,12 @@ export async function loadModel(
 async function loadNetwork(
   device: NativeDevice,
   { graph: { path, entry }, weights, compiled = [] }: NetworkPlan,
-  { stored, dtype, kernels, cache, offload }: LoadOptions,
+  { stored, dtype, kernels, cache, offload, visits }: LoadOptions,
 ): Promise<NativeGraph> {
   const used = compiled.filter(({ ignored }) => ignored === null)
   const lazy = offload !== 'none'
   const load = (bindings: readonly WeightBinding[]) =>
-    device.load({ graph: path, weights: bindings, stored, dtype, kernels, compiled: used, lazy })
+    device.load({ graph: path, weights: bindings, stored, dtype, kernels, compiled: used, lazy, visits })
   const kept = await cacheFileOf(cache, weights, stored)
   const mapped = await cachedWeights(kept, entry)
   const graph = await load(mapped ?? weights)

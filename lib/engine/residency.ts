@@ -4,6 +4,7 @@ import type { Dtype, NativeDevice, NativeGraph, NativeTensor } from '../native/t
 /**
  * Which weights a device holds: `'none'`: all of them. `'model'`: those of the network at work. `'sequential'`: about one
  * block of it. The rest stays in its files, and in what the system keeps of them while it has room.
+ * A GPU gets copies of what it is to hold.
  */
 export type Offload = 'none' | 'model' | 'sequential'
 
@@ -28,7 +29,7 @@ export class Residency {
   async admit(graph: NativeGraph, window: number): Promise<void> {
     this.networks.set(graph, { graph, window })
     if (this.offload === 'none') return
-    if (this.offload === 'sequential') await this.device.limitPages(graph, window)
+    if (this.offload === 'sequential') await this.device.limitWeights(graph, window)
     await this.device.release(graph)
   }
 
@@ -84,7 +85,7 @@ export function offloading(device: NativeDevice, residency: Residency): NativeDe
     rebind: (graph, weights) => device.rebind(graph, weights),
     release: (graph) => device.release(graph),
     prefetch: (graph) => device.prefetch(graph),
-    limitPages: (graph, window) => device.limitPages(graph, window),
+    limitWeights: (graph, window) => device.limitWeights(graph, window),
     save: (graph, path) => device.save(graph, path),
     run: (graph, method, inputs) => {
       residency.enter(graph)

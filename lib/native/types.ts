@@ -176,19 +176,24 @@ export interface NativeDevice {
     readonly compiled?: readonly NativeCompiled[]
     /** The files are read as they are touched, not ahead. */
     readonly lazy?: boolean
+    /** The weights stay on the host; copies of them visit the device, as long as they are prefetched or used. */
+    readonly visits?: boolean
   }): Promise<NativeGraph>
 
   /** Gives some parameters of a loaded graph other values: all of them, or none if it rejects. */
   rebind(graph: NativeGraph, weights: readonly WeightBinding[]): Promise<void>
-  /** Lets go of the pages of a graph's mapped weights, which come back when they are touched, and of memory kept free. */
+  /**
+   * Lets go of the pages of a graph's mapped weights, which come back when they are touched, or of their copies on the
+   * device; and of memory kept free.
+   */
   release(graph: NativeGraph): Promise<void>
-  /** Has the system read a graph's mapped weights, without waiting for it. */
+  /** Has the system read a graph's mapped weights, or the device copy them, without waiting for it. */
   prefetch(graph: NativeGraph): Promise<void>
   /**
-   * From now on a call of this graph holds about `window` bytes of its mapped weights, those that it used last, and reads as
+   * From now on a call of this graph holds about `window` bytes of such weights, those that it used last, and reads as
    * many ahead; 0 is no limit. The numbers stay the same.
    */
-  limitPages(graph: NativeGraph, window: number): Promise<void>
+  limitWeights(graph: NativeGraph, window: number): Promise<void>
   /** Writes a graph's weights, as they are, into a new safetensors file; rejects where one is already. */
   save(graph: NativeGraph, path: string): Promise<void>
 

@@ -21,7 +21,14 @@ async function load(offload: Offload): Promise<Model> {
   const { device } = openDevice(loadRuntime({}), 'cpu', 1)
   const float32 = { stored: 'float32', dtype: 'float32', rounding: 'float32' } as const
   const kernels = { pack: 'none' as const, without: [] }
-  return loadModel(device, files, plan, { ...float32, kernels, offload, maxMemory: null, cache: null })
+  return loadModel(device, files, plan, {
+    ...float32,
+    kernels,
+    offload,
+    visits: false,
+    maxMemory: null,
+    cache: null,
+  })
 }
 
 /** Bytes of a checkpoint's file that this process holds, in all its mappings of it. */

@@ -45,6 +45,7 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
       rounding: 'float32',
       kernels: null,
       offload: 'none',
+      visits: false,
       maxMemory: null,
       cache: { folder, leastBytes: 0 },
     }),

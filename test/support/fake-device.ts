@@ -123,9 +123,9 @@ export class FakeDevice implements NativeDevice {
     return this.does({ method: 'prefetch', graph: (graph as FakeGraph).name }, () => undefined)
   }
 
-  limitPages(graph: NativeGraph, window: number): Promise<void> {
+  limitWeights(graph: NativeGraph, window: number): Promise<void> {
     return this.does(
-      { method: 'limitPages', graph: (graph as FakeGraph).name, inputs: [window] },
+      { method: 'limitWeights', graph: (graph as FakeGraph).name, inputs: [window] },
       () => undefined,
     )
   }

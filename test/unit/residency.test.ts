@@ -41,7 +41,7 @@ describe('Residency', () => {
 
   it('limits the pages of every network to its largest block where only blocks are held', async () => {
     const { device, residency, offloaded, prior, decoder, calls } = await start('sequential')
-    expect(device.named('limitPages').map(({ graph, inputs }) => [graph, inputs])).toEqual([
+    expect(device.named('limitWeights').map(({ graph, inputs }) => [graph, inputs])).toEqual([
       ['prior', [7]],
       ['decoder', [7]],
     ])

@@ -7,7 +7,7 @@
 
 #include "runtime/blocks/tasks.h"
 #include "runtime/error.h"
-#include "runtime/paging.h"
+#include "runtime/walk.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
@@ -140,7 +140,7 @@ int64_t Matrix::packed_bytes() const {
 }
 
 void Matrix::Touch() const {
-  if (!packed()) PageWalk::Touch(held_);
+  if (!packed()) Walk::Use(held_);
 }
 
 void Compute(const kernels::Kernels& kernels, const Product& product) {
