@@ -7,7 +7,7 @@ Always with some noise on the embeddings, because Stage C's will not be perfect 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +73,11 @@ def train_decoder(
     compile: bool = False,
     start: Path | None = None,
     rate: float = 1e-3,
+    focus: Sequence[str] = (),
 ) -> bool:
     """`embeddings` (count, 16, 6, 6) as the semantic encoder gives them; `latents` (count, 4, 32, 32), of the first
-    pictures or of all. `start`: a folder with a trained Stage B, which needs no middling noise first."""
+    pictures or of all. `start`: a folder with a trained Stage B, which needs no middling noise first.
+    `focus`: shapes that half of each batch has, because they are drawn worst."""
     torch.manual_seed(seed)
     decoder = Decoder(**CONFIGS.decoder)
     initialise(decoder)
@@ -86,6 +88,7 @@ def train_decoder(
     trainer = Trainer("decoder", folder, modules, Plan(steps, rate, warmup=200), seed, device)
     captions = Captions(folder / "tokenizer", scenes, TEXT_DROPOUT)
     height, width = latents.shape[-2:]
+    focused = [index for index in range(len(latents)) if any(thing.shape in focus for thing in scenes[index].things)]
 
     def predict_noise(ids: Tensor, mask: Tensor, image: Tensor, noisy: Tensor, ratios: Tensor) -> Tensor:
         text = modules["text"].encode(ids, mask)
@@ -101,6 +104,9 @@ def train_decoder(
 
     def loss(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = torch.randint(len(latents), (BATCH,), generator=generator).tolist()
+        if focused:
+            some = torch.randint(len(focused), (BATCH // 2,), generator=generator).tolist()
+            chosen[: BATCH // 2] = [focused[one] for one in some]
         clean = torch.from_numpy(latents[chosen]).to(device).float()
         image = imperfect(torch.from_numpy(embeddings[chosen]).float(), generator).to(device)
         ids, mask = captions(chosen, seed * 7_000_003 + step)
