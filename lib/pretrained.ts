@@ -72,7 +72,6 @@ export async function loadPretrained(
     const [{ name: first }] = devices
     const dtype = options.dtype === 'auto' ? chooseDtype(plan, first, runtime) : options.dtype
     const models: Model[] = []
-    let compiled: readonly CompiledMethod[] | undefined
     for (const { device, name } of devices) {
       const kernels = chooseKernels(options.kernels, dtype, options.offload)
       const running = {
@@ -90,7 +89,6 @@ export async function loadPretrained(
         onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
       })
       models.push(model)
-      compiled ??= Object.values(ready).flatMap((network) => network.compiled ?? [])
     }
     const loaded = models as [Model, ...Model[]]
     return {
@@ -106,7 +104,7 @@ export async function loadPretrained(
         device: devices.map(({ name }) => name).join(','),
         dtype,
         threads: options.threads,
-        compiled: compiled ?? [],
+        compiled: loaded[0].compiled,
       },
       loras: new Loras(loaded, {
         prior: plan.prior.weights,

@@ -28,6 +28,9 @@ void HandleKind<runtime::Graph>::Describe(Napi::Object self, const runtime::Grap
   memory.Set("weights", static_cast<double>(graph.weight_bytes));
   memory.Set("copied", static_cast<double>(graph.copied_bytes));
   DefineConstant(self, "memory", memory);
+  auto refused = Napi::Object::New(self.Env());
+  for (const auto& [method, reason] : graph.refused) refused.Set(method, reason);
+  DefineConstant(self, "refused", refused);
 }
 
 template <typename Held>

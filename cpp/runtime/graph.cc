@@ -163,16 +163,23 @@ c10::Device HomeOf(const Workspace& workspace, const TorchGraph& graph) {
 }
 
 // To the weights that the graph holds now.
-void BindCompiled(TorchGraph& graph) {
-  if (graph.compiled.empty()) return;
-  Slots slots;
-  CollectSlots(graph.module._ivalue(), "", slots);
-  for (auto& [method, compiled] : graph.compiled) {
-    compiled.Bind([&slots](const std::string& name) {
-      const auto slot = slots.find(name);
-      if (slot != slots.end()) return slot->second.Get();
-      throw Error(ErrorCode::kGraphFailed, "Expected the graph to have a weight " + name);
-    });
+void Bind(Compiled& compiled, const Slots& slots) {
+  compiled.Bind([&slots](const std::string& name) {
+    const auto slot = slots.find(name);
+    if (slot != slots.end()) return slot->second.Get();
+    throw Error(ErrorCode::kGraphFailed, "Expected the graph to have a weight " + name);
+  });
+}
+
+// Code for another machine is no failure: the graph is there.
+void LoadCompiled(TorchGraph& graph, const CompiledMethod& wanted, c10::Device device,
+                  const Slots& slots) {
+  try {
+    Compiled compiled(wanted.file, device);
+    Bind(compiled, slots);
+    graph.compiled.emplace(wanted.method, std::move(compiled));
+  } catch (...) {
+    graph.refused.emplace(wanted.method, CurrentError().what());
   }
 }
 
@@ -200,10 +207,9 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   if (request.kernels && workspace.device.is_cpu() && graph->dtype == at::kFloat) {
     graph->acceleration = Acceleration::Of(graph->module, *request.kernels);
   }
-  for (const auto& [method, file] : request.compiled) {
-    graph->compiled.emplace(method, Compiled(file, workspace.device));
+  for (const auto& wanted : request.compiled) {
+    LoadCompiled(*graph, wanted, workspace.device, slots);
   }
-  BindCompiled(*graph);
   return graph;
 }
 
@@ -225,7 +231,7 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
   }
   for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
   torch_graph.places.reset();  // of the weights before
-  BindCompiled(torch_graph);
+  for (auto& [method, compiled] : torch_graph.compiled) Bind(compiled, slots);
   if (torch_graph.acceleration == nullptr) return;
   std::vector<std::string> names;
   for (const auto& binding : weights) names.push_back(binding.name);

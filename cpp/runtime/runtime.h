@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,8 @@ struct Graph {
   // Private memory that the kernels keep between calls: packed weights and scratch.
   std::atomic<int64_t> kernel_bytes = 0;
   std::atomic<int64_t> peak_bytes = 0;  // that the tensors of one call took, at most
+  // Why a compiled method could not be loaded, by method: the graph runs in its place.
+  std::map<std::string, std::string> refused;
 };
 
 // The noise of one seed for `rows` images. Safe to use from several threads.

@@ -139,6 +139,7 @@ export async function loadModel(
   const { stored, dtype, kernels, offload, signal, onLoaded } = options
   const residency = new Residency(device, offload)
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
+  const compiled: CompiledMethod[] = []
   try {
     // One by one: the device has one thread, and between two an abort is seen.
     const names = namesOf(files)
@@ -149,6 +150,7 @@ export async function loadModel(
         throw naming(name, componentOf(files, name), fromNative(error))
       })
       graphs[name] = loaded
+      compiled.push(...asLoaded(network.compiled ?? [], loaded))
       await residency.admit(loaded, largestBlock(network.graph.entry, stored))
       onLoaded?.(name, index + 1, names.length)
     }
@@ -162,7 +164,12 @@ export async function loadModel(
     packed: dtype === 'float32' ? PACKED_BYTES[kernels?.pack ?? 'none'] : 0,
   })
   const memory = new Memory(residency, networks, files.footprint, options.maxMemory)
-  return assemble(offloading(device, residency), files, loaded, { ...options, memory })
+  return assemble(offloading(device, residency), files, loaded, { ...options, memory, compiled })
+}
+
+/** What is compiled of a network, with what libtorch said against it. */
+function asLoaded(compiled: readonly CompiledMethod[], { refused }: NativeGraph): readonly CompiledMethod[] {
+  return compiled.map((one) => ({ ...one, ignored: one.ignored ?? refused[one.method] ?? null }))
 }
 
 /** Converted weights are taken from the cache, or put there. */
@@ -218,12 +225,18 @@ function assemble(
   device: NativeDevice,
   { schedulers, constants, geometry }: ModelFiles,
   graphs: OfEach<NativeGraph>,
-  { rounding, offload, memory }: Pick<LoadOptions, 'rounding' | 'offload'> & { readonly memory: Memory },
+  {
+    rounding,
+    offload,
+    memory,
+    compiled,
+  }: Pick<LoadOptions, 'rounding' | 'offload'> & Pick<Model, 'memory' | 'compiled'>,
 ): Model {
   return {
     device,
     offload,
     memory,
+    compiled,
     priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder),
     prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
     decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),

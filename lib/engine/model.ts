@@ -4,6 +4,7 @@ import type { Previewer } from '../stages/previewer'
 import type { Prior } from '../stages/prior'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Vqgan } from '../stages/vqgan'
+import type { CompiledMethod } from './compiled'
 import type { Memory } from './memory'
 import type { Offload } from './residency'
 
@@ -26,6 +27,8 @@ export interface Model {
   readonly latentChannels: number
   readonly offload: Offload
   readonly memory: Memory
+  /** Everything that is compiled of its networks, used or not. */
+  readonly compiled: readonly CompiledMethod[]
 }
 
 /** Frees the weights, lets the device finish what it has and ends its thread. */

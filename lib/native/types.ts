@@ -121,6 +121,8 @@ export interface NativeCompiled {
 export interface NativeGraph {
   /** As loaded: bytes of weights, and how many of them are private copies (cast, mixed) rather than the mapped file. */
   readonly memory: { readonly weights: number; readonly copied: number }
+  /** Why compiled methods could not be loaded, by method: the graph runs in their place. */
+  readonly refused: Readonly<Record<string, string>>
   /** Bytes that the tensors of one call took at most, beyond weights and inputs. */
   peakBytes(): number
   /** Bytes of private memory that its kernels keep between calls: packed weights and scratch. */

@@ -1,5 +1,6 @@
 /** A method that AOTInductor compiled, in the place of the graph's, through the real addon. */
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PYTHON, ROOT } from '../../bench/support/reference'
@@ -36,6 +37,17 @@ function compileGraphs({ folder, graphs }: ReturnType<typeof smallModel>): strin
   return out
 }
 
+/** Has the manifest vouch for the compiled file as it is. */
+function describeAnew(graphs: string): void {
+  const file = join(graphs, 'small', 'manifest.json')
+  const manifest = JSON.parse(readFileSync(file, 'utf8'))
+  const [one] = manifest.graphs.flatMap(({ compiled = [] }) => compiled)
+  one.sha256 = createHash('sha256')
+    .update(readFileSync(join(graphs, 'small', one.file)))
+    .digest('hex')
+  writeFileSync(file, JSON.stringify(manifest))
+}
+
 describe('a compiled method', () => {
   const small = smallModel()
   let graphs: string
@@ -62,12 +74,16 @@ describe('a compiled method', () => {
     }
   }, 120_000)
 
-  it('is left out, with the reason, where the kernels are faster and when its file is damaged', async () => {
+  it('is left out, with the reason, where the kernels are faster and where its file is damaged or no such code', async () => {
     const fast = await picture({ graphs })
     const kernels = fast.compiled[0]?.ignored
     expect([null, 'the kernels of this package are faster']).toContain(kernels)
     truncateSync(fast.compiled[0]?.file as string, 100)
     const { compiled } = await picture({ kernels: 'off', graphs })
     expect(compiled).toMatchObject([{ ignored: 'it is not the file that its manifest describes' }])
+    describeAnew(graphs)
+    expect((await picture({ kernels: 'off', graphs })).compiled).toMatchObject([
+      { ignored: expect.stringContaining('Could not load the compiled graph') },
+    ])
   }, 120_000)
 })

@@ -33,6 +33,7 @@ export class FakeTensor implements NativeTensor {
 
 export class FakeGraph implements NativeGraph {
   disposed = false
+  readonly refused = {}
   constructor(
     readonly name: string,
     readonly memory = { weights: 0, copied: 0 },

@@ -25,6 +25,7 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
     priorChannels: 16,
     latentChannels: 4,
     offload: 'none',
+    compiled: [],
     memory: fakeMemory(device),
   }
 }
