@@ -20,6 +20,7 @@ _ACCENT_MIN_DOTS = 12
 _MIN_DOT_AREA = 25
 _TEMPLATE_SIDE = 56
 _TEMPLATE_SPREAD = 13.0  # pixels of root-mean-square radius after normalising
+_ROUNDED = 5  # pixels of a template whose longer side is 108: tips narrower than twice that
 _LEAST_MATCH = 0.7  # below this overlap a blob is like none of our shapes
 _PLACE_REACH = 0.2
 _OUTER = (OUTER_CENTER["small"] + OUTER_CENTER["large"]) / 2
@@ -182,7 +183,8 @@ def _normalise(mask: np.ndarray) -> np.ndarray:
 
 @cache
 def _templates() -> tuple[tuple[str, ...], np.ndarray]:
-    """Every shape as drawn, whole and without its shaded parts (a trunk may vanish into the background)."""
+    """Every shape as drawn, whole and without its shaded parts (a trunk may vanish into the background), both also with
+    their tips rounded off: a sun with short rays is no circle."""
     names, masks = [], []
     for shape in (*SHAPES, *DRAWN_THINGS):
         tones = {tone: np.asarray(mask, np.float32) / 255 for tone, mask in coverage(shape, 64, 64, 54, 128)}
@@ -190,6 +192,7 @@ def _templates() -> tuple[tuple[str, ...], np.ndarray]:
         variants = [whole]
         if "shade" in tones:
             variants.append(whole * (1 - tones["shade"]))
+        variants += [ndimage.grey_opening(variant, footprint=_disk(_ROUNDED)) for variant in variants]
         names += [shape] * len(variants)
         masks += [_normalise(variant) for variant in variants]
     return tuple(names), np.stack(masks)

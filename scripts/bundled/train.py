@@ -22,7 +22,7 @@ from .configs import LATENT_SIZE, PICTURE_SIZE, SEMANTIC_CHANNELS, SEMANTIC_GRID
 from .curves import plot
 from .dataset import Drawings, derived, drawn, reduced_picture, whole_picture
 from .sample import training_sheet
-from .scene import DRAWN_THINGS, SHAPES, Mix
+from .scene import Mix
 from .train_decoder import train_decoder
 from .train_prior import train_prior
 from .train_semantic import load_encoder, train_semantic
@@ -32,7 +32,6 @@ from .training import autocast
 
 MIX = Mix(counts=(0.5, 0.44, 0.06), patterns=(0.86, 0.07, 0.07))
 PICTURES_OF_VQGAN = 10_000  # it sees crops of them: more would teach it nothing
-KINDS = (*SHAPES, *DRAWN_THINGS)
 STAGES = ("vqgan", "semantic", "text", "decoder", "prior")
 
 
@@ -99,7 +98,6 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, help="of the one stage that is named")
     parser.add_argument("--rate", type=float, help="the highest learning rate of Stage B or C, if one is named")
-    parser.add_argument("--focus", nargs="+", choices=KINDS, help="shapes that half of each batch of Stage B has")
     parser.add_argument("--batch", type=int, help="captions in a step of Stage C")
     parser.add_argument(
         "--layout", type=float, help="share of Stage C's batches that learns who stands where and nothing else"
@@ -127,8 +125,6 @@ def main() -> None:
             begun["start"] = options.start
         if stage in ("decoder", "prior") and options.rate is not None:
             begun["rate"] = options.rate
-        if stage == "decoder" and options.focus is not None:
-            begun["focus"] = options.focus
         if stage == "prior":
             begun |= {name: value for name in ("batch", "layout") if (value := getattr(options, name)) is not None}
         return begun if options.steps is None else {**begun, "steps": options.steps}

@@ -7,7 +7,7 @@ Always with some noise on the embeddings, because Stage C's will not be perfect 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +48,14 @@ def draw_ratios(middling: bool, count: int, generator: torch.Generator) -> Tenso
     uniform = torch.rand(count, generator=generator)
     if middling:
         return 0.6 + 0.37 * uniform
-    high = torch.rand(count, generator=generator) < 0.4
+    high = torch.rand(count, generator=generator) < 0.6
     return torch.where(high, 1 - 0.35 * uniform.square(), uniform).clamp(0.001, 1)
 
 
 def decoder_loss(predicted: Tensor, noise: Tensor, ratios: Tensor) -> Tensor:
-    """Squared error of the noise where there is little of it, of the clean latents that it implies where there is much;
-    (B,). Of the clean latents everywhere, edges and rays were never learnt: what is left of them at low noise is small."""
+    """Squared error of the noise, weighted towards that of the clean latents it implies; (B,)."""
     share = alpha_cumprod(ratios)
-    weight = ((1 - share) / share).clamp(1, 25)
+    weight = ((1 - share) / share).clamp(max=25)
     return weight * (predicted.float() - noise).square().mean(dim=(1, 2, 3))
 
 
@@ -73,11 +72,9 @@ def train_decoder(
     compile: bool = False,
     start: Path | None = None,
     rate: float = 1e-3,
-    focus: Sequence[str] = (),
 ) -> bool:
     """`embeddings` (count, 16, 6, 6) as the semantic encoder gives them; `latents` (count, 4, 32, 32), of the first
-    pictures or of all. `start`: a folder with a trained Stage B, which needs no middling noise first.
-    `focus`: shapes that half of each batch has, because they are drawn worst."""
+    pictures or of all. `start`: a folder with a trained Stage B, which needs no middling noise first."""
     torch.manual_seed(seed)
     decoder = Decoder(**CONFIGS.decoder)
     initialise(decoder)
@@ -88,7 +85,6 @@ def train_decoder(
     trainer = Trainer("decoder", folder, modules, Plan(steps, rate, warmup=200), seed, device)
     captions = Captions(folder / "tokenizer", scenes, TEXT_DROPOUT)
     height, width = latents.shape[-2:]
-    focused = [index for index in range(len(latents)) if any(thing.shape in focus for thing in scenes[index].things)]
 
     def predict_noise(ids: Tensor, mask: Tensor, image: Tensor, noisy: Tensor, ratios: Tensor) -> Tensor:
         text = modules["text"].encode(ids, mask)
@@ -104,9 +100,6 @@ def train_decoder(
 
     def loss(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = torch.randint(len(latents), (BATCH,), generator=generator).tolist()
-        if focused:
-            some = torch.randint(len(focused), (BATCH // 2,), generator=generator).tolist()
-            chosen[: BATCH // 2] = [focused[one] for one in some]
         clean = torch.from_numpy(latents[chosen]).to(device).float()
         image = imperfect(torch.from_numpy(embeddings[chosen]).float(), generator).to(device)
         ids, mask = captions(chosen, seed * 7_000_003 + step)

@@ -205,6 +205,13 @@ class TestJudge:
         seen = look(draw(Scene(Background("grey"), (Thing(shape, "orange", size, "top"),))))
         assert [(thing.shape, thing.size, thing.place) for thing in seen.things] == [(shape, size, "top")]
 
+    def test_knows_a_sun_whose_rays_are_short_from_a_circle(self):
+        for shape in ("sun", "circle"):
+            for size in ("small", "large"):
+                scene = Scene(Background("white"), (Thing(shape, "red", size, "center"),))
+                short = ndimage.gaussian_filter(draw(scene), (3, 3, 0))
+                assert judge(short, all_facts(scene)).shape, f"{size} {shape}"
+
     def test_denies_what_is_false(self):
         scene = Scene(
             Background("yellow"),
