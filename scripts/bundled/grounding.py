@@ -58,8 +58,11 @@ class PlacedCaptions:
         return torch.from_numpy(found).flatten(1)
 
 
-def step_attending(prior: Prior, x: Tensor, modulation: Tensor, condition: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """As `prior.step`, with how strongly each cell asks for each word: (B, blocks, heads, 36, T) logits."""
+def step_attending(
+    prior: Prior, x: Tensor, modulation: Tensor, condition: list[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `prior.step`, with what it divides by, (B, C, H, W), and how strongly each cell asks for each word, (B, blocks,
+    heads, 36, T) logits."""
     noisy, logits = x, []
     x = prior.projection(x.permute(0, 2, 3, 1))
     skip = x[..., :0]
@@ -70,7 +73,8 @@ def step_attending(prior: Prior, x: Tensor, modulation: Tensor, condition: list[
             logits.append(queries @ keys.transpose(-1, -2) / block.head_dim**0.5)
         x = block(x, modulation, condition, skip)
     a, b = prior.out(x).permute(0, 3, 1, 2).chunk(2, dim=1)
-    return (noisy - a) / ((1 - b).abs() + 1e-5), torch.stack(logits, dim=1)
+    divisor = (1 - b).abs() + 1e-5
+    return (noisy - a) / divisor, divisor, torch.stack(logits, dim=1)
 
 
 def mistaken(logits: Tensor, places_of_cells: Tensor, places_of_words: Tensor) -> Tensor:

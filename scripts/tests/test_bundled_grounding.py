@@ -15,7 +15,7 @@ from scripts.bundled.grounding import NOWHERE, PlacedCaptions, mistaken, step_at
 from scripts.bundled.scene import PLACES, Mix
 from scripts.bundled.train import inherit
 from scripts.bundled.train_decoder import draw_ratios
-from scripts.bundled.train_prior import layout_loss, noise_loss, train_prior
+from scripts.bundled.train_prior import layout_loss, noise_loss, train_prior, unsteady
 from scripts.bundled.training import trained
 from scripts.bundled.unpackage import unpackage
 from scripts.networks import Prior
@@ -31,13 +31,13 @@ def placed() -> PlacedCaptions:
 
 
 class TestPlacedCaptions:
-    def test_are_of_two_things_and_say_where_both_are(self, placed: PlacedCaptions):
+    def test_are_of_one_or_two_things_and_say_where_each_is(self, placed: PlacedCaptions):
         assert len(placed.indices) > 10
         ids, mask, places = placed(placed.indices, 1)
         assert ids.shape == mask.shape == places.shape
         for index, words in zip(placed.indices, places.tolist(), strict=True):
             things = placed.scenes[index].things
-            assert len(things) == 2
+            assert len(things) in (1, 2)
             assert {PLACES[place] for place in words if place != NOWHERE} == {thing.place for thing in things}
 
     def test_mark_the_words_after_which_a_thing_and_its_place_are_known(self, placed: PlacedCaptions):
@@ -64,9 +64,17 @@ class TestAttention:
         prior = Prior(**CONFIGS.prior).eval()
         x, modulation = torch.randn(2, 16, 6, 6), prior.modulate(torch.tensor([1.0, 0.3]))
         condition = prior.condition(torch.randn(2, 32, 128))
-        predicted, logits = step_attending(prior, x, modulation, condition)
+        predicted, divisor, logits = step_attending(prior, x, modulation, condition)
         assert torch.equal(predicted, prior.step(x, modulation, condition))
         assert logits.shape == (2, 4, 5, 36, 32)
+        assert divisor.shape == x.shape
+
+    def test_is_unsteady_where_it_divides_by_too_little(self):
+        ratios = torch.tensor([0.5, 0.5])  # the noise's deviation is about 0.7
+        divisor = torch.full((2, 16, 6, 6), 0.4)
+        assert unsteady(divisor, ratios).item() == 0
+        divisor[0, 0, 0, 0] = 1e-5
+        assert unsteady(divisor, ratios).item() == pytest.approx(0.5, abs=1e-3)
 
     def test_is_mistaken_when_a_cell_asks_for_the_other_thing(self):
         cells = torch.full((1, 36), NOWHERE)
