@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises'
 import { type CompiledEntry, type Graph, sha256 } from '../model/graphs'
 import type { NativeRuntime } from '../native/binding'
-import type { Dtype, NativeCompiled, NativeKernels } from '../native/types'
+import type { NativeCompiled, NativeKernels } from '../native/types'
+import type { Dtypes } from './dtypes'
 import type { Offload } from './residency'
 
 /** A method in machine code that was found beside a network's graph. */
@@ -14,12 +15,8 @@ export interface CompiledMethod extends NativeCompiled {
 }
 
 /** How a network is going to run. */
-export interface Running {
+export interface Running extends Dtypes {
   readonly device: string
-  readonly stored: Dtype
-  readonly dtype: Dtype
-  /** What noise, timesteps and latents are rounded to. */
-  readonly rounding: Dtype
   readonly kernels: NativeKernels | null
   readonly offload: Offload
 }

@@ -5,13 +5,14 @@ import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
-import type { Dtype, NativeDevice, NativeGraph, NativeKernels, WeightBinding } from '../native/types'
+import type { NativeDevice, NativeGraph, NativeKernels, WeightBinding } from '../native/types'
 import { Decoder } from '../stages/decoder'
 import { Previewer } from '../stages/previewer'
 import { Prior } from '../stages/prior'
 import { TextEncoder } from '../stages/text-encoder'
 import { Vqgan } from '../stages/vqgan'
 import { type CompiledMethod, chooseCompiled, type Running } from './compiled'
+import type { Dtypes } from './dtypes'
 import { Memory, type StageNetworks } from './memory'
 import type { Model } from './model'
 import { largestBlock, type Offload, offloading, Residency } from './residency'
@@ -108,13 +109,7 @@ export function openDevice(
   throw new DeviceError(messageOf(refusal), { cause: refusal, details: { device: wanted } })
 }
 
-export interface LoadOptions {
-  /** What noise, timesteps and latents are rounded to; float32 but for parity with diffusers in a narrow type. */
-  readonly rounding: Dtype
-  /** Of the weights as they are held. */
-  readonly stored: Dtype
-  /** Of what is computed. */
-  readonly dtype: Dtype
+export interface LoadOptions extends Dtypes {
   /** Null runs the graphs as they are. */
   readonly kernels: NativeKernels | null
   /** Where converted weights are kept; null for nowhere. */
