@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .scene import Background, Mix, Scene, Thing, sample_scene
+from .scene import DRAWN_THINGS, PALETTE, SHAPES, Background, Mix, Scene, Thing, sample_scene
+from .strays import unknown_noun, with_strays
 
 # The bundled text encoder reads 32 tokens, start and end among them.
 LONGEST = 30
@@ -13,10 +14,10 @@ LONGEST = 30
 
 @dataclass(frozen=True)
 class StatedThing:
-    """What the text says of one thing: always shape and colour, sometimes size and place."""
+    """What the text says of one thing: nearly always shape and colour, sometimes size and place."""
 
-    shape: str
-    color: str
+    shape: str | None = None
+    color: str | None = None
     size: str | None = None
     place: str | None = None
 
@@ -24,11 +25,13 @@ class StatedThing:
 @dataclass(frozen=True)
 class Stated:
     """The facts a caption states. A caption names every thing, so their number is always stated; a background
-    called just "blue" is a plain one; `relation` is that of the first thing to the second."""
+    called just "blue" is a plain one; `relation` is that of the first thing to the second. `together`: things that are
+    alike in all that is said of them, as "two stars"."""
 
     things: tuple[StatedThing, ...]
     background: Background | None = None
     relation: str | None = None
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,22 @@ class Caption:
 
 @dataclass(frozen=True)
 class Style:
-    """How often a caption states what it may leave unsaid."""
+    """How often a caption states what it may leave unsaid, how often it says alike things together, and how often
+    it has words that mean nothing. The defaults are what training reads: whoever types a prompt leaves out more, and
+    says more, than the grammar asks for."""
 
     background: float = 0.85
     size: float = 0.4
     place: float = 0.4
     relation: float = 0.5
+    color: float = 0.85
+    shape: float = 0.97
+    together: float = 0.5
+    stray: float = 0.2
 
 
-FULL_FACTS = Style(background=1.0, size=0.35, place=0.35, relation=0.5)
+GRAMMAR = Style(color=1.0, shape=1.0, together=0.0, stray=0.0)
+FULL_FACTS = replace(GRAMMAR, background=1.0, size=0.35, place=0.35)
 
 _SIZE_WORDS = {"small": ("small", "small", "little"), "large": ("large", "large", "big")}
 _PLACE_WORDS = {
@@ -65,6 +75,24 @@ _RELATION_WORDS = {
 }
 _INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 _LEADS = ("", "", "", "", "", "", "a picture of ", "a drawing of ", "an image of ", "there is ")
+_NUMBERS = {2: "two", 3: "three"}
+_PLURALS = {"fish": "fish", "cross": "crosses"}
+_OTHER_WORDS = "a an and on in front of background plain with stripes striped dots polka gray"
+
+
+def _words_of(table: dict[str, tuple[str, ...]]) -> list[str]:
+    return [word for phrases in table.values() for phrase in phrases for word in phrase.split()]
+
+
+# Those that the tokenizer makes one token each.
+WORDS = frozenset(
+    {
+        *(*PALETTE, *SHAPES, *DRAWN_THINGS),
+        *(*_words_of(_SIZE_WORDS), *_words_of(_PLACE_WORDS), *_words_of(_RELATION_WORDS)),
+        *" ".join(_LEADS).split(),
+        *_OTHER_WORDS.split(),
+    }
+)
 
 
 def _with_article(words: str) -> str:
@@ -78,7 +106,8 @@ def _color_word(color: str, rng: random.Random) -> str:
 def _thing_words(thing: StatedThing, rng: random.Random) -> str:
     """'large red circle', without its article and place."""
     size = rng.choice(_SIZE_WORDS[thing.size]) + " " if thing.size else ""
-    return f"{size}{_color_word(thing.color, rng)} {thing.shape}"
+    color = _color_word(thing.color, rng) + " " if thing.color else ""
+    return f"{size}{color}{thing.shape or unknown_noun(rng)}"
 
 
 def _thing_phrase(thing: StatedThing, rng: random.Random, article: bool = True) -> str:
@@ -103,10 +132,15 @@ def _join(phrases: list[str], last: str = " and ") -> str:
     return phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + last + phrases[-1]
 
 
+def _chance(share: float, rng: random.Random) -> bool:
+    """Certain things draw nothing: the benchmark's captions stay what they were before styles had more shares."""
+    return share >= 1 or (share > 0 and rng.random() < share)
+
+
 def _stated_thing(thing: Thing, rng: random.Random, style: Style, say_place: bool) -> StatedThing:
     return StatedThing(
-        thing.shape,
-        thing.color,
+        thing.shape if _chance(style.shape, rng) else None,
+        thing.color if _chance(style.color, rng) else None,
         thing.size if rng.random() < style.size else None,
         thing.place if say_place else None,
     )
@@ -118,8 +152,18 @@ def all_facts(scene: Scene) -> Stated:
     return Stated(things, scene.background, scene.relation)
 
 
+def _alike(scene: Scene, rng: random.Random, style: Style) -> Stated:
+    """The facts of things of one shape, said together."""
+    colors = {thing.color for thing in scene.things}
+    one = StatedThing(scene.things[0].shape, colors.pop() if len(colors) == 1 else None)
+    background = scene.background if rng.random() < style.background else None
+    return Stated((one,) * len(scene.things), background, together=True)
+
+
 def choose_facts(scene: Scene, rng: random.Random, style: Style) -> Stated:
     """Which facts to state; things come in any order, and a relation turns round with them."""
+    if len(scene.things) > 1 and len({thing.shape for thing in scene.things}) == 1 and _chance(style.together, rng):
+        return _alike(scene, rng, style)
     things, relation = list(scene.things), scene.relation
     rng.shuffle(things)
     if relation is not None and things[0] is not scene.things[0]:
@@ -134,6 +178,10 @@ def choose_facts(scene: Scene, rng: random.Random, style: Style) -> Stated:
 
 
 def _things_text(stated: Stated, rng: random.Random, article: bool) -> str:
+    if stated.together:
+        words = _thing_words(stated.things[0], rng)
+        shape = stated.things[0].shape
+        return f"{_NUMBERS[len(stated.things)]} {words.removesuffix(shape)}{_PLURALS.get(shape, f'{shape}s')}"
     phrases = [_thing_phrase(thing, rng, article) for thing in stated.things]
     if stated.relation is not None:
         return f"{phrases[0]} {rng.choice(_RELATION_WORDS[stated.relation])} {phrases[1]}"
@@ -145,6 +193,8 @@ def say(stated: Stated, rng: random.Random) -> str:
     terse = rng.random() < 0.12  # as people type prompts: "red circle, blue background"
     things = _things_text(stated, rng, article=not terse)
     lead = "" if terse else rng.choice(_LEADS)
+    if stated.together:
+        lead = lead.replace("there is", "there are")
     if stated.background is None:
         return f"{lead}{things}"
     if terse:
@@ -162,15 +212,18 @@ def say(stated: Stated, rng: random.Random) -> str:
 
 
 def length(text: str) -> int:
-    """Words and commas: what the tokenizer makes one token each."""
-    return len(text.split()) + text.count(",")
+    """How many tokens the text has at most: one for a comma or a word of the grammar, one for each letter of others."""
+    words = text.replace(",", " , ").split()
+    return sum(1 if word in WORDS else len(word) for word in words)
 
 
 def caption(scene: Scene, rng: random.Random, style: Style = Style()) -> Caption:
-    """A random true caption of the scene, with the facts it states."""
+    """A random true caption of the scene, with the facts it states; by default as people would type it."""
     while True:
         stated = choose_facts(scene, rng, style)
         text = say(stated, rng)
+        if _chance(style.stray, rng):
+            text = with_strays(text, rng)
         if length(text) <= LONGEST:
             return Caption(text, stated)
 

@@ -167,13 +167,13 @@ def main() -> None:
     parser.add_argument("--simple", action="store_true", help="draw the first lesson's scenes only")
     parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
     options = parser.parse_args()
-    from .captions import caption
+    from .captions import GRAMMAR, caption
 
     rng = random.Random(options.seed)
     mix = Mix.simple() if options.simple else Mix()
     scenes = [sample_scene(rng, mix) for _ in range(options.count)]
     pictures = [draw(scene, options.size, rng) for scene in scenes]
-    contact_sheet(pictures, [caption(scene, rng).text for scene in scenes]).save(options.out)
+    contact_sheet(pictures, [caption(scene, rng, GRAMMAR).text for scene in scenes]).save(options.out)
 
 
 if __name__ == "__main__":

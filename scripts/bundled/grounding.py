@@ -22,7 +22,7 @@ from .train_semantic import covered
 from .train_text import Words
 
 NOWHERE = -1
-_PLACED = Style(place=1.0)  # a relation or all places: every caption says who stands where
+_PLACED = Style(place=1.0, shape=1.0, together=0.0)  # a relation or all places: every caption says who stands where
 _POSITIONED = 4  # blocks of residual, timestep and attention after which a cell knows where it is
 
 

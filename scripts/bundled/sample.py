@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..networks import Decoder, Previewer, Prior, Vqgan
 from . import tokenizer as bpe
-from .captions import Caption, all_facts, caption, one_object_captions, two_object_captions
+from .captions import GRAMMAR, Caption, all_facts, caption, one_object_captions, two_object_captions
 from .configs import CONFIGS, GUIDANCE_SCALE, LATENT_SIZE, SEMANTIC_CHANNELS, SEMANTIC_GRID, TEXT_LENGTH
 from .dataset import reduce
 from .diffusion import sample
@@ -97,7 +97,7 @@ def drawn_scenes(count: int, seed: int) -> tuple[list[Caption], np.ndarray]:
     rng = random.Random(f"rebuild {seed}")
     mix = Mix(counts=(1.0, 0.0, 0.0), patterns=(1.0, 0.0, 0.0))
     scenes = [sample_scene(rng, mix, held_out=True) for _ in range(count)]
-    captions = [Caption(caption(scene, rng).text, all_facts(scene)) for scene in scenes]
+    captions = [Caption(caption(scene, rng, GRAMMAR).text, all_facts(scene)) for scene in scenes]
     return captions, np.stack([draw(scene, rng=rng) for scene in scenes])
 
 

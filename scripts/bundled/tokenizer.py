@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
-from .captions import caption
+from .captions import GRAMMAR, caption
 from .scene import Mix, sample_scene
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
@@ -79,7 +79,7 @@ def train(captions: Iterable[str]) -> Tokenizer:
 def training_captions(count: int, seed: int) -> list[str]:
     """Captions of the full grammar: enough of them that every word is frequent."""
     rng = random.Random(f"tokenizer {seed}")
-    return [caption(sample_scene(rng, Mix()), rng).text for _ in range(count)]
+    return [caption(sample_scene(rng, Mix()), rng, GRAMMAR).text for _ in range(count)]
 
 
 def encode(tokenizer: Tokenizer, text: str, length: int) -> tuple[list[int], list[int]]:

@@ -97,7 +97,9 @@ def main() -> None:
         "all else begins with its weights",
     )
     parser.add_argument("--steps", type=int, help="of the one stage that is named")
-    parser.add_argument("--rate", type=float, help="the highest learning rate of Stage B or C, if one is named")
+    parser.add_argument(
+        "--rate", type=float, help="the highest learning rate of a text encoder, Stage B or C, if one is named"
+    )
     parser.add_argument("--batch", type=int, help="captions in a step of Stage C")
     parser.add_argument(
         "--layout", type=float, help="share of Stage C's batches that learns who stands where and nothing else"
@@ -123,7 +125,7 @@ def main() -> None:
         begun = {"until": until, "report": partial(report, folder, stage, device)}
         if stage in ("text", "decoder", "prior"):
             begun["start"] = options.start
-        if stage in ("decoder", "prior") and options.rate is not None:
+        if stage in ("text", "decoder", "prior") and options.rate is not None:
             begun["rate"] = options.rate
         if stage == "prior":
             begun |= {name: value for name in ("batch", "layout") if (value := getattr(options, name)) is not None}

@@ -27,6 +27,7 @@ BATCH = 96
 CAPTION_DROPOUT = 0.05  # what guidance needs
 ASKING = 0.2  # the weight of asking the right words
 LEAST_DIVISOR = 0.5  # of the noise's deviation, which a perfect prediction divides by
+OVERSHOT = 6  # one sample of so many is seen again as guidance would exaggerate it, to be divided by enough there, too
 LAYOUT = 0.5  # below pure noise: there layout is decided, then shapes; at lower ratios both can be seen
 
 
@@ -59,6 +60,11 @@ def unsteady(divisor: Tensor, ratios: Tensor) -> Tensor:
     the saturated error does not mind: one in seven did, of a caption that was unlucky."""
     deviation = (1 - alpha_cumprod(ratios)).sqrt().view(-1, 1, 1, 1)
     return (1 - divisor / (LEAST_DIVISOR * deviation)).clamp(min=0).square().sum(dim=(1, 2, 3)).mean()
+
+
+def overshoot(clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Embeddings as guidance exaggerates them: up to twice as large."""
+    return clean * (1 + torch.rand(len(clean), 1, 1, 1, generator=generator).to(clean.device))
 
 
 def layout_loss(error: Tensor, ratios: Tensor) -> Tensor:
@@ -124,11 +130,15 @@ def train_prior(
         ratios = ratios.to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         noisy = add_noise(clean, noise, ratios)
-        predicted, divisor, asking = predict_noise(ids.to(device), mask.to(device), noisy, ratios)
+        again = slice(0, None, OVERSHOT)
+        overshot = add_noise(overshoot(clean[again], generator), noise[again], ratios[again])
+        ids, mask, all_ratios = (torch.cat([one.to(device), one[again].to(device)]) for one in (ids, mask, ratios))
+        predicted, divisor, asking = predict_noise(ids, mask, torch.cat([noisy, overshot]), all_ratios)
+        predicted, asking = predicted[:batch], asking[:batch]
         error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
         every, pair = slice(len(chosen)), slice(len(chosen), batch)
         of_noise = noise_loss(error[every], ratios[every])
-        steadying = unsteady(divisor.float(), ratios)
+        steadying = unsteady(divisor.float(), all_ratios)
         if not pairs:
             return of_noise.mean() + steadying, {"unsteady": steadying.item()}
         of_pairs = layout_loss(error[pair], ratios[pair])

@@ -47,7 +47,8 @@ def codes_at_words(stated: Stated, nouns: list[int], places: list[int]) -> dict[
     knows no more at a word than what was said until then."""
     said, open_place = codes(stated), len(PLACES)
     known = {}
-    for slot, position in enumerate(nouns[:_SLOTS]):
+    named = [slot for slot, thing in enumerate(stated.things[:_SLOTS]) if thing.shape]
+    for slot, position in zip(named, nouns, strict=False):
         four = said[4 * slot : 4 * slot + 4]
         known[position] = four if stated.relation and slot == 1 else [*four[:3], open_place]
     placed = [slot for slot in range(len(stated.things)) if place_of(stated, slot)]
@@ -134,6 +135,7 @@ def train_text(
     report: Callable[[], None] | None = None,
     compile: bool = False,
     start: Path | None = None,
+    rate: float = 1e-3,
 ) -> bool:
     """`start`: a folder whose trained Stage C had a text encoder to begin with."""
     torch.manual_seed(seed)
@@ -143,7 +145,7 @@ def train_text(
     )
     if start is not None:
         modules["text"].load_state_dict(trained(start / "prior.pt", "text"))
-    trainer = Trainer("text", folder, modules, Plan(steps, 1e-3, warmup=200, ema_decay=0.995), seed, device)
+    trainer = Trainer("text", folder, modules, Plan(steps, rate, warmup=200, ema_decay=0.995), seed, device)
     if trainer.finished():
         return True
     lessons = Lessons(folder / "tokenizer", mix)

@@ -15,7 +15,7 @@ from scripts.bundled.grounding import NOWHERE, PlacedCaptions, mistaken, step_at
 from scripts.bundled.scene import PLACES, Mix
 from scripts.bundled.train import inherit
 from scripts.bundled.train_decoder import draw_ratios
-from scripts.bundled.train_prior import layout_loss, noise_loss, train_prior, unsteady
+from scripts.bundled.train_prior import layout_loss, noise_loss, overshoot, train_prior, unsteady
 from scripts.bundled.training import trained
 from scripts.bundled.unpackage import unpackage
 from scripts.networks import Prior
@@ -101,6 +101,13 @@ class TestLosses:
         error = share / (1 - share)  # of the noise, when that of the clean embeddings is one
         assert noise_loss(error, ratios)[0] < 0.02
         assert layout_loss(error, ratios).tolist() == pytest.approx([2 / 3, 2 / 3], rel=0.05)
+
+    def test_see_embeddings_as_guidance_exaggerates_them(self):
+        clean = torch.randn(50, 16, 6, 6)
+        ratios = overshoot(clean, torch.Generator().manual_seed(0)) / clean
+        factors = ratios.flatten(1)
+        assert torch.allclose(factors, factors[:, :1].expand_as(factors), rtol=1e-4)
+        assert 1 <= factors.min() < 1.2 and 1.8 < factors.max() <= 2.001
 
     def test_are_bounded_where_the_network_divides_by_almost_nothing(self):
         wild, ratios = torch.tensor([1e6]), torch.tensor([0.9])

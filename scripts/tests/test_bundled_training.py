@@ -194,6 +194,10 @@ class TestTextCodes:
         one_placed = codes_at_words(Stated((star, replace(cat, place="bottom"))), [3, 8], [11])
         assert one_placed == {3: [*of_star, unsaid], 8: [*of_cat, unsaid], 11: [*of_cat, bottom]}
 
+        # "a red robot above a grey cat": no noun of the first thing is known.
+        unnamed = codes_at_words(Stated((replace(star, shape=None), cat), None, "above"), [6], [3])
+        assert unnamed == {6: [*of_cat, bottom], 3: [len(KINDS), *of_star[1:], top]}
+
 
 class TestUnpackage:
     def test_gives_what_a_training_begins_with(self, tmp_path: Path):
