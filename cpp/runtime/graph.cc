@@ -10,6 +10,7 @@
 #include "runtime/graph_edit.h"
 #include "runtime/paging.h"
 #include "runtime/safetensors.h"
+#include "runtime/slots.h"
 #include "runtime/tensor.h"
 #include "runtime/visits.h"
 #include "runtime/weights.h"
@@ -17,80 +18,6 @@
 
 namespace wuerstchen::runtime {
 namespace {
-
-// Where a module keeps a parameter or a buffer. Replacing what is there is all that binding does.
-struct Slot {
-  c10::intrusive_ptr<c10::ivalue::Object> owner;
-  size_t index;
-
-  at::Tensor Get() const { return owner->getSlot(index).toTensor(); }
-  void Set(at::Tensor tensor) const { owner->setSlot(index, std::move(tensor)); }
-};
-using Slots = std::map<std::string, Slot>;
-
-void CollectSlots(const c10::intrusive_ptr<c10::ivalue::Object>& module, const std::string& prefix,
-                  Slots& slots) {
-  const auto type = module->type();
-  for (size_t index = 0; index < type->numAttributes(); ++index) {
-    const auto& value = module->getSlot(index);
-    const auto name = prefix + type->getAttributeName(index);
-    if (type->getAttribute(index)->is_module()) {
-      CollectSlots(value.toObject(), name + ".", slots);
-    } else if (value.isTensor() && (type->is_parameter(index) || type->is_buffer(index))) {
-      slots.emplace(name, Slot{module, index});
-    }
-  }
-}
-
-// "a, b, c and 12 more"
-class NameList {
- public:
-  void Add(const std::string& name) {
-    constexpr size_t kShown = 5;
-    if (count_++ < kShown) text_ += (text_.empty() ? "" : ", ") + name;
-    extra_ = count_ > kShown ? count_ - kShown : 0;
-  }
-  bool empty() const { return count_ == 0; }
-  std::string ToString() const {
-    return extra_ == 0 ? text_ : text_ + " and " + std::to_string(extra_) + " more";
-  }
-
- private:
-  std::string text_;
-  size_t count_ = 0;
-  size_t extra_ = 0;
-};
-
-std::string Text(c10::IntArrayRef shape) {
-  std::string text;
-  for (const int64_t length : shape) text += (text.empty() ? "" : ", ") + std::to_string(length);
-  return "(" + text + ")";
-}
-
-// Every slot gets exactly one weight of its shape.
-void CheckNames(const Slots& slots, const LoadRequest& request) {
-  NameList extra, misshapen, missing;
-  std::map<std::string, const WeightBinding*> given;
-  for (const auto& binding : request.weights) {
-    const auto slot = slots.find(binding.name);
-    if (slot == slots.end() || !given.emplace(binding.name, &binding).second) {
-      extra.Add(binding.name);
-    } else if (const auto wanted = slot->second.Get().sizes(); wanted != binding.stored.shape) {
-      misshapen.Add(binding.name + " " + Text(binding.stored.shape) + " instead of " +
-                    Text(wanted));
-    }
-  }
-  for (const auto& [name, slot] : slots) {
-    if (!given.contains(name)) missing.Add(name);
-  }
-  std::string complaint;
-  if (!missing.empty()) complaint += "; missing: " + missing.ToString();
-  if (!extra.empty()) complaint += "; not of the graph: " + extra.ToString();
-  if (!misshapen.empty()) complaint += "; of another shape: " + misshapen.ToString();
-  if (complaint.empty()) return;
-  throw Error(ErrorCode::kWeightsFailed,
-              "Expected the weights to fit " + request.graph + complaint);
-}
 
 // On the CPU whatever the device: the placeholders of a graph are expanded from one element, and
 // moving would fill them.
@@ -189,8 +116,7 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   auto graph = std::make_shared<TorchGraph>(ReadModule(request.graph), ScalarTypeOf(request.stored),
                                             ScalarTypeOf(request.dtype), request.visits);
   workspace.files.read_ahead = request.read_ahead;
-  Slots slots;
-  CollectSlots(graph->module._ivalue(), "", slots);
+  const auto slots = CollectSlots(graph->module);
   CheckNames(slots, request);
   const auto home = HomeOf(workspace, *graph);
   for (const auto& binding : request.weights) {
@@ -215,8 +141,7 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
 
 void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights) {
   auto& torch_graph = Torch(graph);
-  Slots slots;
-  CollectSlots(torch_graph.module._ivalue(), "", slots);
+  const auto slots = CollectSlots(torch_graph.module);
   std::vector<std::pair<Slot, at::Tensor>> ready;
   for (const auto& binding : weights) {
     const auto found = slots.find(binding.name);
@@ -271,8 +196,7 @@ void LimitWeights(Workspace&, Graph& graph, int64_t window) {
 }
 
 void Save(Workspace&, const Graph& graph, const std::string& path) {
-  Slots slots;
-  CollectSlots(static_cast<const TorchGraph&>(graph).module._ivalue(), "", slots);
+  const auto slots = CollectSlots(static_cast<const TorchGraph&>(graph).module);
   std::vector<NamedTensor> tensors;
   for (const auto& [name, slot] : slots) tensors.push_back({name, slot.Get()});
   WriteSafetensors(path, tensors);
