@@ -27,6 +27,7 @@ BATCH = 96
 CAPTION_DROPOUT = 0.05  # what guidance needs
 ASKING = 0.2  # the weight of asking the right words
 LEAST_DIVISOR = 0.5  # of the noise's deviation, which a perfect prediction divides by
+STEADYING = 10.0  # the weight of dividing by that much
 OVERSHOT = 6  # one sample of so many is seen again as guidance would exaggerate it, to be divided by enough there, too
 LAYOUT = 0.5  # below pure noise: there layout is decided, then shapes; at lower ratios both can be seen
 
@@ -63,8 +64,8 @@ def unsteady(divisor: Tensor, ratios: Tensor) -> Tensor:
 
 
 def overshoot(clean: Tensor, generator: torch.Generator) -> Tensor:
-    """Embeddings as guidance exaggerates them: up to twice as large."""
-    return clean * (1 + torch.rand(len(clean), 1, 1, 1, generator=generator).to(clean.device))
+    """Embeddings as guidance exaggerates them: up to three times as large."""
+    return clean * (1 + 2 * torch.rand(len(clean), 1, 1, 1, generator=generator).to(clean.device))
 
 
 def layout_loss(error: Tensor, ratios: Tensor) -> Tensor:
@@ -138,7 +139,7 @@ def train_prior(
         error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
         every, pair = slice(len(chosen)), slice(len(chosen), batch)
         of_noise = noise_loss(error[every], ratios[every])
-        steadying = unsteady(divisor.float(), all_ratios)
+        steadying = STEADYING * unsteady(divisor.float(), all_ratios)
         if not pairs:
             return of_noise.mean() + steadying, {"unsteady": steadying.item()}
         of_pairs = layout_loss(error[pair], ratios[pair])
