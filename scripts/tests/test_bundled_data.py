@@ -18,10 +18,13 @@ from scripts.bundled.captions import (
     GRAMMAR,
     LONGEST,
     WORDS,
+    Caption,
     Style,
     all_facts,
     caption,
     length,
+    one_object_captions,
+    two_object_captions,
 )
 from scripts.bundled.draw import draw, place_things
 from scripts.bundled.judge import Verdict, accuracies, judge, judge_seen
@@ -156,6 +159,12 @@ class TestCaptions:
                 if article in ("a", "an"):
                     assert (article == "an") == (word[0] in "aeiou"), text
             assert length(text) <= LONGEST
+
+    @pytest.mark.parametrize(("captions", "things"), [(one_object_captions, 1), (two_object_captions, 2)])
+    def test_of_the_benchmark_are_fixed_and_complete(self, captions, things: int):
+        said: list[Caption] = captions(50, 0, True)
+        assert said == captions(50, 0, True) != captions(50, 0, False)
+        assert all(len(one.stated.things) == things and one.stated.background for one in said)
 
     def test_leave_out_what_people_leave_out(self):
         rng = random.Random(3)
