@@ -1,7 +1,7 @@
 'use strict'
 // npm run bench:gpu — whole pictures on a GPU: seconds of one and pictures a second of a batch, with v2 at its full size
-// (seeded random weights) in the dtype that 'auto' chooses there; then the same picture in each offload mode, bit for bit,
-// with the memory that the device holds. Aims on an H200: 0.25 s for one of 1024x1024 with 29 + 12 steps, 5 a second at 8.
+// (seeded random weights) in the dtype that 'auto' chooses there, without and with CUDA graphs; then the same picture in each
+// offload mode, bit for bit, with the memory that the device holds. Aims on an H200: 0.25 s for one of 1024x1024 with 29 + 12 steps, 5 a second at 8.
 //   --device cuda   --model FOLDER   --size 1024   --steps 29,12   --batches 1,8   --runs 5
 // Ends with 1 where there is no such device: nothing is measured in its place.
 
@@ -25,6 +25,12 @@ const { values } = parseArgs({
 const RUNS = Number(values.runs)
 const PROMPT = 'a small yellow star left of a blue house'
 const GB = 1e9
+const MODES = [
+  ['none', false],
+  ['none', true],
+  ['model', false],
+  ['sequential', false],
+]
 
 /** What this process holds of the GPU, in GB, as its driver counts it; '-' on other devices. */
 function held() {
@@ -36,6 +42,13 @@ function held() {
   // In a container the driver has other numbers for processes: then it is whoever is there.
   const megabytes = (ours.length > 0 ? ours : rows).reduce((sum, [, used]) => sum + used, 0)
   return ((2 ** 20 * megabytes) / GB).toFixed(2)
+}
+
+/** How many were recorded and repeated, or why none. */
+function graphsOf({ cudaGraphs }) {
+  if (cudaGraphs === null) return '-'
+  const { ignored, recorded, replayed } = cudaGraphs
+  return ignored ?? `${recorded}, ${replayed} times`
 }
 
 /** Whole pictures, one after the other; the first, which warms all up, is not counted. */
@@ -65,20 +78,23 @@ async function main() {
   const folder = values.model ?? ensureFullSize()
 
   const pictures = new Set()
-  for (const offload of ['none', 'model', 'sequential']) {
-    const pipeline = await WuerstchenPipeline.fromPretrained(folder, { device: values.device, offload })
-    if (offload === 'none') {
+  for (const [offload, cudaGraphs] of MODES) {
+    const options = { device: values.device, offload, cudaGraphs }
+    const pipeline = await WuerstchenPipeline.fromPretrained(folder, options)
+    if (offload === 'none' && !cudaGraphs) {
       const { device, dtype } = pipeline.info
       console.log(`${machine()}; ${device}, ${dtype}; ${side}x${side}, ${priorSteps} + ${decoderSteps} steps`)
       console.log(`medians and ranges of ${RUNS} runs after a first one\n`)
       console.log(
-        '| offload | pictures at once | ms | pictures a second | on the device, GB |\n|---|---|---|---|---|',
+        '| offload | CUDA graphs | pictures at once | ms | pictures a second | on the device, GB |\n|---|---|---|---|---|---|',
       )
     }
     for (const count of offload === 'none' ? values.batches.split(',').map(Number) : [1]) {
       const { times, picture } = await measure(pipeline, request, Array(count).fill(PROMPT))
       const rate = (1000 * count) / median(times)
-      console.log(`| ${offload} | ${count} | ${spread(times)} | ${rate.toFixed(2)} | ${held()} |`)
+      console.log(
+        `| ${offload} | ${graphsOf(pipeline.info)} | ${count} | ${spread(times)} | ${rate.toFixed(2)} | ${held()} |`,
+      )
       if (count === 1) pictures.add(picture)
     }
     await pipeline.dispose()

@@ -7,6 +7,7 @@ export type { CompiledMethod } from './engine/compiled'
 export type { WeightsDtype } from './engine/dtypes'
 export type { ImageTimings } from './engine/job'
 export type { PipelineMemory, StageMemory } from './engine/memory'
+export type { CudaGraphs } from './engine/recording'
 export type { Offload } from './engine/residency'
 export type {
   PipelineStatistics,

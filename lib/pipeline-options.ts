@@ -77,6 +77,12 @@ export interface PipelineOptions extends HubOptions {
    * them at once, else mapped.
    */
   kernels?: 'auto' | Kernels | undefined
+  /**
+   * Whether a CUDA device records the steps of Stages B and C as CUDA graphs, once for each shape of a batch, and repeats them
+   * at one launch: less work for the CPU, more memory on the device. Without offloading only; elsewhere it is ignored, and
+   * `pipeline.info.cudaGraphs` says why. Defaults to false, because it was not measured on a GPU yet.
+   */
+  cudaGraphs?: boolean | undefined
   /** CPU threads of each device, 1 to 1024. Defaults to what the system gives this process, shared among its devices. */
   threads?: number | undefined
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
@@ -109,6 +115,7 @@ export interface CheckedPipelineOptions {
   readonly dtype: 'auto' | WeightsDtype
   readonly parity: 'none' | 'diffusers'
   readonly kernels: 'auto' | Kernels
+  readonly cudaGraphs: boolean
   readonly threads: number
   readonly libtorch: string | undefined
   readonly weightsCache: string | false | undefined
@@ -131,6 +138,7 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   dtype: true,
   parity: true,
   kernels: true,
+  cudaGraphs: true,
   threads: true,
   libtorch: true,
   weightsCache: true,
@@ -153,7 +161,8 @@ export function checkPipelineOptions(
   if (dtype === 'int8') checkInt8({ parity, kernels, offload })
   const devices = devicesOf(options.device)
   const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
-  const { maxBatchRows = 8, maxQueue = 1024 } = options
+  const { cudaGraphs = false, maxBatchRows = 8, maxQueue = 1024 } = options
+  if (typeof cudaGraphs !== 'boolean') throw expected('cudaGraphs', 'true or false', cudaGraphs)
   return {
     prior: priorOf(options.prior),
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),
@@ -167,6 +176,7 @@ export function checkPipelineOptions(
     dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16|int8)$/, DTYPES),
     parity: oneOf('parity', parity, /^(none|diffusers)$/, 'none or diffusers'),
     kernels: oneOf('kernels', kernels, /^(auto|packed|mapped|off)$/, 'auto, packed, mapped or off'),
+    cudaGraphs,
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
     weightsCache:

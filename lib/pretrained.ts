@@ -6,11 +6,12 @@ import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from './engin
 import { loadModel, openDevice, planLoad, withCompiled } from './engine/load'
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
+import { type CudaGraphs, chooseRecording, summed } from './engine/recording'
 import { weightsCacheOf } from './engine/weights-cache'
 import { ModelError } from './errors'
 import { locateModel } from './locate'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from './model/layout'
-import { loadRuntime, type NativeRuntime } from './native/binding'
+import { findCudaRecorder, loadRuntime, type NativeRuntime } from './native/binding'
 import { packageRoot } from './package-root'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './pipeline-options'
 import type { RequestModel } from './request'
@@ -26,6 +27,8 @@ export interface PipelineInfo {
   readonly threads: number
   /** What is compiled of the model's networks, and why it is not used where it is not; on the first device. */
   readonly compiled: readonly CompiledMethod[]
+  /** What `cudaGraphs` came to so far; null where nobody asked for it. */
+  readonly cudaGraphs: CudaGraphs | null
 }
 
 /** A model that is ready, and what requests to it are checked against. */
@@ -72,6 +75,7 @@ export async function loadPretrained(
     const [{ name: first }] = devices
     const dtype = options.dtype === 'auto' ? chooseDtype(plan, first, runtime) : options.dtype
     const models: Model[] = []
+    const recordings: (() => CudaGraphs)[] = []
     for (const { device, name } of devices) {
       const kernels = chooseKernels(options.kernels, dtype, options.offload)
       const running = {
@@ -80,8 +84,10 @@ export async function loadPretrained(
         offload: options.offload,
       }
       const ready = await withCompiled(plan, { device: name, ...running }, runtime)
+      const recording = chooseRecording(name, options.offload, findCudaRecorder())
       const model = await loadModel(device, files, ready, {
         ...running,
+        recorder: options.cudaGraphs ? recording.recorder : null,
         visits: options.offload !== 'none' && name !== 'cpu',
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
         maxMemory: options.maxMemory,
@@ -89,6 +95,7 @@ export async function loadPretrained(
         onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
       })
       models.push(model)
+      recordings.push(() => summed(model.recordings(), recording))
     }
     const loaded = models as [Model, ...Model[]]
     return {
@@ -105,6 +112,13 @@ export async function loadPretrained(
         dtype,
         threads: options.threads,
         compiled: loaded[0].compiled,
+        get cudaGraphs() {
+          if (!options.cudaGraphs) return null
+          return summed(
+            recordings.map((report) => report()),
+            { ignored: null },
+          )
+        },
       },
       loras: new Loras(loaded, {
         prior: plan.prior.weights,

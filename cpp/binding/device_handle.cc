@@ -42,6 +42,8 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   request.dtype = ReadDtype(object.Get("dtype"), "dtype");
   request.kernels = ReadKernelOptions(object.Get("kernels"));
   request.compiled = ReadCompiledMethods(object.Get("compiled"));
+  const auto recorder = object.Get("recorder");
+  if (!recorder.IsUndefined()) request.recorder = ReadString(recorder, "recorder");
   request.read_ahead = !object.Get("lazy").ToBoolean();
   request.visits = object.Get("visits").ToBoolean();
   request.weights = ReadWeightBindings(object.Get("weights"));

@@ -44,6 +44,7 @@ void Handle<Held>::Define(Napi::Env env) {
   if constexpr (std::is_same_v<Held, runtime::Graph>) {
     methods.push_back(Self::template InstanceMethod<&Handle::PeakBytes>("peakBytes"));
     methods.push_back(Self::template InstanceMethod<&Handle::KernelBytes>("kernelBytes"));
+    methods.push_back(Self::template InstanceMethod<&Handle::Recordings>("recordings"));
   }
   Environment::Of(env).*Kind::kClass =
       Napi::Persistent(Self::DefineClass(env, Kind::kName, methods));
@@ -128,6 +129,21 @@ Napi::Value Handle<Held>::KernelBytes(const Napi::CallbackInfo& info)
   const auto graph = contents_.held;
   const int64_t bytes = graph == nullptr ? 0 : graph->kernel_bytes.load();
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
+template <typename Held>
+Napi::Value Handle<Held>::Recordings(const Napi::CallbackInfo& info)
+  requires std::is_same_v<Held, runtime::Graph>
+{
+  const auto env = info.Env();
+  const auto graph = contents_.held;
+  const auto recordings = graph == nullptr ? runtime::StepRecordings{} : graph->recordings();
+  auto object = Napi::Object::New(env);
+  object.Set("recorded", static_cast<double>(recordings.recorded));
+  object.Set("replayed", static_cast<double>(recordings.replayed));
+  object.Set("refused",
+             recordings.refused.empty() ? env.Null() : Napi::String::New(env, recordings.refused));
+  return object;
 }
 
 template <typename Held>

@@ -21,6 +21,13 @@ at::Tensor Concatenate(const std::vector<at::Tensor>& parts) {
   return parts.size() == 1 ? parts.front() : at::cat(parts);
 }
 
+// A host's tensor on the device. A GPU gets it in its turn, and nobody waits for that: the next
+// noise is drawn while it still computes.
+at::Tensor Send(const at::Tensor& host, c10::Device device) {
+  if (!device.is_cuda()) return host.to(device);
+  return host.pin_memory().to(device, host.scalar_type(), /*non_blocking=*/true);
+}
+
 // A GPU only queues what it is told. Done means done: what is next is decided on what is true, and
 // a failure belongs to the call that caused it.
 void Synchronize(c10::Device device) {
@@ -65,10 +72,10 @@ class Batch {
 
   // Where step `step` leads from `latents`.
   at::Tensor Step(int64_t step, const at::Tensor& latents, const at::Tensor& prediction) const {
+    const auto c = Coefficients(step);
     // Three products and two sums, each rounded by itself: a fused one would depend on a row's
     // place in the batch.
-    const auto moved = (Coefficients(step, 0) * latents + Coefficients(step, 1) * prediction)
-                           .add_(Coefficients(step, 2) * Draw(step, latents));
+    const auto moved = (c[0] * latents + c[1] * prediction).add_(c[2] * Draw(step, latents));
     return Round(moved, rounding_);
   }
 
@@ -135,10 +142,12 @@ class Batch {
     return Concatenate(parts);
   }
 
-  at::Tensor Coefficients(int64_t step, int64_t which) const {  // [rows, 1, 1, 1]
+  at::Tensor Coefficients(int64_t step) const {  // [3, rows, 1, 1, 1]
     std::vector<float> values;
-    for (const auto& row : rows_) values.push_back(row.coefficients.at(3 * step + which));
-    return at::tensor(values).view({-1, 1, 1, 1}).to(workspace_.device);
+    for (const int64_t which : {0, 1, 2}) {
+      for (const auto& row : rows_) values.push_back(row.coefficients.at(3 * step + which));
+    }
+    return Send(at::tensor(values).view({3, -1, 1, 1, 1}), workspace_.device);
   }
 
   at::Tensor Draw(int64_t step, const at::Tensor& latents) const {  // [rows, C, H, W]
@@ -148,7 +157,7 @@ class Batch {
     for (const auto& row : rows_) {
       parts.push_back(Torch(*row.noise).Peek(row.noise_row, step, shape));
     }
-    return Concatenate(parts).to(workspace_.device);
+    return Send(Concatenate(parts), workspace_.device);
   }
 
   Workspace& workspace_;

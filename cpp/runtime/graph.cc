@@ -19,6 +19,8 @@
 namespace wuerstchen::runtime {
 namespace {
 
+constexpr char kStep[] = "step";  // the method that is run again and again
+
 // On the CPU whatever the device: the placeholders of a graph are expanded from one element, and
 // moving would fill them.
 torch::jit::Module ReadModule(const std::string& path) {
@@ -98,6 +100,26 @@ void Bind(Compiled& compiled, const Slots& slots) {
   });
 }
 
+std::vector<at::Tensor> RunAsItIs(TorchGraph& graph, const std::string& method,
+                                  std::vector<c10::IValue> inputs) {
+  const auto compiled = graph.compiled.find(method);
+  if (compiled != graph.compiled.end()) return {compiled->second.Run(inputs)};
+  return Flatten(FindMethod(graph, method)(std::move(inputs)), method);
+}
+
+// No recorder is no failure: steps run as they are.
+void OpenRecordings(TorchGraph& graph, const std::string& recorder) {
+  if (!graph.module.find_method(kStep)) return;
+  try {
+    graph.recorded = std::make_unique<Recordings>(OpenRecorder(recorder),
+                                                  [&graph](const std::vector<c10::IValue>& inputs) {
+                                                    return RunAsItIs(graph, kStep, inputs).at(0);
+                                                  });
+  } catch (...) {
+    graph.unrecorded = CurrentError().what();
+  }
+}
+
 // Code for another machine is no failure: the graph is there.
 void LoadCompiled(TorchGraph& graph, const CompiledMethod& wanted, c10::Device device,
                   const Slots& slots) {
@@ -136,6 +158,7 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   for (const auto& wanted : request.compiled) {
     LoadCompiled(*graph, wanted, workspace.device, slots);
   }
+  if (request.recorder) OpenRecordings(*graph, *request.recorder);
   return graph;
 }
 
@@ -156,6 +179,7 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
   }
   for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
   torch_graph.places.reset();  // of the weights before
+  if (torch_graph.recorded != nullptr) torch_graph.recorded->Clear();
   for (auto& [method, compiled] : torch_graph.compiled) Bind(compiled, slots);
   if (torch_graph.acceleration == nullptr) return;
   std::vector<std::string> names;
@@ -214,9 +238,12 @@ std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std:
     graph.kernel_bytes = graph.acceleration->bytes();
     if (result) return Flatten(*result, method);
   }
-  const auto compiled = graph.compiled.find(method);
-  if (compiled != graph.compiled.end()) return {compiled->second.Run(inputs)};
-  return Flatten(FindMethod(graph, method)(std::move(inputs)), method);
+  if (graph.recorded != nullptr && method == kStep && !walk) return {graph.recorded->Run(inputs)};
+  return RunAsItIs(graph, method, std::move(inputs));
+}
+
+StepRecordings TorchGraph::recordings() const {
+  return recorded == nullptr ? StepRecordings{0, 0, unrecorded} : recorded->report();
 }
 
 std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string& method,

@@ -12,6 +12,7 @@
 
 #include "runtime/acceleration.h"
 #include "runtime/compiled.h"
+#include "runtime/recordings.h"
 #include "runtime/runtime.h"
 #include "runtime/walk.h"
 
@@ -21,12 +22,16 @@ struct TorchGraph final : Graph {
   TorchGraph(torch::jit::Module module, at::ScalarType stored, at::ScalarType dtype, bool visits)
       : module(std::move(module)), stored(stored), dtype(dtype), visits(visits) {}
 
+  StepRecordings recordings() const override;
+
   torch::jit::Module module;
   const at::ScalarType stored;                 // of its floating weights
   const at::ScalarType dtype;                  // of what it takes and computes in
   const bool visits;                           // whether its weights stay on the host
   std::unique_ptr<Acceleration> acceleration;  // null where the graph runs as it is
   std::map<std::string, Compiled> compiled;    // by method
+  std::unique_ptr<Recordings> recorded;        // of its steps; null where they run as they are
+  std::string unrecorded;                      // why there are none, where some were wanted
   std::unique_ptr<Places> places;              // of its weights, once somebody asked for them
   int64_t window = 0;                          // bytes of them that a call holds; 0 is all
 };

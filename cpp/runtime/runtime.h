@@ -37,9 +37,17 @@ struct Tensor {
 };
 using TensorPtr = std::shared_ptr<Tensor>;
 
+// What became of steps that were to be recorded and replayed.
+struct StepRecordings {
+  int64_t recorded = 0;
+  int64_t replayed = 0;
+  std::string refused;  // why none are recorded any more; empty while they are
+};
+
 // libtorch's module is in `TorchGraph`.
 struct Graph {
   virtual ~Graph() = default;
+  virtual StepRecordings recordings() const { return {}; }
   int64_t weight_bytes = 0;
   int64_t copied_bytes = 0;  // the part of them that is private memory and not the mapped file
   // Private memory that the kernels keep between calls: packed weights and scratch.
@@ -142,8 +150,9 @@ struct LoadRequest {
   Dtype dtype;  // what is computed in; float32 may be wider than what is held, nothing else differs
   std::optional<KernelOptions> kernels;
   std::vector<CompiledMethod> compiled;
-  bool read_ahead;  // whether the system is to read the files at once
-  bool visits;      // whether the weights stay on the host and visit the device in copies
+  std::optional<std::string> recorder;  // the library that records its steps (`recorder.h`)
+  bool read_ahead;                      // whether the system is to read the files at once
+  bool visits;  // whether the weights stay on the host and visit the device in copies
 };
 
 struct HostTensor {

@@ -115,6 +115,8 @@ export interface LoadOptions extends Dtypes {
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
   readonly offload: Offload
+  /** The library that steps are recorded with; null for none. */
+  readonly recorder: string | null
   /** Whether offloaded weights reach the device as copies: a GPU has no pages of files. */
   readonly visits: boolean
   /** Bytes; null for no limit. */
@@ -171,12 +173,12 @@ function asLoaded(compiled: readonly CompiledMethod[], { refused }: NativeGraph)
 async function loadNetwork(
   device: NativeDevice,
   { graph: { path, entry }, weights, compiled = [] }: NetworkPlan,
-  { stored, dtype, kernels, cache, offload, visits }: LoadOptions,
+  { stored, dtype, kernels, cache, offload, recorder, visits }: LoadOptions,
 ): Promise<NativeGraph> {
   const used = compiled.filter(({ ignored }) => ignored === null)
   const lazy = offload !== 'none'
-  const load = (bindings: readonly WeightBinding[]) =>
-    device.load({ graph: path, weights: bindings, stored, dtype, kernels, compiled: used, lazy, visits })
+  const how = { stored, dtype, kernels, compiled: used, lazy, visits, ...(recorder !== null && { recorder }) }
+  const load = (bindings: readonly WeightBinding[]) => device.load({ graph: path, weights: bindings, ...how })
   const kept = await cacheFileOf(cache, weights, stored)
   const mapped = await cachedWeights(kept, entry)
   const graph = await load(mapped ?? weights)
@@ -232,6 +234,7 @@ function assemble(
     offload,
     memory,
     compiled,
+    recordings: () => [graphs.prior.recordings(), graphs.decoder.recordings()],
     priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder),
     prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
     decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),

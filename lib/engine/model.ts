@@ -1,4 +1,4 @@
-import type { Dtype, NativeDevice } from '../native/types'
+import type { Dtype, NativeDevice, StepRecordings } from '../native/types'
 import type { Decoder } from '../stages/decoder'
 import type { Previewer } from '../stages/previewer'
 import type { Prior } from '../stages/prior'
@@ -29,6 +29,8 @@ export interface Model {
   readonly memory: Memory
   /** Everything that is compiled of its networks, used or not. */
   readonly compiled: readonly CompiledMethod[]
+  /** What became of steps that were to be recorded. */
+  readonly recordings: () => readonly StepRecordings[]
 }
 
 /** Frees the weights, lets the device finish what it has and ends its thread. */

@@ -29,6 +29,12 @@ const ADDONS = {
 let loader: NativeLoader | undefined
 let runtime: NativeRuntime | undefined
 
+/** Absolute path of the library that records what a CUDA device is given; null where this build has none. */
+export function findCudaRecorder(): string | null {
+  const path = join(dirname(findAddon('wuerstchen')), libraryName('wuerstchen_cuda'))
+  return existsSync(path) ? path : null
+}
+
 /** Absolute path of an addon, or a typed error that names the places where it is not. */
 export function findAddon(name: keyof typeof ADDONS): string {
   const paths = ADDONS[name].map((path) => join(packageRoot, path))

@@ -117,6 +117,14 @@ export interface NativeCompiled {
   readonly file: string
 }
 
+/** Steps that were recorded, and that were replayed. */
+export interface StepRecordings {
+  readonly recorded: number
+  readonly replayed: number
+  /** Why none are recorded any more; null while they are. */
+  readonly refused: string | null
+}
+
 /** A graph with its weights. */
 export interface NativeGraph {
   /** As loaded: bytes of weights, and how many of them are private copies (cast, mixed) rather than the mapped file. */
@@ -127,6 +135,7 @@ export interface NativeGraph {
   peakBytes(): number
   /** Bytes of private memory that its kernels keep between calls: packed weights and scratch. */
   kernelBytes(): number
+  recordings(): StepRecordings
   dispose(): void
 }
 
@@ -176,6 +185,11 @@ export interface NativeDevice {
     readonly dtype: Dtype
     readonly kernels: NativeKernels | null
     readonly compiled?: readonly NativeCompiled[]
+    /**
+     * Absolute path of a library (cpp/runtime/recorder.h) with which steps are recorded, once for each shape, and replayed;
+     * not where kernels of ours run, or where weights come and go.
+     */
+    readonly recorder?: string
     /** The files are read as they are touched, not ahead. */
     readonly lazy?: boolean
     /** The weights stay on the host; copies of them visit the device, as long as they are prefetched or used. */

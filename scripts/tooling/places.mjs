@@ -40,6 +40,25 @@ export function libtorch() {
   return site && existsSync(join(site, 'torch')) ? join(site, 'torch') : null
 }
 
+// torch's own CUDA wheels come with the first one alone.
+const CUDA_HEADERS = ['cuda_runtime_api.h', join('crt', 'host_config.h')]
+/** A folder with CUDA's headers: of a Python package beside torch, or of a toolkit; null where there is none. */
+export function cudaHeaders() {
+  const torch = libtorch()
+  const packages = [sitePackages(), torch && dirname(torch)]
+    .filter(Boolean)
+    .map((site) => join(site, 'nvidia'))
+  const folders = packages
+    .filter(existsSync)
+    .flatMap((site) => readdirSync(site).map((name) => join(site, name)))
+  const toolkits = [process.env.CUDA_HOME, '/usr/local/cuda'].filter(Boolean)
+  return (
+    [...folders, ...toolkits]
+      .map((folder) => join(folder, 'include'))
+      .find((folder) => CUDA_HEADERS.every((header) => existsSync(join(folder, header)))) ?? null
+  )
+}
+
 /** '2.13.0+cpu', from a Python package or from a libtorch archive. */
 export function libtorchVersion(folder) {
   const archive = join(folder, 'build-version')

@@ -111,11 +111,16 @@ function pinsOf(requirements) {
   return lines
     .filter((line) => line && !line.startsWith('--'))
     .map((line) => {
-      const [, name, version] = /^([\w.-]+)==([\w.+]+)(\s*;.*)?$/.exec(line) ?? []
+      const [, name, version, , is, platform] = PIN.exec(line) ?? []
       if (!name) throw new Error(`Expected lines of ${requirements} to be name==version but found: ${line}`)
-      return { name: canonical(name), version: withoutBuild(version) }
+      const meant = platform === undefined || (platform === process.platform) === (is === '==')
+      return { name: canonical(name), version: withoutBuild(version), meant }
     })
+    .filter(({ meant }) => meant)
 }
+
+// Python and Node have the same names for platforms.
+const PIN = /^([\w.-]+)==([\w.+]+)(\s*;\s*sys_platform ([!=]=) "(\w+)")?$/
 
 /** Names and versions in site-packages. pip writes RECORD last, so a package without it was cut short. */
 function installed() {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import {
   at,
   chosenLibtorch,
+  cudaHeaders,
   ENGINE,
   ENGINE_BUILD,
   LOADER,
@@ -56,7 +57,14 @@ export const STAGES = {
     from: () =>
       hashOf(
         ['cpp'],
-        [libtorch(), libtorchVersion(libtorch()), versionOf('node-addon-api'), ROOT, ...platform],
+        [
+          libtorch(),
+          libtorchVersion(libtorch()),
+          cudaHeaders() ?? 'no CUDA',
+          versionOf('node-addon-api'),
+          ROOT,
+          ...platform,
+        ],
       ),
     make: compileEngine,
   }),
@@ -109,10 +117,11 @@ async function compileEngine(run) {
     'build',
     ...['-d', at('cpp'), '-O', ENGINE_BUILD, '-B', 'Release', '-p', `${jobs}`],
     `--CDLIBTORCH=${libtorch()}`,
+    `--CDCUDA_HEADERS=${cudaHeaders() ?? ''}`,
   ])
 }
 
-/** CMake refuses a build folder that was configured for a checkout elsewhere; another libtorch needs a fresh one too. */
+/** CMake refuses a build folder that was configured for a checkout elsewhere; other headers need a fresh one too. */
 function forgetBuildOfAnotherFolder() {
   const cache = join(ENGINE_BUILD, 'CMakeCache.txt')
   if (!existsSync(cache)) return
@@ -123,7 +132,10 @@ function forgetBuildOfAnotherFolder() {
       ?.split('=')
       .slice(1)
       .join('=')
-  const same = value('CMAKE_HOME_DIRECTORY') === at('cpp') && value('LIBTORCH') === libtorch()
+  const same =
+    value('CMAKE_HOME_DIRECTORY') === at('cpp') &&
+    value('LIBTORCH') === libtorch() &&
+    value('CUDA_HEADERS') === (cudaHeaders() ?? '')
   if (!same) rmSync(ENGINE_BUILD, { recursive: true, force: true })
 }
 

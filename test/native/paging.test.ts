@@ -26,6 +26,7 @@ async function load(offload: Offload): Promise<Model> {
     kernels,
     offload,
     visits: false,
+    recorder: null,
     maxMemory: null,
     cache: null,
   })

@@ -46,6 +46,7 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
       kernels: null,
       offload: 'none',
       visits: false,
+      recorder: null,
       maxMemory: null,
       cache: { folder, leastBytes: 0 },
     }),

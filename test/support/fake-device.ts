@@ -44,6 +44,9 @@ export class FakeGraph implements NativeGraph {
   kernelBytes(): number {
     return 0
   }
+  recordings() {
+    return { recorded: 0, replayed: 0, refused: null }
+  }
   dispose(): void {
     this.disposed = true
   }

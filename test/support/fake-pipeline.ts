@@ -35,7 +35,14 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
   const device = new FakeDevice()
   const model = fakeModel(device)
   const engine = new Engine(model, { maxRows: 8, maxQueue: 8 })
-  const info = { model: 'fake', device: 'cpu', dtype: 'float32', threads: 1, compiled: [] } as const
+  const info = {
+    model: 'fake',
+    device: 'cpu',
+    dtype: 'float32',
+    threads: 1,
+    compiled: [],
+    cudaGraphs: null,
+  } as const
   return {
     pipeline: new WuerstchenPipeline(
       engine,

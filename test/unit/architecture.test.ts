@@ -80,7 +80,7 @@ const HEADERS: readonly {
   readonly rooms: readonly string[]
 }[] = [
   { what: 'Node', header: /^(napi|node_api|uv|v8|node)\.h$/, rooms: ['binding', 'loader'] },
-  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime'] },
+  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda'] },
 ]
 
 /** Folders of cpp/ and the folders whose headers they may include. */
@@ -88,6 +88,9 @@ const CPP_ARROWS: Readonly<Record<string, readonly string[]>> = {
   loader: [],
   runtime: [],
   binding: ['runtime'],
+  // Libraries of their own, which know one header of it.
+  cuda: ['runtime'],
+  testing: ['runtime'],
 }
 
 interface Import {

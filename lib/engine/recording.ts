@@ -1,0 +1,45 @@
+/** Steps that a GPU records once for each shape, and repeats at one launch. */
+import type { StepRecordings } from '../native/types'
+import type { Offload } from './residency'
+
+/** What `cudaGraphs` came to. */
+export interface CudaGraphs {
+  /** Why steps run one operator at a time; null if they are recorded. */
+  readonly ignored: string | null
+  /** Shapes that were recorded so far, and steps that were repeats of them; of all devices together. */
+  readonly recorded: number
+  readonly replayed: number
+}
+
+/** What steps are recorded with on one device, or why they are not. */
+export interface Recording {
+  /** The library that can; null for none. */
+  readonly recorder: string | null
+  readonly ignored: string | null
+}
+
+/** `library`: the one for CUDA, null where there is none. */
+export function chooseRecording(device: string, offload: Offload, library: string | null): Recording {
+  const ignored = reasonAgainst(device, offload, library)
+  return { recorder: ignored === null ? library : null, ignored }
+}
+
+function reasonAgainst(device: string, offload: Offload, library: string | null): string | null {
+  if (!device.startsWith('cuda')) return `the device is ${device}`
+  if (offload !== 'none') return `offload '${offload}' has weights come and go`
+  if (library === null) return 'this build of the package has no part for CUDA'
+  return null
+}
+
+/** Of several networks or devices: all counts, and the first reason. */
+export function summed(
+  parts: readonly (StepRecordings | CudaGraphs)[],
+  { ignored }: Pick<Recording, 'ignored'>,
+): CudaGraphs {
+  const reason = (part: StepRecordings | CudaGraphs) => ('refused' in part ? part.refused : part.ignored)
+  return {
+    ignored: parts.map(reason).find((one) => one !== null) ?? ignored,
+    recorded: parts.reduce((sum, { recorded }) => sum + recorded, 0),
+    replayed: parts.reduce((sum, { replayed }) => sum + replayed, 0),
+  }
+}

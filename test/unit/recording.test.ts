@@ -1,0 +1,27 @@
+/** Which devices record their steps, and what is said of those that do not. */
+import { chooseRecording, summed } from '../../lib/engine/recording'
+
+describe('chooseRecording()', () => {
+  it('takes the library for a CUDA device that has all weights', () => {
+    expect(chooseRecording('cuda:1', 'none', '/cuda.so')).toEqual({ recorder: '/cuda.so', ignored: null })
+  })
+
+  it.each([
+    ['cpu', 'none', '/cuda.so', 'the device is cpu'],
+    ['cuda', 'model', '/cuda.so', "offload 'model' has weights come and go"],
+    ['cuda', 'none', null, 'this build of the package has no part for CUDA'],
+  ] as const)('says why %s with offload %s does not', (device, offload, library, ignored) => {
+    expect(chooseRecording(device, offload, library)).toEqual({ recorder: null, ignored })
+  })
+})
+
+describe('summed()', () => {
+  it('adds networks and devices up, and tells the first reason', () => {
+    const stage = { recorded: 2, replayed: 20, refused: null }
+    expect(summed([stage, stage], { ignored: null })).toEqual({ ignored: null, recorded: 4, replayed: 40 })
+    expect(summed([stage, { ...stage, refused: 'no room' }], { ignored: null }).ignored).toBe('no room')
+    expect(summed([stage, stage], { ignored: 'the device is cpu' }).ignored).toBe('the device is cpu')
+    const devices = [summed([stage], { ignored: null }), summed([stage], { ignored: 'late' })]
+    expect(summed(devices, { ignored: null })).toEqual({ ignored: 'late', recorded: 4, replayed: 40 })
+  })
+})
