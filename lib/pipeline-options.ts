@@ -83,7 +83,10 @@ export interface PipelineOptions extends HubOptions {
    * `pipeline.info.cudaGraphs` says why. Defaults to false, because it was not measured on a GPU yet.
    */
   cudaGraphs?: boolean | undefined
-  /** CPU threads of each device, 1 to 1024. Defaults to what the system gives this process, shared among its devices. */
+  /**
+   * CPU threads of each device, 1 to 1024. Defaults to the cores that the system gives this process (affinity, quotas of
+   * containers; threads of one core count once), shared among its devices.
+   */
   threads?: number | undefined
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
   libtorch?: string | undefined

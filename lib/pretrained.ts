@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import type { CompiledMethod } from './engine/compiled'
 import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from './engine/dtypes'
@@ -12,6 +11,7 @@ import { ModelError } from './errors'
 import { locateModel } from './locate'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from './model/layout'
 import { findCudaRecorder, loadRuntime, type NativeRuntime } from './native/binding'
+import { usableCores } from './native/cores'
 import { packageRoot } from './package-root'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './pipeline-options'
 import type { RequestModel } from './request'
@@ -52,7 +52,7 @@ export async function loadPretrained(
   folder: string | undefined,
   pipelineOptions: PipelineOptions,
 ): Promise<Pretrained> {
-  const options = checkPipelineOptions(pipelineOptions, { threads: availableParallelism() })
+  const options = checkPipelineOptions(pipelineOptions, { threads: usableCores() })
   const { signal, onProgress } = options
   signal?.throwIfAborted()
   const { decoder, prior, rest, other } = await locateModel(folder ?? bundledModel(), options)

@@ -21,8 +21,13 @@ from .configurations import Component
 from .export import example_inputs, fill, run
 
 METHODS = {"WuerstchenPrior": "step", "WuerstchenDiffNeXt": "step", "PaellaVQModel": "decode"}
-# No weight may become part of the code, not even a scalar: a package is for every checkpoint of its config.
-OPTIONS = {"aot_inductor.package_constants_in_so": False, "always_keep_tensor_constants": True}
+OPTIONS = {
+    # No weight may become part of the code, not even a scalar: a package is for every checkpoint of its config.
+    "aot_inductor.package_constants_in_so": False,
+    "always_keep_tensor_constants": True,
+    # As many as its pipeline has, not as this process has.
+    "cpp.dynamic_threads": True,
+}
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 2e-2}
 
 

@@ -39,6 +39,17 @@ c10::Device ParseDevice(const std::string& name) {
   return c10::Device(device->type(), index);
 }
 
+// How many threads this one works with. libtorch keeps that for each thread, but the first use
+// takes what was set last in the process, by whichever device; and it has a first use in every
+// library that its headers are compiled into.
+void SetThreads(int threads) {
+  static std::mutex alone;
+  const std::lock_guard lock(alone);
+  at::set_num_threads(threads);
+  at::internal::lazy_init_num_threads();  // in this one
+  at::get_num_threads();                  // in libtorch
+}
+
 }  // namespace
 
 // The queue is shared with other threads under `mutex_`; all else is the thread's own.
@@ -93,8 +104,7 @@ class Device::Thread {
   }
 
   void RunAll(c10::Device device, int threads) {
-    // libtorch keeps both for each thread.
-    at::set_num_threads(threads);
+    SetThreads(threads);
     DisableSpecialisation();
     const c10::InferenceMode inference;
     const c10::DeviceGuard guard(device);

@@ -1,0 +1,71 @@
+/** How many cores this process may keep busy. Node's own `availableParallelism()` knows neither quotas nor siblings. */
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
+
+/**
+ * Cores that this process may run on, each counted once however many threads of hardware it has, for those share what
+ * multiplies; fewer where a container gets less time than that. On Linux; elsewhere what Node says. At least 1.
+ */
+export function usableCores(root = '/', known = availableParallelism()): number {
+  const allowed = allowedCores(root) ?? known
+  return Math.max(1, Math.floor(Math.min(known, allowed, quota(root))))
+}
+
+function allowedCores(root: string): number | null {
+  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(read(root, 'proc/self/status') ?? '')?.[1]
+  if (list === undefined) return null
+  const siblings = numbersOf(list).map((cpu) => {
+    const folder = `sys/devices/system/cpu/cpu${cpu}/topology`
+    return read(root, `${folder}/core_cpus_list`) ?? read(root, `${folder}/thread_siblings_list`) ?? `${cpu}`
+  })
+  return new Set(siblings).size
+}
+
+/** `0-2,5` -> 0, 1, 2, 5 */
+function numbersOf(list: string): number[] {
+  return list.split(',').flatMap((part) => {
+    const [first = 0, last = first] = part.split('-').map(Number)
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+  })
+}
+
+/** Cores' worth of time that the groups of this process get, the least of them; infinite without a limit. */
+function quota(root: string): number {
+  const groups = (read(root, 'proc/self/cgroup') ?? '').split('\n').map((line) => line.split(':'))
+  const quotas = groups.flatMap(([, controllers = '', path = '']) => {
+    if (controllers === '') return parents(path).map((group) => quotaOf(root, `sys/fs/cgroup${group}`))
+    if (!controllers.split(',').includes('cpu')) return []
+    return parents(path).map((group) => oldQuotaOf(root, `sys/fs/cgroup/${controllers}${group}`))
+  })
+  return Math.min(Number.POSITIVE_INFINITY, ...quotas)
+}
+
+/** `/a/b` -> `/a/b`, `/a`, `/`: a limit of a group binds all below it. A container may see its own group as the root. */
+function parents(path: string): string[] {
+  const parent = dirname(path)
+  return parent === path || path === '' ? ['/'] : [path, ...parents(parent)]
+}
+
+/** Version 2: `max 100000`, or microseconds of each period. */
+function quotaOf(root: string, group: string): number {
+  return ratio(...((read(root, join(group, 'cpu.max')) ?? '').split(' ') as [string?, string?]))
+}
+
+/** Version 1: -1 is no limit. */
+function oldQuotaOf(root: string, group: string): number {
+  return ratio(read(root, join(group, 'cpu.cfs_quota_us')), read(root, join(group, 'cpu.cfs_period_us')))
+}
+
+function ratio(time?: string | null, period?: string | null): number {
+  const cores = Number(time) / Number(period)
+  return cores > 0 ? cores : Number.POSITIVE_INFINITY
+}
+
+function read(root: string, path: string): string | null {
+  try {
+    return readFileSync(join(root, path), 'utf8').trim()
+  } catch {
+    return null
+  }
+}
