@@ -45,14 +45,15 @@ class GraphRecorder final : public runtime::Recorder {
   std::unique_ptr<Tape> Record(std::function<void()> work) override {
     auto tape = std::make_unique<GraphTape>();
     c10::cuda::getCurrentCUDAStream().synchronize();
-    // The default stream cannot be recorded.
-    const c10::cuda::CUDAStreamGuard aside(c10::cuda::getStreamFromPool());
+    const c10::cuda::CUDAStreamGuard aside(stream_);
     tape->Record(pool_, work);
     return tape;
   }
 
  private:
   const at::cuda::MempoolId_t pool_ = at::cuda::graph_pool_handle();
+  // The default one cannot be recorded. Always the same: libraries keep memory for each.
+  const c10::cuda::CUDAStream stream_ = c10::cuda::getStreamFromPool();
 };
 
 }  // namespace
