@@ -15,6 +15,14 @@ namespace {
 
 class GraphTape final : public runtime::Recorder::Tape {
  public:
+  // The last replay may still be under way.
+  ~GraphTape() override {
+    try {
+      c10::cuda::getCurrentCUDAStream().synchronize();
+    } catch (...) {  // a device that is gone does nothing any more
+    }
+  }
+
   void Record(at::cuda::MempoolId_t pool, const std::function<void()>& work) {
     // Other threads, of other pipelines and libraries, may go on allocating meanwhile.
     graph_.capture_begin(pool, cudaStreamCaptureModeThreadLocal);

@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/lerp.h>
 #include <ATen/ops/tensor.h>
+#include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "runtime/graph.h"
@@ -28,11 +29,17 @@ at::Tensor Send(const at::Tensor& host, c10::Device device) {
   return host.pin_memory().to(device, host.scalar_type(), /*non_blocking=*/true);
 }
 
-// A GPU only queues what it is told. Done means done: what is next is decided on what is true, and
-// a failure belongs to the call that caused it.
-void Synchronize(c10::Device device) {
+// A GPU only queues what it is told. It gets one call ahead and no further: it has something to do
+// while JavaScript decides what is next, which is decided on what is nearly true.
+void WaitForCallBefore(Workspace& workspace) {
+  const auto device = workspace.device;
   if (device.is_cpu()) return;
-  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  if (!device.is_cuda()) return guard.synchronizeDevice(device.index());
+  c10::Event queued(device.type());
+  queued.record(guard.getStream(device));
+  if (workspace.queued) workspace.queued->synchronize();
+  workspace.queued = std::move(queued);
 }
 
 // The rows of one call to `Advance`. A batch for the graph is every row, then once more those that
@@ -178,7 +185,7 @@ void Advance(Workspace& workspace, const AdvanceRequest& request) {
     if (step == request.steps - 1) clean = batch.Clean(latents, prediction);
     latents = batch.Step(step, latents, prediction);
   }
-  Synchronize(workspace.device);
+  WaitForCallBefore(workspace);
   batch.Commit(request.steps, latents, std::move(clean));
 }
 

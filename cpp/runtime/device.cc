@@ -108,7 +108,7 @@ class Device::Thread {
     DisableSpecialisation();
     const c10::InferenceMode inference;
     const c10::DeviceGuard guard(device);
-    Workspace workspace{device, halting_, {}, {}, {}};
+    Workspace workspace{device, halting_, {}, {}, {}, {}};
     while (auto task = Next()) {
       task(workspace);
       task = nullptr;  // lets go of what it held

@@ -3,8 +3,10 @@
 #define CPP_RUNTIME_WORKSPACE_H_
 
 #include <c10/core/Device.h>
+#include <c10/core/Event.h>
 
 #include <atomic>
+#include <optional>
 
 #include "runtime/batch_memo.h"
 #include "runtime/memory_meter.h"
@@ -19,6 +21,7 @@ struct Workspace {
   WeightFiles files;
   BatchMemo conditions;
   MemoryMeter meter;
+  std::optional<c10::Event> queued;  // when a GPU is done with the last call of `Advance`
 };
 
 }  // namespace wuerstchen::runtime
