@@ -54,6 +54,17 @@ Napi::Value PresentNothing(Napi::Env env, bool) {
   return env.Undefined();
 }
 
+// A call about its first argument, a graph, that gives nothing back.
+template <typename Change>
+Napi::Value ChangeGraph(const Napi::CallbackInfo& info, runtime::Device& device, Change change) {
+  auto work = [graph = GraphHandle::Read(info[0], "graph", device),
+               change = std::move(change)](Workspace& workspace) {
+    change(workspace, *graph);
+    return true;
+  };
+  return Enqueue(info.Env(), device, std::move(work), PresentNothing);
+}
+
 auto PresentTensor(DevicePtr device) {
   return [device](Napi::Env env, runtime::TensorPtr& tensor) -> Napi::Value {
     return TensorHandle::New(env, std::move(tensor), device);
@@ -142,56 +153,37 @@ Napi::Value DeviceHandle::Load(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DeviceHandle::Rebind(const Napi::CallbackInfo& info) {
-  return Rejecting(info.Env(), [&]() -> Napi::Value {
-    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
-                 weights = ReadWeightBindings(info[1])](Workspace& workspace) {
-      runtime::Rebind(workspace, *graph, weights);
-      return true;
-    };
-    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
+  return Rejecting(info.Env(), [&] {
+    return ChangeGraph(info, *device_,
+                       [weights = ReadWeightBindings(info[1])](auto& workspace, auto& graph) {
+                         runtime::Rebind(workspace, graph, weights);
+                       });
   });
 }
 
 Napi::Value DeviceHandle::Release(const Napi::CallbackInfo& info) {
-  return Rejecting(info.Env(), [&]() -> Napi::Value {
-    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_)](Workspace& workspace) {
-      runtime::Release(workspace, *graph);
-      return true;
-    };
-    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
-  });
+  return Rejecting(info.Env(), [&] { return ChangeGraph(info, *device_, runtime::Release); });
 }
 
 Napi::Value DeviceHandle::Prefetch(const Napi::CallbackInfo& info) {
-  return Rejecting(info.Env(), [&]() -> Napi::Value {
-    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_)](Workspace& workspace) {
-      runtime::Prefetch(workspace, *graph);
-      return true;
-    };
-    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
-  });
+  return Rejecting(info.Env(), [&] { return ChangeGraph(info, *device_, runtime::Prefetch); });
 }
 
 Napi::Value DeviceHandle::LimitWeights(const Napi::CallbackInfo& info) {
-  return Rejecting(info.Env(), [&]() -> Napi::Value {
-    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
-                 window =
-                     ReadInteger(info[1], "window", 0, kMaxSafeInteger)](Workspace& workspace) {
-      runtime::LimitWeights(workspace, *graph, window);
-      return true;
-    };
-    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
+  return Rejecting(info.Env(), [&] {
+    const auto window = ReadInteger(info[1], "window", 0, kMaxSafeInteger);
+    return ChangeGraph(info, *device_, [window](auto& workspace, auto& graph) {
+      runtime::LimitWeights(workspace, graph, window);
+    });
   });
 }
 
 Napi::Value DeviceHandle::Save(const Napi::CallbackInfo& info) {
-  return Rejecting(info.Env(), [&]() -> Napi::Value {
-    auto work = [graph = GraphHandle::Read(info[0], "graph", *device_),
-                 path = ReadString(info[1], "path")](Workspace& workspace) {
-      runtime::Save(workspace, *graph, path);
-      return true;
-    };
-    return Enqueue(info.Env(), *device_, std::move(work), PresentNothing);
+  return Rejecting(info.Env(), [&] {
+    return ChangeGraph(info, *device_,
+                       [path = ReadString(info[1], "path")](auto& workspace, auto& graph) {
+                         runtime::Save(workspace, graph, path);
+                       });
   });
 }
 
