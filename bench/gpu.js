@@ -1,7 +1,8 @@
 'use strict'
 // npm run bench:gpu — whole pictures on a GPU: seconds of one and pictures a second of a batch, with v2 at its full size
 // (seeded random weights) in the dtype that 'auto' chooses there, without and with CUDA graphs; then the same picture in each
-// offload mode, bit for bit, with the memory that the device holds. Aims on an H200: 0.25 s for one of 1024x1024 with 29 + 12 steps, 5 a second at 8.
+// offload mode, bit for bit, with the memory that the device holds. Aims on an H200: 0.25 s for one of 1024x1024 with
+// 29 + 12 steps, 5 a second at 8.
 //   --device cuda   --model FOLDER   --size 1024   --steps 29,12   --batches 1,8   --runs 5
 // Ends with 1 where there is no such device: nothing is measured in its place.
 

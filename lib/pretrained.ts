@@ -5,7 +5,7 @@ import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from './engin
 import { loadModel, openDevice, planLoad, withCompiled } from './engine/load'
 import { Loras } from './engine/loras'
 import type { Model } from './engine/model'
-import { type CudaGraphs, chooseRecording, summed } from './engine/recording'
+import { type CudaGraphs, chooseRecording, type Recording, summed } from './engine/recording'
 import { weightsCacheOf } from './engine/weights-cache'
 import { ModelError } from './errors'
 import { locateModel } from './locate'
@@ -75,7 +75,7 @@ export async function loadPretrained(
     const [{ name: first }] = devices
     const dtype = options.dtype === 'auto' ? chooseDtype(plan, first, runtime) : options.dtype
     const models: Model[] = []
-    const recordings: (() => CudaGraphs)[] = []
+    const recordings: Recording[] = []
     for (const { device, name } of devices) {
       const kernels = chooseKernels(options.kernels, dtype, options.offload)
       const running = {
@@ -95,7 +95,7 @@ export async function loadPretrained(
         onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
       })
       models.push(model)
-      recordings.push(() => summed(model.recordings(), recording))
+      recordings.push(recording)
     }
     const loaded = models as [Model, ...Model[]]
     return {
@@ -115,8 +115,10 @@ export async function loadPretrained(
         get cudaGraphs() {
           if (!options.cudaGraphs) return null
           return summed(
-            recordings.map((report) => report()),
-            { ignored: null },
+            recordings.map(({ ignored }, index) => ({
+              ignored,
+              networks: loaded[index]?.recordings() ?? [],
+            })),
           )
         },
       },

@@ -31,15 +31,16 @@ function reasonAgainst(device: string, offload: Offload, library: string | null)
   return null
 }
 
-/** Of several networks or devices: all counts, and the first reason. */
-export function summed(
-  parts: readonly (StepRecordings | CudaGraphs)[],
-  { ignored }: Pick<Recording, 'ignored'>,
-): CudaGraphs {
-  const reason = (part: StepRecordings | CudaGraphs) => ('refused' in part ? part.refused : part.ignored)
+/** A device's choice, and what became of it in each network. */
+export type Recorded = Pick<Recording, 'ignored'> & { readonly networks: readonly StepRecordings[] }
+
+/** Of all devices: all counts, and the first reason. */
+export function summed(devices: readonly Recorded[]): CudaGraphs {
+  const networks = devices.flatMap((device) => device.networks)
+  const reasons = devices.flatMap(({ ignored, networks }) => [ignored, ...networks.map((one) => one.refused)])
   return {
-    ignored: parts.map(reason).find((one) => one !== null) ?? ignored,
-    recorded: parts.reduce((sum, { recorded }) => sum + recorded, 0),
-    replayed: parts.reduce((sum, { replayed }) => sum + replayed, 0),
+    ignored: reasons.find((reason) => reason !== null) ?? null,
+    recorded: networks.reduce((sum, { recorded }) => sum + recorded, 0),
+    replayed: networks.reduce((sum, { replayed }) => sum + replayed, 0),
   }
 }

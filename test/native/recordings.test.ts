@@ -80,6 +80,14 @@ describe('Recorded steps', () => {
     expect(info?.replayed).toBe(steps - 7) // all but the first of each shape
   }, 120_000)
 
+  it('are recorded anew when there were too many of them', async () => {
+    const quick = { height: 64, priorNumInferenceSteps: 2, numInferenceSteps: 2 }
+    const sizes = Array.from({ length: 18 }, (_, index) => 64 * (index + 1)) // 16 are kept
+    const { plain, recorded, info } = await both(sizes.map((width) => ['a cat', { ...quick, width }]))
+    expect(recorded).toEqual(plain)
+    expect(info).toMatchObject({ ignored: null, recorded: 2 * 2 * sizes.length })
+  }, 120_000)
+
   it('are recorded anew when weights change', async () => {
     const tensor = (rows: number, columns: number) => ({
       shape: [rows, columns],

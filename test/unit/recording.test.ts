@@ -17,11 +17,12 @@ describe('chooseRecording()', () => {
 
 describe('summed()', () => {
   it('adds networks and devices up, and tells the first reason', () => {
-    const stage = { recorded: 2, replayed: 20, refused: null }
-    expect(summed([stage, stage], { ignored: null })).toEqual({ ignored: null, recorded: 4, replayed: 40 })
-    expect(summed([stage, { ...stage, refused: 'no room' }], { ignored: null }).ignored).toBe('no room')
-    expect(summed([stage, stage], { ignored: 'the device is cpu' }).ignored).toBe('the device is cpu')
-    const devices = [summed([stage], { ignored: null }), summed([stage], { ignored: 'late' })]
-    expect(summed(devices, { ignored: null })).toEqual({ ignored: 'late', recorded: 4, replayed: 40 })
+    const network = { recorded: 2, replayed: 20, refused: null }
+    const device = { ignored: null, networks: [network, network] }
+    expect(summed([device])).toEqual({ ignored: null, recorded: 4, replayed: 40 })
+    const failed = { ...device, networks: [network, { ...network, refused: 'no room' }] }
+    expect(summed([failed]).ignored).toBe('no room')
+    expect(summed([{ ...device, ignored: 'the device is cpu' }]).ignored).toBe('the device is cpu')
+    expect(summed([device, failed])).toEqual({ ignored: 'no room', recorded: 8, replayed: 80 })
   })
 })
