@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { expected, ModelError } from '../errors'
-import { writeFileAtomically } from '../write-file'
+import { writeFileAtomically } from '../files/write'
 import { checkTensor, type FloatTensor, lerp } from './float-tensor'
 import { decode, encode } from './safetensors'
 

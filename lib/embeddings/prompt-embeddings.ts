@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { ModelError } from '../errors'
-import { writeFileAtomically } from '../write-file'
+import { writeFileAtomically } from '../files/write'
 import { checkTensor, type FloatTensor } from './float-tensor'
 import { decode, encode } from './safetensors'
 

@@ -4,9 +4,10 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, realpath, stat, statfs } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { placeAtomically } from '../files/write'
 import type { GraphEntry } from '../model/manifest'
 import { readHeader } from '../model/safetensors'
 import { bindWeights } from '../model/weights'
@@ -82,16 +83,14 @@ export async function keepWeights(
   }: { readonly device: NativeDevice; readonly graph: NativeGraph; readonly entry: GraphEntry },
 ): Promise<void> {
   if (file === null) return
-  const partial = `${file}.${process.pid}.partial`
   try {
     await mkdir(dirname(file), { recursive: true })
     const { bavail, bsize } = await statfs(dirname(file))
     if (bavail * bsize < graph.memory.weights + SPARE_BYTES) return
-    await device.save(graph, partial)
-    await rename(partial, file)
+    await placeAtomically(file, (draft) => device.save(graph, draft))
     await device.rebind(graph, bindWeights(entry, [await readHeader(file)]))
   } catch {
-    await rm(partial, { force: true }).catch(() => undefined)
+    // Computed again at the next start.
   }
 }
 

@@ -7,8 +7,9 @@
  */
 
 import { readFileSync, statSync } from 'node:fs'
-import { copyFile, link, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, link, mkdir, symlink } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
+import { placeAtomically, writeIntoFolder } from '../files/write'
 import type { RemoteFile } from './files'
 import { type HubId, isCommit } from './id'
 
@@ -56,7 +57,7 @@ export class RepositoryCache {
     for (const file of [...files].sort((a, b) => last(a) - last(b))) {
       if (!this.has(commit, file)) await show(this.blob(file.etag), join(this.snapshot(commit), file.path))
     }
-    if (!isCommit(this.id.revision)) await writeAtomically(this.reference(), commit)
+    if (!isCommit(this.id.revision)) await writeIntoFolder(this.reference(), commit)
   }
 
   private reference(): string {
@@ -76,19 +77,7 @@ function sizeOf(path: string): number | null {
 async function show(blob: string, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const target = relative(dirname(path), blob).split(sep).join('/')
-  const partial = `${path}.${process.pid}.partial`
-  await rm(partial, { force: true })
-  try {
-    await symlink(target, partial)
-  } catch {
-    await link(blob, partial).catch(() => copyFile(blob, partial))
-  }
-  await rename(partial, path)
-}
-
-export async function writeAtomically(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  const partial = `${path}.${process.pid}.partial`
-  await writeFile(partial, text)
-  await rename(partial, path)
+  await placeAtomically(path, async (draft) => {
+    await symlink(target, draft).catch(() => link(blob, draft).catch(() => copyFile(blob, draft)))
+  })
 }

@@ -85,7 +85,7 @@ function fetchesOf(partial: PartialFile, job: Download, meter: Meter): readonly 
   if (parts.length === 0) return [finish]
   return parts.map(([start, end]) => async () => {
     await fetchPart(partial, start, end, job, meter)
-    await partial.complete(start, end)
+    await partial.complete(start)
     await finish()
   })
 }

@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import type { AvifOptions, JpegOptions, PngOptions, Sharp, TiffOptions, WebpOptions } from 'sharp'
 import { expected, InvalidArgumentError } from '../errors'
-import { writeFileAtomically } from '../write-file'
+import { writeFileAtomically } from '../files/write'
 import type { ImageMetadata } from './metadata'
 import { textFields } from './metadata'
 import { withText } from './png-text'
