@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, realpath, stat, statfs } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
 import type { GraphEntry } from '../model/manifest'
 import { readHeader } from '../model/safetensors'
@@ -21,6 +22,8 @@ export interface WeightsCache {
 
 const LEAST_BYTES = 256 * 1024 * 1024
 const SPARE_BYTES = 256 * 1024 * 1024
+/** Whoever writes weights has written some of them since. */
+const ABANDONED_AFTER_MS = 3600 * 1000
 const FORMAT = 1
 const STORED: Readonly<Record<Dtype, StoredDtype>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' }
 const SIZES: Readonly<Record<Dtype, number>> = { float32: 4, float16: 2, bfloat16: 2 }
@@ -85,6 +88,7 @@ export async function keepWeights(
   if (file === null) return
   try {
     await mkdir(dirname(file), { recursive: true })
+    await sweepDrafts(dirname(file), { olderThanMs: ABANDONED_AFTER_MS })
     const { bavail, bsize } = await statfs(dirname(file))
     if (bavail * bsize < graph.memory.weights + SPARE_BYTES) return
     await placeAtomically(file, (draft) => device.save(graph, draft))

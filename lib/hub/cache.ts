@@ -9,9 +9,14 @@
 import { readFileSync, statSync } from 'node:fs'
 import { copyFile, link, mkdir, symlink } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
+import { sweepDrafts } from '../files/sweep'
 import { placeAtomically, writeIntoFolder } from '../files/write'
 import type { RemoteFile } from './files'
 import { type HubId, isCommit } from './id'
+
+/** Parts of files of another commit, which somebody may yet go on with. */
+const UNFINISHED = /\.wuerstchen-(partial|parts\.json)$/
+const FORGOTTEN_AFTER_MS = 14 * 24 * 3600 * 1000
 
 export class RepositoryCache {
   readonly folder: string
@@ -51,6 +56,11 @@ export class RepositoryCache {
     return sizeOf(this.blob(etag)) === size
   }
 
+  /** Whether nothing is left to do: every file is under its name, and the revision is known to stand at this commit. */
+  isPublished(commit: string, files: readonly RemoteFile[]): boolean {
+    return files.every((file) => this.has(commit, file)) && this.knownCommit() === commit
+  }
+
   /** Shows the files under their names. The index comes last: a snapshot that has one has everything. */
   async publish(commit: string, files: readonly RemoteFile[]): Promise<void> {
     const last = (file: RemoteFile) => Number(file.path === 'model_index.json' || file.path === 'config.json')
@@ -58,6 +68,12 @@ export class RepositoryCache {
       if (!this.has(commit, file)) await show(this.blob(file.etag), join(this.snapshot(commit), file.path))
     }
     if (!isCommit(this.id.revision)) await writeIntoFolder(this.reference(), commit)
+  }
+
+  /** Removes what killed processes left behind. Only for whoever holds the repository's lock: nobody else writes here. */
+  async sweep(): Promise<void> {
+    await sweepDrafts(this.folder, { olderThanMs: 0 })
+    await sweepDrafts(join(this.folder, 'blobs'), { also: UNFINISHED, olderThanMs: FORGOTTEN_AFTER_MS })
   }
 
   private reference(): string {

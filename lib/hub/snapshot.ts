@@ -35,21 +35,15 @@ export async function fetchSnapshot(id: HubId, options: SnapshotOptions): Promis
   try {
     const { commit, files } = await listRepository(client, id)
     const needed = neededFiles(id.repository, files)
-    if (!needed.every((file) => cache.has(commit, file))) {
+    if (!cache.isPublished(commit, needed)) {
       const { repository } = id
-      await locked(lockOf(settings, id), signal, () =>
-        download(needed, {
-          client,
-          cache,
-          repository,
-          commit,
-          onProgress,
-          freeBytes,
-          abort: () => stop.abort(),
-        }),
-      )
+      const abort = () => stop.abort()
+      await locked(lockOf(settings, id), signal, async () => {
+        await download(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
+        await cache.publish(commit, needed)
+        await cache.sweep()
+      })
     }
-    await cache.publish(commit, needed)
     return cache.snapshot(commit)
   } catch (error) {
     options.signal?.throwIfAborted()

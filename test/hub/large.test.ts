@@ -62,8 +62,8 @@ describe('a file of 100 parts', () => {
   })
 })
 
-describe('a model of 640 MB', () => {
-  const size = 39 * PART_BYTES + 4321
+describe('a model of 4 GB', () => {
+  const size = 259 * PART_BYTES + 4321
   let hub: BigHub
   beforeAll(async () => {
     hub = await startBigHub(size)
@@ -80,8 +80,8 @@ describe('a model of 640 MB', () => {
     const folder = await fetched(cache)
     expect(statSync(join(folder, WEIGHTS)).size).toBe(size)
     expect(await hashOf(join(folder, WEIGHTS))).toBe(hub.sha256)
-    expect(new Set(hub.requests).size).toBe(40)
-    expect(hub.requests).toHaveLength(40)
+    expect(new Set(hub.requests).size).toBe(260)
+    expect(hub.requests).toHaveLength(260)
     const blobs = join(folder, '..', '..', 'blobs')
     expect(readdirSync(blobs)).toHaveLength(2)
     expect(existsSync(join(cache, '.locks'))).toBe(true)

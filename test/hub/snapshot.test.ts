@@ -1,6 +1,6 @@
 /** Downloads from a hub on loopback that misbehaves on demand. */
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import {
   existsSync,
   lstatSync,
@@ -9,6 +9,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:http'
@@ -75,6 +76,16 @@ function fetched(cacheDir: string, options: Partial<SnapshotOptions> = {}, id = 
   const parsed = parseHubId(id)
   if (parsed === null) throw new Error(`Expected an id but received ${id}`)
   return fetchSnapshot(parsed, { settings: settingsOf(cacheDir), ...options })
+}
+
+/** The same, and what the process ends with. */
+function inAnotherProcess(cacheDir: string, changes: Partial<HubSettings> = {}) {
+  const settings = JSON.stringify(settingsOf(cacheDir, changes))
+  const script = `
+    const { fetchSnapshot } = require(${JSON.stringify(join(ensureDist(), 'hub', 'snapshot.js'))})
+    fetchSnapshot({ repository: '${ID}', revision: 'main' }, { settings: ${settings} })`
+  const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' })
+  return { child, ended: new Promise((done) => child.on('exit', done)) }
 }
 
 /** Every needed file is there, whole, under its name. */
@@ -174,15 +185,12 @@ describe('a download', () => {
   it('goes on where a killed process stopped', async () => {
     const cache = folderOf({})
     hub.fail(/storage:.*decoder.*safetensors/, { silentAfter: 1000 }, 1)
-    const script = `
-      const { fetchSnapshot } = require(${JSON.stringify(join(ensureDist(), 'hub', 'snapshot.js'))})
-      fetchSnapshot({ repository: '${ID}', revision: 'main' }, { settings: ${JSON.stringify(settingsOf(cache, { silenceMs: 60_000 }))} })`
-    const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' })
+    const { child, ended } = inAnotherProcess(cache, { silenceMs: 60_000 })
     const state = join(cache, 'models--tests--decoder', 'blobs', `${sha256(LARGE)}.wuerstchen-parts.json`)
     const isPartWay = () => existsSync(state) && JSON.parse(readFileSync(state, 'utf8')).done.length === 2
     while (!isPartWay()) await new Promise((done) => setTimeout(done, 20))
     child.kill('SIGKILL')
-    await new Promise((done) => child.on('exit', done))
+    await ended
     expect(existsSync(join(cache, 'models--tests--decoder', 'snapshots'))).toBe(false)
     hub.seen.length = 0
     expectWhole(await fetched(cache))
@@ -190,16 +198,35 @@ describe('a download', () => {
     expect(blobsOf(cache).filter((name) => name.includes('wuerstchen'))).toEqual([])
   })
 
-  it('is done once when two processes want it', async () => {
+  it('is done once when three loads of one process and three other processes want it', async () => {
     const cache = folderOf({})
-    const script = `
-      const { fetchSnapshot } = require(${JSON.stringify(join(ensureDist(), 'hub', 'snapshot.js'))})
-      fetchSnapshot({ repository: '${ID}', revision: 'main' }, { settings: ${JSON.stringify(settingsOf(cache))} })`
-    const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' })
-    const [folder, code] = await Promise.all([fetched(cache), new Promise((done) => child.on('exit', done))])
-    expect(code).toBe(0)
-    expectWhole(folder)
+    const others = Array.from({ length: 3 }, () => inAnotherProcess(cache))
+    const folders = await Promise.all(Array.from({ length: 3 }, () => fetched(cache)))
+    expect(await Promise.all(others.map(({ ended }) => ended))).toEqual([0, 0, 0])
+    for (const folder of folders) expectWhole(folder)
     expect(hub.seen.filter(({ host, path }) => host === 'storage' && path.endsWith(WEIGHTS))).toHaveLength(3)
+    expect(blobsOf(cache)).toHaveLength(NEEDED.length)
+  })
+
+  it('removes what killed processes left behind, but not what somebody may go on with', async () => {
+    const cache = folderOf({})
+    const draft = () => `.wuerstchen-${randomUUID()}.tmp`
+    const model = 'models--tests--decoder'
+    const kept = ['b', 'c'].map((letter) => `${letter.repeat(64)}.wuerstchen-partial`)
+    writeFiles(cache, {
+      [`${model}/blobs/${draft()}`]: 'half',
+      [`${model}/blobs/x.wuerstchen-parts.json.77.partial`]: 'half',
+      [`${model}/refs/main.77.partial`]: 'half',
+      [`${model}/refs/pr/${draft()}`]: 'half',
+      [`${model}/snapshots/${hub.commitOf(ID)}/decoder/${draft()}`]: 'half',
+      [`${model}/blobs/${kept[0]}`]: 'recent',
+      [`${model}/blobs/${kept[1]}`]: 'old',
+    })
+    const old = new Date(Date.now() - 15 * 24 * 3600 * 1000)
+    utimesSync(join(cache, model, 'blobs', kept[1] as string), old, old)
+    await fetched(cache)
+    const left = readdirSync(join(cache, model), { recursive: true, encoding: 'utf8' })
+    expect(left.filter((name) => /\.tmp$|partial/.test(name))).toEqual([join('blobs', kept[0] as string)])
   })
 
   it('goes through the proxy of the environment, and past it where NO_PROXY says so', async () => {

@@ -1,4 +1,5 @@
 /** Converted weights that are kept, through the real addon. */
+import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadModel, openDevice, planLoad } from '../../lib/engine/load'
@@ -8,7 +9,7 @@ import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import type { Dtype, NativeDevice, NativeGraph } from '../../lib/native/types'
 import { smallModel } from '../support/models'
-import { folderOf, removeFolders } from '../support/temporary-folder'
+import { folderOf, removeFolders, writeFiles } from '../support/temporary-folder'
 
 /** The small model has a previewer, too. */
 const NETWORKS = 6
@@ -109,6 +110,16 @@ describe('converted weights', () => {
     }
     await twice(folder, touch)
     expect(readdirSync(folder)).toHaveLength(NETWORKS + 1)
+  })
+
+  it('leave no halves of killed processes behind', async () => {
+    const folder = join(folderOf({}), 'weights')
+    const old = new Date(Date.now() - 2 * 3600 * 1000)
+    const halves = [`${'a'.repeat(64)}.safetensors.7.partial`, `.wuerstchen-${randomUUID()}.tmp`]
+    writeFiles(folder, Object.fromEntries(halves.map((name) => [name, 'half'])))
+    for (const name of halves) utimesSync(join(folder, name), old, old)
+    await closeModel((await load(folder)).model)
+    expect(readdirSync(folder)).toHaveLength(NETWORKS)
   })
 
   it('need no folder that can be written to', async () => {
