@@ -3,13 +3,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { HubError } from '../errors'
+import { locked } from '../files/lock'
 import { listRepository } from './api'
 import { RepositoryCache } from './cache'
 import { type Download, type DownloadProgress, download } from './download'
 import { neededFiles } from './files'
 import { HubClient } from './http'
 import { type HubId, isCommit } from './id'
-import { locked } from './lock'
 import type { HubSettings } from './settings'
 
 export interface SnapshotOptions {
@@ -38,7 +38,8 @@ export async function fetchSnapshot(id: HubId, options: SnapshotOptions): Promis
     if (!cache.isPublished(commit, needed)) {
       const { repository } = id
       const abort = () => stop.abort()
-      await locked(lockOf(settings, id), signal, async () => {
+      await locked(lockOf(settings, id), { signal }, async (lost) => {
+        lost.addEventListener('abort', abort)
         await download(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
         await cache.publish(commit, needed)
         await cache.sweep()

@@ -14,9 +14,10 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import { hostname, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
+import { placeOf } from '../../lib/files/holder'
 import type { DownloadProgress } from '../../lib/hub/download'
 import { parseHubId } from '../../lib/hub/id'
 import { PART_BYTES } from '../../lib/hub/part-notes'
@@ -438,7 +439,7 @@ describe('a download that cannot succeed', () => {
 
   it('takes over the lock of a dead process', async () => {
     const cache = folderOf({})
-    const dead = JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), nonce: 0 })
+    const dead = { id: 'x', place: placeOf(), own: { pid: 2 ** 22 + 1, since: '1' }, started: [] }
     writeFiles(cache, { '.locks/models--tests--decoder/wuerstchen.lock': dead })
     expectWhole(await fetched(cache))
   })

@@ -101,7 +101,7 @@ interface Import {
   readonly typeOnly: boolean
 }
 
-const typescriptFiles = filesUnder('lib', '.ts')
+const typescriptFiles = filesUnder('lib', '.ts', '.js')
 const imports = typescriptFiles.flatMap(importsOf)
 const local = imports.filter(({ isPackage }) => !isPackage)
 const cppFiles = filesUnder('cpp', '.h', '.cc')
