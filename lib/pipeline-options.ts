@@ -70,11 +70,12 @@ export interface PipelineOptions extends HubOptions {
    */
   parity?: 'none' | 'diffusers' | undefined
   /**
-   * How the blocks of the networks run on a CPU with AVX2 or AVX-512, when they compute in float32. `'packed'`: on kernels of
-   * ours, with weights in the kernels' own layout; as much private memory as the weights have in float32. `'mapped'`: the
-   * same kernels read the weights where they lie, some percent slower, and processes share them. `'off'`: as the graphs
-   * were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are held in float32 and all of
-   * them at once, else mapped.
+   * How the blocks of the networks run on a CPU: in float32 with AVX2 or AVX-512, in bfloat16 with AVX512-BF16. `'packed'`:
+   * on kernels of ours, with weights in the kernels' own layout; as much private memory as the weights have in the type that
+   * is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth slower, and processes share
+   * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
+   * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
+   * the CPU for a lesser kind: `avx512`, `avx2`, or `baseline`, which has no kernels.
    */
   kernels?: 'auto' | Kernels | undefined
   /**

@@ -77,12 +77,10 @@ export async function loadPretrained(
     const models: Model[] = []
     const recordings: Recording[] = []
     for (const { device, name } of devices) {
-      const kernels = chooseKernels(options.kernels, dtype, options.offload)
-      const running = {
-        ...dtypesOn(name, dtype, plan, options.parity, runtime),
-        kernels,
-        offload: options.offload,
-      }
+      const dtypes = dtypesOn(name, dtype, plan, options.parity, runtime)
+      const where = { device: name, offload: options.offload, cpu: runtime.cpu }
+      const kernels = chooseKernels(options.kernels, dtype, dtypes, where)
+      const running = { ...dtypes, kernels, offload: options.offload }
       const ready = await withCompiled(plan, { device: name, ...running }, runtime)
       const recording = chooseRecording(name, options.offload, findCudaRecorder())
       const model = await loadModel(device, files, ready, {

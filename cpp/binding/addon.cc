@@ -17,8 +17,11 @@ void DescribePlatform(Napi::Object exports) {
   auto cpu = Napi::Object::New(exports.Env());
   cpu.Set("bfloat16", platform.bfloat16);
   cpu.Set("float16", platform.float16);
+  cpu.Set("amx", platform.amx);
   cpu.Set("capability", platform.capability);
-  cpu.Set("kernels", platform.kernels);
+  auto kernels = Napi::Array::New(exports.Env());
+  for (const auto& kind : platform.kernels) kernels.Set(kernels.Length(), kind);
+  cpu.Set("kernels", kernels);
   exports.Set("versions", versions);
   exports.Set("cpu", cpu);
 }

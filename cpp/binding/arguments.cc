@@ -182,9 +182,9 @@ runtime::WeightBinding ReadWeightBinding(Napi::Value value) {
 runtime::Packing ReadPacking(Napi::Value value) {
   const auto name = ReadString(value, "kernels.pack");
   if (name == "none") return runtime::Packing::kNone;
-  if (name == "float32") return runtime::Packing::kFloat32;
+  if (name == "full") return runtime::Packing::kFull;
   if (name == "int8") return runtime::Packing::kInt8;
-  ThrowInvalid("kernels.pack", "none, float32 or int8", value);
+  ThrowInvalid("kernels.pack", "none, full or int8", value);
 }
 
 }  // namespace
@@ -192,7 +192,8 @@ runtime::Packing ReadPacking(Napi::Value value) {
 std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value) {
   if (value.IsNull()) return std::nullopt;
   const auto object = ReadObject(value, "kernels");
-  runtime::KernelOptions options{ReadPacking(object.Get("pack")), {}};
+  runtime::KernelOptions options{
+      ReadString(object.Get("kind"), "kernels.kind"), ReadPacking(object.Get("pack")), {}};
   const auto names = ReadArray(object.Get("without"), "kernels.without");
   for (uint32_t index = 0; index < names.Length(); ++index) {
     options.without.push_back(ReadString(names.Get(index), "kernels.without[]"));

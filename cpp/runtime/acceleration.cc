@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "runtime/kernels/kinds.h"
+
 namespace wuerstchen::runtime {
 namespace {
 
@@ -161,8 +163,10 @@ class Acceleration::Rewriter {
 };
 
 std::unique_ptr<Acceleration> Acceleration::Of(const torch::jit::Module& module,
-                                               const KernelOptions& options) {
-  const auto* kernels = kernels::Best();
+                                               at::ScalarType dtype, const KernelOptions& options) {
+  if (dtype != at::kFloat && dtype != at::kBFloat16) return nullptr;
+  const auto number = dtype == at::kFloat ? kernels::Number::kFloat32 : kernels::Number::kBFloat16;
+  const auto* kernels = kernels::Find(options.kind, number);
   if (kernels == nullptr) return nullptr;
   return std::unique_ptr<Acceleration>(new Acceleration(module, *kernels, options));
 }

@@ -20,8 +20,8 @@ namespace wuerstchen::runtime {
 
 class Acceleration {
  public:
-  // Null where this CPU has no kernels.
-  static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module,
+  // Null where there are no kernels for this CPU or for what the module computes in.
+  static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module, at::ScalarType dtype,
                                           const KernelOptions& options);
 
   // Runs a method, or returns nothing if nothing in it could be replaced. `sources`: the row that

@@ -152,8 +152,8 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   graph->module.eval();
   if (graph->stored != graph->dtype) WidenReads(graph->module);
   if (graph->visits) ReadVisitors(graph->module);
-  if (request.kernels && workspace.device.is_cpu() && graph->dtype == at::kFloat) {
-    graph->acceleration = Acceleration::Of(graph->module, *request.kernels);
+  if (request.kernels && workspace.device.is_cpu()) {
+    graph->acceleration = Acceleration::Of(graph->module, graph->dtype, *request.kernels);
   }
   for (const auto& wanted : request.compiled) {
     LoadCompiled(*graph, wanted, workspace.device, slots);

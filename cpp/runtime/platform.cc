@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "runtime/kernels/kernels.h"
+#include "runtime/kernels/kinds.h"
 #include "runtime/runtime.h"
 
 // Declared here and not by its header so that it may be absent: `weak` makes it null then.
@@ -49,13 +49,13 @@ Features ReadFeatures() {
 
 Platform DescribePlatform() {
   const auto features = ReadFeatures();
-  const auto* kernels = kernels::Best();
   return {TORCH_VERSION,
           RuntimeVersion(),
           at::get_cpu_capability(),
-          kernels == nullptr ? "" : kernels->name,
+          kernels::Kinds(),
           features.avx512_bf16 || features.amx_bf16,
-          features.avx512_fp16 || features.amx_fp16};
+          features.avx512_fp16 || features.amx_fp16,
+          features.amx_bf16};
 }
 
 }  // namespace wuerstchen::runtime

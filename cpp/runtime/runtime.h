@@ -125,12 +125,13 @@ struct WeightBinding {
   std::vector<Delta> deltas;
 };
 
-// Whether weights are brought into the kernels' own layout, in private memory, and with how many
-// bits. In 8 bits they are rounded; what is computed with them stays in float32.
-enum class Packing { kNone, kFloat32, kInt8 };
+// Whether weights are brought into the kernels' own layout, in private memory: in the numbers that
+// are computed with, or rounded to 8 bits, where all else stays in float32.
+enum class Packing { kNone, kFull, kInt8 };
 
 // How the blocks of a graph run on kernels of our own, where the CPU has them.
 struct KernelOptions {
+  std::string kind;  // of CPU, one of `Platform::kernels`
   Packing packing;
   // Names of what is left to the graph: a block's class, such as `AttentionBlock`, `collapse` for
   // Stage B's image embeddings, or `copies` for rows of guidance before the first attention.
@@ -219,12 +220,13 @@ TensorPtr DeclareRow(const Tensor& tensor);
 void FillRow(Workspace& workspace, Tensor& row, const Tensor& tensor, int64_t index) noexcept;
 
 struct Platform {
-  std::string compiled;    // libtorch's version that this was compiled against
-  std::string torch;       // and the one that runs
-  std::string capability;  // the vector instructions that libtorch chose
-  std::string kernels;     // those of our kernels; empty where this CPU has none
-  bool bfloat16;           // whether the CPU multiplies these natively
+  std::string compiled;              // libtorch's version that this was compiled against
+  std::string torch;                 // and the one that runs
+  std::string capability;            // the vector instructions that libtorch chose
+  std::vector<std::string> kernels;  // kinds of CPU with kernels that this one is, fastest first
+  bool bfloat16;                     // whether the CPU multiplies these natively
   bool float16;
+  bool amx;  // bfloat16 in tiles
 };
 Platform DescribePlatform();
 

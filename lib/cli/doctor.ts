@@ -19,7 +19,7 @@ function report(diagnosis: Diagnosis): string[] {
     `libtorch    ${found === null ? 'none' : `${found.version ?? 'unknown version'} in ${found.directory} (${found.source})`}`,
     ...(required === null ? [] : [`            needed: ${required}`]),
     ...rejected.map(({ source, path, reason }) => `            not used: ${path} (${source}): ${reason}`),
-    `addon       ${addon === null ? 'not loaded' : `built for ${addon.compiled}, runs on ${addon.torch} with ${addon.capability}, kernels for ${addon.kernels || 'no such CPU'}`}`,
+    `addon       ${addon === null ? 'not loaded' : `built for ${addon.compiled}, runs on ${addon.torch} with ${addon.capability}, kernels for ${addon.kernels}`}`,
     `model       ${bundledModel.present ? bundledModel.folder : 'none'}`,
     `graphs      ${graphs.length === 0 ? 'none' : graphs.join(', ')}`,
     ...(problems.length === 0 ? ['', 'Ready to make pictures.'] : []),

@@ -51,8 +51,7 @@ function reasonAgainst(
     return `made for a CPU with ${entry.capability}, this one has ${addon.cpu.capability}`
   if (entry.torch !== addon.versions.torch)
     return `made by torch ${entry.torch}, this is libtorch ${addon.versions.torch}`
-  if (kind === 'cpu' && kernels !== null && dtype === 'float32' && addon.cpu.kernels !== '')
-    return 'the kernels of this package are faster'
+  if (kernels !== null) return 'the kernels of this package are faster'
   return null
 }
 

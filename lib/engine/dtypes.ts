@@ -1,6 +1,7 @@
 /** What weights are held in, what the networks compute in, and on which kernels. */
 import { DeviceError } from '../errors'
 import type { NativeRuntime } from '../native/binding'
+import type { Cpu } from '../native/cpu'
 import type { Dtype, Kernels, NativeKernels, StoredDtype, WeightBinding } from '../native/types'
 import type { LoadPlan } from './load'
 import type { Offload } from './residency'
@@ -20,10 +21,10 @@ export interface Dtypes {
 const LARGE = 500e6 // parameters
 
 /** What `'auto'` means: float32, or bfloat16 for a large model where the device multiplies it natively. */
-export function chooseDtype(plan: LoadPlan, device: string, { addon }: NativeRuntime): Dtype {
+export function chooseDtype(plan: LoadPlan, device: string, { cpu }: NativeRuntime): Dtype {
   const large = weightsOf(plan).reduce((sum, weight) => sum + volume(weight), 0) > LARGE
   // On a CPU without it, bfloat16 is about six times slower than float32.
-  const fast = device === 'cpu' ? addon.cpu.bfloat16 : device.startsWith('cuda')
+  const fast = device === 'cpu' ? cpu.bfloat16 : device.startsWith('cuda')
   return large && fast ? 'bfloat16' : 'float32'
 }
 
@@ -36,7 +37,7 @@ export function dtypesOn(
   runtime: NativeRuntime,
 ): Dtypes {
   if (wanted === 'int8') {
-    if (device !== 'cpu' || runtime.addon.cpu.kernels === '') {
+    if (device !== 'cpu' || runtime.cpu.kind === 'baseline') {
       const message = `Expected a CPU with AVX2 or AVX-512 for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
       throw new DeviceError(message, { details: { device } })
     }
@@ -48,8 +49,8 @@ export function dtypesOn(
 }
 
 /** float32 where the CPU is slow at anything else. */
-function computeDtype(stored: Dtype, device: string, { addon }: NativeRuntime): Dtype {
-  return device === 'cpu' && stored !== 'float32' && !addon.cpu[stored] ? 'float32' : stored
+function computeDtype(stored: Dtype, device: string, { cpu }: NativeRuntime): Dtype {
+  return device === 'cpu' && stored !== 'float32' && !cpu[stored] ? 'float32' : stored
 }
 
 const OF_FILES: Readonly<Partial<Record<StoredDtype, Dtype>>> = {
@@ -69,16 +70,28 @@ function dtypeOfFiles(plan: LoadPlan): Dtype {
   return dtypes.reduce((most, dtype) => (sizes[dtype] > sizes[most] ? dtype : most))
 }
 
-/** Packed weights are float32 in private memory: no use where weights are to be narrow, or to come and go. */
+/**
+ * Null where the graphs run as they are. Packed weights are private memory: no use where they would be wider than those that
+ * are held, or where weights come and go.
+ */
 export function chooseKernels(
   wanted: 'auto' | Kernels,
-  dtype: WeightsDtype,
-  offload: Offload,
+  weights: WeightsDtype,
+  { dtype }: Dtypes,
+  where: { readonly device: string; readonly offload: Offload; readonly cpu: Cpu },
 ): NativeKernels | null {
-  if (wanted === 'off') return null
-  if (dtype === 'int8') return { pack: 'int8', without: [] }
-  const packs = wanted === 'packed' || (wanted === 'auto' && dtype === 'float32' && offload === 'none')
-  return { pack: packs ? 'float32' : 'none', without: [] }
+  const { device, offload, cpu } = where
+  if (wanted === 'off' || device !== 'cpu' || !hasKernels(cpu, dtype)) return null
+  const { kind } = cpu
+  if (weights === 'int8') return { kind, pack: 'int8', without: [] }
+  const packs = wanted === 'packed' || (wanted === 'auto' && weights === dtype && offload === 'none')
+  return { kind, pack: packs ? 'full' : 'none', without: [] }
+}
+
+/** float32 everywhere; bfloat16 where the CPU multiplies it, but not where libtorch has AMX for it. */
+function hasKernels({ kind, amx }: Cpu, dtype: Dtype): boolean {
+  if (dtype === 'bfloat16') return kind === 'avx512_bf16' && !amx
+  return dtype === 'float32' && kind !== 'baseline'
 }
 
 function weightsOf(plan: LoadPlan): readonly WeightBinding[] {

@@ -5,7 +5,7 @@ import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
-import type { NativeDevice, NativeGraph, NativeKernels, WeightBinding } from '../native/types'
+import type { Dtype, NativeDevice, NativeGraph, NativeKernels, WeightBinding } from '../native/types'
 import { Decoder } from '../stages/decoder'
 import { Previewer } from '../stages/previewer'
 import { Prior } from '../stages/prior'
@@ -158,7 +158,7 @@ export async function loadModel(
   const loaded = graphs as OfEach<NativeGraph>
   const networks = networksOf(loaded, plan, {
     widened: stored !== dtype,
-    packed: dtype === 'float32' ? PACKED_BYTES[kernels?.pack ?? 'none'] : 0,
+    packed: packedBytes(kernels, dtype),
   })
   const memory = new Memory(residency, networks, files.footprint, options.maxMemory)
   return assemble(offloading(device, residency), files, loaded, { ...options, memory, compiled })
@@ -191,7 +191,10 @@ async function loadNetwork(
 }
 
 /** Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale, made larger by those that stay. */
-const PACKED_BYTES = { none: 0, float32: 4, int8: 1.1 } as const
+function packedBytes(kernels: NativeKernels | null, dtype: Dtype): number {
+  const full = dtype === 'float32' ? 4 : 2
+  return { none: 0, full, int8: 1.1 }[kernels?.pack ?? 'none']
+}
 
 /** Which networks run in which stage. */
 function networksOf(

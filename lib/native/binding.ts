@@ -2,6 +2,7 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
 import { packageRoot } from '../package-root'
+import { type Cpu, cpuOf } from './cpu'
 import {
   findLibtorch,
   type Libtorch,
@@ -16,6 +17,7 @@ import type { NativeAddon, NativeErrorCode, NativeLoader } from './types'
 export interface NativeRuntime {
   readonly addon: NativeAddon
   readonly libtorch: Libtorch
+  readonly cpu: Cpu
 }
 
 const TARGET = `${process.platform}-${process.arch}`
@@ -77,7 +79,7 @@ export function loadRuntime(options: { readonly libtorch?: string | undefined } 
   openLibtorch(loadLoader(), libtorch, required)
   const addon = requireAddon<NativeAddon>(findAddon('wuerstchen'))
   checkVersions(addon)
-  runtime = { addon, libtorch }
+  runtime = { addon, libtorch, cpu: cpuOf(addon) }
   return runtime
 }
 

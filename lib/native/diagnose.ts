@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { WuerstchenError } from '../errors'
 import { packageRoot, packageVersion } from '../package-root'
 import { compiledTorch, findAddon, loadLoader, loadRuntime, refuseUnsupportedPlatform } from './binding'
+import type { CpuKind } from './cpu'
 import { findLibtorch, type LibtorchSearch } from './libtorch'
 
 /** Something that keeps this package from working here, and what to do about it. */
@@ -27,7 +28,8 @@ export interface Diagnosis {
     readonly compiled: string
     readonly torch: string
     readonly capability: string
-    readonly kernels: string
+    /** The kind of CPU that kernels are chosen for. */
+    readonly kernels: CpuKind
   } | null
   readonly bundledModel: { readonly folder: string; readonly present: boolean }
   readonly graphs: readonly string[]
@@ -59,7 +61,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
   attempt(() => findAddon('wuerstchen'))
   const required = withoutThrowing(compiledTorch)
   const search = findLibtorch({ libtorch: options.libtorch, required })
-  const addon = attempt(() => loadRuntime(options).addon)
+  const runtime = attempt(() => loadRuntime(options))
   const model = join(packageRoot, 'models', 'shapes')
   const graphs = entriesOf(join(packageRoot, 'graphs'))
   if (graphs.length === 0) problems.push(missing('GRAPH_NOT_FOUND', join(packageRoot, 'graphs')))
@@ -72,9 +74,13 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', features: cpuFeatures() },
     libtorch: { ...search, required },
     addon:
-      addon === null
+      runtime === null
         ? null
-        : { ...addon.versions, capability: addon.cpu.capability, kernels: addon.cpu.kernels },
+        : {
+            ...runtime.addon.versions,
+            capability: runtime.addon.cpu.capability,
+            kernels: runtime.cpu.kind,
+          },
     bundledModel: { folder: model, present: existsSync(model) },
     graphs,
     problems,

@@ -44,9 +44,11 @@ export interface NativeAddon {
   readonly cpu: {
     readonly bfloat16: boolean
     readonly float16: boolean
+    /** Whether it has AMX for bfloat16, which libtorch's own operators use. */
+    readonly amx: boolean
     readonly capability: string
-    /** The instructions of our kernels that are used here; empty where there are none. */
-    readonly kernels: string
+    /** Kinds of CPU with kernels of ours that this one is, the fastest first. */
+    readonly kernels: readonly string[]
   }
   /** Starts the thread that owns a device. Throws INVALID_ARGUMENT for a device this libtorch does not have. */
   openDevice(options: { readonly device: string; readonly threads: number }): NativeDevice
@@ -99,11 +101,13 @@ export type Kernels = 'packed' | 'mapped' | 'off'
 
 /** How the blocks of a graph run on kernels of our own, where the CPU and the dtype have them. */
 export interface NativeKernels {
+  /** The kind of CPU that they are for: one of `cpu.kernels`. */
+  readonly kind: string
   /**
-   * Weights are brought into the kernels' layout, in private memory, when they are first used: in float32, or rounded to 8
-   * bits. `none`: they are read as they lie.
+   * Weights are brought into the kernels' layout, in private memory, when they are first used: in the numbers that are
+   * computed with, or rounded to 8 bits. `none`: they are read as they lie.
    */
-  readonly pack: 'none' | 'float32' | 'int8'
+  readonly pack: 'none' | 'full' | 'int8'
   /**
    * For comparisons: classes of blocks that the graph runs itself, `collapse` for Stage B's image embeddings, `copies` for
    * guided rows before Stage C's first attention.

@@ -12,7 +12,7 @@ import { folderOf, removeFolders } from '../support/temporary-folder'
 afterAll(removeFolders)
 
 /** Read where they lie: then narrow weights and wide ones go the same way. */
-const kernels = { pack: 'none' as const, without: [] }
+const kernels = { kind: loadRuntime({}).cpu.kind, pack: 'none' as const, without: [] }
 
 const NARROW = ['bfloat16', 'float16'] as const
 

@@ -12,14 +12,17 @@ import { folderOf, removeFolders } from '../support/temporary-folder'
 afterAll(removeFolders)
 
 const runtime = loadRuntime({})
-const supported = runtime.addon.cpu.kernels !== ''
+const { kind } = runtime.cpu
+/** All that this CPU can stand for. Those that do not multiply bfloat16 do it in two steps, for these tests. */
+const kinds = runtime.addon.cpu.kernels
+const supported = kind !== 'baseline'
 const describeKernels = supported ? describe : describe.skip
 const because = supported ? '' : ' (SKIPPED: this CPU has neither AVX2 nor AVX-512)'
 
-const PACKED: NativeKernels = { pack: 'float32', without: [] }
-const MAPPED: NativeKernels = { pack: 'none', without: [] }
-const INT8: NativeKernels = { pack: 'int8', without: [] }
-const without = (...names: string[]): NativeKernels => ({ pack: 'float32', without: names })
+const PACKED: NativeKernels = { kind, pack: 'full', without: [] }
+const MAPPED: NativeKernels = { kind, pack: 'none', without: [] }
+const INT8: NativeKernels = { kind, pack: 'int8', without: [] }
+const without = (...names: string[]): NativeKernels => ({ kind, pack: 'full', without: names })
 
 /** Numbers without a pattern that a block could hide behind, about as large as latents. */
 const noise = (shape: readonly number[], seed: number): HostTensor => {
@@ -42,7 +45,24 @@ const bundled: Case = {
   graphs: join(ROOT, 'graphs'),
 }
 
-type Stage = 'prior' | 'decoder' | 'vqgan'
+const STAGES = ['prior', 'decoder', 'vqgan'] as const
+type Stage = (typeof STAGES)[number]
+
+/** Everything that can be left out. */
+const BLOCKS = [
+  ['prior', 'ResBlock'],
+  ['prior', 'TimestepBlock'],
+  ['prior', 'AttentionBlock'],
+  ['decoder', 'ResBlock'],
+  ['decoder', 'TimestepBlock'],
+  ['decoder', 'AttentionBlock'],
+  ['decoder', 'collapse'],
+  ['vqgan', 'MixingBlock'],
+] as const
+
+/** Roundings are chance: of two equally exact ways one is some percent further. */
+const NOT_FURTHER = 1.05
+const NARROW = { stored: 'bfloat16', dtype: 'bfloat16' } as const
 
 /** What a stage makes of the same inputs, on these kernels; null is the graph as it is. */
 async function answer(
@@ -55,6 +75,7 @@ async function answer(
     width = 10,
     threads = 2,
     stored = 'float32' as Dtype,
+    dtype = 'float32' as Dtype,
     guided = [] as number[],
     change = (weights: readonly WeightBinding[]) => weights,
   } = {},
@@ -67,7 +88,7 @@ async function answer(
       graph: graph.path,
       weights: change(weights),
       stored,
-      dtype: 'float32' as const,
+      dtype,
       kernels,
     }
     const loaded = await device.load(options)
@@ -189,6 +210,16 @@ const small = (): Case => {
   return { model: folder, graphs }
 }
 
+/** Root of the mean square of what lies between two answers, over that of the second. */
+function distance(ours: Float32Array, theirs: Float32Array): number {
+  expect(ours).toHaveLength(theirs.length)
+  const squares = (value: (index: number) => number) =>
+    theirs.reduce((sum, _, index) => sum + value(index) ** 2, 0)
+  const size = squares((index) => theirs[index] as number)
+  expect(size).toBeGreaterThan(0)
+  return Math.sqrt(squares((index) => (ours[index] as number) - (theirs[index] as number)) / size)
+}
+
 // A step divides by |1 - b|, so the last bits of b count many times there.
 const TOLERANCE = { prior: 2e-4, decoder: 1e-4, vqgan: 1e-5 } as const
 
@@ -198,39 +229,71 @@ describeKernels(`kernels${because}`, () => {
     ['small', small],
   ] as const
   describe.each(models)('the %s model', (_, caseOf) => {
-    it.each(['prior', 'decoder', 'vqgan'] as const)('%s: as the graph, packed and mapped', async (stage) => {
+    it.each(STAGES)('%s: as the graph, packed and mapped, on every kind of CPU', async (stage) => {
       const model = caseOf()
       const wanted = await answer(model, stage, null)
-      expect(largestDifference(await answer(model, stage, PACKED), wanted)).toBeLessThan(TOLERANCE[stage])
-      const mapped = await answer(model, stage, MAPPED)
-      expect(largestDifference(mapped, wanted)).toBeLessThan(TOLERANCE[stage])
+      for (const kernels of kinds.flatMap((kind) => [
+        { ...PACKED, kind },
+        { ...MAPPED, kind },
+      ])) {
+        const ours = await answer(model, stage, kernels)
+        expect(largestDifference(ours, wanted)).toBeLessThan(TOLERANCE[stage])
+      }
+    })
+
+    it.each(STAGES)('%s: in bfloat16 as near to float32 as the graph', async (stage) => {
+      const model = caseOf()
+      const wanted = await answer(model, stage, null)
+      const plain = distance(await answer(model, stage, null, NARROW), wanted)
+      expect(plain).toBeGreaterThan(1e-3)
+      for (const kind of kinds) {
+        const packed = await answer(model, stage, { ...PACKED, kind }, NARROW)
+        expect(distance(packed, wanted)).toBeLessThan(NOT_FURTHER * plain)
+        expect(await answer(model, stage, { ...MAPPED, kind }, NARROW)).toEqual(packed)
+      }
     })
   })
 
-  it.each([
-    ['prior', 'ResBlock'],
-    ['prior', 'TimestepBlock'],
-    ['prior', 'AttentionBlock'],
-    ['decoder', 'ResBlock'],
-    ['decoder', 'TimestepBlock'],
-    ['decoder', 'AttentionBlock'],
-    ['decoder', 'collapse'],
-    ['vqgan', 'MixingBlock'],
-  ] as const)('%s: as the graph, without %s', async (stage, name) => {
+  it.each(STAGES)(
+    '%s: bfloat16 is the same multiplied at once or in two steps, but for rounding',
+    async (stage) => {
+      const [first, ...others] = await Promise.all(
+        kinds.map((kind) => answer(bundled, stage, { ...PACKED, kind }, NARROW)),
+      )
+      const plain = distance(await answer(bundled, stage, null, NARROW), await answer(bundled, stage, null))
+      expect(kinds.length).toBeGreaterThan(0)
+      for (const other of others) expect(distance(other, first as Float32Array)).toBeLessThan(plain)
+    },
+  )
+
+  it.each(BLOCKS)('%s: in bfloat16 as near to float32 as the graph, without %s', async (stage, name) => {
+    const wanted = await answer(bundled, stage, null)
+    const plain = distance(await answer(bundled, stage, null, NARROW), wanted)
+    const mixed = await answer(bundled, stage, without(name), NARROW)
+    expect(distance(mixed, wanted)).toBeLessThan(NOT_FURTHER * plain)
+  })
+
+  it.each(STAGES)(
+    '%s: in bfloat16 the same alone as in a batch, on one thread as on three',
+    async (stage) => {
+      const together = await answer(bundled, stage, PACKED, { ...NARROW, threads: 3 })
+      const alone = await answer(bundled, stage, PACKED, { ...NARROW, rows: 1, threads: 1 })
+      expect(together.subarray(0, alone.length)).toEqual(alone)
+    },
+  )
+
+  it.each(BLOCKS)('%s: as the graph, without %s', async (stage, name) => {
     const [mixed, wanted] = [await answer(bundled, stage, without(name)), await answer(bundled, stage, null)]
     expect(largestDifference(mixed, wanted)).toBeLessThan(TOLERANCE[stage])
     // So the name names something; a modulation is the same to the last bit.
     if (name !== 'TimestepBlock') expect(mixed).not.toEqual(await answer(bundled, stage, PACKED))
   })
 
-  it.each(['prior', 'decoder', 'vqgan'] as const)(
-    '%s: the same on one thread as on three, but for rounding',
-    async (stage) => {
-      const one = await answer(bundled, stage, PACKED, { threads: 1 })
-      const three = await answer(bundled, stage, PACKED, { threads: 3 })
-      expect(largestDifference(three, one)).toBeLessThan(TOLERANCE[stage])
-    },
-  )
+  it.each(STAGES)('%s: the same on one thread as on three, but for rounding', async (stage) => {
+    const one = await answer(bundled, stage, PACKED, { threads: 1 })
+    const three = await answer(bundled, stage, PACKED, { threads: 3 })
+    expect(largestDifference(three, one)).toBeLessThan(TOLERANCE[stage])
+  })
 
   it.each([[[0, 1]], [[1]], [[0]]])(
     'prior: rows %j guided, with copies left out and without',
@@ -257,7 +320,7 @@ describeKernels(`kernels${because}`, () => {
     expect(largestDifference(await answer(bundled, 'prior', PACKED, options), wanted)).toBeLessThan(2e-4)
   })
 
-  it.each(['prior', 'decoder', 'vqgan'] as const)('%s: nearly as the graph, in 8 bits', async (stage) => {
+  it.each(STAGES)('%s: nearly as the graph, in 8 bits', async (stage) => {
     const wanted = await answer(bundled, stage, PACKED)
     const narrow = await answer(bundled, stage, INT8)
     expect(largestDifference(narrow, wanted)).toBeLessThan(0.03)
@@ -284,6 +347,9 @@ describeKernels(`kernels${because}`, () => {
       const wanted = await answer(bundled, stage, null, options)
       const ours = await answer(bundled, stage, PACKED, options)
       expect(largestDifference(ours, wanted)).toBeLessThan(TOLERANCE[stage])
+      const plain = distance(await answer(bundled, stage, null, { ...options, ...NARROW }), wanted)
+      const narrow = await answer(bundled, stage, PACKED, { ...options, ...NARROW })
+      expect(distance(narrow, wanted)).toBeLessThan(1.2 * plain)
     }
   })
 })

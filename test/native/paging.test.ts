@@ -20,7 +20,7 @@ async function load(offload: Offload): Promise<Model> {
   const plan = await planLoad(files, [small.graphs])
   const { device } = openDevice(loadRuntime({}), 'cpu', 1)
   const float32 = { stored: 'float32', dtype: 'float32', rounding: 'float32' } as const
-  const kernels = { pack: 'none' as const, without: [] }
+  const kernels = { kind: loadRuntime({}).cpu.kind, pack: 'none' as const, without: [] }
   return loadModel(device, files, plan, {
     ...float32,
     kernels,

@@ -3,7 +3,7 @@ import { WuerstchenPipeline } from '../../lib'
 import { loadRuntime } from '../../lib/native/binding'
 import { describeBundled, QUICK } from '../support/models'
 
-const supported = loadRuntime({}).addon.cpu.kernels !== ''
+const supported = loadRuntime({}).cpu.kind !== 'baseline'
 const name = `dtype int8${supported ? '' : ' (refused: this CPU has neither AVX2 nor AVX-512)'}`
 
 describeBundled(name, () => {

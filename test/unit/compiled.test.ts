@@ -23,18 +23,17 @@ const RUNNING: Running = {
   stored: 'bfloat16',
   dtype: 'bfloat16',
   rounding: 'float32',
-  kernels: { pack: 'none', without: [] },
+  kernels: null,
   offload: 'none',
 }
-const runtime = (kernels: string) =>
-  ({
-    addon: { cpu: { capability: 'AVX512', kernels }, versions: { torch: '2.13.0' } },
-  }) as unknown as NativeRuntime
+const runtime = {
+  addon: { cpu: { capability: 'AVX512' }, versions: { torch: '2.13.0' } },
+} as unknown as NativeRuntime
 
 async function ignored(entry: Partial<CompiledEntry> = {}, running: Partial<Running> = {}, code = CODE) {
   const path = join(folderOf({ [ENTRY.file]: code }), ENTRY.file)
   const graph = { compiled: [{ path, entry: { ...ENTRY, ...entry } }] } as unknown as Graph
-  const [one] = await chooseCompiled(graph, { ...RUNNING, ...running }, runtime('avx512'))
+  const [one] = await chooseCompiled(graph, { ...RUNNING, ...running }, runtime)
   expect(one).toMatchObject({ method: 'step', file: path })
   return one?.ignored
 }
@@ -42,9 +41,7 @@ async function ignored(entry: Partial<CompiledEntry> = {}, running: Partial<Runn
 describe('a compiled method', () => {
   it('runs on the machine that it was made for', async () => {
     expect(await ignored()).toBeNull()
-    expect(
-      await ignored({ dtype: 'float32' }, { stored: 'float32', dtype: 'float32', kernels: null }),
-    ).toBeNull()
+    expect(await ignored({ dtype: 'float32' }, { stored: 'float32', dtype: 'float32' })).toBeNull()
     expect(await ignored({ device: 'cuda', capability: 'sm_90' }, { device: 'cuda:1' })).toBeNull()
   })
 
@@ -56,7 +53,11 @@ describe('a compiled method', () => {
     [{}, { offload: 'model' }, "offload 'model' lets weights go while a step runs"],
     [{ capability: 'AVX2' }, {}, 'made for a CPU with AVX2, this one has AVX512'],
     [{ torch: '2.12.0' }, {}, 'made by torch 2.12.0, this is libtorch 2.13.0'],
-    [{ dtype: 'float32' }, { stored: 'float32', dtype: 'float32' }, 'the kernels of this package are faster'],
+    [
+      {},
+      { kernels: { kind: 'avx512', pack: 'none', without: [] } },
+      'the kernels of this package are faster',
+    ],
   ] as const)('%j in %j: %s', async (entry, running, reason) => {
     expect(await ignored(entry, running)).toBe(reason)
   })
@@ -64,6 +65,6 @@ describe('a compiled method', () => {
   it('does not run if it is another file, or none', async () => {
     expect(await ignored({}, {}, 'other code')).toBe('it is not the file that its manifest describes')
     const graph = { compiled: [{ path: '/nowhere.pt2', entry: ENTRY }] } as unknown as Graph
-    expect((await chooseCompiled(graph, RUNNING, runtime('')))[0]?.ignored).toMatch(/^it cannot be read: /)
+    expect((await chooseCompiled(graph, RUNNING, runtime))[0]?.ignored).toMatch(/^it cannot be read: /)
   })
 })

@@ -19,8 +19,8 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
 
 // Queries, keys and values of image tokens side by side, and keys and values of the text.
 struct Tokens {
-  const float* projected;  // (images, tokens, 3 * heads * head_dim)
-  const float* text;       // (images, 2, heads, text_tokens, head_dim)
+  const void* projected;  // (images, tokens, 3 * heads * head_dim)
+  const void* text;       // (images, 2, heads, text_tokens, head_dim)
   int64_t images, tokens, text_tokens, heads, head_dim;
 
   int64_t keys() const { return tokens + text_tokens; }
@@ -47,34 +47,34 @@ class AttentionBlock final : public Block {
     float* const statistics = arena.Get(Arena::kStatistics, 2 * rows);
     const Statistics norm{statistics, statistics + rows};
     Measure(kernels, x, norm);
-    float* const projected = arena.Get(Arena::kHidden, rows * 3 * channels);
+    void* const projected = arena.Get(Arena::kHidden, rows * 3 * channels, kernels);
     int64_t column = 0;
     for (const auto& project : project_) {
-      Compute(kernels, Product{.left = {{.rows = x.const_data_ptr<float>(),
+      Compute(kernels, Product{.left = {{.rows = x.const_data_ptr(),
                                          .stride = channels,
                                          .centre = norm.centre,
                                          .spread = norm.spread,
                                          .right = &project}},
                                .images = images,
                                .pixels = pixels,
-                               .out = projected + column,
+                               .out = kernels.At(projected, column),
                                .out_stride = 3 * channels,
                                .bias = project_bias_.const_data_ptr<float>() + column});
       column += project.columns();
     }
 
-    float* const attended = arena.Get(Arena::kAttended, rows * channels);
-    Attend({projected, text.const_data_ptr<float>(), images, pixels, text.size(3), heads_,
-            channels / heads_},
-           attended);
+    void* const attended = arena.Get(Arena::kAttended, rows * channels, kernels);
+    Attend(
+        {projected, text.const_data_ptr(), images, pixels, text.size(3), heads_, channels / heads_},
+        attended);
     auto out = at::empty(x.sizes(), x.options());
     Compute(kernels, Product{.left = {{.rows = attended, .stride = channels, .right = &out_}},
                              .images = images,
                              .pixels = pixels,
-                             .out = out.mutable_data_ptr<float>(),
+                             .out = out.mutable_data_ptr(),
                              .out_stride = channels,
                              .bias = out_bias_.const_data_ptr<float>(),
-                             .residual = x.const_data_ptr<float>()});
+                             .residual = x.const_data_ptr()});
     return out;
   }
 
@@ -111,16 +111,17 @@ class AttentionBlock final : public Block {
     ready_ = true;
   }
 
-  void Attend(const Tokens& tokens, float* attended) {
+  void Attend(const Tokens& tokens, void* attended) {
     const auto& kernels = context_.kernels;
     const int64_t capacity = RoundUp(tokens.keys(), kernels.key_multiple);
     const int64_t key_size = capacity * tokens.head_dim;
     const int64_t value_size = capacity * RoundUp(tokens.head_dim, kernels.panel);
     const int64_t all_heads = tokens.images * tokens.heads;
-    float* const keys = context_.arena.Get(Arena::kKeys, all_heads * key_size);
-    float* const values = context_.arena.Get(Arena::kValues, all_heads * value_size);
+    void* const keys = context_.arena.Get(Arena::kKeys, all_heads * key_size, kernels);
+    void* const values = context_.arena.Get(Arena::kValues, all_heads * value_size, kernels);
     ForEachTask(all_heads, [&](int64_t head) {
-      Pack(tokens, head, capacity, keys + head * key_size, values + head * value_size);
+      Pack(tokens, head, capacity, kernels.At(keys, head * key_size),
+           kernels.At(values, head * value_size));
     });
     const auto cut = CutRows(tokens.tokens, kernels::kQueryBlock);
     const int64_t channels = tokens.channels();
@@ -130,15 +131,15 @@ class AttentionBlock final : public Block {
       const int64_t row = head / tokens.heads * tokens.tokens + start;
       const int64_t column = head % tokens.heads * tokens.head_dim;
       kernels.attention({
-          .queries = tokens.projected + row * 3 * channels + column,
+          .queries = kernels.At(tokens.projected, row * 3 * channels + column),
           .query_stride = 3 * channels,
           .rows = std::min(cut.rows, tokens.tokens - start),
           .head_dim = tokens.head_dim,
-          .keys = keys + head * key_size,
-          .values = values + head * value_size,
+          .keys = kernels.At(keys, head * key_size),
+          .values = kernels.At(values, head * value_size),
           .key_count = tokens.keys(),
           .scale = scale,
-          .out = attended + row * channels + column,
+          .out = kernels.At(attended, row * channels + column),
           .out_stride = channels,
           .scratch = Scratch(kernels::kAttentionScratch),
       });
@@ -146,23 +147,26 @@ class AttentionBlock final : public Block {
   }
 
   // Keys and values of one head of one image: of its own tokens, then of the text.
-  void Pack(const Tokens& tokens, int64_t head, int64_t capacity, float* keys,
-            float* values) const {
+  void Pack(const Tokens& tokens, int64_t head, int64_t capacity, void* keys, void* values) const {
     const auto& kernels = context_.kernels;
     const int64_t image = head / tokens.heads, place = head % tokens.heads;
     const int64_t channels = tokens.channels(), head_dim = tokens.head_dim;
-    const float* const own =
-        tokens.projected + image * tokens.tokens * 3 * channels + place * head_dim;
-    kernels.pack_keys({own + channels, 3 * channels, tokens.tokens, head_dim, 0, capacity}, keys);
-    kernels.pack_values({own + 2 * channels, 3 * channels, tokens.tokens, head_dim, 0, capacity},
-                        values);
-    const int64_t text_size = tokens.text_tokens * head_dim;
-    const float* const text = tokens.text + (image * 2 * tokens.heads + place) * text_size;
-    kernels.pack_keys({text, head_dim, tokens.text_tokens, head_dim, tokens.tokens, capacity},
-                      keys);
-    kernels.pack_values({text + tokens.heads * text_size, head_dim, tokens.text_tokens, head_dim,
-                         tokens.tokens, capacity},
-                        values);
+    const auto own = [&](int64_t part) {
+      const int64_t first = image * tokens.tokens * 3 * channels + place * head_dim;
+      const void* const rows = kernels.At(tokens.projected, first + part * channels);
+      return kernels::HeadRows{rows, 3 * channels, tokens.tokens, head_dim, 0, capacity};
+    };
+    const auto text = [&](int64_t part) {
+      const int64_t head_of_text = (image * 2 + part) * tokens.heads + place;
+      const void* const rows =
+          kernels.At(tokens.text, head_of_text * tokens.text_tokens * head_dim);
+      return kernels::HeadRows{rows,     head_dim,      tokens.text_tokens,
+                               head_dim, tokens.tokens, capacity};
+    };
+    kernels.pack_keys(own(1), keys);
+    kernels.pack_values(own(2), values);
+    kernels.pack_keys(text(0), keys);
+    kernels.pack_values(text(1), values);
   }
 
   Context& context_;
@@ -180,6 +184,7 @@ std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module m
   const auto weight = Parameter(module, "attention.to_q.weight");
   const int64_t head_dim = weight.size(0) / module.attr("heads").toInt();
   if (!Matrix::Fits(context.kernels, weight) || head_dim > kernels::kDepthBlock) return nullptr;
+  if (head_dim % 2 != 0) return nullptr;
   return std::make_unique<AttentionBlock>(context, std::move(module));
 }
 

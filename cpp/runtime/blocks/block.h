@@ -40,7 +40,7 @@ struct Context {
 
 // What a block's `forward` takes; a block of Stage A takes `x` alone.
 struct Inputs {
-  at::Tensor x;  // (B, H, W, C) float32
+  at::Tensor x;  // (B, H, W, C) of the kernels' numbers, as all others
   at::Tensor modulation;
   std::optional<c10::List<at::Tensor>> condition;
   at::Tensor skip;

@@ -16,19 +16,19 @@ at::Tensor Taps(const at::Tensor& weight) {
 void Compute(const kernels::Kernels& kernels, const Depthwise& depthwise) {
   const auto& x = depthwise.x;
   const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
-  const float* const in = x.const_data_ptr<float>();
+  const void* const in = x.const_data_ptr();
   ForEachTask(x.size(0) * height, [&](int64_t line) {
     const int64_t image = line / height, row = line % height;
     const int64_t pixel = image * height * width, place = pixel * channels;
     const auto* norm = depthwise.norm;
     kernels.depthwise({
-        .in = in + place,
+        .in = kernels.At(in, place),
         .centre = norm == nullptr ? nullptr : norm->centre + pixel,
         .spread = norm == nullptr ? nullptr : norm->spread + pixel,
         .taps = depthwise.taps.const_data_ptr<float>(),
         .bias = depthwise.bias.const_data_ptr<float>(),
-        .residual = depthwise.residual == nullptr ? nullptr : depthwise.residual + place,
-        .out = depthwise.out + place,
+        .residual = kernels.At(depthwise.residual, place),
+        .out = kernels.At(depthwise.out, place),
         .out_centre = depthwise.statistics.centre + pixel,
         .out_spread = depthwise.statistics.spread + pixel,
         .height = height,
@@ -44,9 +44,9 @@ void Compute(const kernels::Kernels& kernels, const Depthwise& depthwise) {
 
 void Measure(const kernels::Kernels& kernels, const at::Tensor& x, Statistics statistics) {
   const int64_t channels = x.size(-1);
-  const float* const rows = x.const_data_ptr<float>();
+  const void* const rows = x.const_data_ptr();
   at::parallel_for(0, x.numel() / channels, 64, [&](int64_t first, int64_t end) {
-    kernels.statistics(rows + first * channels, end - first, channels, kEpsilon,
+    kernels.statistics(kernels.At(rows, first * channels), end - first, channels, kEpsilon,
                        statistics.centre + first, statistics.spread + first);
   });
 }

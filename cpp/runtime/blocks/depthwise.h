@@ -23,8 +23,8 @@ struct Depthwise {
   const Statistics* norm = nullptr;  // of `x`, which is normed with them first
   const at::Tensor& taps;
   const at::Tensor& bias;
-  const float* residual = nullptr;
-  float* out;
+  const void* residual = nullptr;
+  void* out;
   Statistics statistics;  // of `out`
   bool replicate;
 };

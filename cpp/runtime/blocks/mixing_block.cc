@@ -26,18 +26,18 @@ class MixingBlock final : public Block {
     float* const statistics = arena.Get(Arena::kStatistics, 4 * rows);
     const Statistics before{statistics, statistics + rows};
     const Statistics after{statistics + 2 * rows, statistics + 3 * rows};
-    float* const mixed = arena.Get(Arena::kConvolved, rows * channels);
+    void* const mixed = arena.Get(Arena::kConvolved, rows * channels, context_.kernels);
     Measure(context_.kernels, x, before);
     Compute(context_.kernels, Depthwise{.x = x,
                                         .norm = &before,
                                         .taps = taps_,
                                         .bias = depthwise_bias_,
-                                        .residual = x.const_data_ptr<float>(),
+                                        .residual = x.const_data_ptr(),
                                         .out = mixed,
                                         .statistics = after,
                                         .replicate = true});
     auto out = at::empty(x.sizes(), x.options());
-    MixChannels(mixed, after, x.size(0), rows / x.size(0), out.mutable_data_ptr<float>());
+    MixChannels(mixed, after, x.size(0), rows / x.size(0), out.mutable_data_ptr());
     return out;
   }
 
@@ -63,25 +63,24 @@ class MixingBlock final : public Block {
                        .to(at::kFloat);
     reduce_bias_ = (Wide(module_, "channelwise.2.bias").to(at::kDouble) * gamma(5)).to(at::kFloat);
     // They are no longer what lies in the file.
-    const auto packing = context_.packing == Packing::kInt8 ? Packing::kInt8 : Packing::kFloat32;
+    const auto packing = context_.packing == Packing::kInt8 ? Packing::kInt8 : Packing::kFull;
     expand_ = Matrix(context_.kernels, {(expand * (1 + gamma(3))).to(at::kFloat)}, packing);
     reduce_ = Matrix(context_.kernels, {(reduce * gamma(5)).to(at::kFloat)}, packing);
     ready_ = true;
   }
 
   // out = mixed + reduce(gelu(expand(norm(mixed))))
-  void MixChannels(const float* mixed, Statistics norm, int64_t images, int64_t pixels,
-                   float* out) {
+  void MixChannels(const void* mixed, Statistics norm, int64_t images, int64_t pixels, void* out) {
     const auto& kernels = context_.kernels;
     const int64_t hidden_channels = expand_.columns(), channels = reduce_.columns();
     const auto cut = CutRows(pixels, kRows);
     ForEachTask(images * cut.count, [&](int64_t block) {
-      float* const scratch = Scratch(kernels::kProductScratch + cut.rows * hidden_channels);
-      float* const hidden = scratch + kernels::kProductScratch;
+      float* const scratch = Scratch(kernels.product_scratch + cut.rows * hidden_channels);
+      void* const hidden = scratch + kernels.product_scratch;
       const int64_t start = block % cut.count * cut.rows;
       const int64_t row = block / cut.count * pixels + start;
       const int64_t rows = std::min(cut.rows, pixels - start);
-      const kernels::Segment expand{.rows = mixed + row * channels,
+      const kernels::Segment expand{.rows = kernels.At(mixed, row * channels),
                                     .stride = channels,
                                     .depth = channels,
                                     .centre = norm.centre + row,
@@ -116,10 +115,10 @@ class MixingBlock final : public Block {
                        .columns = channels,
                        .first_panel = 0,
                        .end_panel = channels / kernels.panel,
-                       .out = out + row * channels,
+                       .out = kernels.At(out, row * channels),
                        .out_stride = channels,
                        .bias = reduce_bias_.const_data_ptr<float>(),
-                       .residual = mixed + row * channels,
+                       .residual = kernels.At(mixed, row * channels),
                        .gelu = false,
                        .energy = nullptr,
                        .scratch = scratch});

@@ -48,6 +48,13 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return DivideUp(value, multiple) * multiple;
 }
 
+// Bytes of a weight in the kernels' own layout.
+int64_t PackedBytes(const kernels::Kernels& kernels, bool quantised, int64_t columns,
+                    int64_t depth) {
+  return quantised ? kernels::QuantisedBytes(columns, depth)
+                   : columns * depth * kernels.number_bytes();
+}
+
 struct AlignedDelete {
   void operator()(float* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
 };
@@ -74,6 +81,10 @@ float* Arena::Get(Slot slot, int64_t numbers) {
   return held.mutable_data_ptr<float>();
 }
 
+void* Arena::Get(Slot slot, int64_t numbers, const kernels::Kernels& kernels) {
+  return Get(slot, DivideUp(numbers * kernels.number_bytes(), sizeof(float)));
+}
+
 int64_t Arena::bytes() const {
   int64_t sum = 0;
   for (const auto& held : held_) sum += held.defined() ? static_cast<int64_t>(held.nbytes()) : 0;
@@ -84,8 +95,14 @@ void Arena::Clear() {
   for (auto& held : held_) held.reset();
 }
 
+at::ScalarType TypeOf(const kernels::Kernels& kernels) {
+  return kernels.number == kernels::Number::kFloat32 ? at::kFloat : at::kBFloat16;
+}
+
+// Numbers of half the width are multiplied in pairs.
 bool Matrix::Fits(const kernels::Kernels& kernels, const at::Tensor& weight) {
-  return weight.size(0) % kernels.panel == 0;
+  const int64_t group = kernels.number == kernels::Number::kFloat32 ? 1 : 2;
+  return weight.size(0) % kernels.panel == 0 && weight.size(1) % group == 0;
 }
 
 Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights,
@@ -97,10 +114,9 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
     weight_ = AsStored(held_);
     return;
   }
-  const bool quantised = packing == Packing::kInt8 && depth_ % 2 == 0;
-  const int64_t bytes = quantised ? kernels::QuantisedBytes(columns_, depth_)
-                                  : columns_ * depth_ * static_cast<int64_t>(sizeof(float));
-  held_ = at::empty({bytes}, at::kByte);
+  const bool quantised =
+      packing == Packing::kInt8 && depth_ % 2 == 0 && kernels.quantise != nullptr;
+  held_ = at::empty({PackedBytes(kernels, quantised, columns_, depth_)}, at::kByte);
   void* const packed = held_.mutable_data_ptr();
   weight_ = {packed, quantised ? kernels::Format::kQuantised : kernels::Format::kPacked, 0};
   int64_t first_column = 0;
@@ -118,7 +134,7 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
       if (quantised) {
         kernels.quantise(part, packed);
       } else {
-        kernels.pack(part, static_cast<float*>(packed));
+        kernels.pack(part, packed);
       }
     });
     first_column += weight.size(0);
@@ -149,7 +165,8 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   const int64_t panels = columns / kernels.panel;
   // Sums are taken by strips, so that they do not depend on how many of them make a block.
   const auto strips = CutRows(product.pixels, kStripRows);
-  const int64_t together = product.left.front().right->packed() ? 1 : kRowBlock / kStripRows;
+  const bool packed = product.left.front().right->packed();
+  const int64_t together = packed ? 1 : kernels.row_block / kStripRows;
   const int64_t per_image = DivideUp(strips.count, together), block_rows = together * strips.rows;
   const int64_t blocks = product.images * per_image;
   const int64_t wanted = std::max(DivideUp(columns, kPartColumns),
@@ -169,7 +186,7 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
     for (const auto& left : product.left) {
       const int64_t depth = left.right->depth();
       segments.push_back({
-          .rows = left.rows + row * left.stride,
+          .rows = kernels.At(left.rows, row * left.stride),
           .stride = left.stride,
           .depth = depth,
           .centre = left.centre == nullptr ? nullptr : left.centre + row,
@@ -178,9 +195,7 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
           .weight = left.right->weight(),
       });
     }
-    const auto at = [row, &product](auto* map) {
-      return map == nullptr ? map : map + row * product.out_stride;
-    };
+    const int64_t first = row * product.out_stride;
     kernels.product({
         .segments = segments.data(),
         .segment_count = static_cast<int>(segments.size()),
@@ -189,15 +204,15 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
         .columns = columns,
         .first_panel = panels * part / parts,
         .end_panel = panels * (part + 1) / parts,
-        .out = at(product.out),
+        .out = kernels.At(product.out, first),
         .out_stride = product.out_stride,
         .bias = product.bias,
-        .residual = at(product.residual),
+        .residual = kernels.At(product.residual, first),
         .gelu = product.gelu,
         .energy = partial == nullptr
                       ? nullptr
                       : partial + (image * strips.count + place * together) * columns,
-        .scratch = Scratch(kernels::kProductScratch),
+        .scratch = Scratch(kernels.product_scratch),
     });
   });
   if (partial == nullptr) return;

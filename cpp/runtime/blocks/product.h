@@ -12,6 +12,9 @@
 
 namespace wuerstchen::runtime::blocks {
 
+// The type of tensors whose numbers are the kernels'.
+at::ScalarType TypeOf(const kernels::Kernels& kernels);
+
 // The right side of a product: one or more (columns, depth) weights, one below the other.
 class Matrix {
  public:
@@ -41,7 +44,7 @@ class Matrix {
 
 // A part of the left side: a row for each pixel of each image.
 struct Left {
-  const float* rows;
+  const void* rows;
   int64_t stride;
   const float* centre = nullptr;  // of each row
   const float* spread = nullptr;
@@ -49,15 +52,16 @@ struct Left {
   const Matrix* right;
 };
 
-// out = residual + activation(left * right + bias), for `images` times `pixels` rows.
+// out = residual + activation(left * right + bias), for `images` times `pixels` rows. Maps are of
+// the kernels' numbers.
 struct Product {
   std::vector<Left> left;
   int64_t images;
   int64_t pixels;
-  float* out;
+  void* out;
   int64_t out_stride;
   const float* bias = nullptr;
-  const float* residual = nullptr;  // laid out as `out`
+  const void* residual = nullptr;  // laid out as `out`
   bool gelu = false;
   float* energy = nullptr;  // (images, columns): the sum over each image of the results' squares
 };
@@ -89,6 +93,8 @@ class Arena {
     kSlots
   };
   float* Get(Slot slot, int64_t numbers);
+  // Room for so many of the kernels' numbers.
+  void* Get(Slot slot, int64_t numbers, const kernels::Kernels& kernels);
   int64_t bytes() const;
   void Clear();
 

@@ -40,7 +40,7 @@ class ResBlock final : public Block {
     const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
     const int64_t rows = images * pixels, hidden_channels = expand_.columns();
 
-    float* const convolved = arena.Get(Arena::kConvolved, rows * channels);
+    void* const convolved = arena.Get(Arena::kConvolved, rows * channels, kernels);
     float* const statistics = arena.Get(Arena::kStatistics, 2 * rows);
     const Statistics norm{statistics, statistics + rows};
     Compute(kernels, Depthwise{.x = x,
@@ -50,7 +50,7 @@ class ResBlock final : public Block {
                                .statistics = norm,
                                .replicate = false});
 
-    float* const hidden = arena.Get(Arena::kHidden, rows * hidden_channels);
+    void* const hidden = arena.Get(Arena::kHidden, rows * hidden_channels, kernels);
     float* const energy = arena.Get(Arena::kEnergy, images * hidden_channels);
     Product expand{.left = {{.rows = convolved,
                              .stride = channels,
@@ -67,8 +67,9 @@ class ResBlock final : public Block {
     const auto skip = inputs.skip.contiguous();
     int64_t column = 0;
     for (const auto& part : skip_) {
-      expand.left.push_back(
-          {.rows = skip.const_data_ptr<float>() + column, .stride = skip.size(3), .right = &part});
+      expand.left.push_back({.rows = kernels.At(skip.const_data_ptr(), column),
+                             .stride = skip.size(3),
+                             .right = &part});
       column += part.depth();
     }
     Compute(kernels, expand);
@@ -82,10 +83,10 @@ class ResBlock final : public Block {
                                        .right = &reduce_}},
                              .images = images,
                              .pixels = pixels,
-                             .out = out.mutable_data_ptr<float>(),
+                             .out = out.mutable_data_ptr(),
                              .out_stride = channels,
                              .bias = reduce_bias_.const_data_ptr<float>(),
-                             .residual = x.const_data_ptr<float>()});
+                             .residual = x.const_data_ptr()});
     return out;
   }
 
@@ -135,7 +136,7 @@ class ResBlock final : public Block {
     if (!mapper) return;
     const auto image = weight.narrow(1, joined, mapped).to(at::kDouble);
     const auto folded = at::matmul(image, mapper->weight.to(at::kDouble)).to(at::kFloat);
-    skip_.emplace_back(context_.kernels, std::vector{folded}, Packing::kFloat32);
+    skip_.emplace_back(context_.kernels, std::vector{folded}, Packing::kFull);
     expand_bias_ = expand_bias_ + at::matmul(image, mapper->bias.to(at::kDouble)).to(at::kFloat);
   }
 

@@ -17,15 +17,16 @@ class TimestepBlock final : public Block {
     const auto modulation = inputs.modulation.contiguous();
     auto out = at::empty(x.sizes(), x.options());
     const int64_t pixels = x.size(1) * x.size(2), channels = x.size(3);
-    const float* const from = x.const_data_ptr<float>();
-    float* const to = out.mutable_data_ptr<float>();
+    const auto& kernels = context_.kernels;
+    const void* const from = x.const_data_ptr();
+    void* const to = out.mutable_data_ptr();
     for (int64_t image = 0; image < x.size(0); ++image) {
-      const float* const scale =
-          modulation.const_data_ptr<float>() + image * modulation.size(1) + start_;
+      const void* const scale =
+          kernels.At(modulation.const_data_ptr(), image * modulation.size(1) + start_);
       at::parallel_for(0, pixels, 64, [&](int64_t first, int64_t end) {
         const int64_t place = (image * pixels + first) * channels;
-        context_.kernels.modulate(from + place, end - first, channels, scale, scale + channels,
-                                  to + place);
+        kernels.modulate(kernels.At(from, place), end - first, channels, scale,
+                         kernels.At(scale, channels), kernels.At(to, place));
       });
     }
     return out;

@@ -1,38 +1,86 @@
 // Attention of a block of queries to all keys of a head, in one pass over the keys: the softmax is
 // kept relative to the largest score seen so far, and what was summed is scaled down when a larger
-// one comes.
+// one comes. Scores and sums are float32 whatever the numbers of queries, keys and values.
 #ifndef CPP_RUNTIME_KERNELS_ATTENTION_H_
 #define CPP_RUNTIME_KERNELS_ATTENTION_H_
 
+#include "runtime/kernels/pairs.h"
 #include "runtime/kernels/tile.h"
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
-
-constexpr Finish kNothing{nullptr, nullptr, false, nullptr};
 
 KERNEL_INLINE int64_t RoundedUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Panels of kPanel keys, [head_dim][kPanel] each.
-void PackKeys(const HeadRows& rows, float* packed) {
+// How attention multiplies numbers of one kind, and what makes a weight of how far a score is below
+// the largest. Float32 is scaled before it is multiplied; bfloat16 would be rounded once more by
+// that.
+template <typename Number>
+struct AttentionOf;
+
+template <>
+struct AttentionOf<float> {
+  static constexpr int64_t kGroup = 1;  // neighbours of the depth that lie side by side in a panel
+  static constexpr int64_t kStride = kDepthBlock;
+  static KERNEL_MEMBER float Query(float value, float scale) { return value * scale; }
+  static KERNEL_MEMBER Vec Power(Vec below, float) { return ExpOfNegative(below); }
+  static void Multiply(int64_t rows, const float* left, const float* panel, int64_t depth,
+                       const Sums& sums) {
+    StripOfSums(rows, Operands{depth, left, panel}, sums);
+  }
+};
+
+template <>
+struct AttentionOf<BFloat16> {
+  static constexpr int64_t kGroup = 2;
+  static constexpr int64_t kStride = kDepthBlock + 32;  // see kPairStride
+  static KERNEL_MEMBER BFloat16 Query(BFloat16 value, float) { return value; }
+  static KERNEL_MEMBER Vec Power(Vec below, float scale) {
+    return RoughExp2OfNegative(below * (scale * 1.44269504088896341f));
+  }
+  static void Multiply(int64_t rows, const BFloat16* left, const BFloat16* panel, int64_t depth,
+                       const Sums& sums) {
+    const PanelPiece piece{panel, RoundedUp(depth, 2)};
+    StripOfSums(rows, PairOperands<kStride>{left, &piece, 1}, sums);
+  }
+};
+
+// Where number `index` of the depth of column 0 lies in a panel; the next column is kGroup behind.
+template <typename Number>
+KERNEL_INLINE int64_t PlaceInPanel(int64_t index) {
+  constexpr int64_t kGroup = AttentionOf<Number>::kGroup;
+  return index / kGroup * kGroup * kPanel + index % kGroup;
+}
+
+// Panels of kPanel keys, (head_dim / kGroup, kPanel, kGroup) each.
+template <typename Number>
+void PackKeys(const HeadRows& rows, void* packed) {
   for (int64_t index = 0; index < rows.count; ++index) {
     const int64_t key = rows.first + index;
-    const float* from = rows.rows + index * rows.stride;
-    float* to = packed + key / kPanel * kPanel * rows.head_dim + key % kPanel;
-    for (int64_t i = 0; i < rows.head_dim; ++i) to[i * kPanel] = from[i];
+    const auto* const from = static_cast<const Number*>(rows.rows) + index * rows.stride;
+    auto* const to = static_cast<Number*>(packed) + key / kPanel * kPanel * rows.head_dim +
+                     key % kPanel * AttentionOf<Number>::kGroup;
+    for (int64_t i = 0; i < rows.head_dim; ++i) to[PlaceInPanel<Number>(i)] = from[i];
   }
 }
 
-// Panels of kPanel of a head's channels, [capacity][kPanel] each; the last is filled up with zeros.
-void PackValues(const HeadRows& rows, float* packed) {
+// Panels of kPanel of a head's channels, (capacity / kGroup, kPanel, kGroup) each. What is missing
+// of the last panel and of the last group is zero.
+template <typename Number>
+void PackValues(const HeadRows& rows, void* packed) {
+  constexpr int64_t kGroup = AttentionOf<Number>::kGroup;
+  const int64_t end = RoundedUp(rows.first + rows.count, kGroup);
   for (int64_t start = 0; start < rows.head_dim; start += kPanel) {
     const int64_t present = rows.head_dim - start < kPanel ? rows.head_dim - start : kPanel;
-    for (int64_t index = 0; index < rows.count; ++index) {
-      const float* from = rows.rows + index * rows.stride + start;
-      float* to = packed + start * rows.capacity + (rows.first + index) * kPanel;
-      for (int64_t i = 0; i < present; ++i) to[i] = from[i];
-      for (int64_t i = present; i < kPanel; ++i) to[i] = 0;
+    auto* const panel = static_cast<Number*>(packed) + start * rows.capacity;
+    for (int64_t key = rows.first; key < end; ++key) {
+      const bool there = key < rows.first + rows.count;
+      const auto* const from =
+          static_cast<const Number*>(rows.rows) + (key - rows.first) * rows.stride + start;
+      Number* const to = panel + PlaceInPanel<Number>(key);
+      for (int64_t i = 0; i < kPanel; ++i)
+        to[i * kGroup] = there && i < present ? from[i] : Number{};
     }
   }
 }
@@ -44,7 +92,10 @@ struct SoftmaxRow {
 
 // Turns `count` scores into weights relative to the largest so far; those behind, up to a whole
 // vector, into zeros. Returns what all that was summed before is to be multiplied with.
-KERNEL_INLINE float Weigh(float* scores, int64_t count, SoftmaxRow& row) {
+template <typename Number>
+KERNEL_INLINE float Weigh(const float* scores, int64_t count, float scale, Number* weights,
+                          SoftmaxRow& row) {
+  using Of = AttentionOf<Number>;
   const int64_t whole = count / kLanes * kLanes;
   Vec largest = Fill(row.largest);
   for (int64_t i = 0; i < whole; i += kLanes) largest = Max(largest, Load(scores + i));
@@ -53,71 +104,93 @@ KERNEL_INLINE float Weigh(float* scores, int64_t count, SoftmaxRow& row) {
   for (int64_t i = whole; i < count; ++i) most = scores[i] > most ? scores[i] : most;
   Vec sums{};
   for (int64_t i = 0; i < whole; i += kLanes) {
-    const Vec weight = ExpOfNegative(Load(scores + i) - most);
+    const Vec weight = Of::Power(Load(scores + i) - most, scale);
     sums += weight;
-    Store(scores + i, weight);
+    Store(weights + i, weight);
   }
   float sum = Sum(sums);
   if (whole < count) {
-    const Vec weight = ExpOfNegative(Min(Load(scores + whole) - most, Vec{}));
+    Vec weight = Of::Power(Min(Load(scores + whole) - most, Vec{}), scale);
     for (int lane = 0; lane < kLanes; ++lane) {
       const bool present = whole + lane < count;
-      scores[whole + lane] = present ? weight[lane] : 0;
-      sum += present ? weight[lane] : 0;
+      weight[lane] = present ? weight[lane] : 0;
+      sum += weight[lane];
     }
+    Store(weights + whole, weight);
   }
-  const float shrink = ExpOfNegative(Fill(row.largest - most))[0];
+  const float shrink = Of::Power(Fill(row.largest - most), scale)[0];
   row.sum = row.sum * shrink + sum;
   row.largest = most;
   return shrink;
 }
 
-// The values of `count` keys from `first` on, weighted: added to `sums` (rows kDepthBlock apart).
-void AttendTo(const AttentionBlock& block, int64_t first, int64_t count, const float* queries,
-              float* scores, float* sums, SoftmaxRow* softmax) {
+// The scratch memory of a block, in float32 but for what is multiplied.
+template <typename Number>
+struct AttentionScratch {
+  explicit AttentionScratch(float* memory)
+      : scores(memory),
+        sums(scores + kQueryBlock * kDepthBlock),
+        softmax(reinterpret_cast<SoftmaxRow*>(sums + kQueryBlock * kDepthBlock)),
+        queries(reinterpret_cast<Number*>(sums + kQueryBlock * kDepthBlock + 2 * kQueryBlock)),
+        weights(queries + kQueryBlock * AttentionOf<Number>::kStride) {}
+
+  float* scores;        // of one part of the keys, rows kDepthBlock apart
+  float* sums;          // of weighted values, rows kDepthBlock apart
+  SoftmaxRow* softmax;  // of each row
+  Number* queries;      // rows kStride apart
+  Number* weights;      // the same
+};
+
+// Adds the weighted values of `count` keys from `first` on.
+template <typename Number>
+void AttendTo(const AttentionBlock& block, int64_t first, int64_t count,
+              const AttentionScratch<Number>& scratch) {
+  using Of = AttentionOf<Number>;
   const int64_t padded = RoundedUp(count, kPanel);
   for (int64_t key = 0; key < padded; key += kPanel) {
-    const float* const keys = block.keys + (first + key) * block.head_dim;
-    Strip<false>(block.rows, Operands{block.head_dim, queries, keys}, scores + key, kDepthBlock,
-                 false, kNothing);
+    Of::Multiply(block.rows, scratch.queries,
+                 static_cast<const Number*>(block.keys) + (first + key) * block.head_dim,
+                 block.head_dim, {scratch.scores + key, kDepthBlock, false});
   }
   for (int64_t row = 0; row < block.rows; ++row) {
-    const float shrink = Weigh(scores + row * kDepthBlock, count, softmax[row]);
-    float* const sum = sums + row * kDepthBlock;
+    const float shrink = Weigh(scratch.scores + row * kDepthBlock, count, block.scale,
+                               scratch.weights + row * Of::kStride, scratch.softmax[row]);
+    float* const sum = scratch.sums + row * kDepthBlock;
     if (shrink != 1) {
       for (int64_t i = 0; i < block.head_dim; ++i) sum[i] *= shrink;
     }
   }
   const int64_t capacity = RoundedUp(block.key_count, kPanel);
   for (int64_t channel = 0; channel < block.head_dim; channel += kPanel) {
-    const float* const values = block.values + channel * capacity + first * kPanel;
-    Strip<false>(block.rows, Operands{count, scores, values}, sums + channel, kDepthBlock, true,
-                 kNothing);
+    Of::Multiply(block.rows, scratch.weights,
+                 static_cast<const Number*>(block.values) + channel * capacity + first * kPanel,
+                 count, {scratch.sums + channel, kDepthBlock, true});
   }
 }
 
+template <typename Number>
 void Attention(const AttentionBlock& block) {
-  float* const queries = block.scratch;
-  float* const scores = queries + kQueryBlock * kDepthBlock;
-  float* const sums = scores + kQueryBlock * kDepthBlock;
-  auto* const softmax = reinterpret_cast<SoftmaxRow*>(sums + kQueryBlock * kDepthBlock);
+  using Of = AttentionOf<Number>;
+  const AttentionScratch<Number> scratch(block.scratch);
+  const int64_t width = RoundedUp(block.head_dim, kPanel);
   for (int64_t row = 0; row < block.rows; ++row) {
-    const float* const from = block.queries + row * block.query_stride;
+    const auto* const from = static_cast<const Number*>(block.queries) + row * block.query_stride;
     for (int64_t i = 0; i < block.head_dim; ++i) {
-      queries[row * kDepthBlock + i] = from[i] * block.scale;
+      scratch.queries[row * Of::kStride + i] = Of::Query(from[i], block.scale);
     }
-    const int64_t width = RoundedUp(block.head_dim, kPanel);
-    for (int64_t i = 0; i < width; ++i) sums[row * kDepthBlock + i] = 0;
-    softmax[row] = {-3.4e38f, 0};
+    for (int64_t i = 0; i < width; ++i) scratch.sums[row * kDepthBlock + i] = 0;
+    scratch.softmax[row] = {-3.4e38f, 0};
   }
   for (int64_t first = 0; first < block.key_count; first += kDepthBlock) {
     const int64_t left = block.key_count - first;
-    AttendTo(block, first, left < kDepthBlock ? left : kDepthBlock, queries, scores, sums, softmax);
+    AttendTo(block, first, left < kDepthBlock ? left : kDepthBlock, scratch);
   }
   for (int64_t row = 0; row < block.rows; ++row) {
-    const float share = 1 / softmax[row].sum;
-    float* const to = block.out + row * block.out_stride;
-    for (int64_t i = 0; i < block.head_dim; ++i) to[i] = sums[row * kDepthBlock + i] * share;
+    const float share = 1 / scratch.softmax[row].sum;
+    auto* const to = static_cast<Number*>(block.out) + row * block.out_stride;
+    for (int64_t i = 0; i < block.head_dim; ++i) {
+      Store(to + i, scratch.sums[row * kDepthBlock + i] * share);
+    }
   }
 }
 

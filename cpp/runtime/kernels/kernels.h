@@ -1,6 +1,8 @@
 // The inner loops of a step, for one thread and one kind of CPU. Plain C++: no libtorch, no
 // allocation, no threads; who calls them cuts the work into blocks and gives them scratch memory.
-// All maps are channels-last, so a map of pixels is a matrix with a row per pixel.
+// All maps are channels-last, so a map of pixels is a matrix with a row per pixel. Their numbers
+// are those of the table whose functions read them: float32, or bfloat16, of which all sums, norms
+// and exponentials are still taken in float32.
 //
 // Every sum is taken in an order that depends on a block's own shape alone, never on who computes
 // it.
@@ -17,12 +19,15 @@ constexpr int64_t kRowBlock =
     288;  // rows of one block at most: as many numbers of each fit the second cache
 constexpr int64_t kQueryBlock = 96;  // rows of one block of attention
 
+// What maps are made of.
+enum class Number { kFloat32, kBFloat16 };
+
 enum class Format { kPacked, kQuantised, kFloat32, kBFloat16, kFloat16 };
 
 // The right side of a product, the transpose of a (columns, depth) weight. `kPacked`: in panels of
-// columns for kDepthBlock of the depth at a time, made by `pack`. `kQuantised`: the same in 8 bits,
-// with a scale for each column of each panel, made by `quantise`. Else as it is stored, row-major,
-// and each panel is brought into shape when used.
+// columns for a pass over the depth at a time, in the table's numbers, made by `pack`.
+// `kQuantised`: the same in 8 bits, with a scale for each column of each panel, made by `quantise`.
+// Else as it is stored, row-major, and each panel is brought into shape when used.
 struct Weight {
   const void* data;
   Format format;
@@ -46,7 +51,7 @@ constexpr int64_t QuantisedBytes(int64_t columns, int64_t depth) {
 
 // Some columns of the left side, with the rows of the weight's transpose that they meet.
 struct Segment {
-  const float* rows;
+  const void* rows;
   int64_t stride;       // numbers between rows
   int64_t depth;        // numbers of a row
   const float* centre;  // one a row, subtracted first; null for none
@@ -63,35 +68,34 @@ struct ProductBlock {
   int64_t strip_rows;  // how many of them a panel meets at once; the last strip may have fewer
   int64_t columns;
   int64_t first_panel, end_panel;  // the part of the columns to compute
-  float* out;
+  void* out;
   int64_t out_stride;
-  const float* bias;      // null for none
-  const float* residual;  // laid out as `out`; null for none
+  const float* bias;     // null for none
+  const void* residual;  // laid out as `out`; null for none
   bool gelu;
   float* energy;   // (strips, columns): gets the sums of the results' squares; null for none
-  float* scratch;  // of ProductScratch numbers
+  float* scratch;  // of `product_scratch` numbers
 };
-constexpr int64_t kProductScratch = (kRowBlock + 2 * 32) * kDepthBlock;
 
 // Attention of a block of queries of one head to all keys.
 struct AttentionBlock {
-  const float* queries;
+  const void* queries;
   int64_t query_stride;
-  int64_t rows;         // at most kQueryBlock
-  int64_t head_dim;     // at most kDepthBlock
-  const float* keys;    // packed by `pack_keys`
-  const float* values;  // packed by `pack_values`
+  int64_t rows;        // at most kQueryBlock
+  int64_t head_dim;    // even, at most kDepthBlock
+  const void* keys;    // packed by `pack_keys`
+  const void* values;  // packed by `pack_values`
   int64_t key_count;
   float scale;
-  float* out;
+  void* out;
   int64_t out_stride;
   float* scratch;  // of kAttentionScratch numbers
 };
-constexpr int64_t kAttentionScratch = 3 * kQueryBlock * kDepthBlock + 4 * kQueryBlock;
+constexpr int64_t kAttentionScratch = 4 * kQueryBlock * kDepthBlock + 4 * kQueryBlock;
 
 // Rows of keys or values that are to be packed, behind those that are packed already.
 struct HeadRows {
-  const float* rows;
+  const void* rows;
   int64_t stride;
   int64_t count;
   int64_t head_dim;
@@ -101,13 +105,13 @@ struct HeadRows {
 
 // A depthwise 3x3 convolution of rows [first_row, end_row) of one picture.
 struct DepthwiseBlock {
-  const float* in;      // (height, width, channels)
+  const void* in;       // (height, width, channels)
   const float* centre;  // of each pixel, as `Segment`; null for none
   const float* spread;
   const float* taps;  // (9, channels)
   const float* bias;
-  const float* residual;  // laid out as `out`; null for none
-  float* out;
+  const void* residual;  // laid out as `out`; null for none
+  void* out;
   float* out_centre;  // mean of each pixel of `out`, and one over its deviation
   float* out_spread;
   int64_t height, width, channels, first_row, end_row;
@@ -115,27 +119,38 @@ struct DepthwiseBlock {
   float epsilon;   // of the deviation
 };
 
+// Pointers to maps and to what is made of them are to the table's numbers.
 struct Kernels {
   const char* name;
+  Number number;
+  bool native;           // whether this CPU multiplies these numbers, or it is done for a test
   int64_t panel;         // columns of a panel
   int64_t key_multiple;  // packed keys are padded to it
-  void (*pack)(const PackedPart& part, float* packed);
-  void (*quantise)(const PackedPart& part, void* packed);
+  int64_t row_block;     // rows of a product's block at most, of a weight that is not packed
+  int64_t product_scratch;
+  void (*pack)(const PackedPart& part, void* packed);
+  void (*quantise)(const PackedPart& part, void* packed);  // null for none
   void (*product)(const ProductBlock& block);
-  void (*pack_keys)(const HeadRows& rows, float* packed);
-  void (*pack_values)(const HeadRows& rows, float* packed);
+  void (*pack_keys)(const HeadRows& rows, void* packed);
+  void (*pack_values)(const HeadRows& rows, void* packed);
   void (*attention)(const AttentionBlock& block);
   void (*depthwise)(const DepthwiseBlock& block);
   // Mean and one over the deviation of each row.
-  void (*statistics)(const float* rows, int64_t count, int64_t channels, float epsilon,
+  void (*statistics)(const void* rows, int64_t count, int64_t channels, float epsilon,
                      float* centre, float* spread);
   // out = rows * (1 + scale) + shift
-  void (*modulate)(const float* rows, int64_t count, int64_t channels, const float* scale,
-                   const float* shift, float* out);
-};
+  void (*modulate)(const void* rows, int64_t count, int64_t channels, const void* scale,
+                   const void* shift, void* out);
 
-// The fastest that this CPU can run; null if none can.
-const Kernels* Best();
+  int64_t number_bytes() const { return number == Number::kFloat32 ? 4 : 2; }
+  // The place of a number of a map; null stays null.
+  void* At(void* map, int64_t index) const {
+    return map == nullptr ? nullptr : static_cast<char*>(map) + index * number_bytes();
+  }
+  const void* At(const void* map, int64_t index) const {
+    return map == nullptr ? nullptr : static_cast<const char*>(map) + index * number_bytes();
+  }
+};
 
 }  // namespace wuerstchen::runtime::kernels
 

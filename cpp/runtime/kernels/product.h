@@ -8,26 +8,34 @@
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
+constexpr int64_t kProductScratch = (kRowBlock + 2 * 32) * kDepthBlock;
+
 // All strips of a block against the panel that begins with `column`.
-template <bool kLast, typename Operands>
-void Strips(const ProductBlock& block, Operands operands, int64_t column, bool accumulate) {
-  const auto at = [column](auto* first) { return first == nullptr ? first : first + column; };
-  Finish finish{at(block.bias), at(block.residual), block.gelu, at(block.energy)};
-  float* out = block.out + column;
+template <bool kLast, typename Number, typename Operands>
+void Strips(const ProductBlock& block, Operands operands, int64_t column, Sums kept) {
+  Finish<Number> finish{
+      .out = static_cast<Number*>(block.out) + column,
+      .stride = block.out_stride,
+      .bias = block.bias == nullptr ? nullptr : block.bias + column,
+      .residual =
+          block.residual == nullptr ? nullptr : static_cast<const Number*>(block.residual) + column,
+      .gelu = block.gelu,
+      .energy = block.energy == nullptr ? nullptr : block.energy + column,
+  };
   for (int64_t left = block.rows; left > 0; left -= block.strip_rows) {
     const int64_t rows = left < block.strip_rows ? left : block.strip_rows;
-    Strip<kLast>(rows, operands, out, block.out_stride, accumulate, finish);
+    Strip<kLast>(rows, operands, kept, finish);
     operands.SkipRows(rows);
-    out += rows * block.out_stride;
-    if (finish.residual != nullptr) finish.residual += rows * block.out_stride;
+    kept.at += rows * kept.stride;
+    finish.SkipRows(rows);
     if (finish.energy != nullptr) finish.energy += block.columns;
   }
 }
 
-// One pass over a part of the depth, for all columns of the block.
+// One pass over a part of the depth, for all columns of the block. Sums are kept in `out`.
 template <bool kLast>
 void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int64_t depth,
-          bool accumulate) {
+          bool begun) {
   float* const left = block.scratch;
   float* const filled = left + kRowBlock * kDepthBlock;  // a panel that was not packed
   const bool quantised = segment.weight.format == Format::kQuantised;
@@ -39,10 +47,11 @@ void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int6
   }
   for (int64_t panel = block.first_panel; panel < block.end_panel; ++panel) {
     const int64_t column = panel * kPanel;
+    const Sums kept{static_cast<float*>(block.out) + column, block.out_stride, begun};
     if (quantised) {
       const QuantisedOperands operands{
           depth, narrow, QuantisedPanel(segment.weight.data, block.columns, start, depth, panel)};
-      Strips<kLast>(block, operands, column, accumulate);
+      Strips<kLast, float>(block, operands, column, kept);
       continue;
     }
     const float* right = filled;
@@ -50,23 +59,23 @@ void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int6
       right = static_cast<const float*>(segment.weight.data) + start * block.columns +
               panel * depth * kPanel;
     } else {
-      FillPanel(segment.weight, column, block.columns, start, depth, filled);
+      FillPanel(segment.weight, column, start, depth, filled);
     }
-    Strips<kLast>(block, Operands{depth, left, right}, column, accumulate);
+    Strips<kLast, float>(block, Operands{depth, left, right}, column, kept);
   }
 }
 
 // Columns must be whole panels; the caller pads.
 void Product(const ProductBlock& block) {
-  bool accumulate = false;
+  bool begun = false;
   for (int index = 0; index < block.segment_count; ++index) {
     const Segment& segment = block.segments[index];
     for (int64_t start = 0; start < segment.depth; start += kDepthBlock) {
       const int64_t left = segment.depth - start;
       const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
       const bool last = index == block.segment_count - 1 && left <= kDepthBlock;
-      (last ? Pass<true> : Pass<false>)(block, segment, start, depth, accumulate);
-      accumulate = true;
+      (last ? Pass<true> : Pass<false>)(block, segment, start, depth, begun);
+      begun = true;
     }
   }
 }

@@ -4,8 +4,6 @@
 #ifndef CPP_RUNTIME_KERNELS_QUANTISED_H_
 #define CPP_RUNTIME_KERNELS_QUANTISED_H_
 
-#include <immintrin.h>
-
 #include "runtime/kernels/operands.h"
 #include "runtime/kernels/tile.h"
 
@@ -88,7 +86,7 @@ void Quantise(const PackedPart& part, void* packed) {
     const int64_t left = part.depth - start;
     const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
     for (int64_t column = 0; column < part.columns; column += kPanel) {
-      FillPanel(part.weight, column, part.columns, start, depth, panel);
+      FillPanel(part.weight, column, start, depth, panel);
       const int64_t place = (part.first_column + column) / kPanel;
       QuantisePanel(
           panel, depth,
@@ -127,8 +125,7 @@ struct QuantisedOperands {
   const int8_t* right;
 
   template <int Rows>
-  KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const float* out, int64_t stride,
-                              bool accumulate) const {
+  KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
     IntVec exact[Rows][2] = {};
     const int16_t* pair = left.rows;
     const int8_t* panel = right + kPanel * sizeof(float);
@@ -143,7 +140,7 @@ struct QuantisedOperands {
       pair += 2;
       panel += 2 * kPanel;
     }
-    Start(sums, out, stride, accumulate);
+    Start(sums, before);
     const auto* const scales = reinterpret_cast<const float*>(right);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {

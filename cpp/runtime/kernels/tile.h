@@ -4,25 +4,39 @@
 #define CPP_RUNTIME_KERNELS_TILE_H_
 
 #include "runtime/kernels/kernels.h"
-#include "runtime/kernels/vector.h"
+#include "runtime/kernels/numbers.h"
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
 // What is done with a tile once its sums are complete. Pointers are to the tile's first column.
+template <typename Number>
 struct Finish {
+  Number* out;
+  int64_t stride;  // of `out` and `residual`
   const float* bias;
-  const float* residual;
+  const Number* residual;
   bool gelu;
   float* energy;
+
+  KERNEL_MEMBER void SkipRows(int64_t rows) {
+    out += rows * stride;
+    if (residual != nullptr) residual += rows * stride;
+  }
 };
 
-// What the sums of a tile begin with: what is in `out` already if `accumulate`, else nothing.
+// Where the sums of a tile are kept between passes over the depth, and whether there are some.
+struct Sums {
+  float* at;
+  int64_t stride;
+  bool begun;
+};
+
 template <int Rows>
-KERNEL_INLINE void Start(Vec (&sums)[Rows][2], const float* out, int64_t stride, bool accumulate) {
+KERNEL_INLINE void Start(Vec (&sums)[Rows][2], const Sums& before) {
 #pragma GCC unroll 16
   for (int row = 0; row < Rows; ++row) {
-    sums[row][0] = accumulate ? Load(out + row * stride) : Vec{};
-    sums[row][1] = accumulate ? Load(out + row * stride + kLanes) : Vec{};
+    sums[row][0] = before.begun ? Load(before.at + row * before.stride) : Vec{};
+    sums[row][1] = before.begun ? Load(before.at + row * before.stride + kLanes) : Vec{};
   }
 }
 
@@ -32,11 +46,10 @@ struct Operands {
   const float* left;
   const float* right;
 
-  // sums = start + left (Rows, depth) * right
+  // sums = before + left (Rows, depth) * right
   template <int Rows>
-  KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const float* out, int64_t stride,
-                              bool accumulate) const {
-    Start(sums, out, stride, accumulate);
+  KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
+    Start(sums, before);
     const float* row_start = left;
     const float* panel = right;
     for (int64_t i = 0; i < depth; ++i) {
@@ -54,62 +67,72 @@ struct Operands {
   KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kDepthBlock; }
 };
 
-// The product of Rows rows with one panel, into `out` (Rows, kPanel).
-template <int Rows, bool kLast, typename Operands>
-KERNEL_INLINE void Tile(const Operands& operands, float* out, int64_t out_stride, bool accumulate,
-                        const Finish& finish) {
-  Vec sums[Rows][2];
-  operands.template Multiply<Rows>(sums, out, out_stride, accumulate);
-  if constexpr (kLast) {
+// Writes the finished results of Rows rows and one panel.
+template <int Rows, typename Number>
+KERNEL_INLINE void WriteTile(Vec (&sums)[Rows][2], const Finish<Number>& finish) {
 #pragma GCC unroll 2
-    for (int half = 0; half < 2; ++half) {
-      const Vec bias = finish.bias == nullptr ? Vec{} : Load(finish.bias + half * kLanes);
-      Vec energy = finish.energy == nullptr ? Vec{} : Load(finish.energy + half * kLanes);
+  for (int half = 0; half < 2; ++half) {
+    const Vec bias = finish.bias == nullptr ? Vec{} : Load(finish.bias + half * kLanes);
+    Vec energy = finish.energy == nullptr ? Vec{} : Load(finish.energy + half * kLanes);
 #pragma GCC unroll 16
-      for (int row = 0; row < Rows; ++row) {
-        Vec value = sums[row][half] + bias;
-        if (finish.gelu) value = Gelu(value);
-        energy += value * value;
-        if (finish.residual != nullptr) {
-          value += Load(finish.residual + row * out_stride + half * kLanes);
-        }
-        Store(out + row * out_stride + half * kLanes, value);
+    for (int row = 0; row < Rows; ++row) {
+      Vec value = sums[row][half] + bias;
+      if (finish.gelu) value = GeluFor<Number>(value);
+      energy += value * value;
+      if (finish.residual != nullptr) {
+        value += Load(finish.residual + row * finish.stride + half * kLanes);
       }
-      if (finish.energy != nullptr) Store(finish.energy + half * kLanes, energy);
+      Store(finish.out + row * finish.stride + half * kLanes, value);
     }
+    if (finish.energy != nullptr) Store(finish.energy + half * kLanes, energy);
+  }
+}
+
+// The product of Rows rows with one panel: into `out` if it is the last pass, else into `kept`.
+template <int Rows, bool kLast, typename Operands, typename Number>
+KERNEL_INLINE void Tile(const Operands& operands, const Sums& kept, const Finish<Number>& finish) {
+  Vec sums[Rows][2];
+  operands.template Multiply<Rows>(sums, kept);
+  if constexpr (kLast) {
+    WriteTile(sums, finish);
   } else {
 #pragma GCC unroll 16
     for (int row = 0; row < Rows; ++row) {
-      Store(out + row * out_stride, sums[row][0]);
-      Store(out + row * out_stride + kLanes, sums[row][1]);
+      Store(kept.at + row * kept.stride, sums[row][0]);
+      Store(kept.at + row * kept.stride + kLanes, sums[row][1]);
     }
   }
 }
 
 // The rows that are left over at the end of a block: 1 to Rows.
-template <int Rows, bool kLast, typename Operands>
-void LastTile(int64_t rows, const Operands& operands, float* out, int64_t out_stride,
-              bool accumulate, const Finish& finish) {
+template <int Rows, bool kLast, typename Operands, typename Number>
+void LastTile(int64_t rows, const Operands& operands, const Sums& kept,
+              const Finish<Number>& finish) {
   if constexpr (Rows > 1) {
     if (rows < Rows) {
-      LastTile<Rows - 1, kLast>(rows, operands, out, out_stride, accumulate, finish);
+      LastTile<Rows - 1, kLast>(rows, operands, kept, finish);
       return;
     }
   }
-  Tile<Rows, kLast>(operands, out, out_stride, accumulate, finish);
+  Tile<Rows, kLast>(operands, kept, finish);
 }
 
 // All rows of a block against one panel.
-template <bool kLast, typename Operands>
-void Strip(int64_t rows, Operands operands, float* out, int64_t out_stride, bool accumulate,
-           Finish finish) {
+template <bool kLast, typename Operands, typename Number>
+void Strip(int64_t rows, Operands operands, Sums kept, Finish<Number> finish) {
   for (; rows >= kTile; rows -= kTile) {
-    Tile<kTile, kLast>(operands, out, out_stride, accumulate, finish);
+    Tile<kTile, kLast>(operands, kept, finish);
     operands.SkipRows(kTile);
-    out += kTile * out_stride;
-    if (finish.residual != nullptr) finish.residual += kTile * out_stride;
+    kept.at += kTile * kept.stride;
+    if constexpr (kLast) finish.SkipRows(kTile);
   }
-  if (rows > 0) LastTile<kTile - 1, kLast>(rows, operands, out, out_stride, accumulate, finish);
+  if (rows > 0) LastTile<kTile - 1, kLast>(rows, operands, kept, finish);
+}
+
+// The same without a finish: the sums are all that is wanted.
+template <typename Operands>
+void StripOfSums(int64_t rows, const Operands& operands, const Sums& sums) {
+  Strip<false>(rows, operands, sums, Finish<float>{});
 }
 
 }  // namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE

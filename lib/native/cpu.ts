@@ -1,0 +1,34 @@
+/** What the CPU is taken for: the fastest kind that it is, or the one that WUERSTCHEN_CPU names. */
+import { expected } from '../errors'
+import type { NativeAddon } from './types'
+
+/** Kinds of CPU that there are kernels for, the fastest first. `baseline` has none: there the graphs run. */
+const KINDS = ['avx512_bf16', 'avx512', 'avx2', 'baseline'] as const
+
+export type CpuKind = (typeof KINDS)[number]
+
+export interface Cpu {
+  readonly kind: CpuKind
+  /** Whether it multiplies these natively. */
+  readonly bfloat16: boolean
+  readonly float16: boolean
+  /** Whether libtorch multiplies bfloat16 with AMX here, which is faster than any kernel of ours. */
+  readonly amx: boolean
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** @throws InvalidArgumentError where WUERSTCHEN_CPU names a kind that this CPU is not. */
+export function cpuOf({ cpu }: Pick<NativeAddon, 'cpu'>, env: Environment = process.env): Cpu {
+  const here = KINDS.filter((kind) => kind === 'baseline' || cpu.kernels.includes(kind))
+  const wanted = env.WUERSTCHEN_CPU
+  const kind = wanted ? here.find((one) => one === wanted) : here[0]
+  if (kind === undefined) throw expected('WUERSTCHEN_CPU', `one of ${here.join(', ')}`, wanted)
+  const limited = kind !== here[0]
+  return {
+    kind,
+    bfloat16: cpu.bfloat16 && !limited,
+    float16: cpu.float16 && !limited,
+    amx: cpu.amx && !limited,
+  }
+}

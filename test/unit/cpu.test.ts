@@ -1,0 +1,36 @@
+import { cpuOf } from '../../lib/native/cpu'
+
+const cpu = {
+  bfloat16: true,
+  float16: false,
+  amx: true,
+  capability: 'AVX512',
+  kernels: ['avx512_bf16', 'avx512', 'avx2'],
+}
+
+describe('cpuOf()', () => {
+  it('takes a CPU for the fastest kind that it is', () => {
+    expect(cpuOf({ cpu }, {})).toEqual({ kind: 'avx512_bf16', bfloat16: true, float16: false, amx: true })
+    expect(cpuOf({ cpu: { ...cpu, kernels: ['avx2'] } }, {}).kind).toBe('avx2')
+    expect(cpuOf({ cpu: { ...cpu, kernels: [] } }, {}).kind).toBe('baseline')
+  })
+
+  it.each(['avx512', 'avx2', 'baseline'])(
+    'takes it for %s if WUERSTCHEN_CPU says so, without narrow types',
+    (kind) => {
+      const env = { WUERSTCHEN_CPU: kind }
+      expect(cpuOf({ cpu }, env)).toEqual({ kind, bfloat16: false, float16: false, amx: false })
+    },
+  )
+
+  it('keeps its abilities if WUERSTCHEN_CPU names what it is', () => {
+    expect(cpuOf({ cpu }, { WUERSTCHEN_CPU: 'avx512_bf16' })).toEqual(cpuOf({ cpu }, {}))
+  })
+
+  it('refuses a kind that it is not', () => {
+    const old = { cpu: { ...cpu, kernels: ['avx2'] } }
+    expect(() => cpuOf(old, { WUERSTCHEN_CPU: 'avx512' })).toThrow(
+      "Expected WUERSTCHEN_CPU to be one of avx2, baseline but received 'avx512'",
+    )
+  })
+})

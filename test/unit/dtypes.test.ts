@@ -1,0 +1,39 @@
+import { chooseKernels, type Dtypes } from '../../lib/engine/dtypes'
+import type { Cpu } from '../../lib/native/cpu'
+
+const CPU: Cpu = { kind: 'avx512_bf16', bfloat16: true, float16: false, amx: false }
+const inFloat32: Dtypes = { stored: 'float32', dtype: 'float32', rounding: 'float32' }
+const inBFloat16: Dtypes = { stored: 'bfloat16', dtype: 'bfloat16', rounding: 'float32' }
+const widened: Dtypes = { stored: 'bfloat16', dtype: 'float32', rounding: 'float32' }
+const inFloat16: Dtypes = { stored: 'float16', dtype: 'float16', rounding: 'float32' }
+const on = (cpu: Partial<Cpu> = {}, device = 'cpu', offload: 'none' | 'model' = 'none') => ({
+  device,
+  offload,
+  cpu: { ...CPU, ...cpu },
+})
+
+describe('chooseKernels()', () => {
+  it('packs weights that are held in what is computed in, all of them at once', () => {
+    const packed = { kind: 'avx512_bf16', pack: 'full', without: [] }
+    expect(chooseKernels('auto', 'float32', inFloat32, on())).toEqual(packed)
+    expect(chooseKernels('auto', 'bfloat16', inBFloat16, on())).toEqual(packed)
+    expect(chooseKernels('auto', 'int8', widened, on())?.pack).toBe('int8')
+  })
+
+  it('reads them where they lie if they come and go, or would become wider', () => {
+    expect(chooseKernels('auto', 'bfloat16', inBFloat16, on({}, 'cpu', 'model'))?.pack).toBe('none')
+    expect(chooseKernels('auto', 'bfloat16', widened, on({ kind: 'avx2', bfloat16: false }))?.pack).toBe(
+      'none',
+    )
+    expect(chooseKernels('packed', 'bfloat16', widened, on({ kind: 'avx2' }))?.pack).toBe('full')
+  })
+
+  it('leaves to the graphs what there are no kernels for, and what libtorch does faster', () => {
+    expect(chooseKernels('off', 'float32', inFloat32, on())).toBeNull()
+    expect(chooseKernels('packed', 'float32', inFloat32, on({ kind: 'baseline' }))).toBeNull()
+    expect(chooseKernels('auto', 'float32', inFloat32, on({}, 'cuda:0'))).toBeNull()
+    expect(chooseKernels('auto', 'float16', inFloat16, on())).toBeNull()
+    expect(chooseKernels('auto', 'bfloat16', inBFloat16, on({ kind: 'avx512' }))).toBeNull()
+    expect(chooseKernels('auto', 'bfloat16', inBFloat16, on({ amx: true }))).toBeNull()
+  })
+})
