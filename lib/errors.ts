@@ -18,6 +18,7 @@ export const ERRORS = {
   HUB_OFFLINE: { retryable: false, as: 'HubError' },
   DOWNLOAD_CORRUPT: { retryable: true, as: 'HubError' },
   DISK_FULL: { retryable: true, as: 'HubError' },
+  CACHE_UNUSABLE: { retryable: false, as: 'HubError' },
   LIBTORCH_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_VERSION: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_CONFLICT: { retryable: false, as: 'LibtorchError' },

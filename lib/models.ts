@@ -53,5 +53,5 @@ export async function pullModel(model: string, options: PullOptions = {}): Promi
 /** The Würstchen models in the cache, as they are there; nothing is asked of the hub. */
 export function listModels(options: Pick<HubOptions, 'cacheDir'> = {}): readonly CachedModel[] {
   checkNames(options, ['cacheDir'])
-  return cachedModels(hubSettings(checkHubOptions(options)).cacheDir)
+  return cachedModels(hubSettings(checkHubOptions(options)))
 }

@@ -107,8 +107,15 @@ class Lock {
     /** @private */ this.loss = new AbortController()
     /** @private */ this.holder = holder
     /** @private @type {NodeJS.Timeout | undefined} */ this.beat = undefined
-    this.write()
-    /** @private */ this.ino = fs.fstatSync(file).ino
+    try {
+      this.write()
+      /** @private */ this.ino = fs.fstatSync(file).ino
+    } catch (error) {
+      // Nobody should have to find out that nobody holds it.
+      fs.rmSync(path, { force: true })
+      fs.closeSync(file)
+      throw error
+    }
   }
 
   /**

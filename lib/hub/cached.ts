@@ -2,6 +2,9 @@
 
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { HubSettings } from './settings'
+import { asOurs } from './snapshot-error'
+import { missingFiles } from './whole'
 
 /** One revision of a repository in the cache. */
 export interface CachedModel {
@@ -15,14 +18,19 @@ export interface CachedModel {
   readonly folder: string
   /** Bytes, each file counted once. */
   readonly size: number
-  /** Whether every network in it has its weights. */
+  /** Whether it has every file that a pipeline reads. */
   readonly complete: boolean
 }
 
-export function cachedModels(cacheDir: string): readonly CachedModel[] {
-  return foldersIn(cacheDir)
-    .filter((name) => name.startsWith('models--'))
-    .flatMap((name) => modelsOf(name, join(cacheDir, name)))
+export function cachedModels(settings: HubSettings): readonly CachedModel[] {
+  const { cacheDir } = settings
+  try {
+    return foldersIn(cacheDir)
+      .filter((name) => name.startsWith('models--'))
+      .flatMap((name) => modelsOf(name, join(cacheDir, name)))
+  } catch (error) {
+    throw asOurs(error, settings)
+  }
 }
 
 function modelsOf(name: string, repository: string): CachedModel[] {
@@ -33,13 +41,11 @@ function modelsOf(name: string, repository: string): CachedModel[] {
     const kind = kindOf(folder)
     if (kind === null) return []
     const revisions = references.filter(([, stood]) => stood === commit).map(([revision]) => revision)
-    const networks = kind === 'bare prior' ? [''] : NETWORKS[kind]
-    const complete = networks.every((network) => hasWeights(join(folder, network)))
+    const complete = missingFiles(folder)?.length === 0
     return [{ id, commit, revisions, kind, folder, size: sizeOf(folder), complete }]
   })
 }
 
-const NETWORKS = { decoder: ['decoder', 'vqgan', 'text_encoder'], prior: ['prior', 'text_encoder'] } as const
 const KINDS: Readonly<Record<string, CachedModel['kind']>> = {
   WuerstchenDecoderPipeline: 'decoder',
   WuerstchenPriorPipeline: 'prior',
@@ -61,10 +67,6 @@ function classIn(file: string): string | null {
   } catch {
     return null
   }
-}
-
-function hasWeights(folder: string): boolean {
-  return namesIn(folder).some((name) => name.endsWith('.safetensors') && existsSync(join(folder, name)))
 }
 
 /** [revision, commit] of every reference; names of branches may have slashes. */

@@ -3,8 +3,9 @@
 import { mkdir, statfs } from 'node:fs/promises'
 import type { RepositoryCache } from './cache'
 import type { RemoteFile } from './files'
-import { cut, type HubClient, unreachable } from './http'
+import type { HubClient } from './http'
 import { noSpace } from './hub-error'
+import { cut, unreachable } from './network-error'
 import { PartialFile } from './partial-file'
 
 const CONNECTIONS = 6
@@ -105,20 +106,16 @@ async function fetchPart(
     const answer = await job.client.file(job.repository, job.commit, file.path, whole ? null : [at, end])
     // A server that ignores ranges sends everything: what comes before this part is skipped, what comes after is cut.
     let skip = answer.status === 206 ? checkRange(answer.headers['content-range'], at, end, file) : at
-    try {
-      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-        const useful = chunk.subarray(Math.min(skip, chunk.length))
-        skip = Math.max(0, skip - chunk.length)
-        if (at + useful.length > end && answer.status === 206) throw tooLong(file)
-        const bytes = useful.subarray(0, end - at)
-        await partial.write(bytes, at)
-        at += bytes.length
-        meter.add(file, bytes.length)
-        if (at === end && useful.length > bytes.length && end < file.size) break
-        if (at === end && useful.length > bytes.length) throw tooLong(file)
-      }
-    } finally {
-      answer.body.destroy()
+    for await (const chunk of answer.body) {
+      const useful = chunk.subarray(Math.min(skip, chunk.length))
+      skip = Math.max(0, skip - chunk.length)
+      if (at + useful.length > end && answer.status === 206) throw tooLong(file)
+      const bytes = useful.subarray(0, end - at)
+      await partial.write(bytes, at)
+      at += bytes.length
+      meter.add(file, bytes.length)
+      if (at === end && useful.length > bytes.length && end < file.size) break
+      if (at === end && useful.length > bytes.length) throw tooLong(file)
     }
     if (at < end) throw cut(`Expected ${end - start} bytes of ${file.path} but received ${at - start}`)
   }

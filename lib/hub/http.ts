@@ -2,50 +2,35 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
-import { HubError, ModelError } from '../errors'
-import { shorten, shownUrl } from './hub-error'
+import { type Answer, accepted, isContent, readText } from './answer'
+import { shorten, shownUrl, warn } from './hub-error'
+import { badProxy, networkFailure, Passing, unreachable } from './network-error'
 import type { HubSettings } from './settings'
 
 /** How often in a row something may fail without a byte of progress, and the first pause between two tries. */
 const MOST_TRIES = 5
 const FIRST_PAUSE_MS = 400
 const LONGEST_PAUSE_MS = 10_000
-const LONGEST_ASKED_PAUSE_MS = 120_000 // of a server's Retry-After
 const MOST_REDIRECTS = 6
-const LONGEST_TEXT = 32 * 1024 * 1024
-
-export interface Answer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: Dispatcher.ResponseData['body']
-}
-
-/** A failure that may pass. `afterMs` is what the server asked to wait. */
-class Passing extends Error {
-  constructor(
-    message: string,
-    readonly afterMs: number | null,
-    cause?: unknown,
-  ) {
-    super(message, { cause })
-  }
-}
 
 /** One conversation with a hub: its settings, its connections, its end. */
 export class HubClient {
   private readonly dispatcher: Dispatcher
+  private token: string | null
 
   constructor(
     readonly settings: HubSettings,
     readonly signal: AbortSignal,
   ) {
-    const { silenceMs } = settings
-    // Honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
-    this.dispatcher = new EnvHttpProxyAgent({
-      headersTimeout: silenceMs,
-      bodyTimeout: silenceMs,
-      connectTimeout: silenceMs,
-    })
+    const { silenceMs, token } = settings
+    this.token = token
+    const timeouts = { headersTimeout: silenceMs, bodyTimeout: silenceMs, connectTimeout: silenceMs }
+    try {
+      // Honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+      this.dispatcher = new EnvHttpProxyAgent(timeouts)
+    } catch (cause) {
+      throw badProxy(cause)
+    }
   }
 
   close(): Promise<void> {
@@ -56,9 +41,7 @@ export class HubClient {
   json(path: string, repository: string): Promise<{ value: unknown; headers: Answer['headers'] }> {
     return this.persist(async () => {
       const { body, headers } = await this.get(new URL(`${this.settings.endpoint}${path}`), repository)
-      const text = await readText(body).catch((error: unknown) => {
-        throw this.passing(error)
-      })
+      const text = await readText(body)
       try {
         return { value: JSON.parse(text), headers }
       } catch (cause) {
@@ -89,7 +72,9 @@ export class HubClient {
         return await attempt()
       } catch (error) {
         this.signal.throwIfAborted()
-        const { message, afterMs, cause } = this.passing(error)
+        // What a caller's callback or the disk throws is not tried again, whatever it looks like.
+        if (!(error instanceof Passing)) throw error
+        const { message, afterMs, cause } = error
         if (progress() > reached) tries = 0
         reached = progress()
         tries += 1
@@ -101,25 +86,37 @@ export class HubClient {
     }
   }
 
-  /** Errors of the network pass; ours and everything else do not. */
-  passing(error: unknown): Passing {
-    if (error instanceof Passing) return error
-    const code = (error as { code?: unknown } | null)?.code
-    if (typeof code === 'string' && PASSING_CODES.test(code))
-      return new Passing(messageOf(error), null, error)
-    throw error
+  /** A token that the hub refuses is left out where everybody may read: it is often one that has expired. */
+  private async get(url: URL, repository: string, headers: Record<string, string> = {}): Promise<Answer> {
+    const asked = { repository, withToken: this.settings.token !== null }
+    const [answer, at] = await this.follow(url, headers, this.token)
+    if (![401, 403].includes(answer.status) || this.token === null) return accepted(answer, at, asked)
+    const [open, openAt] = await this.follow(url, headers, null)
+    if (!isContent(open.status)) {
+      await open.discard()
+      return accepted(answer, at, asked)
+    }
+    await answer.discard()
+    this.token = null
+    warn(
+      `${this.settings.endpoint} refused the token (${answer.status}) but shows ${repository} to everybody: it is read ` +
+        'without one. Renew the token or remove it: option token, HF_TOKEN, or the file of the login.',
+    )
+    return accepted(open, openAt, asked)
   }
 
   /** Follows redirects by hand: the token may only ever be seen by the hub itself. */
-  private async get(start: URL, repository: string, headers: Record<string, string> = {}): Promise<Answer> {
+  private async follow(
+    start: URL,
+    headers: Record<string, string>,
+    token: string | null,
+  ): Promise<readonly [Answer, URL]> {
     let url = start
     for (let hops = 0; hops <= MOST_REDIRECTS; hops++) {
-      const answer = await this.send(url, headers)
+      const answer = await this.send(url, headers, token)
       const location = answer.headers.location
-      if (answer.status < 300 || answer.status >= 400 || typeof location !== 'string') {
-        return this.accept(answer, url, repository)
-      }
-      await answer.body.dump()
+      if (answer.status < 300 || answer.status >= 400 || typeof location !== 'string') return [answer, url]
+      await answer.discard()
       url = this.redirected(location, url)
     }
     throw unreachable(`Expected at most ${MOST_REDIRECTS} redirects of ${shownUrl(start)} but received more`)
@@ -140,14 +137,9 @@ export class HubClient {
     return to
   }
 
-  private async send(url: URL, headers: Record<string, string>): Promise<Answer> {
-    const { token, endpoint } = this.settings
-    const own = url.origin === new URL(endpoint).origin
-    const {
-      statusCode,
-      headers: received,
-      body,
-    } = await request(url, {
+  private async send(url: URL, headers: Record<string, string>, token: string | null): Promise<Answer> {
+    const own = url.origin === new URL(this.settings.endpoint).origin
+    const options = {
       dispatcher: this.dispatcher,
       signal: this.signal,
       headers: {
@@ -157,72 +149,38 @@ export class HubClient {
         ...headers,
         ...(own && token !== null ? { authorization: `Bearer ${token}` } : {}),
       },
-    })
-    return { status: statusCode, headers: received, body }
+    }
+    const { statusCode, headers: received, body } = await this.told(url, () => request(url, options))
+    return {
+      status: statusCode,
+      headers: received,
+      body: this.chunksOf(body, url),
+      discard: async () => {
+        await body.dump().catch(() => undefined) // a connection less
+      },
+    }
   }
 
-  private async accept(answer: Answer, url: URL, repository: string): Promise<Answer> {
-    const { status, headers, body } = answer
-    if (status === 200 || status === 206) return answer
-    const told = shorten(await readText(body, 4096).catch(() => ''))
-    const what = `${shownUrl(url)} answered ${status}${told && ` (${told})`}`
-    const code = headers['x-error-code']
-    if (status === 404 || code === 'RepoNotFound' || code === 'RevisionNotFound')
-      throw this.notFound(repository, what)
-    if (status === 401 || status === 403) throw this.denied(repository, what)
-    if (status === 429 || status === 408 || status >= 500)
-      throw new Passing(what, retryAfter(headers['retry-after']))
-    throw unreachable(`Expected a file of ${repository} but ${what}`)
+  /** Errors of the client become ours here, where it is known that they are the network's. */
+  private async told<T>(url: URL, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      this.signal.throwIfAborted()
+      throw networkFailure(error, url)
+    }
   }
 
-  private notFound(repository: string, what: string): ModelError {
-    const hint =
-      this.settings.token === null ? ' If it is private, a token is needed (option token or HF_TOKEN).' : ''
-    return new ModelError('MODEL_NOT_FOUND', `Expected ${repository} to be on the hub but ${what}.${hint}`, {
-      details: { repository },
-    })
+  private async *chunksOf(body: Dispatcher.ResponseData['body'], url: URL): AsyncGenerator<Buffer> {
+    const chunks = body[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const { done, value } = await this.told(url, () => chunks.next())
+        if (done) return
+        yield value
+      }
+    } finally {
+      body.destroy()
+    }
   }
-
-  private denied(repository: string, what: string): HubError {
-    const hint =
-      this.settings.token === null
-        ? 'Pass a token (option token or HF_TOKEN) of an account that may read it.'
-        : "The token that was sent does not open it: accept the model's conditions on its page, or use another."
-    return new HubError('HUB_ACCESS_DENIED', `Expected ${repository} to be readable but ${what}. ${hint}`, {
-      details: { repository },
-    })
-  }
-}
-
-const PASSING_CODES =
-  /^(UND_ERR_(SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|RESPONSE)|ECONN\w+|EPIPE|ETIMEDOUT|EAI_AGAIN|ENOTFOUND|ENETUNREACH|EHOSTUNREACH|HPE_\w+)$/
-
-export function cut(message: string, cause?: unknown): Error {
-  return new Passing(message, null, cause)
-}
-
-export function unreachable(message: string, cause?: unknown): HubError {
-  return new HubError('HUB_UNREACHABLE', message, { cause })
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error)
-}
-
-/** Seconds or a date, as RFC 9110 has it. */
-function retryAfter(value: string | string[] | undefined): number | null {
-  if (typeof value !== 'string') return null
-  const ms = /^\d+$/.test(value.trim()) ? 1000 * Number(value) : Date.parse(value) - Date.now()
-  return Number.isFinite(ms) ? Math.min(LONGEST_ASKED_PAUSE_MS, Math.max(0, ms)) : null
-}
-
-async function readText(body: AsyncIterable<Buffer>, longest = LONGEST_TEXT): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of body) {
-    length += chunk.length
-    if (length > longest) break
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }

@@ -14,11 +14,21 @@ export function shownUrl(url: URL): string {
   return `${url.origin}${url.pathname}`
 }
 
-export function noSpace(folder: string, needed: number, free: number | null, cause?: unknown): HubError {
+/** Tells whoever runs the program. */
+export function warn(message: string): void {
+  process.emitWarning(message, { type: 'WuerstchenWarning' })
+}
+
+export function noSpace(
+  folder: string,
+  needed: number | null,
+  free: number | null,
+  cause?: unknown,
+): HubError {
   const has = free === null ? 'it is full' : `it has ${megabytes(free)}`
   return new HubError(
     'DISK_FULL',
-    `Expected ${megabytes(needed)} of free space for the download in ${folder} but ${has}`,
+    `Expected ${needed === null ? 'some' : megabytes(needed)} of free space for the download in ${folder} but ${has}`,
     { cause, details: { folder, needed, free } },
   )
 }

@@ -19,6 +19,8 @@ export interface HubSettings {
   readonly endpoint: string
   readonly token: string | null
   readonly cacheDir: string
+  /** What named that folder, for messages: an option, a variable, or the home folder. */
+  readonly cacheSetting: string
   readonly offline: boolean
   /** How long a server may stay silent, in milliseconds. */
   readonly silenceMs: number
@@ -35,6 +37,7 @@ export function hubSettings(options: HubOptions, env: Environment = process.env)
     endpoint: endpointOf(env.HF_ENDPOINT),
     token: options.token ?? tokenOf(env),
     cacheDir: resolve(options.cacheDir ?? cacheOf(env)),
+    cacheSetting: options.cacheDir === undefined ? cacheSettingOf(env) : 'option cacheDir',
     offline,
     silenceMs: 1000 * (Number(env.HF_HUB_DOWNLOAD_TIMEOUT) || DEFAULT_SILENCE_S),
   }
@@ -58,6 +61,13 @@ function homeOf(env: Environment): string {
 
 function cacheOf(env: Environment): string {
   return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(homeOf(env), 'hub')
+}
+
+function cacheSettingOf(env: Environment): string {
+  const named = ['HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'HF_HOME', 'XDG_CACHE_HOME'].find(
+    (name) => env[name],
+  )
+  return named ?? 'in the home folder; option cacheDir or HF_HUB_CACHE names another'
 }
 
 function tokenOf(env: Environment): string | null {

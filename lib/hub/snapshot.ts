@@ -1,6 +1,5 @@
 /** The story of a download: which commit, which files, what is missing, fetched, verified, shown. */
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { HubError } from '../errors'
 import { locked } from '../files/lock'
@@ -9,8 +8,11 @@ import { RepositoryCache } from './cache'
 import { type Download, type DownloadProgress, download } from './download'
 import { neededFiles } from './files'
 import { HubClient } from './http'
+import { warn } from './hub-error'
 import { type HubId, isCommit } from './id'
 import type { HubSettings } from './settings'
+import { asOurs, notCached, notFetched } from './snapshot-error'
+import { lacksCard, missingFiles } from './whole'
 
 export interface SnapshotOptions {
   readonly settings: HubSettings
@@ -22,63 +24,98 @@ export interface SnapshotOptions {
 
 /** The folder of a repository at a revision, with every file that a pipeline needs. */
 export async function fetchSnapshot(id: HubId, options: SnapshotOptions): Promise<string> {
-  const { settings, onProgress = () => undefined, freeBytes } = options
+  const { settings } = options
   const cache = new RepositoryCache(settings.cacheDir, id)
-  const cached = snapshotInCache(cache)
+  const commit = cache.knownCommit()
+  const folder = commit === null ? null : cache.snapshot(commit)
+  const missing = folder === null ? null : missingFiles(folder)
+  const whole = missing?.length === 0 ? folder : null
+  if (settings.offline && whole === null) throw notCached(id, settings, missing)
   // A commit never changes, so nobody needs to be asked.
-  if (cached !== null && (settings.offline || isCommit(id.revision))) return cached
-  if (settings.offline) throw notCached(id, settings)
+  if (whole !== null && (settings.offline || (isCommit(id.revision) && !lacksCard(whole)))) return whole
+  const calls = new Calls(options.onProgress)
+  try {
+    return await fetchFrom(id, cache, { ...options, onProgress: calls.onProgress })
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    if (calls.threw(error)) throw error
+    const ours = asOurs(error, settings)
+    // The model of last time is better than none, as Python does it.
+    if (whole !== null && FALLS_BACK.includes(ours.code)) return asItWas(whole, id, ours)
+    if (ours instanceof HubError && ours.code === 'ERR_WUERSTCHEN_HUB_UNREACHABLE')
+      throw notFetched(id, settings, { missing, cause: ours })
+    throw ours
+  }
+}
 
+const FALLS_BACK: readonly string[] = [
+  'ERR_WUERSTCHEN_HUB_UNREACHABLE',
+  'ERR_WUERSTCHEN_HUB_ACCESS_DENIED',
+  'ERR_WUERSTCHEN_CACHE_UNUSABLE',
+]
+
+function asItWas(folder: string, { repository, revision }: HubId, reason: Error): string {
+  warn(`Using ${repository} (revision ${revision}) as it was last downloaded, because: ${reason.message}`)
+  return folder
+}
+
+/** What a caller's function throws is the caller's: it is passed on as it is. */
+class Calls {
+  private thrown: { readonly error: unknown } | null = null
+
+  constructor(private readonly call: SnapshotOptions['onProgress']) {}
+
+  readonly onProgress = (progress: DownloadProgress): void => {
+    try {
+      this.call?.(progress)
+    } catch (error) {
+      this.thrown ??= { error }
+      throw error
+    }
+  }
+
+  threw(error: unknown): boolean {
+    return this.thrown !== null && this.thrown.error === error
+  }
+}
+
+async function fetchFrom(
+  id: HubId,
+  cache: RepositoryCache,
+  options: SnapshotOptions & Pick<Download, 'onProgress'>,
+): Promise<string> {
+  const { settings, onProgress, freeBytes } = options
+  const { repository } = id
   const stop = new AbortController()
+  const abort = () => stop.abort()
+  let displaced = false
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
   const client = new HubClient(settings, signal)
   try {
     const { commit, files } = await listRepository(client, id)
-    const needed = neededFiles(id.repository, files)
-    if (!cache.isPublished(commit, needed)) {
-      const { repository } = id
-      const abort = () => stop.abort()
-      await locked(lockOf(settings, id), { signal }, async (lost) => {
-        lost.addEventListener('abort', abort)
-        await download(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
-        await cache.publish(commit, needed)
-        await cache.sweep()
+    const needed = neededFiles(repository, files)
+    if (cache.isPublished(commit, needed)) return cache.snapshot(commit)
+    await locked(lockOf(settings, id), { signal }, async (lost) => {
+      lost.addEventListener('abort', () => {
+        displaced = true
+        abort()
       })
-    }
+      await download(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
+      await cache.publish(commit, needed)
+      await cache.sweep()
+    })
     return cache.snapshot(commit)
   } catch (error) {
-    options.signal?.throwIfAborted()
-    // Without a network the model of last time is better than none, as Python does it.
-    if (cached !== null && isUnreachable(error)) return cached
-    throw error
+    if (!displaced || options.signal?.aborted) throw error
   } finally {
     stop.abort()
     await client.close()
   }
-}
-
-/** A snapshot shows its index last, or was made by Python, which checks what it opens. */
-function snapshotInCache(cache: RepositoryCache): string | null {
-  const commit = cache.knownCommit()
-  const folder = commit === null ? null : cache.snapshot(commit)
-  if (folder === null) return null
-  return ['model_index.json', 'config.json'].some((name) => existsSync(join(folder, name))) ? folder : null
+  // Taken for dead, for this process was stopped for a while: it waits in line like any other.
+  return fetchFrom(id, cache, options)
 }
 
 /** Beside Python's own locks, under a name that it does not use. */
 function lockOf({ cacheDir }: HubSettings, { repository }: HubId): string {
   return join(cacheDir, '.locks', `models--${repository.replaceAll('/', '--')}`, 'wuerstchen.lock')
-}
-
-function isUnreachable(error: unknown): boolean {
-  return error instanceof HubError && error.code === 'ERR_WUERSTCHEN_HUB_UNREACHABLE'
-}
-
-function notCached({ repository, revision }: HubId, { cacheDir }: HubSettings): HubError {
-  return new HubError(
-    'HUB_OFFLINE',
-    `Expected ${repository} (revision ${revision}) in ${cacheDir} but found none, and downloads are switched off ` +
-      '(option localFilesOnly or HF_HUB_OFFLINE).',
-    { details: { repository, revision, cacheDir } },
-  )
 }

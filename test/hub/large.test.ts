@@ -6,6 +6,7 @@ import { type BigHub, REPOSITORY, startBigHub, WEIGHTS } from '../../bench/suppo
 import { PART_BYTES } from '../../lib/hub/part-notes'
 import { PartialFile } from '../../lib/hub/partial-file'
 import { fetchSnapshot } from '../../lib/hub/snapshot'
+import { settingsFor } from '../support/hub-settings'
 import { sha256 } from '../support/loopback-hub'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -71,7 +72,7 @@ describe('a model of 4 GB', () => {
   afterAll(() => hub.stop())
 
   const fetched = (cacheDir: string) => {
-    const settings = { endpoint: hub.endpoint, token: null, cacheDir, offline: false, silenceMs: 30_000 }
+    const settings = settingsFor(hub.endpoint, cacheDir, { silenceMs: 30_000 })
     return fetchSnapshot({ repository: REPOSITORY, revision: 'main' }, { settings })
   }
 

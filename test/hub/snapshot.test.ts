@@ -23,6 +23,7 @@ import { parseHubId } from '../../lib/hub/id'
 import { PART_BYTES } from '../../lib/hub/part-notes'
 import { type HubSettings, hubSettings } from '../../lib/hub/settings'
 import { fetchSnapshot, type SnapshotOptions } from '../../lib/hub/snapshot'
+import { settingsFor } from '../support/hub-settings'
 import { LoopbackHub, type Repository, sha256 } from '../support/loopback-hub'
 import { ensureDist } from '../support/node-process'
 import { folderOf, removeFolders, writeFiles } from '../support/temporary-folder'
@@ -70,7 +71,7 @@ function bytesOf(seed: string, length: number): Buffer {
 }
 
 function settingsOf(cacheDir: string, changes: Partial<HubSettings> = {}): HubSettings {
-  return { endpoint: hub.endpoint, token: null, cacheDir, offline: false, silenceMs: 5000, ...changes }
+  return settingsFor(hub.endpoint, cacheDir, changes)
 }
 
 function fetched(cacheDir: string, options: Partial<SnapshotOptions> = {}, id = ID): Promise<string> {
@@ -334,7 +335,7 @@ describe('a download that cannot succeed', () => {
     [401, null, /Pass a token/],
     [403, 'hf_secret', /accept the model's conditions/],
   ])('says what to do about a %i', async (status, token, message) => {
-    hub.fail(/hub:.*revision/, { status, body: 'gated' })
+    hub.fail(/hub:.*revision/, { status, body: 'gated' }, 2)
     const error = await failure({ settings: settingsOf(folderOf({}), { token }) })
     expect(error).toMatchObject({
       code: 'ERR_WUERSTCHEN_HUB_ACCESS_DENIED',

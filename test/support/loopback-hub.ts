@@ -33,6 +33,8 @@ export class LoopbackHub {
   readonly seen: Seen[] = []
   /** Added to the listing of every repository, for listings that lie. */
   extraEntries: unknown[] = []
+  /** Refused by the hub, as a token is that has expired. */
+  refusedToken: string | null = null
   private readonly faults: { readonly path: RegExp; readonly fault: Fault; times: number }[] = []
   endpoint = ''
   private readonly hub: Server
@@ -84,6 +86,10 @@ export class LoopbackHub {
     const path = decodeURIComponent(new URL(request.url ?? '', 'http://x').pathname)
     const { range, authorization } = request.headers
     this.seen.push({ host, path, range, authorization })
+    if (host === 'hub' && this.refusedToken !== null && authorization === `Bearer ${this.refusedToken}`) {
+      response.writeHead(401).end('Invalid credentials in Authorization header')
+      return
+    }
     const fault = this.takeFault(`${host}:${path}`)
     if (fault && 'status' in fault) {
       response.writeHead(fault.status, fault.headers).end(fault.body ?? '')

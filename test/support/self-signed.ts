@@ -1,0 +1,19 @@
+/** A certificate that nobody signed but itself, for 127.0.0.1, until the year 2126. Its key is public: it is good for tests alone. */
+export const SELF_SIGNED = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg6owBFk4Yu8QZWVme
+w2s0mz66jl79Tzw/lbvAOu31RpihRANCAATWz+p2t+CHLh8emgdjYIoAmg64ZJNV
+61HXjIxYw88f3gv8qikHRTWi53t3DR4FIg+Ba02racgkx/i1G7TLMPzO
+-----END PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBkTCCATagAwIBAgIUfAD35dw0kRqWiKFGHYgCh5wckzMwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyNTIwNDgwMloYDzIxMjYxMTAx
+MjA0ODAyWjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATWz+p2t+CHLh8emgdjYIoAmg64ZJNV61HXjIxYw88f3gv8qikHRTWi
+53t3DR4FIg+Ba02racgkx/i1G7TLMPzOo2QwYjAdBgNVHQ4EFgQU3Lfqsx/7eLQ+
+qtyeX2dGXTlwzuwwHwYDVR0jBBgwFoAU3Lfqsx/7eLQ+qtyeX2dGXTlwzuwwDwYD
+VR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0kAMEYC
+IQDcN0jhfgUKzqNC0rEzybYwebphDi/w1g+13/EumkTaWwIhAK90qx3YU1nMp1cx
+sSU8O390ZhGmTcVb10BqMHpzfulc
+-----END CERTIFICATE-----`,
+}
