@@ -123,7 +123,7 @@ class AttentionBlock final : public Block {
       Pack(tokens, head, capacity, kernels.At(keys, head * key_size),
            kernels.At(values, head * value_size));
     });
-    const auto cut = CutRows(tokens.tokens, kernels::kQueryBlock);
+    const auto cut = CutRows(kernels, tokens.tokens, kernels::kQueryBlock);
     const int64_t channels = tokens.channels();
     const float scale = 1 / std::sqrt(static_cast<float>(tokens.head_dim));
     ForEachTask(all_heads * cut.count, [&](int64_t task) {

@@ -15,21 +15,30 @@ struct Statistics {
   float* spread;
 };
 
-// (C, 1, 3, 3) -> (9, C)
-at::Tensor Taps(const at::Tensor& weight);
+// Weights of a depthwise convolution in the order in which the kernels read them.
+struct DepthwiseWeights {
+  DepthwiseWeights() = default;
+  // (C, 1, 3, 3) and (C)
+  DepthwiseWeights(const kernels::Kernels& kernels, const at::Tensor& weight,
+                   const at::Tensor& bias);
+  at::Tensor taps;  // (9, C) float32
+  at::Tensor bias;  // (C) float32
+};
 
 struct Depthwise {
   const at::Tensor& x;               // (B, H, W, C) contiguous
   const Statistics* norm = nullptr;  // of `x`, which is normed with them first
-  const at::Tensor& taps;
-  const at::Tensor& bias;
-  const void* residual = nullptr;
-  void* out;
-  Statistics statistics;  // of `out`
-  bool replicate;
+  const DepthwiseWeights& weights;
+  bool adds;       // `x` to the result
+  bool replicate;  // beyond the border is the border, else zero
 };
 
-void Compute(const kernels::Kernels& kernels, const Depthwise& depthwise);
+// Pixels [first, end) of one image, into `out` and `statistics`, which begin with the first.
+void ComputePixels(const kernels::Kernels& kernels, const Depthwise& depthwise, int64_t image,
+                   int64_t first, int64_t end, void* out, Statistics statistics);
+// All of them.
+void Compute(const kernels::Kernels& kernels, const Depthwise& depthwise, void* out,
+             Statistics statistics);
 void Measure(const kernels::Kernels& kernels, const at::Tensor& x, Statistics statistics);
 
 }  // namespace wuerstchen::runtime::blocks

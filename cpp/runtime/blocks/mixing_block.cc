@@ -20,24 +20,24 @@ class MixingBlock final : public Block {
 
   at::Tensor Run(const Inputs& inputs) override {
     if (!ready_) Prepare();
-    auto& arena = context_.arena;
+    const auto& kernels = context_.kernels;
     const auto x = inputs.x.contiguous();
-    const int64_t channels = x.size(3), rows = x.numel() / channels;
-    float* const statistics = arena.Get(Arena::kStatistics, 4 * rows);
-    const Statistics before{statistics, statistics + rows};
-    const Statistics after{statistics + 2 * rows, statistics + 3 * rows};
-    void* const mixed = arena.Get(Arena::kConvolved, rows * channels, context_.kernels);
-    Measure(context_.kernels, x, before);
-    Compute(context_.kernels, Depthwise{.x = x,
-                                        .norm = &before,
-                                        .taps = taps_,
-                                        .bias = depthwise_bias_,
-                                        .residual = x.const_data_ptr(),
-                                        .out = mixed,
-                                        .statistics = after,
-                                        .replicate = true});
+    const int64_t channels = x.size(3), rows = x.numel() / channels, pixels = rows / x.size(0);
+    float* const statistics = context_.arena.Get(Arena::kStatistics, 2 * rows);
+    const Statistics norm{statistics, statistics + rows};
+    Measure(kernels, x, norm);
+    const Depthwise depthwise{
+        .x = x, .norm = &norm, .weights = depthwise_, .adds = true, .replicate = true};
     auto out = at::empty(x.sizes(), x.options());
-    MixChannels(mixed, after, x.size(0), rows / x.size(0), out.mutable_data_ptr());
+    const auto cut = CutRows(kernels, pixels, kRows);
+    ForEachTask(x.size(0) * cut.count, [&](int64_t block) {
+      const int64_t image = block / cut.count, first = block % cut.count * cut.rows;
+      const int64_t end = std::min(first + cut.rows, pixels);
+      const auto memory = ScratchOf(cut.rows);
+      ComputePixels(kernels, depthwise, image, first, end, memory.mixed, memory.statistics);
+      MixChannels(memory, end - first,
+                  kernels.At(out.mutable_data_ptr(), (image * pixels + first) * channels));
+    });
     return out;
   }
 
@@ -51,12 +51,13 @@ class MixingBlock final : public Block {
   void Prepare() {
     const auto gammas = Wide(module_, "gammas").to(at::kDouble);
     const auto gamma = [&gammas](int64_t index) { return gammas.select(0, index); };
-    const auto taps = Taps(Wide(module_, "depthwise.1.weight")).to(at::kDouble);
+    const auto taps = Wide(module_, "depthwise.1.weight").to(at::kDouble);
     const auto bias = Wide(module_, "depthwise.1.bias").to(at::kDouble);
-    taps_ = (taps * (1 + gamma(0)) * gamma(2)).to(at::kFloat).contiguous();
     // The border repeats itself, so every pixel has all nine neighbours: a shift of the map is a
     // shift of the result.
-    depthwise_bias_ = ((bias + gamma(1) * taps.sum(0)) * gamma(2)).to(at::kFloat);
+    const auto shifted = (bias + gamma(1) * taps.flatten(1).sum(1)) * gamma(2);
+    depthwise_ = {context_.kernels, (taps * (1 + gamma(0)) * gamma(2)).to(at::kFloat),
+                  shifted.to(at::kFloat)};
     const auto expand = Wide(module_, "channelwise.0.weight").to(at::kDouble);
     const auto reduce = Wide(module_, "channelwise.2.weight").to(at::kDouble);
     expand_bias_ = (Wide(module_, "channelwise.0.bias").to(at::kDouble) + gamma(4) * expand.sum(1))
@@ -69,66 +70,75 @@ class MixingBlock final : public Block {
     ready_ = true;
   }
 
-  // out = mixed + reduce(gelu(expand(norm(mixed))))
-  void MixChannels(const void* mixed, Statistics norm, int64_t images, int64_t pixels, void* out) {
+  // A thread's memory for one block of rows.
+  struct Scratch {
+    float* product;
+    Statistics statistics;
+    void* mixed;   // (rows, channels)
+    void* hidden;  // rows `hidden_stride` apart
+    int64_t hidden_stride;
+  };
+
+  Scratch ScratchOf(int64_t rows) const {
     const auto& kernels = context_.kernels;
-    const int64_t hidden_channels = expand_.columns(), channels = reduce_.columns();
-    const auto cut = CutRows(pixels, kRows);
-    ForEachTask(images * cut.count, [&](int64_t block) {
-      float* const scratch = Scratch(kernels.product_scratch + cut.rows * hidden_channels);
-      void* const hidden = scratch + kernels.product_scratch;
-      const int64_t start = block % cut.count * cut.rows;
-      const int64_t row = block / cut.count * pixels + start;
-      const int64_t rows = std::min(cut.rows, pixels - start);
-      const kernels::Segment expand{.rows = kernels.At(mixed, row * channels),
-                                    .stride = channels,
-                                    .depth = channels,
-                                    .centre = norm.centre + row,
-                                    .spread = norm.spread + row,
-                                    .factor = nullptr,
-                                    .weight = expand_.weight()};
-      kernels.product({.segments = &expand,
-                       .segment_count = 1,
-                       .rows = rows,
-                       .strip_rows = rows,
-                       .columns = hidden_channels,
-                       .first_panel = 0,
-                       .end_panel = hidden_channels / kernels.panel,
-                       .out = hidden,
-                       .out_stride = hidden_channels,
-                       .bias = expand_bias_.const_data_ptr<float>(),
-                       .residual = nullptr,
-                       .gelu = true,
-                       .energy = nullptr,
-                       .scratch = scratch});
-      const kernels::Segment reduce{.rows = hidden,
-                                    .stride = hidden_channels,
-                                    .depth = hidden_channels,
-                                    .centre = nullptr,
-                                    .spread = nullptr,
-                                    .factor = nullptr,
-                                    .weight = reduce_.weight()};
-      kernels.product({.segments = &reduce,
-                       .segment_count = 1,
-                       .rows = rows,
-                       .strip_rows = rows,
-                       .columns = channels,
-                       .first_panel = 0,
-                       .end_panel = channels / kernels.panel,
-                       .out = kernels.At(out, row * channels),
-                       .out_stride = channels,
-                       .bias = reduce_bias_.const_data_ptr<float>(),
-                       .residual = kernels.At(mixed, row * channels),
-                       .gelu = false,
-                       .energy = nullptr,
-                       .scratch = scratch});
-    });
+    const int64_t channels = reduce_.columns(),
+                  stride = std::max(expand_.columns(), kernels.row_stride);
+    float* const product =
+        blocks::Scratch(kernels.product_scratch + rows * (2 + channels + stride));
+    float* const statistics = product + kernels.product_scratch;
+    float* const mixed = statistics + 2 * rows;
+    return {product, {statistics, statistics + rows}, mixed, mixed + rows * channels, stride};
+  }
+
+  // out = mixed + reduce(gelu(expand(norm(mixed))))
+  void MixChannels(const Scratch& memory, int64_t rows, void* out) const {
+    const int64_t channels = reduce_.columns();
+    Multiply({.rows = memory.mixed,
+              .stride = channels,
+              .depth = channels,
+              .centre = memory.statistics.centre,
+              .spread = memory.statistics.spread,
+              .factor = nullptr,
+              .weight = expand_.weight()},
+             expand_.columns(),
+             {.rows = rows,
+              .out = memory.hidden,
+              .out_stride = memory.hidden_stride,
+              .bias = expand_bias_.const_data_ptr<float>(),
+              .gelu = true,
+              .scratch = memory.product});
+    Multiply({.rows = memory.hidden,
+              .stride = memory.hidden_stride,
+              .depth = expand_.columns(),
+              .centre = nullptr,
+              .spread = nullptr,
+              .factor = nullptr,
+              .weight = reduce_.weight()},
+             channels,
+             {.rows = rows,
+              .out = out,
+              .out_stride = channels,
+              .bias = reduce_bias_.const_data_ptr<float>(),
+              .residual = memory.mixed,
+              .scratch = memory.product});
+  }
+
+  // All columns of a block of rows.
+  void Multiply(const kernels::Segment& segment, int64_t columns,
+                kernels::ProductBlock block) const {
+    block.segments = &segment;
+    block.segment_count = 1;
+    block.strip_rows = block.rows;
+    block.columns = columns;
+    block.end_panel = columns / context_.kernels.panel;
+    context_.kernels.product(block);
   }
 
   Context& context_;
   const torch::jit::Module module_;
   bool ready_ = false;
-  at::Tensor taps_, depthwise_bias_, expand_bias_, reduce_bias_;
+  DepthwiseWeights depthwise_;
+  at::Tensor expand_bias_, reduce_bias_;
   Matrix expand_, reduce_;
 };
 

@@ -12,10 +12,6 @@
 namespace wuerstchen::runtime::blocks {
 namespace {
 
-using kernels::kRowBlock;
-
-// A weight that is not packed is brought into shape for every block anew: two strips share it.
-constexpr int64_t kStripRows = kRowBlock / 2;
 // Columns of a part of the work. A part of a weight is read by all blocks of rows before the next:
 // it stays in the last cache.
 constexpr int64_t kPartColumns = 2048;
@@ -141,8 +137,10 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
   }
 }
 
-RowBlocks CutRows(int64_t pixels, int64_t most) {
-  const int64_t rows = std::min(most, RoundUp(DivideUp(pixels, DivideUp(pixels, most)), 6));
+RowBlocks CutRows(const kernels::Kernels& kernels, int64_t pixels, int64_t most) {
+  most = most / kernels.tile * kernels.tile;
+  const int64_t rows =
+      std::min(most, RoundUp(DivideUp(pixels, DivideUp(pixels, most)), kernels.tile));
   return {DivideUp(pixels, rows), rows};
 }
 
@@ -164,9 +162,9 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   const int64_t columns = product.left.front().right->columns();
   const int64_t panels = columns / kernels.panel;
   // Sums are taken by strips, so that they do not depend on how many of them make a block.
-  const auto strips = CutRows(product.pixels, kStripRows);
-  const bool packed = product.left.front().right->packed();
-  const int64_t together = packed ? 1 : kernels.row_block / kStripRows;
+  const auto strips = CutRows(kernels, product.pixels, kernels::kStripRows);
+  // A weight that is not packed is brought into shape for every block anew: two strips share it.
+  const int64_t together = product.left.front().right->packed() ? 1 : 2;
   const int64_t per_image = DivideUp(strips.count, together), block_rows = together * strips.rows;
   const int64_t blocks = product.images * per_image;
   const int64_t wanted = std::max(DivideUp(columns, kPartColumns),

@@ -68,12 +68,13 @@ struct Product {
 
 void Compute(const kernels::Kernels& kernels, const Product& product);
 
-// How an image's rows are cut into blocks: by their number alone, never by who shares the batch.
+// How an image's rows are cut into blocks of whole tiles: by their number alone, never by who
+// shares the batch.
 struct RowBlocks {
   int64_t count;
   int64_t rows;  // of each but perhaps the last
 };
-RowBlocks CutRows(int64_t pixels, int64_t most);
+RowBlocks CutRows(const kernels::Kernels& kernels, int64_t pixels, int64_t most);
 
 // This thread's own scratch memory, aligned; what it held before is lost.
 float* Scratch(int64_t numbers);

@@ -43,12 +43,8 @@ class ResBlock final : public Block {
     void* const convolved = arena.Get(Arena::kConvolved, rows * channels, kernels);
     float* const statistics = arena.Get(Arena::kStatistics, 2 * rows);
     const Statistics norm{statistics, statistics + rows};
-    Compute(kernels, Depthwise{.x = x,
-                               .taps = taps_,
-                               .bias = depthwise_bias_,
-                               .out = convolved,
-                               .statistics = norm,
-                               .replicate = false});
+    Compute(kernels, Depthwise{.x = x, .weights = depthwise_, .adds = false, .replicate = false},
+            convolved, norm);
 
     void* const hidden = arena.Get(Arena::kHidden, rows * hidden_channels, kernels);
     float* const energy = arena.Get(Arena::kEnergy, images * hidden_channels);
@@ -105,10 +101,9 @@ class ResBlock final : public Block {
  private:
   void Prepare() {
     const auto& kernels = context_.kernels;
-    taps_ = Taps(Wide(module_, "depthwise.weight"));
-    depthwise_bias_ = Wide(module_, "depthwise.bias");
+    depthwise_ = {kernels, Wide(module_, "depthwise.weight"), Wide(module_, "depthwise.bias")};
     const auto expand = Parameter(module_, "channelwise.0.weight");
-    const int64_t channels = taps_.size(1), skip_channels = expand.size(1) - channels;
+    const int64_t channels = depthwise_.bias.size(0), skip_channels = expand.size(1) - channels;
     expand_ = Matrix(kernels, {expand.narrow(1, 0, channels)}, context_.packing);
     expand_bias_ = Wide(module_, "channelwise.0.bias");
     if (skip_channels > 0) PrepareSkip(expand.narrow(1, channels, skip_channels));
@@ -144,7 +139,8 @@ class ResBlock final : public Block {
   const torch::jit::Module module_;
   const FindMapper find_mapper_;
   bool ready_ = false;
-  at::Tensor taps_, depthwise_bias_, expand_bias_, reduce_bias_, gamma_;
+  DepthwiseWeights depthwise_;
+  at::Tensor expand_bias_, reduce_bias_, gamma_;
   Matrix expand_, reduce_;
   std::vector<Matrix> skip_;  // for the joined level's features, and for the image embeddings
 };

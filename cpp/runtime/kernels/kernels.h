@@ -15,9 +15,9 @@ namespace wuerstchen::runtime::kernels {
 
 constexpr int64_t kDepthBlock =
     256;  // numbers of a row that one pass takes: a panel of them fits the first cache
-constexpr int64_t kRowBlock =
-    288;  // rows of one block at most: as many numbers of each fit the second cache
-constexpr int64_t kQueryBlock = 96;  // rows of one block of attention
+constexpr int64_t kStripRows = 154;            // rows that a panel meets at once, at most
+constexpr int64_t kRowBlock = 2 * kStripRows;  // rows of one block, at most
+constexpr int64_t kQueryBlock = 98;            // rows of one block of attention, at most
 
 // What maps are made of.
 enum class Number { kFloat32, kBFloat16 };
@@ -62,19 +62,20 @@ struct Segment {
 
 // One block of rows of a product: out = residual + activation(segments * weights + bias).
 struct ProductBlock {
-  const Segment* segments;
-  int segment_count;
-  int64_t rows;        // at most kRowBlock
-  int64_t strip_rows;  // how many of them a panel meets at once; the last strip may have fewer
-  int64_t columns;
-  int64_t first_panel, end_panel;  // the part of the columns to compute
-  void* out;
-  int64_t out_stride;
-  const float* bias;     // null for none
-  const void* residual;  // laid out as `out`; null for none
-  bool gelu;
-  float* energy;   // (strips, columns): gets the sums of the results' squares; null for none
-  float* scratch;  // of `product_scratch` numbers
+  const Segment* segments = nullptr;
+  int segment_count = 0;
+  int64_t rows = 0;        // at most kRowBlock
+  int64_t strip_rows = 0;  // how many of them a panel meets at once; the last strip may have fewer
+  int64_t columns = 0;
+  int64_t first_panel = 0, end_panel = 0;  // the part of the columns to compute
+  void* out = nullptr;
+  int64_t out_stride = 0;
+  const float* bias = nullptr;     // null for none
+  const void* residual = nullptr;  // laid out as `out`; null for none
+  bool gelu = false;
+  float* energy =
+      nullptr;  // (strips, columns): gets the sums of the results' squares; null for none
+  float* scratch = nullptr;  // of `product_scratch` numbers
 };
 
 // Attention of a block of queries of one head to all keys.
@@ -103,18 +104,18 @@ struct HeadRows {
   int64_t capacity;  // keys in all, rounded up to `key_multiple`
 };
 
-// A depthwise 3x3 convolution of rows [first_row, end_row) of one picture.
+// A depthwise 3x3 convolution of pixels [first, end) of one picture, counted row by row.
 struct DepthwiseBlock {
   const void* in;       // (height, width, channels)
-  const float* centre;  // of each pixel, as `Segment`; null for none
+  const float* centre;  // of each pixel of `in`, as `Segment`; null for none
   const float* spread;
-  const float* taps;  // (9, channels)
-  const float* bias;
+  const float* taps;     // (9, channels); of bfloat16 the even ones of each panel first
+  const float* bias;     // (channels), the same
   const void* residual;  // laid out as `out`; null for none
-  void* out;
-  float* out_centre;  // mean of each pixel of `out`, and one over its deviation
+  void* out;             // of pixel `first`, as all below
+  float* out_centre;     // mean of each pixel of `out`, and one over its deviation
   float* out_spread;
-  int64_t height, width, channels, first_row, end_row;
+  int64_t height, width, channels, first, end;
   bool replicate;  // beyond the border is the border, else zero
   float epsilon;   // of the deviation
 };
@@ -125,8 +126,9 @@ struct Kernels {
   Number number;
   bool native;           // whether this CPU multiplies these numbers, or it is done for a test
   int64_t panel;         // columns of a panel
+  int64_t tile;          // rows that are multiplied at once: blocks are best a multiple of it
   int64_t key_multiple;  // packed keys are padded to it
-  int64_t row_block;     // rows of a product's block at most, of a weight that is not packed
+  int64_t row_stride;    // of rows that products read where they lie; 0 if they are always copied
   int64_t product_scratch;
   void (*pack)(const PackedPart& part, void* packed);
   void (*quantise)(const PackedPart& part, void* packed);  // null for none

@@ -71,6 +71,7 @@ struct Neighbours {
   const float* taps[9];
   float centre[9];
   float spread[9];
+  float shift[9];  // what is added after the spread, in place of the centre before it
   int count = 0;
 };
 
@@ -92,6 +93,7 @@ KERNEL_INLINE void FindNeighbours(const DepthwiseBlock& block, int64_t y, int64_
     found.taps[place] = block.taps + tap * block.channels;
     found.centre[place] = block.centre == nullptr ? 0 : block.centre[pixel];
     found.spread[place] = block.centre == nullptr ? 1 : block.spread[pixel];
+    found.shift[place] = -found.centre[place] * found.spread[place];
   }
 }
 
@@ -118,32 +120,67 @@ KERNEL_INLINE void ConvolveAt(const DepthwiseBlock& block, const Neighbours<Numb
   Store(out + channel, sum);
 }
 
-template <bool kNormed, typename Number>
-void ConvolveRows(const DepthwiseBlock& block) {
-  Neighbours<Number> found;
-  const int64_t whole = block.channels / kLanes * kLanes;
-  for (int64_t y = block.first_row; y < block.end_row; ++y) {
-    for (int64_t x = 0; x < block.width; ++x) {
-      const int64_t pixel = y * block.width + x;
-      const int64_t place = pixel * block.channels;
-      const auto* const residual =
-          block.residual == nullptr ? nullptr : static_cast<const Number*>(block.residual) + place;
-      auto* const out = static_cast<Number*>(block.out) + place;
-      FindNeighbours(block, y, x, found);
-      for (int64_t i = 0; i < whole; i += kLanes)
-        ConvolveAt<Vec, kNormed>(block, found, i, residual, out);
-      for (int64_t i = whole; i < block.channels; ++i) {
-        ConvolveAt<float, kNormed>(block, found, i, residual, out);
-      }
-      RowStatistics(out, block.channels, block.epsilon, block.out_centre + pixel,
-                    block.out_spread + pixel);
+// A panel's width of channels, whose taps and bias have the even ones first.
+template <bool kNormed>
+KERNEL_INLINE void ConvolvePanel(const DepthwiseBlock& block, const Neighbours<BFloat16>& found,
+                                 int64_t channel, const BFloat16* residual, BFloat16* out) {
+  EvenOdd sum{Load(block.bias + channel), Load(block.bias + channel + kLanes)};
+  for (int place = 0; place < found.count; ++place) {
+    auto value = LoadEvenOdd(found.pixels[place] + channel);
+    if constexpr (kNormed) {
+      const float spread = found.spread[place], shift = found.shift[place];
+      value = {value.even * spread + shift, value.odd * spread + shift};
     }
+    const float* const taps = found.taps[place] + channel;
+    sum.even += value.even * Load(taps);
+    sum.odd += value.odd * Load(taps + kLanes);
+  }
+  if (residual != nullptr) {
+    const auto before = LoadEvenOdd(residual + channel);
+    sum = {sum.even + before.even, sum.odd + before.odd};
+  }
+  StoreEvenOdd(out + channel, sum);
+}
+
+// All channels of a pixel.
+template <bool kNormed>
+KERNEL_INLINE void ConvolvePixel(const DepthwiseBlock& block, const Neighbours<float>& found,
+                                 const float* residual, float* out) {
+  const int64_t whole = block.channels / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes)
+    ConvolveAt<Vec, kNormed>(block, found, i, residual, out);
+  for (int64_t i = whole; i < block.channels; ++i)
+    ConvolveAt<float, kNormed>(block, found, i, residual, out);
+}
+
+template <bool kNormed>
+KERNEL_INLINE void ConvolvePixel(const DepthwiseBlock& block, const Neighbours<BFloat16>& found,
+                                 const BFloat16* residual, BFloat16* out) {
+  const int64_t whole = block.channels / kPanel * kPanel;
+  for (int64_t i = 0; i < whole; i += kPanel)
+    ConvolvePanel<kNormed>(block, found, i, residual, out);
+  for (int64_t i = whole; i < block.channels; ++i)
+    ConvolveAt<float, kNormed>(block, found, i, residual, out);
+}
+
+template <bool kNormed, typename Number>
+void ConvolvePixels(const DepthwiseBlock& block) {
+  Neighbours<Number> found;
+  const auto* residual = static_cast<const Number*>(block.residual);
+  auto* out = static_cast<Number*>(block.out);
+  for (int64_t pixel = block.first; pixel < block.end; ++pixel) {
+    FindNeighbours(block, pixel / block.width, pixel % block.width, found);
+    ConvolvePixel<kNormed>(block, found, residual, out);
+    RowStatistics(out, block.channels, block.epsilon, block.out_centre + (pixel - block.first),
+                  block.out_spread + (pixel - block.first));
+    out += block.channels;
+    if (residual != nullptr) residual += block.channels;
   }
 }
 
 template <typename Number>
 void Depthwise(const DepthwiseBlock& block) {
-  (block.centre == nullptr ? ConvolveRows<false, Number> : ConvolveRows<true, Number>)(block);
+  (block.centre == nullptr ? ConvolvePixels<false, Number> : ConvolvePixels<true, Number>)(block);
 }
 
 }  // namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE

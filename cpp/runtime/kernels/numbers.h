@@ -34,18 +34,47 @@ KERNEL_INLINE Vec Load(const BFloat16* from) {
   return reinterpret_cast<Vec>(__builtin_convertvector(narrow, BitsVec) << 16);
 }
 
-// To the nearest, of two equally near ones to the even one; NaN stays NaN.
+// The bits of bfloat16: of the nearest, of two equally near ones the even one; NaN stays NaN.
+KERNEL_INLINE BitsVec Narrowed(Vec value) {
+  BitsVec bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const BitsVec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  return value == value ? rounded : (bits >> 16 | 0x40);
+}
+
 KERNEL_INLINE void Store(BFloat16* to, Vec value) {
 #if KERNEL_PAIRS
   const auto narrow = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(value));
 #else
-  BitsVec bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  const BitsVec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  const ShortVec narrow =
-      __builtin_convertvector(value == value ? rounded : (bits >> 16 | 0x40), ShortVec);
+  const ShortVec narrow = __builtin_convertvector(Narrowed(value), ShortVec);
 #endif
   std::memcpy(to, &narrow, sizeof narrow);
+}
+
+// A panel's width of neighbours, the even and the odd ones: no more work than half as many.
+struct EvenOdd {
+  Vec even, odd;
+};
+
+KERNEL_INLINE EvenOdd LoadEvenOdd(const BFloat16* from) {
+  BitsVec pairs;
+  std::memcpy(&pairs, from, sizeof pairs);
+  return {reinterpret_cast<Vec>(pairs << 16), reinterpret_cast<Vec>(pairs & 0xffff0000)};
+}
+
+KERNEL_INLINE void StoreEvenOdd(BFloat16* to, const EvenOdd& value) {
+#if KERNEL_PAIRS
+  alignas(64) static constexpr uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                      21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                      11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const auto halves = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(value.odd),
+                                          reinterpret_cast<__m512>(value.even));
+  const auto pairs =
+      _mm512_permutexvar_epi16(_mm512_load_si512(kOrder), reinterpret_cast<__m512i>(halves));
+#else
+  const BitsVec pairs = Narrowed(value.even) | Narrowed(value.odd) << 16;
+#endif
+  std::memcpy(to, &pairs, sizeof pairs);
 }
 
 KERNEL_INLINE void Store(float* to, float value) {

@@ -17,14 +17,13 @@ namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 constexpr int64_t kPairDepth = 1536;  // numbers of a row that a pass takes
 // Between rows: not a multiple of what the first cache has between two lines of the same place.
 constexpr int64_t kPairStride = kPairDepth + 32;
-constexpr int64_t kPairRows = kRowBlock;
 constexpr int64_t kMostColumns = 2048 + kPanel;  // of a block whose sums are kept between passes
 constexpr int kMostPieces = 8;                   // of a pass
 
 // In floats: rows, a panel that was not packed, and sums.
-constexpr int64_t kFilledAt = kPairRows * kPairStride / 2;
+constexpr int64_t kFilledAt = kRowBlock * kPairStride / 2;
 constexpr int64_t kKeptAt = kFilledAt + kPairDepth * kPanel / 2;
-constexpr int64_t kPairScratch = kKeptAt + kPairRows * kMostColumns;
+constexpr int64_t kPairScratch = kKeptAt + kRowBlock * kMostColumns;
 
 // sums[i] + a[2i + 1] * b[2i + 1] + a[2i] * b[2i]
 KERNEL_INLINE Vec AddPairs(Vec sums, IntVec a, IntVec b) {
@@ -214,18 +213,27 @@ KERNEL_INLINE const BFloat16* PanelOf(const Piece& piece, const ProductBlock& bl
          panel * piece.depth * kPanel;
 }
 
-template <bool kLast>
-void PassOfPairs(const ProductBlock& block, const Passes& passes, bool begun) {
-  auto* const left = reinterpret_cast<BFloat16*>(block.scratch);
-  auto* const filled = reinterpret_cast<BFloat16*>(block.scratch + kFilledAt);
+// The rows of a pass: where they lie, if that is as tiles read them, else copied to `scratch`.
+KERNEL_INLINE const BFloat16* LeftOf(const Passes& passes, int64_t rows, BFloat16* scratch) {
+  const Segment& first = *passes.pieces[0].segment;
+  const bool plain = first.centre == nullptr && first.factor == nullptr;
+  if (passes.count == 1 && plain && first.stride == kPairStride)
+    return static_cast<const BFloat16*>(first.rows) + passes.pieces[0].start;
   int64_t place = 0;
   for (int index = 0; index < passes.count; ++index) {
     const Piece& piece = passes.pieces[index];
-    for (int64_t row = 0; row < block.rows; ++row) {
-      CopyRow(*piece.segment, row, piece.start, piece.depth, left + row * kPairStride + place);
+    for (int64_t row = 0; row < rows; ++row) {
+      CopyRow(*piece.segment, row, piece.start, piece.depth, scratch + row * kPairStride + place);
     }
     place += piece.depth;
   }
+  return scratch;
+}
+
+template <bool kLast>
+void PassOfPairs(const ProductBlock& block, const Passes& passes, bool begun) {
+  const auto* const left = LeftOf(passes, block.rows, reinterpret_cast<BFloat16*>(block.scratch));
+  auto* const filled = reinterpret_cast<BFloat16*>(block.scratch + kFilledAt);
   const int64_t columns = (block.end_panel - block.first_panel) * kPanel;
   for (int64_t panel = block.first_panel; panel < block.end_panel; ++panel) {
     PanelPiece pieces[kMostPieces];
@@ -241,7 +249,7 @@ void PassOfPairs(const ProductBlock& block, const Passes& passes, bool begun) {
   }
 }
 
-// Rows, kPairRows at most; depths are even.
+// Rows, kRowBlock at most; depths are even.
 void ProductOfPairs(const ProductBlock& block) {
   Passes passes(block);
   for (bool begun = false; passes.Next(); begun = true) {

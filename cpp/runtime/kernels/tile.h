@@ -78,7 +78,7 @@ KERNEL_INLINE void WriteTile(Vec (&sums)[Rows][2], const Finish<Number>& finish)
     for (int row = 0; row < Rows; ++row) {
       Vec value = sums[row][half] + bias;
       if (finish.gelu) value = GeluFor<Number>(value);
-      energy += value * value;
+      if (finish.energy != nullptr) energy += value * value;
       if (finish.residual != nullptr) {
         value += Load(finish.residual + row * finish.stride + half * kLanes);
       }

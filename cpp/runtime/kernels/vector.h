@@ -72,9 +72,37 @@ KERNEL_INLINE Vec Gelu(Vec x) {
   return half * Erf(0.707106781186547524f * x) + half;
 }
 
-// x (1/2 + c P(c^2)), c being x within [-4, 4]: off by 1.3e-4 at most, far below a rounding to 8
-// bits, in half of the time.
+// x / 2 + |x| q(|x|), off by 1.3e-4 at most, far below a rounding to 8 bits, in less than half of
+// the time. q is the error function's half, constant beyond 4.
 KERNEL_INLINE Vec RoughGelu(Vec x) {
+#if KERNEL_LANES == 16
+  // A parabola for each of 16 parts, which is what one register can be asked for at once.
+  alignas(64) static constexpr float kSquare[16] = {
+      -0.011922867f,   -0.0495971255f,  -0.0897720978f, -0.114022791f,
+      -0.120457202f,   -0.111599974f,   -0.0928776786f, -0.070311673f,
+      -0.0487855636f,  -0.0311758518f,  -0.0184099488f, -0.0100698769f,
+      -0.00511085475f, -0.00241011684f, -0.0010570772f, 0.00350721856f};
+  alignas(64) static constexpr float kLinear[16] = {
+      0.399417996f,  0.410725445f,  0.441326708f,   0.471940875f,  0.482883096f, 0.461769432f,
+      0.408279926f,  0.332433552f,  0.249114975f,   0.171949208f,  0.109468587f, 0.0643722191f,
+      0.0350129493f, 0.0176370014f, 0.00823696982f, -0.0269405637f};
+  alignas(64) static constexpr float kConstant[16] = {
+      0.0f,           -0.000869782059f, -0.00675041741f, -0.0164405946f,
+      -0.0210827887f, -0.00849570427f,  0.029733533f,    0.0934960172f,
+      0.174148366f,   0.258707345f,     0.335174739f,    0.396146864f,
+      0.43960771f,    0.467559367f,     0.483887315f,    0.551646769f};
+  constexpr int kLesserWithoutSign = 0x0a;
+  const auto t =
+      _mm512_range_ps(reinterpret_cast<__m512>(x), _mm512_set1_ps(4), kLesserWithoutSign);
+  // Adding 1.5 * 2^23 leaves the number of the part in the lowest bits.
+  const auto part =
+      _mm512_castps_si512(_mm512_fmadd_ps(t, _mm512_set1_ps(3.87f), _mm512_set1_ps(12582912)));
+  auto q = _mm512_permutexvar_ps(part, _mm512_load_ps(kSquare));
+  q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(part, _mm512_load_ps(kLinear)));
+  q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(part, _mm512_load_ps(kConstant)));
+  const auto size = _mm512_abs_ps(reinterpret_cast<__m512>(x));
+  return reinterpret_cast<Vec>(_mm512_fmadd_ps(size, q, reinterpret_cast<__m512>(0.5f * x)));
+#else
   const Vec c = Min(Max(x, Fill(-4)), Fill(4));
   const Vec t = c * c;
   Vec p = -4.400534381332477e-10f * t + 5.065951924621004e-08f;
@@ -85,6 +113,7 @@ KERNEL_INLINE Vec RoughGelu(Vec x) {
   p = p * t - 6.50666132569313e-02f;
   p = p * t + 3.981880843639374e-01f;
   return x * (c * p + 0.5f);
+#endif
 }
 
 // e^x for x <= 0: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2].
