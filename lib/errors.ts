@@ -30,6 +30,7 @@ export const ERRORS = {
   MEMORY_LIMIT: { retryable: false, as: 'MemoryLimitError' },
   DISPOSED: { retryable: false, as: 'DisposedError' },
   GENERATION_FAILED: { retryable: false, as: 'GenerationError' },
+  FILE_NOT_WRITTEN: { retryable: false, as: 'WuerstchenError' },
   QUEUE_FULL: { retryable: true, as: 'QueueFullError' },
   TIMEOUT: { retryable: true, as: 'TimeoutError' },
   INTERNAL: { retryable: false, as: 'WuerstchenError' },

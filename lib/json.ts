@@ -1,7 +1,7 @@
 /** Reading a model's JSON files, which anybody may have written. */
 
-import { readFile, stat } from 'node:fs/promises'
 import { ModelError, show } from './errors'
+import { openRegular } from './files/open'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
@@ -15,9 +15,15 @@ export function invalid(file: string, what: string, cause?: unknown): ModelError
 /** The text of a file, or null where there is none. */
 export async function readTextIfAny(file: string): Promise<string | null> {
   try {
-    const { size } = await stat(file)
-    if (size > LARGEST_BYTES) throw invalid(file, `Expected at most ${LARGEST_BYTES} bytes but found ${size}`)
-    return await readFile(file, 'utf8')
+    const handle = await openRegular(file)
+    try {
+      const { size } = await handle.stat()
+      if (size > LARGEST_BYTES)
+        throw invalid(file, `Expected at most ${LARGEST_BYTES} bytes but found ${size}`)
+      return await handle.readFile('utf8')
+    } finally {
+      await handle.close()
+    }
   } catch (cause) {
     if (isMissing(cause)) return null
     if (cause instanceof ModelError) throw cause

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { expected, ModelError } from '../errors'
-import { writeFileAtomically } from '../files/write'
+import { saveFile } from '../files/save'
 import { checkTensor, type FloatTensor, lerp } from './float-tensor'
-import { decode, encode } from './safetensors'
+import { decode, encode, readBytes } from './safetensors'
 
 /**
  * Where the generator stood that the prior drew from: `rows` images drew `draws` times, each time (rows, ...shape), and
@@ -73,7 +72,7 @@ export class ImageEmbeddings implements FloatTensor {
 
   /** Writes the whole file or none. */
   async toFile(path: string): Promise<void> {
-    await writeFileAtomically(path, this.toSafetensors())
+    await saveFile(path, this.toSafetensors())
   }
 
   /**
@@ -85,7 +84,7 @@ export class ImageEmbeddings implements FloatTensor {
   }
 
   static async fromFile(path: string): Promise<ImageEmbeddings> {
-    return read(await readFile(path), path)
+    return read(await readBytes(path), path)
   }
 }
 

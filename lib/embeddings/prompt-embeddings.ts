@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { ModelError } from '../errors'
-import { writeFileAtomically } from '../files/write'
+import { saveFile } from '../files/save'
 import { checkTensor, type FloatTensor } from './float-tensor'
-import { decode, encode } from './safetensors'
+import { decode, encode, readBytes } from './safetensors'
 
 /**
  * What the model reads of a text: the last hidden states of both text encoders, (1, tokens, channels) each. Takes the place of
@@ -30,7 +29,7 @@ export class PromptEmbeddings {
 
   /** Writes the whole file or none. */
   async toFile(path: string): Promise<void> {
-    await writeFileAtomically(path, this.toSafetensors())
+    await saveFile(path, this.toSafetensors())
   }
 
   /** @throws ModelError (WEIGHTS_INVALID) for bytes that are no such file. */
@@ -39,7 +38,7 @@ export class PromptEmbeddings {
   }
 
   static async fromFile(path: string): Promise<PromptEmbeddings> {
-    return read(await readFile(path), path)
+    return read(await readBytes(path), path)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Embeddings as .safetensors bytes: what Python's safetensors reads and writes. */
 
 import { ModelError } from '../errors'
+import { readRegular } from '../files/open'
 import { parseBytes, type SafetensorsTensor } from '../model/safetensors'
 import type { FloatTensor } from './float-tensor'
 
@@ -33,6 +34,19 @@ export interface Decoded {
   readonly tensors: ReadonlyMap<string, FloatTensor>
   /** What we wrote beside them; nothing of it was checked. Empty for files of others. */
   readonly facts: Readonly<Record<string, unknown>>
+}
+
+export async function readBytes(path: string): Promise<Uint8Array> {
+  return readRegular(path).catch((cause: Error) => {
+    throw new ModelError(
+      'WEIGHTS_INVALID',
+      `${path}: Expected a file that can be read but ${cause.message}`,
+      {
+        cause,
+        details: { file: path },
+      },
+    )
+  })
 }
 
 /** Every tensor as float32. `name` is how messages call the bytes. */

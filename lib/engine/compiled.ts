@@ -1,5 +1,5 @@
 /** Which compiled methods of a network are used. They are made for one kind of machine, and not everywhere they win. */
-import { readFile } from 'node:fs/promises'
+import { readRegular } from '../files/open'
 import { type CompiledEntry, type Graph, sha256 } from '../model/graphs'
 import type { NativeRuntime } from '../native/binding'
 import type { NativeCompiled, NativeKernels } from '../native/types'
@@ -57,7 +57,7 @@ function reasonAgainst(
 
 /** A package is code, too: one that is not the file the manifest describes does not run. */
 async function damage(path: string, { sha256: expected }: CompiledEntry): Promise<string | null> {
-  const data = await readFile(path).catch((cause: Error) => ({ cause }))
+  const data = await readRegular(path).catch((cause: Error) => ({ cause }))
   if ('cause' in data) return `it cannot be read: ${data.cause.message}`
   return sha256(data) === expected ? null : 'it is not the file that its manifest describes'
 }

@@ -13,19 +13,18 @@
 const { createHash, randomUUID } = require('node:crypto')
 const fs = require('node:fs')
 const { mkdir } = require('node:fs/promises')
-const { dirname } = require('node:path')
-const { performance } = require('node:perf_hooks')
+const { basename, dirname, join } = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { codeOf, parseHolder, placeOf, processOf, stateOf } = require('./holder')
+const { codeOf, placeOf, processOf } = require('./holder')
+const { BEATS, look, Watch } = require('./watch')
 
 const POLL_MS = 150
 const DEAD_AFTER_MS = 30_000
-/** Signs of life in that time. */
-const BEATS = 15
+const GUARD = /^(\.[0-9a-f]{12})+$/
 
 /**
  * @typedef {import('./holder').Holder} Holder
- * @typedef {{ readonly text: string, readonly holder: Holder | null, readonly ino: number, readonly mtimeMs: number }} Found
+ * @typedef {import('./watch').Found} Found
  * @typedef {object} LockOptions
  * @property {AbortSignal | undefined} [signal] Ends the waiting.
  * @property {((holder: Holder | null) => void) | undefined} [onWait] Called once, when somebody else holds it.
@@ -46,7 +45,10 @@ async function takeLock(path, { signal, onWait, deadAfterMs = DEAD_AFTER_MS } = 
   for (;;) {
     signal?.throwIfAborted()
     const lock = Lock.create(path, deadAfterMs)
-    if (lock !== null) return lock
+    if (lock !== null) {
+      sweepGuards(path)
+      return lock
+    }
     const found = look(path)
     if (found === null) continue // released meanwhile
     if (watch.isDead(found)) {
@@ -143,8 +145,11 @@ class Lock {
 
   release() {
     clearInterval(this.beat)
-    if (this.isOurs()) fs.rmSync(this.path, { force: true })
-    fs.closeSync(this.file)
+    try {
+      if (this.isOurs()) fs.rmSync(this.path, { force: true })
+    } finally {
+      fs.closeSync(this.file)
+    }
   }
 
   /** @private */
@@ -172,40 +177,6 @@ class Lock {
   }
 }
 
-/** Looks at one lock again and again. Other machines' clocks are not compared with this one's: what counts is change. */
-class Watch {
-  /** @param {number} deadAfterMs */
-  constructor(deadAfterMs) {
-    this.deadAfterMs = deadAfterMs
-    this.last = ''
-    this.since = 0
-  }
-
-  /** @param {Found} found */
-  isDead({ text, holder, ino, mtimeMs }) {
-    const seen = `${ino} ${mtimeMs} ${text}`
-    if (seen !== this.last) this.since = performance.now()
-    this.last = seen
-    const state = stateOf(holder)
-    if (state === 'ended') return true
-    if (state === 'left programs running') return false
-    return performance.now() - this.since > this.patienceWith(text, mtimeMs)
-  }
-
-  /**
-   * How long one is watched that does not move.
-   * @private
-   * @param {string} text
-   * @param {number} mtimeMs
-   */
-  patienceWith(text, mtimeMs) {
-    // Killed before it had written its name, which is one step after the file is made.
-    if (text === '') return (2 * this.deadAfterMs) / BEATS
-    const seemsSilentForLong = Date.now() - mtimeMs > this.deadAfterMs
-    return seemsSilentForLong ? (3 * this.deadAfterMs) / BEATS : this.deadAfterMs
-  }
-}
-
 /**
  * Removes the lock of a dead holder, if it is still that one's.
  * @param {string} path
@@ -225,17 +196,18 @@ async function discard(path, dead, options) {
 }
 
 /**
- * @param {string} path
- * @returns {Found | null}
+ * Whoever was killed while it removed a dead holder's lock may have left the lock on that. With the dead holder's lock gone
+ * it protects nothing, whether held or not.
+ * @param {string} path of a lock that is held.
  */
-function look(path) {
+function sweepGuards(path) {
+  const [folder, name] = [dirname(path), basename(path)]
   try {
-    const text = fs.readFileSync(path, 'utf8')
-    const { ino, mtimeMs } = fs.statSync(path)
-    return { text, holder: parseHolder(text), ino, mtimeMs }
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
+    for (const one of fs.readdirSync(folder))
+      if (one.startsWith(name) && GUARD.test(one.slice(name.length)))
+        fs.rmSync(join(folder, one), { force: true })
+  } catch {
+    // Rubbish is no reason not to work.
   }
 }
 

@@ -6,9 +6,10 @@
  *   models--org--name/refs/<revision>                  the commit that a branch or tag stood at
  */
 
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { copyFile, link, mkdir, symlink } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
+import { readRegularSync } from '../files/open'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically, writeIntoFolder } from '../files/write'
 import type { RemoteFile } from './files'
@@ -40,7 +41,7 @@ export class RepositoryCache {
   knownCommit(): string | null {
     if (isCommit(this.id.revision)) return this.id.revision
     try {
-      const commit = readFileSync(this.reference(), 'utf8').trim()
+      const commit = readRegularSync(this.reference()).trim()
       return isCommit(commit) ? commit : null
     } catch {
       return null

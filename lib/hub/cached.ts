@@ -1,7 +1,8 @@
 /** Which models of ours the cache holds. Python's other models live there too; they are passed over. */
 
-import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { readRegularSync } from '../files/open'
 import type { HubSettings } from './settings'
 import { asOurs } from './snapshot-error'
 import { missingFiles } from './whole'
@@ -62,7 +63,7 @@ function kindOf(folder: string): CachedModel['kind'] | null {
 
 function classIn(file: string): string | null {
   try {
-    const name: unknown = JSON.parse(readFileSync(file, 'utf8'))._class_name
+    const name: unknown = JSON.parse(readRegularSync(file))._class_name
     return typeof name === 'string' ? name : null
   } catch {
     return null
@@ -74,8 +75,17 @@ function referencesOf(folder: string, prefix = ''): (readonly [string, string])[
   return namesIn(folder).flatMap((name): (readonly [string, string])[] => {
     const path = join(folder, name)
     if (lstatSync(path).isDirectory()) return referencesOf(path, `${prefix}${name}/`)
-    return [[`${prefix}${name}`, readFileSync(path, 'utf8').trim()]]
+    const commit = textIfAny(path)
+    return commit === null ? [] : [[`${prefix}${name}`, commit.trim()]]
   })
+}
+
+function textIfAny(path: string): string | null {
+  try {
+    return readRegularSync(path)
+  } catch {
+    return null // gone meanwhile, or no file
+  }
 }
 
 function sizeOf(folder: string): number {

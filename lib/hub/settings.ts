@@ -1,9 +1,9 @@
 /** Where models come from and where they are kept: options first, then what the Python client reads too. */
 
-import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expected } from '../errors'
+import { readRegularSync } from '../files/open'
 
 export interface HubOptions {
   /** Access token of a gated or private model. Defaults to HF_TOKEN, then to what `hf auth login` stored. */
@@ -78,7 +78,7 @@ function tokenOf(env: Environment): string | null {
 
 function readToken(file: string): string | null {
   try {
-    return readFileSync(file, 'utf8').trim() || null
+    return readRegularSync(file).trim() || null
   } catch {
     return null // nobody logged in here
   }

@@ -1,7 +1,8 @@
 /** Whether a snapshot in the cache has all that a pipeline reads: what cannot be asked of the hub is asked of its files. */
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { readRegularSync } from '../files/open'
 
 const INDEX = 'model_index.json'
 const NETWORKS = ['decoder', 'prior', 'vqgan', 'text_encoder', 'previewer']
@@ -60,7 +61,7 @@ function shardsOf(index: string): readonly string[] {
 
 function readIfAny(file: string): Readonly<Record<string, unknown>> | null {
   try {
-    const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    const value: unknown = JSON.parse(readRegularSync(file))
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
   } catch {
     return null

@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import type { AvifOptions, JpegOptions, PngOptions, Sharp, TiffOptions, WebpOptions } from 'sharp'
 import { expected, InvalidArgumentError } from '../errors'
-import { writeFileAtomically } from '../files/write'
+import { saveFile } from '../files/save'
 import type { ImageMetadata } from './metadata'
 import { textFields } from './metadata'
 import { withText } from './png-text'
@@ -63,11 +63,11 @@ export class GeneratedImage {
   /**
    * Writes the picture to a file, whole or not at all.
    * @param path ends in .png, .jpg, .jpeg, .webp, .avif, .tif or .tiff, unless `format` is given.
-   * @throws InvalidArgumentError for another ending; the system's own error when the file cannot be written.
+   * @throws InvalidArgumentError for another ending; WuerstchenError (FILE_NOT_WRITTEN) when the file cannot be written.
    */
   async toFile(path: string, options: { readonly format?: ImageFormat | undefined } = {}): Promise<void> {
     const format = formatOf(path, options.format)
-    await writeFileAtomically(path, await this.toBuffer(format))
+    await saveFile(path, await this.toBuffer(format))
   }
 
   /** The pixels as a sharp image, for whatever sharp can do. */

@@ -1,10 +1,10 @@
 /** Which exported graph fits a network's config. */
 
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ModelError, show } from '../errors'
+import { readRegular } from '../files/open'
 import type { Config, NetworkClass } from './component'
 import { type CompiledEntry, type GraphEntry, invalidGraph, type Manifest, readManifests } from './manifest'
 
@@ -74,7 +74,7 @@ function notFound(
 /** A graph is code: one that is not the file the manifest describes is refused. */
 async function open({ folder, torch }: Manifest, entry: GraphEntry): Promise<Graph> {
   const path = join(folder, entry.file)
-  const data = await readFile(path).catch((cause) => {
+  const data = await readRegular(path).catch((cause) => {
     throw invalidGraph(path, `Expected a graph that can be read but ${cause.message}`)
   })
   const found = sha256(data)

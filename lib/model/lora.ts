@@ -3,9 +3,9 @@
  * is what diffusers, peft and kohya write (docs/weights.md).
  */
 
-import { open } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { ModelError } from '../errors'
+import { openRegular } from '../files/open'
 import type { StoredDtype, StoredTensor } from '../native/types'
 import type { GraphParameter } from './manifest'
 import { readHeader, type SafetensorsHeader, type SafetensorsTensor } from './safetensors'
@@ -168,7 +168,7 @@ async function readNumber(
   { key, dtype, offset, bytes }: StoredTensor & { readonly key: string },
 ) {
   const read = READERS[dtype]
-  const handle = await open(file)
+  const handle = await openRegular(file)
   try {
     const buffer = Buffer.alloc(bytes <= 8 ? bytes : 0)
     await handle.read(buffer, 0, buffer.length, offset)

@@ -3,9 +3,10 @@
  * tensor, so a header is believed in nothing that the file cannot prove.
  */
 
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ModelError, show } from '../errors'
+import { openRegular } from '../files/open'
 import { isObject, readJson } from '../json'
 
 /** Bytes per element. */
@@ -93,7 +94,7 @@ function checkLength(length: number, size: number, file: string): number {
 }
 
 async function readHeaderText(file: string): Promise<HeaderText> {
-  const handle = await open(file).catch((cause) => {
+  const handle = await openRegular(file).catch((cause) => {
     throw invalid(file, `Expected a file that can be read but ${cause.message}`, { cause })
   })
   try {

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
 import { placeOf } from '../../lib/files/holder'
+import { takeLock } from '../../lib/files/lock'
 import type { DownloadProgress } from '../../lib/hub/download'
 import { parseHubId } from '../../lib/hub/id'
 import { PART_BYTES } from '../../lib/hub/part-notes'
@@ -208,6 +209,20 @@ describe('a download', () => {
     for (const folder of folders) expectWhole(folder)
     expect(hub.seen.filter(({ host, path }) => host === 'storage' && path.endsWith(WEIGHTS))).toHaveLength(3)
     expect(blobsOf(cache)).toHaveLength(NEEDED.length)
+  })
+
+  it('that was taken for dead waits in line and is done all the same', async () => {
+    const cache = folderOf({})
+    const lock = join(cache, '.locks', 'models--tests--decoder', 'wuerstchen.lock')
+    hub.fail(/storage:.*decoder.*safetensors/, { silentAfter: 1000 })
+    const running = fetched(cache, { settings: settingsOf(cache, { silenceMs: 60_000 }) })
+    while (!existsSync(lock)) await new Promise((done) => setTimeout(done, 20))
+    rmSync(lock)
+    const other = await takeLock(lock)
+    while (!hub.seen.some(({ path }, index) => index > NEEDED.length && path.includes('/revision/')))
+      await new Promise((done) => setTimeout(done, 20))
+    other.release()
+    expectWhole(await running)
   })
 
   it('removes what killed processes left behind, but not what somebody may go on with', async () => {

@@ -9,15 +9,15 @@ const ROOT = join(__dirname, '..', '..')
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   'package-root': [],
-  json: ['errors'],
-  files: [],
+  json: ['files', 'errors'],
+  files: ['errors'],
   diffusion: ['errors'],
   text: ['json', 'errors'],
   image: ['files', 'package-root', 'json', 'errors'],
   // model: the one reader of safetensors headers.
   embeddings: ['model/safetensors', 'files', 'errors'],
   native: ['package-root', 'errors'],
-  model: ['package-root', 'json', 'errors'],
+  model: ['package-root', 'json', 'files', 'errors'],
   hub: ['files', 'errors'],
   request: ['embeddings', 'text', 'diffusion', 'errors'],
   stages: ['native', 'model', 'diffusion', 'errors'],

@@ -94,7 +94,10 @@ describe('GeneratedImage#toFile()', () => {
   })
 
   it('leaves nothing behind when it cannot write', async () => {
-    await expect(picture().toFile(join(folder, 'missing', 'a.png'))).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(picture().toFile(join(folder, 'missing', 'a.png'))).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_FILE_NOT_WRITTEN',
+      cause: { code: 'ENOENT' },
+    })
     expect(existsSync(join(folder, 'missing'))).toBe(false)
   })
 })
