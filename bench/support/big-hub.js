@@ -87,4 +87,17 @@ async function startBigHub(size) {
   }
 }
 
+/** As a process of its own: tells its address, and what was asked of it since it was last asked. */
+async function serve(size) {
+  const { endpoint, sha256, requests } = await startBigHub(size)
+  process.on('message', () => {
+    process.send({ count: requests.length, distinct: new Set(requests).size })
+    requests.length = 0
+  })
+  process.on('disconnect', () => process.exit())
+  process.send({ endpoint, sha256 })
+}
+
+if (require.main === module) serve(Number(process.argv[2]))
+
 module.exports = { REPOSITORY, WEIGHTS, startBigHub }
