@@ -49,7 +49,8 @@ export async function cacheFileOf(
   const bytes = converted.reduce((sum, { shape }) => sum + SIZES[dtype] * shape.reduce((a, b) => a * b, 1), 0)
   if (bytes === 0 || bytes < cache.leastBytes) return null
   const sources = new Set(weights.flatMap(({ file, mix }) => (mix ? [file, mix.other.file] : [file])))
-  const identities = await Promise.all([...sources].map(identityOf))
+  const identities = await Promise.all([...sources].map(identityOf)).catch(() => null)
+  if (identities === null) return null // whoever maps them says what is wrong
   const named = weights.map(({ name, file, offset, mix }) => [
     name,
     file,

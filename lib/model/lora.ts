@@ -5,10 +5,9 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { ModelError } from '../errors'
-import { openRegular } from '../files/open'
 import type { StoredDtype, StoredTensor } from '../native/types'
 import type { GraphParameter } from './manifest'
-import { readHeader, type SafetensorsHeader, type SafetensorsTensor } from './safetensors'
+import { readHeader, readTensor, type SafetensorsHeader, type SafetensorsTensor } from './safetensors'
 
 /** The networks that a LoRA may change. */
 export const LORA_TARGETS = ['prior', 'priorTextEncoder', 'decoder'] as const
@@ -168,16 +167,10 @@ async function readNumber(
   { key, dtype, offset, bytes }: StoredTensor & { readonly key: string },
 ) {
   const read = READERS[dtype]
-  const handle = await openRegular(file)
-  try {
-    const buffer = Buffer.alloc(bytes <= 8 ? bytes : 0)
-    await handle.read(buffer, 0, buffer.length, offset)
-    const value = read !== undefined && buffer.length > 0 ? read(buffer) : Number.NaN
-    if (Number.isFinite(value)) return value
-    throw wrong(file, `Expected ${key} to be one finite number`)
-  } finally {
-    await handle.close()
-  }
+  const buffer = await readTensor(file, { offset, bytes: bytes <= 8 ? bytes : 0 })
+  const value = read !== undefined && buffer.length > 0 ? read(buffer) : Number.NaN
+  if (Number.isFinite(value)) return value
+  throw wrong(file, `Expected ${key} to be one finite number`)
 }
 
 function wrong(file: string, what: string): ModelError {

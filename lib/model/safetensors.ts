@@ -94,17 +94,34 @@ function checkLength(length: number, size: number, file: string): number {
 }
 
 async function readHeaderText(file: string): Promise<HeaderText> {
-  const handle = await openRegular(file).catch((cause) => {
-    throw invalid(file, `Expected a file that can be read but ${cause.message}`, { cause })
-  })
-  try {
+  return reading(file, async (handle) => {
     const { size } = await handle.stat()
     const stated = Number((await readExactly(handle, 0, LENGTH_BYTES, file)).readBigUInt64LE())
     const length = checkLength(stated, size, file)
     const header = await readExactly(handle, LENGTH_BYTES, length, file)
     return { text: decode(header, file), dataStart: LENGTH_BYTES + length, size }
-  } finally {
-    await handle.close()
+  })
+}
+
+/** Bytes of a tensor, for those that are needed as numbers here. */
+export async function readTensor(
+  file: string,
+  { offset, bytes }: Pick<SafetensorsTensor, 'offset' | 'bytes'>,
+): Promise<Buffer> {
+  return reading(file, (handle) => readExactly(handle, offset, bytes, file))
+}
+
+async function reading<T>(file: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  try {
+    const handle = await openRegular(file)
+    try {
+      return await work(handle)
+    } finally {
+      await handle.close()
+    }
+  } catch (cause) {
+    if (cause instanceof ModelError) throw cause
+    throw invalid(file, `Expected a file that can be read but ${(cause as Error).message}`, { cause })
   }
 }
 
@@ -117,9 +134,7 @@ async function readExactly(
   const buffer = Buffer.alloc(length)
   let read = 0
   while (read < length) {
-    const { bytesRead } = await handle.read(buffer, read, length - read, position + read).catch((cause) => {
-      throw invalid(file, `Expected a file that can be read but ${cause.message}`, { cause })
-    })
+    const { bytesRead } = await handle.read(buffer, read, length - read, position + read)
     if (bytesRead === 0)
       throw invalid(file, `Expected ${position + length} bytes but the file ends at ${position + read}`)
     read += bytesRead

@@ -1,11 +1,9 @@
 /** Every call of the disk and of the network fails in turn: what comes of it is one of our errors, and mends itself. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { WuerstchenError } from '../../lib/errors'
-import { failCall, faults } from '../support/faults'
+import { eachFailing } from '../support/faults'
 import { fetchSmall, ID, SMALL, settingsFor } from '../support/hub-settings'
 import { LoopbackHub } from '../support/loopback-hub'
-import { folderOf, removeFolders } from '../support/temporary-folder'
 
 jest.mock('node:fs', () => require('../support/faults').faultySync(jest.requireActual('node:fs')))
 jest.mock('node:fs/promises', () =>
@@ -26,30 +24,6 @@ afterAll(async () => {
   await Promise.all([hub.stop(), newer.stop()])
 })
 
-/** What `run` comes to with each of its calls failing, one at a time. */
-async function eachFailing(
-  run: (folder: string) => Promise<unknown>,
-  check: (folder: string, outcome: unknown) => Promise<void>,
-) {
-  const kinds = new Set<string>()
-  for (let number = 1; ; number++) {
-    const folder = folderOf({})
-    await prepare(folder)
-    failCall(number)
-    const outcome = await run(folder).catch((error: unknown) => error)
-    const { failed } = faults
-    failCall(0)
-    if (failed === null) return kinds
-    kinds.add(failed)
-    if (outcome instanceof Error && !(outcome instanceof WuerstchenError))
-      throw new Error(`${failed} (call ${number}) led to ${outcome.stack}`)
-    await check(folder, outcome)
-    removeFolders()
-  }
-}
-
-let prepare: (folder: string) => Promise<unknown>
-
 function expectWhole(folder: string, readme: Buffer): void {
   for (const [path, bytes] of Object.entries(SMALL))
     expect(readFileSync(join(folder, path)).equals(path === 'README.md' ? readme : bytes)).toBe(true)
@@ -57,12 +31,11 @@ function expectWhole(folder: string, readme: Buffer): void {
 
 describe('a download', () => {
   it('is rejected with our errors alone, and done by the next try', async () => {
-    prepare = async () => undefined
-    const kinds = await eachFailing(
-      (folder) => fetchSmall(settingsFor(hub.endpoint, folder)),
-      async (folder) =>
+    const kinds = await eachFailing({
+      run: (folder) => fetchSmall(settingsFor(hub.endpoint, folder)),
+      check: async (folder) =>
         expectWhole(await fetchSmall(settingsFor(hub.endpoint, folder)), SMALL['README.md'] as Buffer),
-    )
+    })
     for (const kind of [
       'fs.openSync',
       'fs.promises.mkdir',
@@ -75,16 +48,16 @@ describe('a download', () => {
   }, 300_000)
 
   it('of another commit never takes away the model that is there', async () => {
-    prepare = (folder) => fetchSmall(settingsFor(hub.endpoint, folder))
-    await eachFailing(
-      (folder) => fetchSmall(settingsFor(newer.endpoint, folder)),
-      async (folder, outcome) => {
+    await eachFailing({
+      prepare: (folder) => fetchSmall(settingsFor(hub.endpoint, folder)),
+      run: (folder) => fetchSmall(settingsFor(newer.endpoint, folder)),
+      check: async (folder, outcome) => {
         const found = String(outcome)
         const readme = readFileSync(join(found, 'README.md'))
         expect([README, SMALL['README.md']]).toContainEqual(readme)
         expectWhole(found, readme)
         expectWhole(await fetchSmall(settingsFor(newer.endpoint, folder)), README)
       },
-    )
+    })
   }, 300_000)
 })

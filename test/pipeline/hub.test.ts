@@ -85,6 +85,19 @@ describeBundled('a model on the hub', () => {
     ])
   })
 
+  it('is downloaded once by two loads at once', async () => {
+    const cacheDir = folderOf({})
+    hub.seen.length = 0
+    const [a, b] = await Promise.all([
+      picture('tests/shapes', { cacheDir }),
+      picture('tests/shapes', { cacheDir }),
+    ])
+    expect(a?.equals(b as Buffer)).toBe(true)
+    const files = hub.resolved()
+    expect(files.length).toBeGreaterThan(10)
+    expect(files.filter((path) => path === 'decoder/diffusion_pytorch_model.safetensors')).toHaveLength(1)
+  })
+
   it('takes a prior that was published as a network alone, and any mix of folders and ids', async () => {
     const cacheDir = folderOf({})
     const expected = await picture(undefined)

@@ -1,5 +1,8 @@
 /** Modules whose every call can be made to fail, one at a time: those of the disk, and the client of the network. */
 
+import { WuerstchenError } from '../../lib/errors'
+import { folderOf, removeFolders } from './temporary-folder'
+
 interface Faults {
   /** Calls so far, and the number of the one that fails. */
   calls: number
@@ -8,9 +11,9 @@ interface Faults {
   failed: string | null
 }
 
-export const faults: Faults = { calls: 0, failAt: 0, failed: null }
+const faults: Faults = { calls: 0, failAt: 0, failed: null }
 
-export function failCall(number: number): void {
+function failCall(number: number): void {
   Object.assign(faults, { calls: 0, failAt: number, failed: null })
 }
 
@@ -83,4 +86,32 @@ export function faultyClient<T extends { request: unknown }>(client: T): T {
     return answer
   }
   return new Proxy(client, { get: (target, key) => (key === 'request' ? request : Reflect.get(target, key)) })
+}
+
+export interface Trial {
+  /** Fills a new folder, undisturbed. */
+  readonly prepare?: (folder: string) => unknown
+  /** What is disturbed. */
+  readonly run: (folder: string) => Promise<unknown>
+  /** What must be true afterwards. */
+  readonly check?: (folder: string, outcome: unknown) => Promise<void>
+}
+
+/** Runs with each call failing, one at a time. Whatever is thrown must be of our errors; returns what kinds of calls failed. */
+export async function eachFailing({ prepare, run, check }: Trial): Promise<ReadonlySet<string>> {
+  const kinds = new Set<string>()
+  for (let number = 1; ; number++) {
+    const folder = folderOf({})
+    await prepare?.(folder)
+    failCall(number)
+    const outcome = await run(folder).catch((error: unknown) => error)
+    const { failed } = faults
+    failCall(0)
+    if (failed === null) return kinds
+    kinds.add(failed)
+    if (outcome instanceof Error && !(outcome instanceof WuerstchenError))
+      throw new Error(`${failed} (call ${number}) led to ${outcome.stack}`)
+    await check?.(folder, outcome)
+    removeFolders()
+  }
 }
