@@ -57,8 +57,9 @@ export interface PipelineOptions extends HubOptions {
   /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
    * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2 or AVX-512: the
-   * weights of the large products are rounded to 8 bits, 256 of a row to a scale, all else is computed in float32: faster,
-   * and about as near to float32's pictures as bfloat16 (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
+   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI most of what they are
+   * multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, so pictures are nearer
+   * to float32's than bfloat16's (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
    * Defaults to `'auto'`: float32, or bfloat16 for a model of more than 500 million parameters on a device that multiplies
    * it natively.
    */
@@ -75,7 +76,8 @@ export interface PipelineOptions extends HubOptions {
    * is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth slower, and processes share
    * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
    * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
-   * the CPU for a lesser kind: `avx512`, `avx2`, or `baseline`, which has no kernels.
+   * the CPU for a lesser kind: `avx512_vnni`,
+   * `avx512`, `avx2`, or `baseline`, which has no kernels.
    */
   kernels?: 'auto' | Kernels | undefined
   /**

@@ -184,7 +184,8 @@ runtime::Packing ReadPacking(Napi::Value value) {
   if (name == "none") return runtime::Packing::kNone;
   if (name == "full") return runtime::Packing::kFull;
   if (name == "int8") return runtime::Packing::kInt8;
-  ThrowInvalid("kernels.pack", "none, full or int8", value);
+  if (name == "bytes") return runtime::Packing::kBytes;
+  ThrowInvalid("kernels.pack", "none, full, int8 or bytes", value);
 }
 
 }  // namespace

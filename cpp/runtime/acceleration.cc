@@ -122,7 +122,7 @@ class Acceleration::Rewriter {
   bool Replace(Node* call, const std::string& kind) {
     if (call->s(c10::attr::name) != "forward") return false;
     const auto path = PathOf(call->input(0));
-    if (kind == "Pointwise") return ReplaceMapper(call, path);
+    if (kind == "Pointwise" && ReplaceMapper(call, path)) return true;
     auto* block = owner_.BlockOf(ModuleAt(owner_.module_, path), kind, path);
     if (block == nullptr) return false;
     const torch::jit::WithInsertPoint before(call);
@@ -203,6 +203,8 @@ blocks::Block* Acceleration::BlockOf(const torch::jit::Module& module, const std
       block = blocks::MakeTimestepBlock(context_, module);
     } else if (kind == "AttentionBlock") {
       block = blocks::MakeAttentionBlock(context_, module);
+    } else if (kind == "Pointwise") {
+      block = blocks::MakePointwiseBlock(context_, module);
     } else if (kind == "MixingBlock") {
       block = blocks::MakeMixingBlock(context_, module);
     }

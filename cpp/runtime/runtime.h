@@ -126,8 +126,9 @@ struct WeightBinding {
 };
 
 // Whether weights are brought into the kernels' own layout, in private memory: in the numbers that
-// are computed with, or rounded to 8 bits, where all else stays in float32.
-enum class Packing { kNone, kFull, kInt8 };
+// are computed with, or rounded to 8 bits, where all else stays in float32 but the rows that meet
+// them: those are rounded to 16 bits (kInt8) or to 8 (kBytes).
+enum class Packing { kNone, kFull, kInt8, kBytes };
 
 // How the blocks of a graph run on kernels of our own, where the CPU has them.
 struct KernelOptions {

@@ -1,7 +1,7 @@
 /** What weights are held in, what the networks compute in, and on which kernels. */
 import { DeviceError } from '../errors'
 import type { NativeRuntime } from '../native/binding'
-import type { Cpu } from '../native/cpu'
+import { type Cpu, multipliesBytes } from '../native/cpu'
 import type { Dtype, Kernels, NativeKernels, StoredDtype, WeightBinding } from '../native/types'
 import type { LoadPlan } from './load'
 import type { Offload } from './residency'
@@ -83,7 +83,7 @@ export function chooseKernels(
   const { device, offload, cpu } = where
   if (wanted === 'off' || device !== 'cpu' || !hasKernels(cpu, dtype)) return null
   const { kind } = cpu
-  if (weights === 'int8') return { kind, pack: 'int8', without: [] }
+  if (weights === 'int8') return { kind, pack: multipliesBytes(cpu) ? 'bytes' : 'int8', without: [] }
   const packs = wanted === 'packed' || (wanted === 'auto' && weights === dtype && offload === 'none')
   return { kind, pack: packs ? 'full' : 'none', without: [] }
 }

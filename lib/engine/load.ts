@@ -193,7 +193,7 @@ async function loadNetwork(
 /** Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale, made larger by those that stay. */
 function packedBytes(kernels: NativeKernels | null, dtype: Dtype): number {
   const full = dtype === 'float32' ? 4 : 2
-  return { none: 0, full, int8: 1.1 }[kernels?.pack ?? 'none']
+  return { none: 0, full, int8: 1.1, bytes: 1.1 }[kernels?.pack ?? 'none']
 }
 
 /** Which networks run in which stage. */

@@ -3,7 +3,7 @@ import { expected } from '../errors'
 import type { NativeAddon } from './types'
 
 /** Kinds of CPU that there are kernels for, the fastest first. `baseline` has none: there the graphs run. */
-const KINDS = ['avx512_bf16', 'avx512', 'avx2', 'baseline'] as const
+const KINDS = ['avx512_bf16', 'avx512_vnni', 'avx512', 'avx2', 'baseline'] as const
 
 export type CpuKind = (typeof KINDS)[number]
 
@@ -14,6 +14,11 @@ export interface Cpu {
   readonly float16: boolean
   /** Whether libtorch multiplies bfloat16 with AMX here, which is faster than any kernel of ours. */
   readonly amx: boolean
+}
+
+/** Whether fours of bytes are multiplied at once. */
+export function multipliesBytes({ kind }: Cpu): boolean {
+  return kind === 'avx512_bf16' || kind === 'avx512_vnni'
 }
 
 type Environment = Readonly<Record<string, string | undefined>>

@@ -105,9 +105,10 @@ export interface NativeKernels {
   readonly kind: string
   /**
    * Weights are brought into the kernels' layout, in private memory, when they are first used: in the numbers that are
-   * computed with, or rounded to 8 bits. `none`: they are read as they lie.
+   * computed with, or rounded to 8 bits, and what they are multiplied with to 16 bits (`int8`) or to 8 (`bytes`). `none`:
+   * they are read as they lie.
    */
-  readonly pack: 'none' | 'full' | 'int8'
+  readonly pack: 'none' | 'full' | 'int8' | 'bytes'
   /**
    * For comparisons: classes of blocks that the graph runs itself, `collapse` for Stage B's image embeddings, `copies` for
    * guided rows before Stage C's first attention.

@@ -5,7 +5,7 @@ const cpu = {
   float16: false,
   amx: true,
   capability: 'AVX512',
-  kernels: ['avx512_bf16', 'avx512', 'avx2'],
+  kernels: ['avx512_bf16', 'avx512_vnni', 'avx512', 'avx2'],
 }
 
 describe('cpuOf()', () => {
@@ -15,7 +15,7 @@ describe('cpuOf()', () => {
     expect(cpuOf({ cpu: { ...cpu, kernels: [] } }, {}).kind).toBe('baseline')
   })
 
-  it.each(['avx512', 'avx2', 'baseline'])(
+  it.each(['avx512_vnni', 'avx512', 'avx2', 'baseline'])(
     'takes it for %s if WUERSTCHEN_CPU says so, without narrow types',
     (kind) => {
       const env = { WUERSTCHEN_CPU: kind }

@@ -17,7 +17,13 @@ describe('chooseKernels()', () => {
     const packed = { kind: 'avx512_bf16', pack: 'full', without: [] }
     expect(chooseKernels('auto', 'float32', inFloat32, on())).toEqual(packed)
     expect(chooseKernels('auto', 'bfloat16', inBFloat16, on())).toEqual(packed)
-    expect(chooseKernels('auto', 'int8', widened, on())?.pack).toBe('int8')
+  })
+
+  it('rounds rows to 8 bits where fours of bytes are multiplied at once, else to 16', () => {
+    expect(chooseKernels('auto', 'int8', widened, on())?.pack).toBe('bytes')
+    expect(chooseKernels('auto', 'int8', widened, on({ kind: 'avx512_vnni' }))?.pack).toBe('bytes')
+    expect(chooseKernels('auto', 'int8', widened, on({ kind: 'avx512' }))?.pack).toBe('int8')
+    expect(chooseKernels('packed', 'int8', widened, on({ kind: 'avx2' }))?.pack).toBe('int8')
   })
 
   it('reads them where they lie if they come and go, or would become wider', () => {

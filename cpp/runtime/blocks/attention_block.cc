@@ -117,11 +117,13 @@ class AttentionBlock final : public Block {
     const int64_t key_size = capacity * tokens.head_dim;
     const int64_t value_size = capacity * RoundUp(tokens.head_dim, kernels.panel);
     const int64_t all_heads = tokens.images * tokens.heads;
-    void* const keys = context_.arena.Get(Arena::kKeys, all_heads * key_size, kernels);
-    void* const values = context_.arena.Get(Arena::kValues, all_heads * value_size, kernels);
+    const auto& attention = AttentionOf();
+    const int64_t bytes = kernels::BytesOf(attention.number);
+    auto* const keys = context_.arena.GetBytes(Arena::kKeys, all_heads * key_size * bytes);
+    auto* const values = context_.arena.GetBytes(Arena::kValues, all_heads * value_size * bytes);
     ForEachTask(all_heads, [&](int64_t head) {
-      Pack(tokens, head, capacity, kernels.At(keys, head * key_size),
-           kernels.At(values, head * value_size));
+      Pack(tokens, head, capacity, keys + head * key_size * bytes,
+           values + head * value_size * bytes);
     });
     const auto cut = CutRows(kernels, tokens.tokens, kernels::kQueryBlock);
     const int64_t channels = tokens.channels();
@@ -130,13 +132,13 @@ class AttentionBlock final : public Block {
       const int64_t head = task / cut.count, start = task % cut.count * cut.rows;
       const int64_t row = head / tokens.heads * tokens.tokens + start;
       const int64_t column = head % tokens.heads * tokens.head_dim;
-      kernels.attention({
+      attention.attend({
           .queries = kernels.At(tokens.projected, row * 3 * channels + column),
           .query_stride = 3 * channels,
           .rows = std::min(cut.rows, tokens.tokens - start),
           .head_dim = tokens.head_dim,
-          .keys = kernels.At(keys, head * key_size),
-          .values = kernels.At(values, head * value_size),
+          .keys = keys + head * key_size * bytes,
+          .values = values + head * value_size * bytes,
           .key_count = tokens.keys(),
           .scale = scale,
           .out = kernels.At(attended, row * channels + column),
@@ -144,6 +146,11 @@ class AttentionBlock final : public Block {
           .scratch = Scratch(kernels::kAttentionScratch),
       });
     });
+  }
+
+  const kernels::AttentionKernels& AttentionOf() const {
+    const bool rough = context_.packing == Packing::kBytes;
+    return rough ? context_.kernels.rough_attention : context_.kernels.attention;
   }
 
   // Keys and values of one head of one image: of its own tokens, then of the text.
@@ -163,10 +170,11 @@ class AttentionBlock final : public Block {
       return kernels::HeadRows{rows,     head_dim,      tokens.text_tokens,
                                head_dim, tokens.tokens, capacity};
     };
-    kernels.pack_keys(own(1), keys);
-    kernels.pack_values(own(2), values);
-    kernels.pack_keys(text(0), keys);
-    kernels.pack_values(text(1), values);
+    const auto& attention = AttentionOf();
+    attention.pack_keys(own(1), keys);
+    attention.pack_values(own(2), values);
+    attention.pack_keys(text(0), keys);
+    attention.pack_values(text(1), values);
   }
 
   Context& context_;

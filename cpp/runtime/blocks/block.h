@@ -38,7 +38,7 @@ struct Context {
   Copies copies;  // of the batch that is run
 };
 
-// What a block's `forward` takes; a block of Stage A takes `x` alone.
+// What a block's `forward` takes; a block of Stage A and a pointwise one take `x` alone.
 struct Inputs {
   at::Tensor x;  // (B, H, W, C) of the kernels' numbers, as all others
   at::Tensor modulation;
@@ -68,6 +68,7 @@ std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module,
                                     FindMapper find_mapper);
 std::unique_ptr<Block> MakeTimestepBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module);
+std::unique_ptr<Block> MakePointwiseBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeMixingBlock(Context& context, torch::jit::Module module);
 
 // The module's parameter or buffer of this name, such as `channelwise.0.weight`.

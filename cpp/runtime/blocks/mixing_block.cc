@@ -64,7 +64,11 @@ class MixingBlock final : public Block {
                        .to(at::kFloat);
     reduce_bias_ = (Wide(module_, "channelwise.2.bias").to(at::kDouble) * gamma(5)).to(at::kFloat);
     // They are no longer what lies in the file.
-    const auto packing = context_.packing == Packing::kInt8 ? Packing::kInt8 : Packing::kFull;
+    // They are no longer what lies in the file. What is left of a picture by then forgives less:
+    // rows keep 16 bits.
+    const auto packing = context_.packing == Packing::kBytes  ? Packing::kInt8
+                         : context_.packing == Packing::kNone ? Packing::kFull
+                                                              : context_.packing;
     expand_ = Matrix(context_.kernels, {(expand * (1 + gamma(3))).to(at::kFloat)}, packing);
     reduce_ = Matrix(context_.kernels, {(reduce * gamma(5)).to(at::kFloat)}, packing);
     ready_ = true;

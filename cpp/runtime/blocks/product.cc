@@ -44,11 +44,27 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return DivideUp(value, multiple) * multiple;
 }
 
-// Bytes of a weight in the kernels' own layout.
-int64_t PackedBytes(const kernels::Kernels& kernels, bool quantised, int64_t columns,
+using kernels::Format;
+
+// What a weight is packed as; in full where its depth does not fit the wanted one.
+Format FormatOf(const kernels::Kernels& kernels, Packing packing, int64_t depth) {
+  if (packing == Packing::kBytes && kernels.pack_bytes != nullptr && depth % 4 == 0)
+    return Format::kBytes;
+  if (packing == Packing::kInt8 && kernels.quantise != nullptr && depth % 2 == 0)
+    return Format::kQuantised;
+  return Format::kPacked;
+}
+
+int64_t PackedBytes(const kernels::Kernels& kernels, Format format, int64_t columns,
                     int64_t depth) {
-  return quantised ? kernels::QuantisedBytes(columns, depth)
-                   : columns * depth * kernels.number_bytes();
+  if (format == Format::kBytes) return kernels::BytesOf(columns, depth);
+  if (format == Format::kQuantised) return kernels::QuantisedBytes(columns, depth);
+  return columns * depth * kernels.number_bytes();
+}
+
+auto PackerOf(const kernels::Kernels& kernels, Format format) {
+  if (format == Format::kBytes) return kernels.pack_bytes;
+  return format == Format::kQuantised ? kernels.quantise : kernels.pack;
 }
 
 struct AlignedDelete {
@@ -78,7 +94,11 @@ float* Arena::Get(Slot slot, int64_t numbers) {
 }
 
 void* Arena::Get(Slot slot, int64_t numbers, const kernels::Kernels& kernels) {
-  return Get(slot, DivideUp(numbers * kernels.number_bytes(), sizeof(float)));
+  return GetBytes(slot, numbers * kernels.number_bytes());
+}
+
+char* Arena::GetBytes(Slot slot, int64_t bytes) {
+  return reinterpret_cast<char*>(Get(slot, DivideUp(bytes, sizeof(float))));
 }
 
 int64_t Arena::bytes() const {
@@ -110,11 +130,11 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
     weight_ = AsStored(held_);
     return;
   }
-  const bool quantised =
-      packing == Packing::kInt8 && depth_ % 2 == 0 && kernels.quantise != nullptr;
-  held_ = at::empty({PackedBytes(kernels, quantised, columns_, depth_)}, at::kByte);
+  const auto format = FormatOf(kernels, packing, depth_);
+  const auto pack = PackerOf(kernels, format);
+  held_ = at::empty({PackedBytes(kernels, format, columns_, depth_)}, at::kByte);
   void* const packed = held_.mutable_data_ptr();
-  weight_ = {packed, quantised ? kernels::Format::kQuantised : kernels::Format::kPacked, 0};
+  weight_ = {packed, format, 0};
   int64_t first_column = 0;
   for (const auto& weight : weights) {
     const int64_t panels = weight.size(0) / kernels.panel;
@@ -127,11 +147,7 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
           .first_column = first_column + column,
           .all_columns = columns_,
       };
-      if (quantised) {
-        kernels.quantise(part, packed);
-      } else {
-        kernels.pack(part, packed);
-      }
+      pack(part, packed);
     });
     first_column += weight.size(0);
   }
@@ -145,8 +161,8 @@ RowBlocks CutRows(const kernels::Kernels& kernels, int64_t pixels, int64_t most)
 }
 
 bool Matrix::packed() const {
-  return weight_.format == kernels::Format::kPacked ||
-         weight_.format == kernels::Format::kQuantised;
+  return weight_.format == Format::kPacked || weight_.format == Format::kQuantised ||
+         weight_.format == Format::kBytes;
 }
 
 int64_t Matrix::packed_bytes() const {

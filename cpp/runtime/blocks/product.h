@@ -96,6 +96,7 @@ class Arena {
   float* Get(Slot slot, int64_t numbers);
   // Room for so many of the kernels' numbers.
   void* Get(Slot slot, int64_t numbers, const kernels::Kernels& kernels);
+  char* GetBytes(Slot slot, int64_t bytes);
   int64_t bytes() const;
   void Clear();
 

@@ -54,20 +54,20 @@ KERNEL_INLINE int64_t PlaceInPanel(int64_t index) {
 }
 
 // Panels of kPanel keys, (head_dim / kGroup, kPanel, kGroup) each.
-template <typename Number>
+template <typename Number, typename Map>
 void PackKeys(const HeadRows& rows, void* packed) {
   for (int64_t index = 0; index < rows.count; ++index) {
     const int64_t key = rows.first + index;
-    const auto* const from = static_cast<const Number*>(rows.rows) + index * rows.stride;
+    const auto* const from = static_cast<const Map*>(rows.rows) + index * rows.stride;
     auto* const to = static_cast<Number*>(packed) + key / kPanel * kPanel * rows.head_dim +
                      key % kPanel * AttentionOf<Number>::kGroup;
-    for (int64_t i = 0; i < rows.head_dim; ++i) to[PlaceInPanel<Number>(i)] = from[i];
+    for (int64_t i = 0; i < rows.head_dim; ++i) to[PlaceInPanel<Number>(i)] = As<Number>(from[i]);
   }
 }
 
 // Panels of kPanel of a head's channels, (capacity / kGroup, kPanel, kGroup) each. What is missing
 // of the last panel and of the last group is zero.
-template <typename Number>
+template <typename Number, typename Map>
 void PackValues(const HeadRows& rows, void* packed) {
   constexpr int64_t kGroup = AttentionOf<Number>::kGroup;
   const int64_t end = RoundedUp(rows.first + rows.count, kGroup);
@@ -77,10 +77,10 @@ void PackValues(const HeadRows& rows, void* packed) {
     for (int64_t key = rows.first; key < end; ++key) {
       const bool there = key < rows.first + rows.count;
       const auto* const from =
-          static_cast<const Number*>(rows.rows) + (key - rows.first) * rows.stride + start;
+          static_cast<const Map*>(rows.rows) + (key - rows.first) * rows.stride + start;
       Number* const to = panel + PlaceInPanel<Number>(key);
       for (int64_t i = 0; i < kPanel; ++i)
-        to[i * kGroup] = there && i < present ? from[i] : Number{};
+        to[i * kGroup] = there && i < present ? As<Number>(from[i]) : Number{};
     }
   }
 }
@@ -168,15 +168,15 @@ void AttendTo(const AttentionBlock& block, int64_t first, int64_t count,
   }
 }
 
-template <typename Number>
+template <typename Number, typename Map>
 void Attention(const AttentionBlock& block) {
   using Of = AttentionOf<Number>;
   const AttentionScratch<Number> scratch(block.scratch);
   const int64_t width = RoundedUp(block.head_dim, kPanel);
   for (int64_t row = 0; row < block.rows; ++row) {
-    const auto* const from = static_cast<const Number*>(block.queries) + row * block.query_stride;
+    const auto* const from = static_cast<const Map*>(block.queries) + row * block.query_stride;
     for (int64_t i = 0; i < block.head_dim; ++i) {
-      scratch.queries[row * Of::kStride + i] = Of::Query(from[i], block.scale);
+      scratch.queries[row * Of::kStride + i] = Of::Query(As<Number>(from[i]), block.scale);
     }
     for (int64_t i = 0; i < width; ++i) scratch.sums[row * kDepthBlock + i] = 0;
     scratch.softmax[row] = {-3.4e38f, 0};
@@ -187,12 +187,21 @@ void Attention(const AttentionBlock& block) {
   }
   for (int64_t row = 0; row < block.rows; ++row) {
     const float share = 1 / scratch.softmax[row].sum;
-    auto* const to = static_cast<Number*>(block.out) + row * block.out_stride;
+    auto* const to = static_cast<Map*>(block.out) + row * block.out_stride;
     for (int64_t i = 0; i < block.head_dim; ++i) {
       Store(to + i, scratch.sums[row * kDepthBlock + i] * share);
     }
   }
 }
+
+template <typename Number, typename Map>
+constexpr AttentionKernels kAttention{
+    .number =
+        sizeof(Number) == sizeof(float) ? kernels::Number::kFloat32 : kernels::Number::kBFloat16,
+    .pack_keys = PackKeys<Number, Map>,
+    .pack_values = PackValues<Number, Map>,
+    .attend = Attention<Number, Map>,
+};
 
 }  // namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE
 

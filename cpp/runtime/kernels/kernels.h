@@ -22,7 +22,7 @@ constexpr int64_t kQueryBlock = 98;            // rows of one block of attention
 // What maps are made of.
 enum class Number { kFloat32, kBFloat16 };
 
-enum class Format { kPacked, kQuantised, kFloat32, kBFloat16, kFloat16 };
+enum class Format { kPacked, kQuantised, kBytes, kFloat32, kBFloat16, kFloat16 };
 
 // The right side of a product, the transpose of a (columns, depth) weight. `kPacked`: in panels of
 // columns for a pass over the depth at a time, in the table's numbers, made by `pack`.
@@ -47,6 +47,12 @@ struct PackedPart {
 constexpr int64_t QuantisedBytes(int64_t columns, int64_t depth) {
   const int64_t passes = (depth + kDepthBlock - 1) / kDepthBlock;
   return columns * (depth + passes * static_cast<int64_t>(sizeof(float)));
+}
+
+// The same in `kBytes`. The depth is a multiple of four.
+constexpr int64_t BytesOf(int64_t columns, int64_t depth) {
+  const int64_t passes = (depth + kDepthBlock - 1) / kDepthBlock;
+  return columns * (depth + 2 * passes * static_cast<int64_t>(sizeof(float)));
 }
 
 // Some columns of the left side, with the rows of the weight's transpose that they meet.
@@ -120,6 +126,18 @@ struct DepthwiseBlock {
   float epsilon;   // of the deviation
 };
 
+// Attention of maps of the table's numbers, whose keys and values are packed as `number`.
+struct AttentionKernels {
+  Number number;
+  void (*pack_keys)(const HeadRows& rows, void* packed);
+  void (*pack_values)(const HeadRows& rows, void* packed);
+  void (*attend)(const AttentionBlock& block);
+};
+
+constexpr int64_t BytesOf(Number number) {
+  return number == Number::kFloat32 ? 4 : 2;
+}
+
 // Pointers to maps and to what is made of them are to the table's numbers.
 struct Kernels {
   const char* name;
@@ -131,11 +149,11 @@ struct Kernels {
   int64_t row_stride;    // of rows that products read where they lie; 0 if they are always copied
   int64_t product_scratch;
   void (*pack)(const PackedPart& part, void* packed);
-  void (*quantise)(const PackedPart& part, void* packed);  // null for none
+  void (*quantise)(const PackedPart& part, void* packed);    // null for none
+  void (*pack_bytes)(const PackedPart& part, void* packed);  // null for none
   void (*product)(const ProductBlock& block);
-  void (*pack_keys)(const HeadRows& rows, void* packed);
-  void (*pack_values)(const HeadRows& rows, void* packed);
-  void (*attention)(const AttentionBlock& block);
+  AttentionKernels attention;
+  AttentionKernels rough_attention;  // as fast as it can be, where weights are rounded anyway
   void (*depthwise)(const DepthwiseBlock& block);
   // Mean and one over the deviation of each row.
   void (*statistics)(const void* rows, int64_t count, int64_t channels, float epsilon,
@@ -144,7 +162,7 @@ struct Kernels {
   void (*modulate)(const void* rows, int64_t count, int64_t channels, const void* scale,
                    const void* shift, void* out);
 
-  int64_t number_bytes() const { return number == Number::kFloat32 ? 4 : 2; }
+  int64_t number_bytes() const { return BytesOf(number); }
   // The place of a number of a map; null stays null.
   void* At(void* map, int64_t index) const {
     return map == nullptr ? nullptr : static_cast<char*>(map) + index * number_bytes();

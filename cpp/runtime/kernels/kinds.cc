@@ -9,6 +9,9 @@ extern const Kernels kFloat32, kBFloat16;
 namespace avx512 {
 extern const Kernels kFloat32, kBFloat16;
 }
+namespace avx512_vnni {
+extern const Kernels kFloat32, kBFloat16;
+}
 namespace avx512_bf16 {
 extern const Kernels kFloat32, kBFloat16;
 }
@@ -27,8 +30,10 @@ std::vector<Kind> AllKinds() {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl");
-  const bool pairs = avx512 && __builtin_cpu_supports("avx512bf16");
+  const bool fours = avx512 && __builtin_cpu_supports("avx512vnni");
+  const bool pairs = fours && __builtin_cpu_supports("avx512bf16");
   return {{&avx512_bf16::kFloat32, &avx512_bf16::kBFloat16, pairs},
+          {&avx512_vnni::kFloat32, &avx512_vnni::kBFloat16, fours},
           {&avx512::kFloat32, &avx512::kBFloat16, avx512},
           {&avx2::kFloat32, &avx2::kBFloat16, avx2}};
 }

@@ -2,6 +2,8 @@
 #ifndef CPP_RUNTIME_KERNELS_NUMBERS_H_
 #define CPP_RUNTIME_KERNELS_NUMBERS_H_
 
+#include <type_traits>
+
 #include "runtime/kernels/vector.h"
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
@@ -87,6 +89,18 @@ KERNEL_INLINE void Store(BFloat16* to, float value) {
   const bool nan = (bits & 0x7fffffff) > 0x7f800000;
   const uint32_t rounded = nan ? bits >> 16 | 0x40 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   to->bits = static_cast<uint16_t>(rounded);
+}
+
+// A number of one kind as one of another.
+template <typename To, typename From>
+KERNEL_INLINE To As(From value) {
+  if constexpr (std::is_same_v<To, From>) {
+    return value;
+  } else {
+    To narrow;
+    Store(&narrow, Widen(value));
+    return narrow;
+  }
 }
 
 // As exact as the numbers are that the result is rounded to.

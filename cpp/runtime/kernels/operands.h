@@ -91,6 +91,7 @@ void FillPanel(const Weight& weight, int64_t column, int64_t start, int64_t dept
       return FillPanel<_Float16>(weight, column, start, depth, panel);
     case Format::kPacked:
     case Format::kQuantised:
+    case Format::kBytes:
       return;
   }
 }

@@ -119,6 +119,7 @@ void FillPairPanel(const Weight& weight, int64_t column, int64_t start, int64_t 
       return FillPairPanel<_Float16>(weight, column, start, depth, panel);
     case Format::kPacked:
     case Format::kQuantised:
+    case Format::kBytes:
       return;
   }
 }

@@ -2,6 +2,7 @@
 #ifndef CPP_RUNTIME_KERNELS_PRODUCT_H_
 #define CPP_RUNTIME_KERNELS_PRODUCT_H_
 
+#include "runtime/kernels/bytes.h"
 #include "runtime/kernels/operands.h"
 #include "runtime/kernels/quantised.h"
 #include "runtime/kernels/tile.h"
@@ -32,36 +33,46 @@ void Strips(const ProductBlock& block, Operands operands, int64_t column, Sums k
   }
 }
 
-// One pass over a part of the depth, for all columns of the block. Sums are kept in `out`.
-template <bool kLast>
-void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int64_t depth,
-          bool begun) {
-  float* const left = block.scratch;
-  float* const filled = left + kRowBlock * kDepthBlock;  // a panel that was not packed
-  const bool quantised = segment.weight.format == Format::kQuantised;
-  const QuantisedLeft narrow = QuantisedLeftIn(block.scratch);
-  if (quantised) {
-    QuantiseLeft(segment, block.rows, start, depth, narrow, block.scratch);
-  } else {
-    CopyLeft(segment, 0, block.rows, start, depth, left);
-  }
+// One pass over a part of the depth, for all columns of the block. `right`: the operands of a
+// panel. Sums are kept in `out`.
+template <bool kLast, typename Right>
+KERNEL_INLINE void PassWith(const ProductBlock& block, bool begun, const Right& right) {
   for (int64_t panel = block.first_panel; panel < block.end_panel; ++panel) {
     const int64_t column = panel * kPanel;
     const Sums kept{static_cast<float*>(block.out) + column, block.out_stride, begun};
-    if (quantised) {
-      const QuantisedOperands operands{
-          depth, narrow, QuantisedPanel(segment.weight.data, block.columns, start, depth, panel)};
-      Strips<kLast, float>(block, operands, column, kept);
-      continue;
-    }
-    const float* right = filled;
-    if (segment.weight.format == Format::kPacked) {
-      right = static_cast<const float*>(segment.weight.data) + start * block.columns +
-              panel * depth * kPanel;
-    } else {
-      FillPanel(segment.weight, column, start, depth, filled);
-    }
-    Strips<kLast, float>(block, Operands{depth, left, right}, column, kept);
+    Strips<kLast, float>(block, right(panel), column, kept);
+  }
+}
+
+template <bool kLast>
+void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int64_t depth,
+          bool begun) {
+  const Weight& weight = segment.weight;
+  if (weight.format == Format::kBytes) {
+    const auto left = ByteRowsIn(block.scratch);
+    RoundLeft(segment, block.rows, start, depth, left, block.scratch);
+    PassWith<kLast>(block, begun, [&](int64_t panel) {
+      return ByteOperands{depth, left, BytePanel(weight.data, block.columns, start, depth, panel)};
+    });
+  } else if (weight.format == Format::kQuantised) {
+    const auto left = QuantisedLeftIn(block.scratch);
+    QuantiseLeft(segment, block.rows, start, depth, left, block.scratch);
+    PassWith<kLast>(block, begun, [&](int64_t panel) {
+      return QuantisedOperands{depth, left,
+                               QuantisedPanel(weight.data, block.columns, start, depth, panel)};
+    });
+  } else {
+    float* const left = block.scratch;
+    float* const filled = left + kRowBlock * kDepthBlock;  // a panel that was not packed
+    CopyLeft(segment, 0, block.rows, start, depth, left);
+    PassWith<kLast>(block, begun, [&](int64_t panel) {
+      if (weight.format == Format::kPacked) {
+        const auto* const packed = static_cast<const float*>(weight.data);
+        return Operands{depth, left, packed + start * block.columns + panel * depth * kPanel};
+      }
+      FillPanel(weight, panel * kPanel, start, depth, filled);
+      return Operands{depth, left, filled};
+    });
   }
 }
 

@@ -17,14 +17,17 @@ typedef int16_t PairVec
     __attribute__((vector_size(4 * kLanes)));  // two neighbours of the depth in each lane
 typedef int8_t BytePairVec __attribute__((vector_size(2 * kLanes)));
 
-// a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
-KERNEL_INLINE IntVec MultiplyPairs(PairVec a, PairVec b) {
-#if KERNEL_LANES == 16
-  return reinterpret_cast<IntVec>(
-      _mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+// sums[i] + a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
+KERNEL_INLINE IntVec AddPairs(IntVec sums, PairVec a, PairVec b) {
+#if KERNEL_FOURS
+  return reinterpret_cast<IntVec>(_mm512_dpwssd_epi32(
+      reinterpret_cast<__m512i>(sums), reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif KERNEL_LANES == 16
+  return sums + reinterpret_cast<IntVec>(
+                    _mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #else
-  return reinterpret_cast<IntVec>(
-      _mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+  return sums + reinterpret_cast<IntVec>(
+                    _mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 #endif
 }
 
@@ -40,13 +43,45 @@ KERNEL_INLINE PairVec FillPairs(const int16_t* from) {
   return reinterpret_cast<PairVec>(pair - IntVec{});
 }
 
-KERNEL_INLINE float Largest(const float* from, int64_t count, int64_t stride) {
-  float largest = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const float value = __builtin_fabsf(from[i * stride]);
+// The largest size of a column of a panel; NaN if there is one.
+KERNEL_INLINE float LargestOfColumn(const float* column, int64_t depth) {
+  float largest = 0, none = 0;
+  for (int64_t i = 0; i < depth; ++i) {
+    const float value = __builtin_fabsf(column[i * kPanel]);
     largest = value > largest ? value : largest;
+    none += value * 0.0f;  // NaN stays
   }
-  return largest;
+  return largest + none;
+}
+
+// The least and the largest of a row of whole vectors and zero; NaN if there is one.
+struct Range {
+  float least, largest;
+};
+
+KERNEL_INLINE Range RangeOf(const float* row, int64_t depth) {
+  Vec least{}, largest{}, none{};
+  for (int64_t i = 0; i < depth; i += kLanes) {
+    const Vec value = Load(row + i);
+    least = Min(value, least);
+    largest = Max(value, largest);
+    none += value * 0.0f;
+  }
+  Range range{0, 0};
+  for (int lane = 0; lane < kLanes; ++lane) {
+    range.least = least[lane] < range.least ? least[lane] : range.least;
+    range.largest = largest[lane] > range.largest ? largest[lane] : range.largest;
+  }
+  const float nan = Sum(none);
+  return {range.least + nan, range.largest + nan};
+}
+
+// The nearest integers, as the low bits of what it returns.
+KERNEL_INLINE IntVec Rounded(Vec value) {
+  const Vec shifted = value + 12582912.0f;  // 1.5 * 2^23
+  IntVec bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  return bits;
 }
 
 // The nearest integer, as the low bits of what it returns.
@@ -63,7 +98,7 @@ void QuantisePanel(const float* panel, int64_t depth, int8_t* to) {
   auto* const scales = reinterpret_cast<float*>(to);
   int8_t* const pairs = to + kPanel * sizeof(float);
   for (int64_t column = 0; column < kPanel; ++column) {
-    const float largest = Largest(panel + column, depth, kPanel);
+    const float largest = LargestOfColumn(panel + column, depth);
     const float inverse = largest > 0 ? kWeightLimit / largest : 0;
     scales[column] = largest / kWeightLimit;
     for (int64_t i = 0; i < depth; ++i) {
@@ -108,14 +143,20 @@ KERNEL_INLINE QuantisedLeft QuantisedLeftIn(float* scratch) {
 
 void QuantiseLeft(const Segment& segment, int64_t rows, int64_t start, int64_t depth,
                   const QuantisedLeft& left, float* row_scratch) {
+  const int64_t padded = (depth + kLanes - 1) / kLanes * kLanes;
+  for (int64_t i = depth; i < padded; ++i) row_scratch[i] = 0;
   for (int64_t row = 0; row < rows; ++row) {
     CopyLeft(segment, row, row + 1, start, depth, row_scratch);
-    const float largest = Largest(row_scratch, depth, 1);
+    const auto [least, most] = RangeOf(row_scratch, padded);
+    const float largest = most > -least ? most : -least;  // NaN where either is
     const float inverse = largest > 0 ? kLeftLimit / largest : 0;
     left.scales[row] = largest / kLeftLimit;
     int16_t* const to = left.rows + row * kDepthBlock;
-    for (int64_t i = 0; i < depth; ++i)
-      to[i] = static_cast<int16_t>(Rounded(row_scratch[i] * inverse));
+    for (int64_t i = 0; i < padded; i += kLanes) {
+      const auto narrow =
+          __builtin_convertvector(Rounded(Load(row_scratch + i) * inverse), SignedShortVec);
+      std::memcpy(to + i, &narrow, sizeof narrow);
+    }
   }
 }
 
@@ -134,8 +175,8 @@ struct QuantisedOperands {
 #pragma GCC unroll 16
       for (int row = 0; row < Rows; ++row) {
         const PairVec factor = FillPairs(pair + row * kDepthBlock);
-        exact[row][0] += MultiplyPairs(factor, first);
-        exact[row][1] += MultiplyPairs(factor, second);
+        exact[row][0] = AddPairs(exact[row][0], factor, first);
+        exact[row][1] = AddPairs(exact[row][1], factor, second);
       }
       pair += 2;
       panel += 2 * kPanel;

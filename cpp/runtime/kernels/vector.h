@@ -22,6 +22,8 @@ typedef float Vec __attribute__((vector_size(4 * kLanes)));
 typedef float VecAnywhere __attribute__((vector_size(4 * kLanes), aligned(4)));
 typedef int32_t IntVec __attribute__((vector_size(4 * kLanes)));
 typedef uint16_t ShortVec __attribute__((vector_size(2 * kLanes)));
+typedef int16_t SignedShortVec __attribute__((vector_size(2 * kLanes)));
+typedef uint8_t ByteVec __attribute__((vector_size(kLanes)));
 
 KERNEL_INLINE Vec Load(const float* from) {
   return *reinterpret_cast<const VecAnywhere*>(from);

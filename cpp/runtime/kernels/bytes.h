@@ -1,0 +1,167 @@
+// Products of 8 bits with 8 bits: four neighbours of the depth are one number of 32 bits, which the
+// CPU multiplies and adds at once. Weights have a sign and a scale for each column of a panel and
+// pass; rows have none, but a scale and a zero of their own in every pass, so that what is mostly
+// on one side of zero, as GELU's results are, loses no bit to the other side. The sums of a pass
+// are exact in 32 bits; what passes give is added in float32.
+#ifndef CPP_RUNTIME_KERNELS_BYTES_H_
+#define CPP_RUNTIME_KERNELS_BYTES_H_
+
+#include "runtime/kernels/quantised.h"
+
+namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
+
+constexpr float kByteLimit = 255;
+constexpr int64_t kByteStride = kDepthBlock + 64;  // between rows; see kPairStride
+static_assert(kByteLimit * kWeightLimit * kDepthBlock < 2147483648.0, "a pass fits 32 bits");
+
+// sums[i] + the products of the four bytes of a[i], from 0 to 255, with those of b[i].
+KERNEL_INLINE IntVec AddFours(IntVec sums, IntVec a, IntVec b) {
+#if KERNEL_FOURS
+  return reinterpret_cast<IntVec>(_mm512_dpbusd_epi32(
+      reinterpret_cast<__m512i>(sums), reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#else
+  for (int place = 0; place < 32; place += 8) {
+    sums += (a >> place & 255) * (b << (24 - place) >> 24);
+  }
+  return sums;
+#endif
+}
+
+KERNEL_INLINE IntVec LoadFours(const void* from) {
+  IntVec fours;
+  std::memcpy(&fours, from, sizeof fours);
+  return fours;
+}
+
+KERNEL_INLINE IntVec FillFours(const uint8_t* from) {
+  int32_t four;
+  std::memcpy(&four, from, sizeof four);
+  return four - IntVec{};
+}
+
+// One panel: a scale for each of its columns, each column's sum times that, then fours of
+// neighbours of the depth, column after column.
+void FillBytePanel(const float* panel, int64_t depth, int8_t* to) {
+  auto* const scales = reinterpret_cast<float*>(to);
+  float* const sums = scales + kPanel;
+  int8_t* const fours = to + 2 * kPanel * sizeof(float);
+  for (int64_t column = 0; column < kPanel; ++column) {
+    const float largest = LargestOfColumn(panel + column, depth);
+    const float inverse = largest > 0 ? kWeightLimit / largest : 0;
+    int32_t sum = 0;
+    for (int64_t i = 0; i < depth; ++i) {
+      const auto rounded = static_cast<int8_t>(Rounded(panel[i * kPanel + column] * inverse));
+      fours[i / 4 * 4 * kPanel + 4 * column + i % 4] = rounded;
+      sum += rounded;
+    }
+    scales[column] = largest / kWeightLimit;
+    sums[column] = scales[column] * static_cast<float>(sum);
+  }
+}
+
+// Where the panel of a pass lies.
+KERNEL_INLINE const int8_t* BytePanel(const void* packed, int64_t columns, int64_t start,
+                                      int64_t depth, int64_t panel) {
+  return static_cast<const int8_t*>(packed) + BytesOf(columns, start) +
+         panel * BytesOf(kPanel, depth);
+}
+
+// The depth is a multiple of four.
+void PackBytes(const PackedPart& part, void* packed) {
+  float panel[kDepthBlock * kPanel];
+  for (int64_t start = 0; start < part.depth; start += kDepthBlock) {
+    const int64_t left = part.depth - start;
+    const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
+    for (int64_t column = 0; column < part.columns; column += kPanel) {
+      FillPanel(part.weight, column, start, depth, panel);
+      const int64_t place = (part.first_column + column) / kPanel;
+      FillBytePanel(panel, depth,
+                    const_cast<int8_t*>(BytePanel(packed, part.all_columns, start, depth, place)));
+    }
+  }
+}
+
+// Rows of bytes, kByteStride apart; the scale of each, and its zero times that.
+struct ByteRows {
+  uint8_t* rows;
+  float* scales;
+  float* zeros;
+};
+
+// In the scratch memory of a product, behind room for one row in float32.
+KERNEL_INLINE ByteRows ByteRowsIn(float* scratch) {
+  float* const scales = scratch + kDepthBlock;
+  return {reinterpret_cast<uint8_t*>(scales + 2 * kRowBlock), scales, scales + kRowBlock};
+}
+
+KERNEL_INLINE void RoundToBytes(const float* row, int64_t depth, float inverse, float zero,
+                                uint8_t* to) {
+  for (int64_t i = 0; i < depth; i += kLanes) {
+    const Vec value = Min(Max(Load(row + i) * inverse + zero, Vec{}), Fill(kByteLimit));
+    const auto bytes = __builtin_convertvector(Rounded(value) & 255, ByteVec);
+    std::memcpy(to + i, &bytes, sizeof bytes);
+  }
+}
+
+// `row` has room for whole vectors.
+void RoundLeft(const Segment& segment, int64_t rows, int64_t start, int64_t depth,
+               const ByteRows& left, float* row) {
+  const int64_t padded = (depth + kLanes - 1) / kLanes * kLanes;
+  for (int64_t i = depth; i < padded; ++i) row[i] = 0;
+  for (int64_t index = 0; index < rows; ++index) {
+    CopyLeft(segment, index, index + 1, start, depth, row);
+    const auto [least, largest] = RangeOf(row, padded);
+    const float span = largest - least;
+    const float inverse = span > 0 ? kByteLimit / span : 0;
+    const float zero = static_cast<float>(static_cast<int32_t>(0.5f - least * inverse));
+    left.scales[index] = span / kByteLimit;
+    left.zeros[index] = left.scales[index] * zero;
+    RoundToBytes(row, padded, inverse, zero, left.rows + index * kByteStride);
+  }
+}
+
+struct ByteOperands {
+  int64_t depth;
+  ByteRows left;
+  const int8_t* right;
+
+  template <int Rows>
+  KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
+    IntVec exact[Rows][2] = {};
+    const uint8_t* four = left.rows;
+    const int8_t* panel = right + 2 * kPanel * sizeof(float);
+    for (int64_t i = 0; i < depth; i += 4) {
+      const IntVec first = LoadFours(panel), second = LoadFours(panel + 4 * kLanes);
+#pragma GCC unroll 16
+      for (int row = 0; row < Rows; ++row) {
+        const IntVec factor = FillFours(four + row * kByteStride);
+        exact[row][0] = AddFours(exact[row][0], factor, first);
+        exact[row][1] = AddFours(exact[row][1], factor, second);
+      }
+      four += 4;
+      panel += 4 * kPanel;
+    }
+    Start(sums, before);
+    const auto* const scales = reinterpret_cast<const float*>(right);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      const Vec scale = Load(scales + half * kLanes);
+      const Vec column_sum = Load(scales + kPanel + half * kLanes);
+#pragma GCC unroll 16
+      for (int row = 0; row < Rows; ++row) {
+        sums[row][half] -= left.zeros[row] * column_sum;
+        sums[row][half] +=
+            __builtin_convertvector(exact[row][half], Vec) * left.scales[row] * scale;
+      }
+    }
+  }
+  KERNEL_MEMBER void SkipRows(int64_t rows) {
+    left.rows += rows * kByteStride;
+    left.scales += rows;
+    left.zeros += rows;
+  }
+};
+
+}  // namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE
+
+#endif  // CPP_RUNTIME_KERNELS_BYTES_H_
