@@ -95,5 +95,6 @@ CONTENDERS: dict[str, Callable[[Setting], Step]] = {
     "autotune": autotuned,
     "onnxruntime": onnxruntime,
     "openvino": openvino,
+    "openvino-f32": lambda setting: openvino(setting, "f32"),
     "torchscript": torchscript,
 }

@@ -72,10 +72,6 @@ def export_onnx(setting: Setting, file: Path) -> None:
 def onnxruntime(setting: Setting) -> Step:
     import onnxruntime as ort
 
-    if setting.dtype != torch.float32:
-        raise ValueError(
-            f"Expected float32, which is what ONNX Runtime computes in on a CPU, but received {setting.dtype}"
-        )
     file = kept(setting, "onnx", "model.onnx", export_onnx)
     options = ort.SessionOptions()
     options.intra_op_num_threads = setting.threads
@@ -95,7 +91,8 @@ def export_openvino(setting: Setting, file: Path) -> None:
     ov.save_model(model, file, compress_to_fp16=False)
 
 
-def openvino(setting: Setting) -> Step:
+def openvino(setting: Setting, precision: str | None = None) -> Step:
+    """`precision`: what it is asked to compute in; the setting's, unless it is named."""
     import openvino as ov
 
     file = kept(setting, "openvino", "model.xml", export_openvino)
@@ -105,7 +102,7 @@ def openvino(setting: Setting) -> Step:
         {
             "INFERENCE_NUM_THREADS": setting.threads,
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32" if setting.dtype == torch.float32 else "bf16",
+            "INFERENCE_PRECISION_HINT": precision or ("f32" if setting.dtype == torch.float32 else "bf16"),
         },
     )
     stage = dataclasses.replace(setting, dtype=torch.float32).load_inputs()  # it narrows them itself

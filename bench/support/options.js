@@ -6,7 +6,16 @@ const { parseArgs } = require('node:util')
 
 const STAGES = ['prior', 'decoder', 'vqgan', 'shapes', 'overheads']
 /** In the order of the tables; eager comes first, since all others must agree with it. */
-const PEERS = ['eager', 'sdpa', 'compile', 'autotune', 'onnxruntime', 'openvino', 'torchscript']
+const PEERS = [
+  'eager',
+  'sdpa',
+  'compile',
+  'autotune',
+  'onnxruntime',
+  'openvino',
+  'openvino-f32',
+  'torchscript',
+]
 /** Ours in other ways, for those who ask: compiling takes minutes. */
 const VARIANTS = ['compiled', 'int8']
 const DTYPES = ['float32', 'bfloat16']

@@ -17,6 +17,7 @@ const LABELS = {
   autotune: 'diffusers, torch.compile, max-autotune and freezing',
   onnxruntime: 'ONNX Runtime',
   openvino: 'OpenVINO',
+  'openvino-f32': 'OpenVINO, which computes in float32',
   torchscript: 'our graph in plain TorchScript',
   compiled: 'our graph, compiled by AOTInductor',
   int8: '**wuerstchen**, int8',
@@ -33,10 +34,13 @@ function bestPeer(contenders) {
   return peers.reduce((best, one) => (best === null || one.median < best.median ? one : best), null)
 }
 
+/** What stands in the place of a contender's times. */
+const reasonOf = (failure) => `failed: ${failure.split('\n')[0]}`
+
 function stageTable({ title, contenders, flops }, { packed }) {
   const ours = contenders.find(({ name }) => name === 'wuerstchen')
   const rows = contenders.map(({ name, times: all, median, error, failure }) => {
-    if (failure !== null) return [LABELS[name], `failed: ${failure.split('\n')[0]}`, '-', '-', '-']
+    if (failure !== null) return [LABELS[name], reasonOf(failure), '-', '-', '-']
     const percent = (100 * share(flops.total, median, packed)).toFixed(0)
     const advantage = ours?.median && name !== 'wuerstchen' ? times(median, ours.median) : '-'
     return [LABELS[name], spread(all), advantage, `${percent}%`, error.toExponential(1)]
@@ -54,7 +58,7 @@ function stageTable({ title, contenders, flops }, { packed }) {
 function pictureTable({ title, contenders }) {
   const ours = contenders.find(({ name }) => name === 'wuerstchen')
   const rows = contenders.map(({ name, times: all, median, failure }) => {
-    if (failure !== null) return [LABELS[name], `failed: ${failure.split('\n')[0]}`, '-']
+    if (failure !== null) return [LABELS[name], reasonOf(failure), '-']
     return [
       LABELS[name],
       spread(all),

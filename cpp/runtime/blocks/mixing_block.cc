@@ -150,7 +150,9 @@ class MixingBlock final : public Block {
 
 std::unique_ptr<Block> MakeMixingBlock(Context& context, torch::jit::Module module) {
   for (const auto* name : {"channelwise.0.weight", "channelwise.2.weight"}) {
-    if (!Matrix::Fits(context.kernels, Parameter(module, name))) return nullptr;
+    const auto weight = Parameter(module, name);
+    if (!Matrix::Fits(context.kernels, weight)) return nullptr;
+    if (weight.size(0) > kernels::kPartColumns) return nullptr;  // a block of rows has them all
   }
   return std::make_unique<MixingBlock>(context, std::move(module));
 }

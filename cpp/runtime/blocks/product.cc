@@ -12,11 +12,12 @@
 namespace wuerstchen::runtime::blocks {
 namespace {
 
-// Columns of a part of the work. A part of a weight is read by all blocks of rows before the next:
-// it stays in the last cache.
-constexpr int64_t kPartColumns = 2048;
-constexpr int64_t kFewestColumns = 256;  // fewer do not pay for copying the rows once more
-constexpr int64_t kTasksPerThread = 8;   // so that the last ones end at about the same time
+// A part of a weight is read by all blocks of rows before the next: it stays in the last cache.
+using kernels::kPartColumns;
+constexpr int64_t kFewestColumns = 256;   // fewer do not pay for copying the rows once more
+constexpr int64_t kFewestOfMany = 64;     // but idle threads cost more
+constexpr int64_t kSummedColumns = 1024;  // of a task that only adds
+constexpr int64_t kTasksPerThread = 8;    // so that the last ones end at about the same time
 
 kernels::Format FormatOf(at::ScalarType type) {
   switch (type) {
@@ -185,7 +186,9 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   const int64_t blocks = product.images * per_image;
   const int64_t wanted = std::max(DivideUp(columns, kPartColumns),
                                   DivideUp(kTasksPerThread * at::get_num_threads(), blocks));
-  const int64_t parts = std::clamp<int64_t>(wanted, 1, DivideUp(columns, kFewestColumns));
+  const bool idle = blocks * DivideUp(columns, kFewestColumns) < at::get_num_threads();
+  const int64_t most = DivideUp(columns, idle ? kFewestOfMany : kFewestColumns);
+  const int64_t parts = std::clamp<int64_t>(wanted, 1, most);
   at::Tensor energies;
   float* partial = nullptr;
   if (product.energy != nullptr) {
@@ -230,14 +233,17 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
     });
   });
   if (partial == nullptr) return;
-  for (int64_t image = 0; image < product.images; ++image) {
-    float* const sum = product.energy + image * columns;
-    std::fill_n(sum, columns, 0.0f);
+  const int64_t chunks = DivideUp(columns, kSummedColumns);
+  ForEachTask(product.images * chunks, [&](int64_t task) {
+    const int64_t image = task / chunks, first = task % chunks * kSummedColumns;
+    const int64_t count = std::min(kSummedColumns, columns - first);
+    float* const sum = product.energy + image * columns + first;
+    std::fill_n(sum, count, 0.0f);
     for (int64_t strip = 0; strip < strips.count; ++strip) {
-      const float* const row = partial + (image * strips.count + strip) * columns;
-      for (int64_t column = 0; column < columns; ++column) sum[column] += row[column];
+      const float* const row = partial + (image * strips.count + strip) * columns + first;
+      for (int64_t column = 0; column < count; ++column) sum[column] += row[column];
     }
-  }
+  });
 }
 
 }  // namespace wuerstchen::runtime::blocks

@@ -16,12 +16,11 @@ namespace {
 void ResponseFactors(const float* energy, const float* gamma, int64_t images, int64_t channels,
                      float* factors) {
   for (int64_t image = 0; image < images; ++image) {
+    for (int64_t i = 0; i < channels; ++i) factors[i] = std::sqrt(energy[i]);
     double sum = 0;
-    for (int64_t i = 0; i < channels; ++i) sum += std::sqrt(energy[i]);
+    for (int64_t i = 0; i < channels; ++i) sum += factors[i];
     const float mean = static_cast<float>(sum / static_cast<double>(channels)) + 1e-6f;
-    for (int64_t i = 0; i < channels; ++i) {
-      factors[i] = 1 + gamma[i] * (std::sqrt(energy[i]) / mean);
-    }
+    for (int64_t i = 0; i < channels; ++i) factors[i] = 1 + gamma[i] * (factors[i] / mean);
     energy += channels;
     factors += channels;
   }

@@ -1,11 +1,15 @@
 // Scales and shifts a map by what depends on the timestep alone, in one pass.
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/tasks.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
+
+constexpr int64_t kRows = 32;  // of a task: small, so that many cores have something to do
 
 class TimestepBlock final : public Block {
  public:
@@ -18,17 +22,16 @@ class TimestepBlock final : public Block {
     auto out = at::empty(x.sizes(), x.options());
     const int64_t pixels = x.size(1) * x.size(2), channels = x.size(3);
     const auto& kernels = context_.kernels;
-    const void* const from = x.const_data_ptr();
-    void* const to = out.mutable_data_ptr();
-    for (int64_t image = 0; image < x.size(0); ++image) {
+    const int64_t strips = (pixels + kRows - 1) / kRows;
+    ForEachTask(x.size(0) * strips, [&](int64_t task) {
+      const int64_t image = task / strips, first = task % strips * kRows;
+      const int64_t place = (image * pixels + first) * channels;
       const void* const scale =
           kernels.At(modulation.const_data_ptr(), image * modulation.size(1) + start_);
-      at::parallel_for(0, pixels, 64, [&](int64_t first, int64_t end) {
-        const int64_t place = (image * pixels + first) * channels;
-        kernels.modulate(kernels.At(from, place), end - first, channels, scale,
-                         kernels.At(scale, channels), kernels.At(to, place));
-      });
-    }
+      kernels.modulate(kernels.At(x.const_data_ptr(), place), std::min(kRows, pixels - first),
+                       channels, scale, kernels.At(scale, channels),
+                       kernels.At(out.mutable_data_ptr(), place));
+    });
     return out;
   }
 

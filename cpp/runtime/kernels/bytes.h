@@ -39,46 +39,25 @@ KERNEL_INLINE IntVec FillFours(const uint8_t* from) {
   return four - IntVec{};
 }
 
-// One panel: a scale for each of its columns, each column's sum times that, then fours of
-// neighbours of the depth, column after column.
-void FillBytePanel(const float* panel, int64_t depth, int8_t* to) {
-  auto* const scales = reinterpret_cast<float*>(to);
-  float* const sums = scales + kPanel;
-  int8_t* const fours = to + 2 * kPanel * sizeof(float);
-  for (int64_t column = 0; column < kPanel; ++column) {
-    const float largest = LargestOfColumn(panel + column, depth);
-    const float inverse = largest > 0 ? kWeightLimit / largest : 0;
-    int32_t sum = 0;
-    for (int64_t i = 0; i < depth; ++i) {
-      const auto rounded = static_cast<int8_t>(Rounded(panel[i * kPanel + column] * inverse));
-      fours[i / 4 * 4 * kPanel + 4 * column + i % 4] = rounded;
-      sum += rounded;
-    }
-    scales[column] = largest / kWeightLimit;
-    sums[column] = scales[column] * static_cast<float>(sum);
-  }
-}
-
-// Where the panel of a pass lies.
-KERNEL_INLINE const int8_t* BytePanel(const void* packed, int64_t columns, int64_t start,
-                                      int64_t depth, int64_t panel) {
-  return static_cast<const int8_t*>(packed) + BytesOf(columns, start) +
-         panel * BytesOf(kPanel, depth);
+// Where the panel of a pass lies: a scale for each of its columns, each column's sum times that,
+// then its numbers in fours.
+KERNEL_INLINE int64_t BytePlace(int64_t columns, int64_t start, int64_t depth, int64_t panel) {
+  return BytesOf(columns, start) + panel * BytesOf(kPanel, depth);
 }
 
 // The depth is a multiple of four.
 void PackBytes(const PackedPart& part, void* packed) {
-  float panel[kDepthBlock * kPanel];
-  for (int64_t start = 0; start < part.depth; start += kDepthBlock) {
-    const int64_t left = part.depth - start;
-    const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
-    for (int64_t column = 0; column < part.columns; column += kPanel) {
-      FillPanel(part.weight, column, start, depth, panel);
-      const int64_t place = (part.first_column + column) / kPanel;
-      FillBytePanel(panel, depth,
-                    const_cast<int8_t*>(BytePanel(packed, part.all_columns, start, depth, place)));
+  ForEachPanel(part, [&](const float* panel, int64_t start, int64_t depth, int64_t place) {
+    char* const to = static_cast<char*>(packed) + BytePlace(part.all_columns, start, depth, place);
+    auto* const scales = reinterpret_cast<float*>(to);
+    float* const sums = scales + kPanel;
+    auto* const fours = reinterpret_cast<int8_t*>(sums + kPanel);
+    for (int64_t column = 0; column < kPanel; ++column) {
+      int32_t sum = 0;
+      scales[column] = RoundColumn<4>(panel, column, depth, fours, &sum);
+      sums[column] = scales[column] * static_cast<float>(sum);
     }
-  }
+  });
 }
 
 // Rows of bytes, kByteStride apart; the scale of each, and its zero times that.
@@ -113,7 +92,8 @@ void RoundLeft(const Segment& segment, int64_t rows, int64_t start, int64_t dept
     const auto [least, largest] = RangeOf(row, padded);
     const float span = largest - least;
     const float inverse = span > 0 ? kByteLimit / span : 0;
-    const float zero = static_cast<float>(static_cast<int32_t>(0.5f - least * inverse));
+    const float zero =
+        inverse > 0 ? static_cast<float>(static_cast<int32_t>(0.5f - least * inverse)) : 0;
     left.scales[index] = span / kByteLimit;
     left.zeros[index] = left.scales[index] * zero;
     RoundToBytes(row, padded, inverse, zero, left.rows + index * kByteStride);

@@ -17,6 +17,7 @@ constexpr int64_t kDepthBlock =
     256;  // numbers of a row that one pass takes: a panel of them fits the first cache
 constexpr int64_t kStripRows = 154;            // rows that a panel meets at once, at most
 constexpr int64_t kRowBlock = 2 * kStripRows;  // rows of one block, at most
+constexpr int64_t kPartColumns = 2048;         // of one block, at most
 constexpr int64_t kQueryBlock = 98;            // rows of one block of attention, at most
 
 // What maps are made of.
@@ -73,7 +74,8 @@ struct ProductBlock {
   int64_t rows = 0;        // at most kRowBlock
   int64_t strip_rows = 0;  // how many of them a panel meets at once; the last strip may have fewer
   int64_t columns = 0;
-  int64_t first_panel = 0, end_panel = 0;  // the part of the columns to compute
+  int64_t first_panel = 0,
+          end_panel = 0;  // the part of them to compute: kPartColumns, or a panel more
   void* out = nullptr;
   int64_t out_stride = 0;
   const float* bias = nullptr;     // null for none

@@ -48,18 +48,19 @@ template <bool kLast>
 void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int64_t depth,
           bool begun) {
   const Weight& weight = segment.weight;
+  const auto* const packed = static_cast<const int8_t*>(weight.data);
   if (weight.format == Format::kBytes) {
     const auto left = ByteRowsIn(block.scratch);
     RoundLeft(segment, block.rows, start, depth, left, block.scratch);
     PassWith<kLast>(block, begun, [&](int64_t panel) {
-      return ByteOperands{depth, left, BytePanel(weight.data, block.columns, start, depth, panel)};
+      return ByteOperands{depth, left, packed + BytePlace(block.columns, start, depth, panel)};
     });
   } else if (weight.format == Format::kQuantised) {
     const auto left = QuantisedLeftIn(block.scratch);
     QuantiseLeft(segment, block.rows, start, depth, left, block.scratch);
     PassWith<kLast>(block, begun, [&](int64_t panel) {
       return QuantisedOperands{depth, left,
-                               QuantisedPanel(weight.data, block.columns, start, depth, panel)};
+                               packed + QuantisedPlace(block.columns, start, depth, panel)};
     });
   } else {
     float* const left = block.scratch;
@@ -67,8 +68,8 @@ void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int6
     CopyLeft(segment, 0, block.rows, start, depth, left);
     PassWith<kLast>(block, begun, [&](int64_t panel) {
       if (weight.format == Format::kPacked) {
-        const auto* const packed = static_cast<const float*>(weight.data);
-        return Operands{depth, left, packed + start * block.columns + panel * depth * kPanel};
+        const auto* const panels = static_cast<const float*>(weight.data);
+        return Operands{depth, left, panels + start * block.columns + panel * depth * kPanel};
       }
       FillPanel(weight, panel * kPanel, start, depth, filled);
       return Operands{depth, left, filled};

@@ -92,42 +92,52 @@ KERNEL_INLINE int32_t Rounded(float value) {
   return bits;
 }
 
-// One panel: a scale for each of its columns, then pairs of neighbours of the depth, column after
-// column.
-void QuantisePanel(const float* panel, int64_t depth, int8_t* to) {
-  auto* const scales = reinterpret_cast<float*>(to);
-  int8_t* const pairs = to + kPanel * sizeof(float);
-  for (int64_t column = 0; column < kPanel; ++column) {
-    const float largest = LargestOfColumn(panel + column, depth);
-    const float inverse = largest > 0 ? kWeightLimit / largest : 0;
-    scales[column] = largest / kWeightLimit;
-    for (int64_t i = 0; i < depth; ++i) {
-      const auto rounded = static_cast<int8_t>(Rounded(panel[i * kPanel + column] * inverse));
-      pairs[i / 2 * 2 * kPanel + 2 * column + i % 2] = rounded;
-    }
+// Rounds one column of a panel to 8 bits, kGroup neighbours of the depth side by side, the same of
+// all columns together. Returns the scale, and adds up what it wrote.
+template <int kGroup>
+KERNEL_INLINE float RoundColumn(const float* panel, int64_t column, int64_t depth, int8_t* to,
+                                int32_t* sum) {
+  const float largest = LargestOfColumn(panel + column, depth);
+  const float inverse = largest > 0 ? kWeightLimit / largest : 0;
+  for (int64_t i = 0; i < depth; ++i) {
+    const auto rounded = static_cast<int8_t>(Rounded(panel[i * kPanel + column] * inverse));
+    to[i / kGroup * kGroup * kPanel + kGroup * column + i % kGroup] = rounded;
+    *sum += rounded;
   }
+  return largest / kWeightLimit;
 }
 
-// Where the panel of a pass lies.
-KERNEL_INLINE const int8_t* QuantisedPanel(const void* packed, int64_t columns, int64_t start,
-                                           int64_t depth, int64_t panel) {
-  const auto* const pass = static_cast<const int8_t*>(packed) + QuantisedBytes(columns, start);
-  return pass + panel * QuantisedBytes(kPanel, depth);
-}
-
-void Quantise(const PackedPart& part, void* packed) {
+// `fill(panel, start, depth, place)` for each panel of each pass, in float32: the pass begins with
+// number `start` of the depth, and the panel is number `place` of the whole weight.
+template <typename Fill>
+void ForEachPanel(const PackedPart& part, const Fill& fill) {
   float panel[kDepthBlock * kPanel];
   for (int64_t start = 0; start < part.depth; start += kDepthBlock) {
     const int64_t left = part.depth - start;
     const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
     for (int64_t column = 0; column < part.columns; column += kPanel) {
       FillPanel(part.weight, column, start, depth, panel);
-      const int64_t place = (part.first_column + column) / kPanel;
-      QuantisePanel(
-          panel, depth,
-          const_cast<int8_t*>(QuantisedPanel(packed, part.all_columns, start, depth, place)));
+      fill(panel, start, depth, (part.first_column + column) / kPanel);
     }
   }
+}
+
+// Where the panel of a pass lies: a scale for each of its columns, then its numbers in pairs.
+KERNEL_INLINE int64_t QuantisedPlace(int64_t columns, int64_t start, int64_t depth, int64_t panel) {
+  return QuantisedBytes(columns, start) + panel * QuantisedBytes(kPanel, depth);
+}
+
+void Quantise(const PackedPart& part, void* packed) {
+  ForEachPanel(part, [&](const float* panel, int64_t start, int64_t depth, int64_t place) {
+    char* const to =
+        static_cast<char*>(packed) + QuantisedPlace(part.all_columns, start, depth, place);
+    auto* const scales = reinterpret_cast<float*>(to);
+    auto* const pairs = reinterpret_cast<int8_t*>(scales + kPanel);
+    for (int64_t column = 0; column < kPanel; ++column) {
+      int32_t sum = 0;
+      scales[column] = RoundColumn<2>(panel, column, depth, pairs, &sum);
+    }
+  });
 }
 
 // Rows of 16 bits, kDepthBlock apart, and the scale of each.

@@ -3,7 +3,7 @@
 // would keep one copy for all CPUs.
 #include "runtime/kernels/attention.h"
 #include "runtime/kernels/maps.h"
-#include "runtime/kernels/pairs.h"
+#include "runtime/kernels/pair_product.h"
 #include "runtime/kernels/product.h"
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
