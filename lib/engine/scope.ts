@@ -18,6 +18,13 @@ export class Scope {
     return handles
   }
 
+  /** Frees one of them before the others. */
+  free(handle: Disposable): void {
+    const place = this.held.indexOf(handle)
+    if (place >= 0) this.held.splice(place, 1)
+    handle.dispose()
+  }
+
   /** Frees all, or all but one that goes on living elsewhere. Safe twice. */
   dispose(except?: Disposable): void {
     this.closed = true
