@@ -10,7 +10,7 @@ import { inTurn, type Stage } from './batching'
 import { Crowd } from './crowd'
 import { type FinishedImage, type Job, PARTS, pictureOf, Run, type RunHooks } from './job'
 import { closeModel, type Model } from './model'
-import { Pace } from './pace'
+import { Pace, Widths } from './pace'
 import { embed, prepare } from './prepare'
 import { type PipelineStatistics, Statistics } from './statistics'
 
@@ -53,6 +53,7 @@ export class Engine {
   constructor(
     private readonly model: Model,
     private readonly limits: EngineLimits,
+    private readonly widths: Pick<Widths, 'record' | 'widest'> = new Widths(),
   ) {
     this.maxRows = limits.maxRows
   }
@@ -159,6 +160,7 @@ export class Engine {
           patience: PATIENCE,
           courtesy: COURTESY,
           resident: this.model.offload === 'model' ? this.resident : null,
+          widest: (key) => this.widths.widest(key),
         },
         ({ run }) => run.begun || this.exclusives.length === 0,
       )
@@ -212,10 +214,13 @@ export class Engine {
     jobs: readonly Job[],
     call: () => Promise<Result>,
   ): Promise<Result> {
+    const [first] = jobs
     const started = performance.now()
     const result = await call()
+    const ms = performance.now() - started
     const rows = jobs.reduce((sum, job) => sum + job.rows, 0)
-    this.counters.turn({ stage, images: jobs.length, rows, ms: performance.now() - started })
+    if (first !== undefined) this.widths.record(first.batchKey, jobs.length, ms)
+    this.counters.turn({ stage, images: jobs.length, rows, ms })
     return result
   }
 

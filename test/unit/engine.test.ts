@@ -8,9 +8,12 @@ import { fakeModel, fakeRequest } from '../support/fake-model'
 
 const LIMITS = { maxRows: 8, maxQueue: 100 }
 
+/** A fake device's pace says nothing. */
+const ANY_WIDTH = { record: () => undefined, widest: () => Number.POSITIVE_INFINITY }
+
 function start(limits: Partial<typeof LIMITS> = {}): { engine: Engine; device: FakeDevice } {
   const model = fakeModel()
-  return { engine: new Engine(model, { ...LIMITS, ...limits }), device: model.device }
+  return { engine: new Engine(model, { ...LIMITS, ...limits }, ANY_WIDTH), device: model.device }
 }
 
 function greys(images: readonly FinishedImage[]): number[] {
@@ -294,6 +297,26 @@ describe('Engine batching', () => {
     expect(new Set(images).size).toBe(4)
     const { engine: narrow } = start({ maxRows: 2 })
     expect(greys(await narrow.submit(fakeRequest({ images: 4 })))).toEqual(images)
+  })
+})
+
+describe('Engine batch width', () => {
+  it('stays narrow where a wide batch is slower by the picture', async () => {
+    const model = fakeModel()
+    const engine = new Engine(model, LIMITS)
+    const { device } = model
+    device.before = ({ rows, method }) => {
+      if (method !== 'advance') return
+      // Busy, not asleep: timers are too coarse.
+      const end = performance.now() + 0.2 * (rows?.length ?? 0) ** 2
+      while (performance.now() < end);
+    }
+    const steps = { priorSteps: 40, decoderSteps: 1, priorGuidanceScale: 1 }
+    await Promise.all(Array.from({ length: 60 }, (_, seed) => engine.submit(fakeRequest({ seed, ...steps }))))
+    const widths = device.named('advance', 'prior').map(({ rows }) => rows?.length ?? 0)
+    expect(Math.max(...widths.slice(0, 10))).toBe(8)
+    const late = widths.slice(widths.length >> 1)
+    expect(late.filter((width) => width === 1).length).toBeGreaterThan(0.7 * late.length)
   })
 })
 
