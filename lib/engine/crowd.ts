@@ -39,12 +39,13 @@ export class Crowd<Job extends Member> {
   }
 
   add(jobs: readonly Job[]): void {
-    const [first] = jobs
-    if (first === undefined) return
-    // Most come last; of equals whoever came before stays before.
-    const last = this.outside.at(-1)
+    const inOrder = jobs.every((job, index) => {
+      const before = index === 0 ? this.outside.at(-1) : jobs[index - 1]
+      return before === undefined || inTurn(before, job) <= 0
+    })
     this.outside.push(...jobs)
-    if (last !== undefined && inTurn(last, first) > 0) this.outside.sort(inTurn)
+    // Most come last; of equals whoever came before stays before.
+    if (!inOrder) this.outside.sort(inTurn)
   }
 
   remove(leaves: (job: Job) => boolean): void {

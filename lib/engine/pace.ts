@@ -38,7 +38,7 @@ const ENOUGH = 4 // steps
 const CURIOUS = 64
 
 /** A narrower batch, whose pictures are finished sooner, is taken if it is at most this much slower by the picture. */
-const TOLERANCE = 1.03
+const TOLERANCE = 1.01
 
 /**
  * How many pictures of one stage and size are best advanced together. Until it was measured that fewer are as fast by the

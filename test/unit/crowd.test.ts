@@ -55,6 +55,17 @@ describe('Crowd', () => {
     }
   })
 
+  it('lets in by priority, however those of different ones come', () => {
+    const jobs = play(
+      alike(60).map((one, index) => ({ ...one, priority: index % 3 })),
+      LIMITS,
+    )
+    const mean = (priority: number) =>
+      sum(ends(jobs.filter(({ wish }) => wish.priority === priority))) / jobs.length
+    expect(mean(2)).toBeLessThan(0.6 * mean(1))
+    expect(mean(1)).toBeLessThan(0.8 * mean(0))
+  })
+
   it('lets few begin, and more only for higher priorities', () => {
     const levels = alike(40).map((one, index) => ({ ...one, comes: index, priority: index }))
     for (const [list, most] of [
