@@ -64,8 +64,9 @@ export class Crowd<Job extends Member> {
   private letIn(maxRows: number, may: (job: Job) => boolean): void {
     for (;;) {
       const inside = this.inside.filter(may)
-      const due = this.entered % FAIR === FAIR - 1
-      const next = due ? this.eldest(may) : this.outside.find(may)
+      const first = this.outside.find(may)
+      const next = this.entered % FAIR === FAIR - 1 ? this.eldest(may) : first
+      const due = next !== first
       if (next === undefined || !hasRoom(inside, next, maxRows * BATCHES, due)) return
       this.outside.splice(this.outside.indexOf(next), 1)
       this.inside = [...this.inside, next]

@@ -11,7 +11,7 @@ import { Crowd } from './crowd'
 import { type FinishedImage, type Job, PARTS, pictureOf, Run, type RunHooks } from './job'
 import { closeModel, type Model } from './model'
 import { Pace, Widths } from './pace'
-import { embed, prepare } from './prepare'
+import { embed, prepare, readTexts } from './prepare'
 import { type PipelineStatistics, Statistics } from './statistics'
 
 export interface EngineLimits {
@@ -192,7 +192,11 @@ export class Engine {
 
   /** One step of Stage B or C for the whole batch. Who is new to the stage is prepared first, who is done moves on. */
   private async denoise(stage: 'prior' | 'decoder', batch: readonly Job[]): Promise<void> {
-    for (const job of batch.filter(({ denoising }) => denoising === null)) {
+    const fresh = batch.filter(({ denoising }) => denoising === null)
+    if (this.model.offload !== 'none') {
+      for (const job of fresh) await this.attempt([job], () => readTexts(stage, this.model, job))
+    }
+    for (const job of fresh) {
       job.begin()
       await this.attempt([job], () => prepare(stage, this.model, job))
       job.steppedAt = performance.now()

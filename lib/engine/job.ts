@@ -58,6 +58,7 @@ export class Run {
   /** What its images share, freed when the run ends. */
   readonly scope = new Scope()
   readonly noises = new Map<number, NativeNoise>()
+  readonly priorTexts = new Map<string, NativeTensor>()
   readonly priorConditions = new Map<string, readonly NativeTensor[]>()
   readonly decoderTexts = new Map<string, NativeTensor>()
   readonly decoderNegatives = new Map<string, readonly NativeTensor[]>()

@@ -18,10 +18,11 @@ export class Scope {
     return handles
   }
 
-  /** Frees one of them before the others. */
+  /** Frees one of them before the others; after the end they are all free. */
   free(handle: Disposable): void {
     const place = this.held.indexOf(handle)
-    if (place >= 0) this.held.splice(place, 1)
+    if (place < 0) return
+    this.held.splice(place, 1)
     handle.dispose()
   }
 

@@ -300,6 +300,24 @@ describe('Engine batching', () => {
   })
 })
 
+describe('Engine with weights that come and go', () => {
+  it('changes them a few times for all who are in, not for every picture and turn', async () => {
+    const model = { ...fakeModel(), offload: 'model' as const }
+    const engine = new Engine(model, LIMITS, ANY_WIDTH)
+    const { device } = model
+    await Promise.all(
+      Array.from({ length: 24 }, (_, seed) =>
+        engine.submit(fakeRequest({ seed, priorSteps: 5 + (seed % 3), size: seed % 2 ? 4 : 8 })),
+      ),
+    )
+    const graphs = device.calls.flatMap(({ graph }) => (graph === undefined ? [] : [graph]))
+    const changes = graphs.filter((graph, index) => graph !== graphs[index - 1]).length
+    // Eight at a time; each stage's encoder comes for every batch that begins it.
+    expect(changes).toBeLessThan(3 * 16)
+    expect(device.live.size).toBe(CACHED + 2) // three schedules of the prior
+  })
+})
+
 describe('Engine batch width', () => {
   it('stays narrow where a wide batch is slower by the picture', async () => {
     const model = fakeModel()
