@@ -8,6 +8,7 @@ const { monitorEventLoopDelay } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { parseArgs } = require('node:util')
 const { WuerstchenPipeline } = require('../dist')
+const { mix, percentile, random } = require('./support/crowd')
 const { ROOT, Reference } = require('./support/reference')
 const { machine, median } = require('./support/statistics')
 
@@ -17,47 +18,11 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '8' },
     runs: { type: 'string', default: '3' },
     dtype: { type: 'string', default: 'float32' },
+    aborted: { type: 'string', default: '0.1' }, // the part of the requests whose client loses interest
     alone: { type: 'boolean', default: false }, // without diffusers
   },
 })
 const MODEL = path.join(ROOT, 'models', 'shapes')
-const ABORTED = 0.1
-
-/** Numbers in [0, 1) that are the same in every run. */
-function random(seed) {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
-}
-
-function mix(count, seed) {
-  const next = random(seed)
-  const pick = (list) => list[Math.floor(next() * list.length)]
-  return Array.from({ length: count }, (_, index) => ({
-    prompt: `a ${pick(['large', 'small'])} ${pick(['red', 'green', 'yellow', 'purple'])} ${pick(['circle', 'star', 'house'])} on a ${pick(['blue', 'white', 'grey'])} background`,
-    options: {
-      seed: index,
-      // Sizes that diffusers does not crash on.
-      ...pick([
-        { width: 256, height: 256 },
-        { width: 256, height: 256 },
-        { width: 256, height: 256 },
-        { width: 384, height: 256 },
-        { width: 128, height: 128 },
-      ]),
-      priorNumInferenceSteps: pick([12, 20, 29]),
-      priorGuidanceScale: 2.5,
-      numInferenceSteps: pick([6, 12]),
-      decoderGuidanceScale: 0,
-    },
-    // Milliseconds after which its client loses interest; most do not.
-    abortAfter: next() < ABORTED ? 50 + 500 * next() : null,
-  }))
-}
-
-const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
 
 async function ask(pipeline, { prompt, options, abortAfter }) {
   const abort = new AbortController()
@@ -131,14 +96,14 @@ async function measured(pipeline, work) {
 }
 
 async function main() {
-  const requests = mix(Number(values.requests), 4)
+  const requests = mix(Number(values.requests), 4, Number(values.aborted))
   const clients = Number(values.clients)
   const pipeline = await WuerstchenPipeline.fromPretrained(MODEL, { dtype: values.dtype, device: 'cpu' })
   const threads = os.availableParallelism()
   const reference = values.alone
     ? null
     : await new Reference(MODEL, `${MODEL}-prior`, { dtype: values.dtype, threads }).ready()
-  const warm = mix(8, 5).map((request) => ({ ...request, abortAfter: null }))
+  const warm = mix(8, 5)
   await closedLoop(pipeline, warm, 4)
   if (reference !== null) await diffusersLoop(reference, warm)
 

@@ -6,11 +6,12 @@ import type { ReadPrompt, Request } from '../request'
 import type { Denoising, NextStep } from '../stages/denoise'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Tokens } from '../text/tokenizer'
-import { chooseBatch, type Stage } from './batching'
+import { inTurn, type Stage } from './batching'
+import { Crowd } from './crowd'
 import { type FinishedImage, type Job, PARTS, pictureOf, Run, type RunHooks } from './job'
 import { closeModel, type Model } from './model'
-import { Pace } from './pace'
-import { embed, prepare } from './prepare'
+import { Pace, Widths } from './pace'
+import { embed, prepare, readTexts } from './prepare'
 import { type PipelineStatistics, Statistics } from './statistics'
 
 export interface EngineLimits {
@@ -26,8 +27,8 @@ export interface PromptTensors {
   readonly decoder: FloatTensor
 }
 
-/** Turns that others may take before a waiting group goes first, and before it stops giving way to fuller ones. */
-const PATIENCE = 16
+/** Turns that others may take before somebody goes before higher priorities, and before the first in order stops giving way to fuller batches. */
+const PATIENCE = 32
 const COURTESY = 4
 
 /**
@@ -36,8 +37,7 @@ const COURTESY = 4
  * handles are freed then, those that arrive later at once, and what still waits for them finds it ended.
  */
 export class Engine {
-  /** Oldest first. */
-  private jobs: readonly Job[] = []
+  private readonly crowd = new Crowd<Job>()
   private maxRows: number
   /** The stage that ran last. */
   private resident: Stage | null = null
@@ -53,17 +53,18 @@ export class Engine {
   constructor(
     private readonly model: Model,
     private readonly limits: EngineLimits,
+    private readonly widths: Pick<Widths, 'record' | 'widest'> = new Widths(),
   ) {
     this.maxRows = limits.maxRows
   }
 
   /** Images on their way. */
   get size(): number {
-    return this.jobs.length
+    return this.crowd.size
   }
 
   get statistics(): PipelineStatistics {
-    const running = this.jobs.filter(({ running }) => running).length
+    const running = this.crowd.members.filter(({ running }) => running).length
     const { finished, failed, stages } = this.counters
     return { waiting: this.size - running, running, finished, failed, stages }
   }
@@ -75,7 +76,8 @@ export class Engine {
       prior: this.model.prior.schedule(request.prior.timesteps),
       decoder: this.model.decoder.schedule(request.decoder.timesteps),
     }
-    const run = new Run(request, hooks, steps, this.model.memory.shares(pictureOf(request)))
+    const shares = this.model.memory.shares(pictureOf(request), PARTS[request.part])
+    const run = new Run(request, hooks, steps, shares)
     run.listen()
     this.adopt(run)
     return run.finished
@@ -84,16 +86,16 @@ export class Engine {
   /** Takes a run in that nobody has begun. */
   adopt(run: Run): void {
     run.stop = (reason) => this.fail(run, reason)
-    this.jobs = [...this.jobs, ...run.jobs]
+    this.crowd.add(run.jobs)
     this.looping ??= this.loop()
   }
 
-  /** Gives away the youngest run that has not begun, if something else is left to do here. */
+  /** Gives away the run that would begin next, if something else is left to do here. */
   surrender(): Run | null {
-    const runs = new Set(this.jobs.map(({ run }) => run))
-    const run = [...runs].filter(({ begun }) => !begun).at(-1)
-    if (run === undefined || runs.size < 2 || this.exclusives.length > 0) return null
-    this.jobs = this.jobs.filter((job) => job.run !== run)
+    const jobs = [...this.crowd.members].sort(inTurn)
+    const run = jobs.find(({ run }) => !run.begun)?.run
+    if (run === undefined || jobs.every((job) => job.run === run) || this.exclusives.length > 0) return null
+    this.crowd.remove((job) => job.run === run)
     return run
   }
 
@@ -130,7 +132,7 @@ export class Engine {
    * native call under way and frees everything. Safe twice: a second call may hurry a first one that drains.
    */
   dispose({ drain }: { readonly drain: boolean }): Promise<void> {
-    if (!drain) for (const { run } of this.jobs) this.fail(run, disposed())
+    if (!drain) for (const { run } of this.crowd.members) this.fail(run, disposed())
     this.disposal ??= this.shutDown()
     return this.disposal
   }
@@ -152,25 +154,27 @@ export class Engine {
   private async loop(): Promise<void> {
     await null // requests submitted in one go start together
     for (;;) {
-      const jobs = this.exclusives.length > 0 ? this.jobs.filter(({ run }) => run.begun) : this.jobs
-      const batch = chooseBatch(jobs, {
-        maxRows: this.maxRows,
-        patience: PATIENCE,
-        courtesy: COURTESY,
-        resident: this.model.offload === 'model' ? this.resident : null,
-      })
+      const batch = this.crowd.next(
+        {
+          maxRows: this.maxRows,
+          patience: PATIENCE,
+          courtesy: COURTESY,
+          resident: this.model.offload === 'model' ? this.resident : null,
+          widest: (key) => this.widths.widest(key),
+        },
+        ({ run }) => run.begun || this.exclusives.length === 0,
+      )
       if (batch.length === 0) {
         const exclusive = this.exclusives.shift()
         // Nothing is awaited from here to the end: whoever comes meanwhile would count on this loop.
         if (exclusive === undefined) {
           if (this.disposal === null) this.onIdle()
-          if (this.jobs.length > 0) continue
+          if (this.size > 0) continue
           break
         }
         await exclusive()
         continue
       }
-      for (const job of this.jobs) job.waited += 1
       await this.takeTurn(batch).catch((error) => {
         for (const { run } of batch) this.fail(run, error) // a bug of ours must not stop the others
       })
@@ -179,10 +183,7 @@ export class Engine {
   }
 
   private async takeTurn(batch: readonly Job[]): Promise<void> {
-    for (const job of batch) {
-      job.waited = 0
-      job.run.begun = true
-    }
+    for (const { run } of batch) run.begun = true
     const stage = batch[0]?.stage
     this.resident = stage ?? null
     if (stage === 'vqgan') await this.attempt(batch, ([job]) => this.decode(job))
@@ -191,7 +192,11 @@ export class Engine {
 
   /** One step of Stage B or C for the whole batch. Who is new to the stage is prepared first, who is done moves on. */
   private async denoise(stage: 'prior' | 'decoder', batch: readonly Job[]): Promise<void> {
-    for (const job of batch.filter(({ denoising }) => denoising === null)) {
+    const fresh = batch.filter(({ denoising }) => denoising === null)
+    if (this.model.offload !== 'none') {
+      for (const job of fresh) await this.attempt([job], () => readTexts(stage, this.model, job))
+    }
+    for (const job of fresh) {
       job.begin()
       await this.attempt([job], () => prepare(stage, this.model, job))
       job.steppedAt = performance.now()
@@ -213,10 +218,13 @@ export class Engine {
     jobs: readonly Job[],
     call: () => Promise<Result>,
   ): Promise<Result> {
+    const [first] = jobs
     const started = performance.now()
     const result = await call()
+    const ms = performance.now() - started
     const rows = jobs.reduce((sum, job) => sum + job.rows, 0)
-    this.counters.turn({ stage, images: jobs.length, rows, ms: performance.now() - started })
+    if (first !== undefined) this.widths.record(first.batchKey, jobs.length, ms)
+    this.counters.turn({ stage, images: jobs.length, rows, ms })
     return result
   }
 
@@ -243,6 +251,7 @@ export class Engine {
   private async leave(stage: 'prior' | 'decoder', job: Job): Promise<void> {
     const { latents } = denoisingOf(job)
     if (stage === 'decoder') return job.enter('vqgan', latents)
+    job.run.forgetPrior(job.image)
     const { device, latentMean, latentStd } = this.model
     const imageEmbeddings = job.scope.hold(await device.affine(latents, latentMean, -latentStd))
     if (job.run.ended) return
@@ -271,7 +280,7 @@ export class Engine {
   private finish(job: Job, output: Pick<FinishedImage, 'pixels' | 'embeddings'>): void {
     const { run } = job
     const image = { image: job.image, timings: job.timings, ...output }
-    this.jobs = this.jobs.filter((other) => other !== job)
+    this.crowd.remove((other) => other === job)
     run.noises.get(job.image.noiseStream)?.release(job.image.noiseRow)
     job.scope.dispose()
     run.left -= 1
@@ -321,7 +330,7 @@ export class Engine {
 
   private fail(run: Run, reason: unknown): void {
     if (run.ended) return
-    this.jobs = this.jobs.filter((job) => job.run !== run)
+    this.crowd.remove((job) => job.run === run)
     this.counters.failed += run.left
     run.end({ reason })
     this.published(run, reason)

@@ -6,7 +6,7 @@ import type { GenerateProgress, ImageRequest, ReadPrompt, Request } from '../req
 import type { Denoising } from '../stages/denoise'
 import type { Pixels } from '../stages/vqgan'
 import { STAGES, type Stage } from './batching'
-import type { Picture } from './memory'
+import type { MemoryShares, Picture } from './memory'
 import { Scope } from './scope'
 
 /** Where one picture's time went, in milliseconds of wall clock; steps shared with other pictures count in full. */
@@ -58,6 +58,7 @@ export class Run {
   /** What its images share, freed when the run ends. */
   readonly scope = new Scope()
   readonly noises = new Map<number, NativeNoise>()
+  readonly priorTexts = new Map<string, NativeTensor>()
   readonly priorConditions = new Map<string, readonly NativeTensor[]>()
   readonly decoderTexts = new Map<string, NativeTensor>()
   readonly decoderNegatives = new Map<string, readonly NativeTensor[]>()
@@ -70,6 +71,8 @@ export class Run {
   begun = false
   ended = false
   private readonly prompts: ReadonlyMap<string, ReadPrompt>
+  /** Images that have not left the prior, by the texts that they condition on there. */
+  private readonly priorUsers = new Map<string, number>()
   private settle!: { resolve(images: FinishedImage[]): void; reject(reason: unknown): void }
   private onEnd: (() => void) | undefined
   /** Ends it with a reason: set by the engine that has it. */
@@ -79,13 +82,16 @@ export class Run {
     readonly request: Request,
     readonly hooks: RunHooks,
     readonly steps: { readonly prior: readonly Step[]; readonly decoder: readonly Step[] },
-    /** The part of the memory for batches that each image takes. */
-    readonly shares: Readonly<Record<Stage, number>>,
+    /** What each image takes of the memory. */
+    readonly shares: MemoryShares,
   ) {
     this.stages = PARTS[request.part]
     this.prompts = new Map(request.prompts.map((prompt) => [prompt.key, prompt]))
     this.jobs = request.images.map((image) => new Job(this, image))
     this.left = this.jobs.length
+    for (const key of request.images.flatMap(keysOf)) {
+      this.priorUsers.set(key, (this.priorUsers.get(key) ?? 0) + 1)
+    }
     this.finished = new Promise((resolve, reject) => {
       this.settle = { resolve, reject }
     })
@@ -121,6 +127,17 @@ export class Run {
     if (this.ended) throw new Error('the run has ended')
   }
 
+  /** An image has left the prior: frees what it conditioned on there, unless others of the request will need it. */
+  forgetPrior(image: ImageRequest): void {
+    for (const key of keysOf(image)) {
+      const users = (this.priorUsers.get(key) ?? 0) - 1
+      this.priorUsers.set(key, users)
+      if (users > 0) continue
+      for (const tensor of this.priorConditions.get(key) ?? []) this.scope.free(tensor)
+      this.priorConditions.delete(key)
+    }
+  }
+
   /** Ends the run with its pictures, or with the reason why there are none, and frees it. The first end counts. */
   end(outcome: { readonly images: FinishedImage[] } | { readonly reason: unknown }): void {
     if (this.ended) return
@@ -132,6 +149,10 @@ export class Run {
     for (const job of this.jobs) job.scope.dispose()
     this.scope.dispose()
   }
+}
+
+function keysOf({ promptKey, negativeKey }: ImageRequest): string[] {
+  return [promptKey, negativeKey]
 }
 
 function timedOut(timeoutMs: number): TimeoutError {
@@ -187,12 +208,32 @@ export class Job {
     return this.run.request.priority
   }
 
+  get arrival(): number {
+    return this.run.arrived
+  }
+
+  get kept(): number {
+    return this.run.shares.kept
+  }
+
   get share(): number {
-    return this.run.shares[this.stage]
+    return this.run.shares.steps[this.stage]
+  }
+
+  get mostShare(): number {
+    return Math.max(...this.run.stages.map((stage) => this.run.shares.steps[stage]))
   }
 
   get rows(): number {
-    return this.stage !== 'vqgan' && this.run.request[this.stage].guided ? 2 : 1
+    return this.rowsIn(this.stage)
+  }
+
+  get mostRows(): number {
+    return Math.max(...this.run.stages.map((stage) => this.rowsIn(stage)))
+  }
+
+  private rowsIn(stage: Stage): number {
+    return stage !== 'vqgan' && this.run.request[stage].guided ? 2 : 1
   }
 
   /** Steps of this stage. */

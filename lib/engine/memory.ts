@@ -49,22 +49,44 @@ const MIXER = 10
 
 /** Bytes that the tensors of one picture take in a stage: in a step, and what is kept between steps. */
 export function pictureBytes(footprint: Footprint, stage: Stage, picture: Picture): number {
+  return stepBytes(footprint, stage, picture) + keptBytes(footprint, stage, picture)
+}
+
+/** Those that live for one step only. */
+function stepBytes(footprint: Footprint, stage: Stage, picture: Picture): number {
   const { sizes, tokens } = picture
-  if (stage === 'vqgan') return largest(footprint.vqgan.levels, sizes.latentHeight * sizes.latentWidth)
+  const cells = sizes.latentHeight * sizes.latentWidth
+  if (stage === 'vqgan') return largest(footprint.vqgan.levels, cells)
+  const rows = picture[stage].guided ? 2 : 1
+  if (stage === 'decoder') return rows * largest(footprint.decoder.levels, cells)
+  return rows * FLOAT * footprint.prior.channels * MIXER * (sizes.priorHeight * sizes.priorWidth + tokens)
+}
+
+/** Conditions: a picture that has begun a stage holds them between its steps, too. */
+export function keptBytes(footprint: Footprint, stage: Stage, picture: Picture): number {
+  const { sizes, tokens } = picture
+  if (stage === 'vqgan') return 0
   const rows = picture[stage].guided ? 2 : 1
   if (stage === 'prior') {
     const { channels, attentions } = footprint.prior
-    const cells = sizes.priorHeight * sizes.priorWidth + tokens
-    return rows * FLOAT * channels * (MIXER * cells + 2 * attentions * tokens)
+    return rows * FLOAT * channels * 2 * attentions * tokens
   }
   const { levels, mapChannels, attentionChannels } = footprint.decoder
   const cells = sizes.latentHeight * sizes.latentWidth
-  const kept = sum(levels.map(({ channels, scale }) => (channels + 3 * mapChannels) * cells * scale ** 2))
-  return rows * (largest(levels, cells) + FLOAT * (kept + 2 * tokens * attentionChannels))
+  const maps = sum(levels.map(({ channels, scale }) => (channels + 3 * mapChannels) * cells * scale ** 2))
+  return rows * FLOAT * (maps + 2 * tokens * attentionChannels)
 }
 
 function largest(levels: readonly Level[], cells: number): number {
   return Math.max(...levels.map(({ channels, scale }) => FLOAT * MIXER * channels * cells * scale ** 2))
+}
+
+/** What one picture takes of the memory that weights leave, as parts of it up to 1; all 0 where there is no limit. */
+export interface MemoryShares {
+  /** Held from its first turn to its last. */
+  readonly kept: number
+  /** Beside that, while a stage takes a step of it. */
+  readonly steps: Readonly<Record<Stage, number>>
 }
 
 /** What a pipeline holds, held, and will hold; and whether a request fits. */
@@ -96,14 +118,20 @@ export class Memory {
     )
   }
 
-  /** The part of the memory for batches that one picture takes, by stage: those of a batch sum up to 1 at most. */
-  shares(picture: Picture): Readonly<Record<Stage, number>> {
+  /** Of all pictures on their way `kept`, and of those in a batch the stage's `steps`, sum up to 1 at most. */
+  shares(picture: Picture, stages: readonly Stage[]): MemoryShares {
     const { limit } = this
-    if (limit === null) return { prior: 0, decoder: 0, vqgan: 0 }
-    return byStage((stage) => {
+    if (limit === null) return { kept: 0, steps: { prior: 0, decoder: 0, vqgan: 0 } }
+    const shareOf = (bytes: number, stage: Stage) => {
       const room = limit - this.weightsIn(stage) - this.scratch(stage)
-      return room <= 0 ? 1 : Math.min(1, this.tensors(stage, picture) / room)
-    })
+      return room <= 0 ? 1 : Math.min(1, bytes / room)
+    }
+    // What the prior's conditions take is theirs until no picture of the request needs them.
+    const kept = sum(stages.map((stage) => keptBytes(this.footprint, stage, picture)))
+    return {
+      kept: Math.max(...stages.map((stage) => shareOf(kept, stage))),
+      steps: byStage((stage) => shareOf(stepBytes(this.footprint, stage, picture), stage)),
+    }
   }
 
   report(picture: Picture): PipelineMemory {

@@ -40,17 +40,37 @@ export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job
   }
 }
 
+/** Has the texts encoded that a job's stage will read: before others are prepared, so that the encoder's weights come once for all. */
+export async function readTexts(
+  stage: 'prior' | 'decoder',
+  model: Model,
+  { run, image }: Job,
+): Promise<void> {
+  const keys = run.request[stage].guided ? [image.promptKey, image.negativeKey] : [image.promptKey]
+  for (const key of keys) {
+    if (stage === 'decoder') await decoderText(model, run, key)
+    else if (!run.priorConditions.has(key)) await priorText(model, run, key)
+  }
+}
+
 /** Depends on the text alone, so all images of a request with this text share it. */
 function priorCondition(model: Model, run: Run, key: string): Promise<Condition> {
   return once(run.priorConditions, key, async () => {
-    run.throwIfEnded()
-    const embeddings = await embed(model.device, model.priorTextEncoder, run.prompt(key).prior)
+    const embeddings = await priorText(model, run, key)
+    run.priorTexts.delete(key)
     try {
       run.throwIfEnded()
       return run.scope.holdAll(await model.prior.condition(embeddings))
     } finally {
-      embeddings.dispose()
+      run.scope.free(embeddings)
     }
+  })
+}
+
+function priorText(model: Model, run: Run, key: string): Promise<NativeTensor> {
+  return once(run.priorTexts, key, async () => {
+    run.throwIfEnded()
+    return run.scope.hold(await embed(model.device, model.priorTextEncoder, run.prompt(key).prior))
   })
 }
 

@@ -18,6 +18,14 @@ export class Scope {
     return handles
   }
 
+  /** Frees one of them before the others; after the end they are all free. */
+  free(handle: Disposable): void {
+    const place = this.held.indexOf(handle)
+    if (place < 0) return
+    this.held.splice(place, 1)
+    handle.dispose()
+  }
+
   /** Frees all, or all but one that goes on living elsewhere. Safe twice. */
   dispose(except?: Disposable): void {
     this.closed = true

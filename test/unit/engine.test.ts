@@ -8,9 +8,12 @@ import { fakeModel, fakeRequest } from '../support/fake-model'
 
 const LIMITS = { maxRows: 8, maxQueue: 100 }
 
+/** A fake device's pace says nothing. */
+const ANY_WIDTH = { record: () => undefined, widest: () => Number.POSITIVE_INFINITY }
+
 function start(limits: Partial<typeof LIMITS> = {}): { engine: Engine; device: FakeDevice } {
   const model = fakeModel()
-  return { engine: new Engine(model, { ...LIMITS, ...limits }), device: model.device }
+  return { engine: new Engine(model, { ...LIMITS, ...limits }, ANY_WIDTH), device: model.device }
 }
 
 function greys(images: readonly FinishedImage[]): number[] {
@@ -259,8 +262,7 @@ describe('Engine batching', () => {
     const first = await engine.submit(fakeRequest({ seed: 1, priorSteps: 4 }))
     expect(greys(first)).toEqual(await alone({ seed: 1, priorSteps: 4 }))
     expect(greys(await joined)).toEqual(await alone({ seed: 2, priorSteps: 1 }))
-    expect(device.batches.slice(0, 2)).toEqual(['prior 1', 'prior 2'])
-    expect(device.batches).toContain('decoder 1')
+    expect(device.batches.slice(0, 3)).toEqual(['prior 1', 'prior 2', 'prior 1'])
   })
 
   it('keeps sizes apart', async () => {
@@ -295,6 +297,44 @@ describe('Engine batching', () => {
     expect(new Set(images).size).toBe(4)
     const { engine: narrow } = start({ maxRows: 2 })
     expect(greys(await narrow.submit(fakeRequest({ images: 4 })))).toEqual(images)
+  })
+})
+
+describe('Engine with weights that come and go', () => {
+  it('changes them a few times for all who are in, not for every picture and turn', async () => {
+    const model = { ...fakeModel(), offload: 'model' as const }
+    const engine = new Engine(model, LIMITS, ANY_WIDTH)
+    const { device } = model
+    await Promise.all(
+      Array.from({ length: 24 }, (_, seed) =>
+        engine.submit(fakeRequest({ seed, priorSteps: 5 + (seed % 3), size: seed % 2 ? 4 : 8 })),
+      ),
+    )
+    const graphs = device.calls.flatMap(({ graph }) => (graph === undefined ? [] : [graph]))
+    const changes = graphs.filter((graph, index) => graph !== graphs[index - 1]).length
+    // Eight at a time; each stage's encoder comes for every batch that begins it.
+    expect(changes).toBeLessThan(3 * 16)
+    expect(device.live.size).toBe(CACHED + 2) // three schedules of the prior
+  })
+})
+
+describe('Engine batch width', () => {
+  it('stays narrow where a wide batch is slower by the picture', async () => {
+    const model = fakeModel()
+    const engine = new Engine(model, LIMITS)
+    const { device } = model
+    device.before = ({ rows, method }) => {
+      if (method !== 'advance') return
+      // Busy, not asleep: timers are too coarse.
+      const end = performance.now() + 0.2 * (rows?.length ?? 0) ** 2
+      while (performance.now() < end);
+    }
+    const steps = { priorSteps: 40, decoderSteps: 1, priorGuidanceScale: 1 }
+    await Promise.all(Array.from({ length: 60 }, (_, seed) => engine.submit(fakeRequest({ seed, ...steps }))))
+    const widths = device.named('advance', 'prior').map(({ rows }) => rows?.length ?? 0)
+    expect(Math.max(...widths.slice(0, 10))).toBe(8)
+    const late = widths.slice(widths.length >> 1)
+    expect(late.filter((width) => width === 1).length).toBeGreaterThan(0.7 * late.length)
   })
 })
 
@@ -527,7 +567,80 @@ describe('A request with a time limit', () => {
   })
 })
 
+describe('Engine#submit() in a crowd', () => {
+  it('finishes equal requests in order of arrival, the first of them early', async () => {
+    const { engine, device } = start()
+    const ends: number[] = []
+    const order: number[] = []
+    const all = Array.from({ length: 60 }, (_, seed) =>
+      engine.submit(fakeRequest({ seed, priorSteps: 20, decoderSteps: 8 })).then(() => {
+        order.push(seed)
+        ends.push(device.named('advance').length)
+      }),
+    )
+    await Promise.all(all)
+    expect(order).toEqual([...order].sort((a, b) => a - b))
+    const last = ends.at(-1) ?? 0
+    expect(last).toBe((60 / 4) * 28) // four guided pictures fill a batch
+    expect(ends[0] ?? last).toBeLessThan(0.1 * last)
+    expect(ends[30] ?? last).toBeLessThan(0.6 * last)
+    expect(device.live.size).toBe(CACHED)
+  })
+
+  it('holds tensors of a few pictures, however many are on their way', async () => {
+    const most = async (images: number) => {
+      const { engine, device } = start()
+      let live = 0
+      device.before = () => {
+        live = Math.max(live, device.live.size)
+      }
+      const one = (seed: number) => engine.submit(fakeRequest({ seed, priorSteps: 9 }))
+      await Promise.all(Array.from({ length: images }, (_, seed) => one(seed)))
+      return live
+    }
+    expect(await most(90)).toBeLessThan(1.3 * (await most(20)))
+  })
+
+  it('holds what texts were made into no longer than some image needs it', async () => {
+    const { engine, device } = start()
+    const request = fakeRequest({ images: 12, priorSteps: 2, decoderSteps: 40 })
+    const prompts = request.images.map(({ index }) => ({
+      ...(request.prompts[0] as (typeof request.prompts)[number]),
+      key: `text ${index}`,
+    }))
+    const negative = request.prompts.slice(1)
+    const images = request.images.map((image) => ({ ...image, promptKey: `text ${image.index}` }))
+    let conditions = 0
+    const made: { readonly disposed: boolean }[] = []
+    const { run } = device
+    device.run = async (graph, method, inputs) => {
+      const tensors = await run.call(device, graph, method, inputs)
+      if (method === 'condition' && (graph as { name?: string }).name === 'prior') {
+        made.push(...(tensors as unknown as typeof made))
+      }
+      return tensors
+    }
+    device.before = () => {
+      conditions = Math.max(conditions, made.filter(({ disposed }) => !disposed).length)
+    }
+    await engine.submit({ ...request, prompts: [...prompts, ...negative], images })
+    expect(made).toHaveLength(13)
+    expect(conditions).toBeLessThanOrEqual(9)
+  })
+})
+
 describe('Engine#submit() with priorities', () => {
+  it('finishes an urgent request soon, however many others are on their way', async () => {
+    const { engine, device } = start()
+    const steps = { priorSteps: 20, decoderSteps: 8 }
+    const one = (seed: number) => engine.submit(fakeRequest({ seed, ...steps }))
+    const others = Promise.all(Array.from({ length: 99 }, (_, seed) => one(seed)))
+    await atCall(device, 'advance', 60)
+    await engine.submit(fakeRequest({ seed: 200, priority: 10, ...steps }))
+    expect(device.named('advance').length).toBeLessThan(60 + 1.3 * (20 + 8))
+    await others
+  })
+
   it('finishes the more important request first', async () => {
     const { engine } = start({ maxRows: 1 })
     const order: string[] = []

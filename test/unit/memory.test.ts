@@ -1,5 +1,5 @@
 import { pictureOf } from '../../lib/engine/job'
-import { Memory, pictureBytes, sumOf } from '../../lib/engine/memory'
+import { keptBytes, Memory, pictureBytes, sumOf } from '../../lib/engine/memory'
 import { type Offload, Residency } from '../../lib/engine/residency'
 import { FakeDevice, FakeGraph } from '../support/fake-device'
 import { fakeRequest } from '../support/fake-model'
@@ -79,11 +79,17 @@ describe('Memory', () => {
     start('model').check(huge, ['prior', 'decoder', 'vqgan']) // without a limit
   })
 
-  it('says which part of the room a picture takes', () => {
-    expect(start('model').shares(PICTURE)).toEqual({ prior: 0, decoder: 0, vqgan: 0 })
-    const { decoder } = start('model', 3e9).shares(PICTURE)
-    expect(decoder).toBeCloseTo(pictureBytes(FOOTPRINT, 'decoder', PICTURE) / (3e9 - 2.5e9))
-    expect(start('model', 1e9).shares(PICTURE).decoder).toBe(1) // no room at all: alone
+  it('says which parts of the room a picture takes, in steps and between them', () => {
+    const stages = ['prior', 'decoder', 'vqgan'] as const
+    expect(start('model').shares(PICTURE, stages)).toEqual({
+      kept: 0,
+      steps: { prior: 0, decoder: 0, vqgan: 0 },
+    })
+    const room = 3e9 - 2.5e9
+    const { kept, steps } = start('model', 3e9).shares(PICTURE, ['decoder', 'vqgan'])
+    expect(kept).toBeCloseTo(keptBytes(FOOTPRINT, 'decoder', PICTURE) / room)
+    expect(kept + steps.decoder).toBeCloseTo(pictureBytes(FOOTPRINT, 'decoder', PICTURE) / room)
+    expect(start('model', 1e9).shares(PICTURE, stages).steps.decoder).toBe(1) // no room at all: alone
   })
 
   it('reports by stage, and sums up devices', () => {
