@@ -11,6 +11,11 @@ export interface StageMemory {
   readonly weights: number
   /** The part of them that is held now: mapped pages and private copies. */
   readonly held: number
+  /**
+   * The part of `held` that is private memory: weights that were converted or that a LoRA changed, and what kernels keep.
+   * The rest are pages of files, which the system may take whenever it needs room.
+   */
+  readonly private: number
   /** Weights, and tensors of a call, that were held at one time, as far as it was measured. */
   readonly peak: number
   /** What a picture of the default size is expected to need at most. */
@@ -20,6 +25,8 @@ export interface StageMemory {
 /** Memory of a pipeline, in bytes. A stage's `peak` and `predicted` count what other stages hold meanwhile. */
 export interface PipelineMemory {
   readonly held: number
+  /** The part of `held` that is private memory. */
+  readonly private: number
   readonly peak: number
   readonly predicted: number
   readonly stages: Readonly<Record<Stage, StageMemory>>
@@ -111,12 +118,14 @@ export class Memory {
     const stages = byStage((stage) => ({
       weights: sum(this.networks[stage].map(({ graph }) => graph.memory.weights)),
       held: sum(this.networks[stage].map(({ graph }) => this.residency.held(graph) + graph.kernelBytes())),
+      private: sum(this.networks[stage].map(({ graph }) => graph.memory.copied + graph.kernelBytes())),
       peak: this.peak(stage),
       predicted: predicted[stage],
     }))
     const all = STAGES.map((stage) => stages[stage])
     return {
       held: sum(all.map(({ held }) => held)),
+      private: sum(all.map((one) => one.private)),
       peak: Math.max(...all.map(({ peak }) => peak)),
       predicted: Math.max(...all.map((one) => one.predicted)),
       stages,
@@ -155,11 +164,13 @@ export function sumOf(reports: readonly PipelineMemory[]): PipelineMemory {
   const added = (of: (report: PipelineMemory) => number) => sum(reports.map(of))
   return {
     held: added(({ held }) => held),
+    private: added((report) => report.private),
     peak: added(({ peak }) => peak),
     predicted: added(({ predicted }) => predicted),
     stages: byStage((stage) => ({
       weights: added(({ stages }) => stages[stage].weights),
       held: added(({ stages }) => stages[stage].held),
+      private: added(({ stages }) => stages[stage].private),
       peak: added(({ stages }) => stages[stage].peak),
       predicted: added(({ stages }) => stages[stage].predicted),
     })),

@@ -39,6 +39,18 @@ function start(offload: Offload, limit: number | null = null) {
   return new Memory(residency, networks, FOOTPRINT, limit)
 }
 
+/** The same with a prior of which a LoRA changes so many bytes. */
+function startChanged(offload: Offload, copied: number): Memory {
+  const residency = new Residency(new FakeDevice(), offload)
+  const prior = new FakeGraph('prior', { weights: 2e9, copied: 0 })
+  const vqgan = new FakeGraph('vqgan', { weights: 4e7, copied: 0 })
+  const of = (graph: FakeGraph) => ({ graph, widest: 0, packed: 0 })
+  const networks = { prior: [of(prior)], decoder: [], vqgan: [of(vqgan)] }
+  const memory = new Memory(residency, networks, FOOTPRINT, null)
+  prior.memory = { weights: 2e9, copied } // later than it was loaded
+  return memory
+}
+
 describe('pictureBytes()', () => {
   it('is what was measured of v2 at 512x512, and little more', () => {
     const measured = { vqgan: 0.453e9 } // bytes, with bfloat16 weights that are widened: 6e6 of these
@@ -84,6 +96,20 @@ describe('Memory', () => {
     const { decoder } = start('model', 3e9).shares(PICTURE)
     expect(decoder).toBeCloseTo(pictureBytes(FOOTPRINT, 'decoder', PICTURE) / (3e9 - 2.5e9))
     expect(start('model', 1e9).shares(PICTURE).decoder).toBe(1) // no room at all: alone
+  })
+
+  it('counts weights as private from when a LoRA changes them', () => {
+    const [plain, changed] = [0, 5e8].map((bytes) => startChanged('none', bytes).report(PICTURE))
+    expect(plain).toMatchObject({ private: 0, held: 2.04e9 })
+    expect(changed).toMatchObject({ private: 5e8, held: 2.04e9, stages: { prior: { private: 5e8 } } })
+    expect(sumOf([changed, changed] as never).private).toBe(1e9)
+  })
+
+  it('keeps private weights while other networks run, and counts them once', () => {
+    const [plain, changed] = [0, 5e8].map((bytes) => startChanged('model', bytes).predict(PICTURE))
+    expect(changed?.vqgan).toBe((plain?.vqgan ?? 0) + 5e8)
+    expect(changed?.prior).toBe(plain?.prior)
+    expect(startChanged('model', 5e8).report(PICTURE).held).toBe(5e8)
   })
 
   it('reports by stage, and sums up devices', () => {
