@@ -42,36 +42,62 @@ export interface StageNetwork {
   readonly widest: number
   /** Bytes of its weights in the kernels' layout, once all are; 0 where they are read as they lie. */
   readonly packed: number
+  /** Bytes that bringing one weight into that layout takes meanwhile; 0 where none is. */
+  readonly prepared: number
 }
 
 export type StageNetworks = Readonly<Record<Stage, readonly StageNetwork[]>>
 
 const FLOAT = 4 // bytes
 
+/** How networks run, as far as their tensors' sizes go. */
+export interface Computing {
+  /** Bytes of a number of a map: of the type that is computed in. */
+  readonly numberBytes: number
+  /** Whether blocks run on kernels of ours, whose wide layers are fewer, and in Stage A never in memory. */
+  readonly kernels: boolean
+}
+
 /**
- * Numbers that a block holds at once, per channel of a cell: its input, and the channel mixer's maps, four times as wide,
- * before and after the activation. Measured are 9; one more for what libraries take.
+ * Numbers that a block holds at once, per channel of a cell. Without kernels: its input, and the channel mixer's maps, four
+ * times as wide, before and after the activation; Stage B's last level also reads what the first one left. Measured with v2's
+ * widths (`bench/memory.js`): 9 and 13 of the graph, with kernels 8.8 in Stage B, maps that are kept included; in Stage A 2.5,
+ * and 4.3 with what the upsampling takes below libtorch.
  */
-const MIXER = 10
+const AT_ONCE = {
+  graph: { prior: 10, decoder: 12, vqgan: 10 },
+  kernels: { prior: 9, decoder: 8, vqgan: 4.5 },
+} as const
 
 /** Bytes that the tensors of one picture take in a stage: in a step, and what is kept between steps. */
-export function pictureBytes(footprint: Footprint, stage: Stage, picture: Picture): number {
+export function pictureBytes(
+  footprint: Footprint,
+  stage: Stage,
+  picture: Picture,
+  { numberBytes, kernels }: Computing,
+): number {
   const { sizes, tokens } = picture
-  if (stage === 'vqgan') return largest(footprint.vqgan.levels, sizes.latentHeight * sizes.latentWidth)
+  const wide = AT_ONCE[kernels ? 'kernels' : 'graph'][stage]
+  if (stage === 'vqgan')
+    return numberBytes * wide * widest(footprint.vqgan.levels, sizes.latentHeight * sizes.latentWidth)
   const rows = picture[stage].guided ? 2 : 1
   if (stage === 'prior') {
     const { channels, attentions } = footprint.prior
     const cells = sizes.priorHeight * sizes.priorWidth + tokens
-    return rows * FLOAT * channels * (MIXER * cells + 2 * attentions * tokens)
+    return rows * numberBytes * channels * (wide * cells + 2 * attentions * tokens)
   }
-  const { levels, mapChannels, attentionChannels } = footprint.decoder
+  const { levels, maps, mapChannels, imageChannels, attentionChannels } = footprint.decoder
   const cells = sizes.latentHeight * sizes.latentWidth
-  const kept = sum(levels.map(({ channels, scale }) => (channels + 3 * mapChannels) * cells * scale ** 2))
-  return rows * (largest(levels, cells) + FLOAT * (kept + 2 * tokens * attentionChannels))
+  const read = 3 * (kernels ? imageChannels : mapChannels) // down, up, and once more in a batch
+  const kept = levels.map(
+    ({ channels, scale }, level) => (channels + (maps[level] ? read : 0)) * cells * scale ** 2,
+  )
+  return rows * numberBytes * (wide * widest(levels, cells) + sum(kept) + 2 * tokens * attentionChannels)
 }
 
-function largest(levels: readonly Level[], cells: number): number {
-  return Math.max(...levels.map(({ channels, scale }) => FLOAT * MIXER * channels * cells * scale ** 2))
+/** Numbers in one map of the level that has most. */
+function widest(levels: readonly Level[], cells: number): number {
+  return Math.max(...levels.map(({ channels, scale }) => channels * cells * scale ** 2))
 }
 
 /** What a pipeline holds, held, and will hold; and whether a request fits. */
@@ -80,6 +106,7 @@ export class Memory {
     private readonly residency: Residency,
     private readonly networks: StageNetworks,
     private readonly footprint: Footprint,
+    private readonly computing: Computing,
     /** Bytes; null for no limit. */
     private readonly limit: number | null,
   ) {}
@@ -151,11 +178,14 @@ export class Memory {
   }
 
   private scratch(stage: Stage): number {
-    return FLOAT * Math.max(0, ...this.networks[stage].map(({ widest }) => widest))
+    return Math.max(
+      0,
+      ...this.networks[stage].map(({ widest, prepared }) => Math.max(FLOAT * widest, prepared)),
+    )
   }
 
   private tensors(stage: Stage, picture: Picture): number {
-    return Math.ceil(pictureBytes(this.footprint, stage, picture))
+    return Math.ceil(pictureBytes(this.footprint, stage, picture, this.computing))
   }
 }
 
