@@ -24,10 +24,6 @@ void HandleKind<runtime::Tensor>::Describe(Napi::Object self, const runtime::Ten
 }
 
 void HandleKind<runtime::Graph>::Describe(Napi::Object self, const runtime::Graph& graph) {
-  auto memory = Napi::Object::New(self.Env());
-  memory.Set("weights", static_cast<double>(graph.weight_bytes));
-  memory.Set("copied", static_cast<double>(graph.copied_bytes));
-  DefineConstant(self, "memory", memory);
   auto refused = Napi::Object::New(self.Env());
   for (const auto& [method, reason] : graph.refused) refused.Set(method, reason);
   DefineConstant(self, "refused", refused);
@@ -42,6 +38,7 @@ void Handle<Held>::Define(Napi::Env env) {
     methods.push_back(Self::template InstanceMethod<&Handle::ReleaseRow>("release"));
   }
   if constexpr (std::is_same_v<Held, runtime::Graph>) {
+    methods.push_back(Self::template InstanceAccessor<&Handle::Memory>("memory"));
     methods.push_back(Self::template InstanceMethod<&Handle::PeakBytes>("peakBytes"));
     methods.push_back(Self::template InstanceMethod<&Handle::KernelBytes>("kernelBytes"));
     methods.push_back(Self::template InstanceMethod<&Handle::Recordings>("recordings"));
@@ -111,6 +108,20 @@ Napi::Value Handle<Held>::ReleaseRow(const Napi::CallbackInfo& info)
     if (!contents_.device->Post(release)) noise->Release(row);
     return info.Env().Undefined();
   });
+}
+
+template <typename Held>
+Napi::Value Handle<Held>::Memory(const Napi::CallbackInfo& info)
+  requires std::is_same_v<Held, runtime::Graph>
+{
+  const auto env = info.Env();
+  const auto graph = contents_.held;
+  const int64_t weights = graph == nullptr ? 0 : graph->weight_bytes.load();
+  const int64_t copied = graph == nullptr ? 0 : graph->copied_bytes.load();
+  auto memory = Napi::Object::New(env);
+  memory.Set("weights", static_cast<double>(weights));
+  memory.Set("copied", static_cast<double>(copied));
+  return memory;
 }
 
 template <typename Held>

@@ -53,6 +53,8 @@ class Handle final : public Napi::ObjectWrap<Handle<Held>> {
   Napi::Value Dispose(const Napi::CallbackInfo& info);
   Napi::Value ReleaseRow(const Napi::CallbackInfo& info)
     requires std::is_same_v<Held, runtime::Noise>;
+  Napi::Value Memory(const Napi::CallbackInfo& info)
+    requires std::is_same_v<Held, runtime::Graph>;
   Napi::Value PeakBytes(const Napi::CallbackInfo& info)
     requires std::is_same_v<Held, runtime::Graph>;
   Napi::Value KernelBytes(const Napi::CallbackInfo& info)

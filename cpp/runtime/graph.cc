@@ -1,5 +1,6 @@
 #include "runtime/graph.h"
 
+#include <ATen/ops/empty.h>
 #include <torch/csrc/jit/python/update_graph_executor_opt.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -9,6 +10,7 @@
 
 #include "runtime/graph_edit.h"
 #include "runtime/paging.h"
+#include "runtime/private_memory.h"
 #include "runtime/safetensors.h"
 #include "runtime/slots.h"
 #include "runtime/tensor.h"
@@ -132,6 +134,49 @@ void LoadCompiled(TorchGraph& graph, const CompiledMethod& wanted, c10::Device d
   }
 }
 
+void CountWeights(const Workspace& workspace, TorchGraph& graph, const Slots& slots) {
+  int64_t all = 0, copied = 0;
+  for (const auto& [name, slot] : slots) {
+    const auto weight = slot.Get();
+    const auto bytes = static_cast<int64_t>(weight.nbytes());
+    all += bytes;
+    if (!weight.is_cpu() || !workspace.files.Cover(weight)) copied += bytes;
+  }
+  graph.weight_bytes = all;
+  graph.copied_bytes = copied;
+}
+
+// A weight that is to be another one.
+struct Change {
+  Slot slot;
+  WeightSource source;
+  at::Tensor next;
+};
+
+// Where the next value of a weight will be: in the file, where the last one is if that is private
+// memory, or in new memory, which is hardly taken before it is written.
+at::Tensor PlaceFor(const Workspace& workspace, const WeightSource& source, const at::Tensor& now,
+                    c10::Device home) {
+  if (home.is_cpu() && source.is_stored()) return source.stored();
+  const bool ours = now.device() == home && now.scalar_type() == source.type() &&
+                    now.is_contiguous() && !(home.is_cpu() && workspace.files.Cover(now));
+  if (ours) return now;
+  if (home.is_cpu()) return AllocatePrivate(now.sizes(), source.type());
+  return at::empty(now.sizes(), at::TensorOptions(home).dtype(source.type()));
+}
+
+// What was there before goes at once: no two values of more than one weight are held.
+void Make(Change& change, c10::Device home) {
+  auto& [slot, source, next] = change;
+  if (!home.is_cpu()) {
+    next.copy_(ReadWeight(source, at::kCPU));
+  } else if (!source.is_stored()) {
+    source.Fill(next);
+    source.LetGo();
+  }
+  slot.Set(std::move(next));
+}
+
 }  // namespace
 
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
@@ -143,12 +188,10 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   const auto home = HomeOf(workspace, *graph);
   for (const auto& binding : request.weights) {
     const auto& slot = slots.at(binding.name);
-    auto weight = ReadWeight(workspace.files, binding, slot.Get(), graph->stored, home);
-    const auto bytes = static_cast<int64_t>(weight.tensor.nbytes());
-    graph->weight_bytes += bytes;
-    if (weight.copied) graph->copied_bytes += bytes;
-    slot.Set(std::move(weight.tensor));
+    const WeightSource source(workspace.files, binding, slot.Get(), graph->stored);
+    slot.Set(ReadWeight(source, home));
   }
+  CountWeights(workspace, *graph, slots);
   graph->module.eval();
   if (graph->stored != graph->dtype) WidenReads(graph->module);
   if (graph->visits) ReadVisitors(graph->module);
@@ -165,26 +208,32 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
 void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights) {
   auto& torch_graph = Torch(graph);
   const auto slots = CollectSlots(torch_graph.module);
-  std::vector<std::pair<Slot, at::Tensor>> ready;
+  const auto home = HomeOf(workspace, torch_graph);
+  std::vector<Change> changes;
   for (const auto& binding : weights) {
     const auto found = slots.find(binding.name);
     if (found == slots.end() || found->second.Get().sizes() != binding.stored.shape) {
       throw Error(ErrorCode::kWeightsFailed,
                   "Expected " + binding.name + " to be a parameter of its shape");
     }
-    const auto& slot = found->second;
-    auto weight = ReadWeight(workspace.files, binding, slot.Get(), torch_graph.stored,
-                             HomeOf(workspace, torch_graph));
-    ready.emplace_back(slot, std::move(weight.tensor));
+    const auto now = found->second.Get();
+    WeightSource source(workspace.files, binding, now, torch_graph.stored);
+    auto next = PlaceFor(workspace, source, now, home);
+    changes.push_back({found->second, std::move(source), std::move(next)});
   }
-  for (auto& [slot, tensor] : ready) slot.Set(std::move(tensor));
+  for (auto& change : changes) Make(change, home);
   torch_graph.places.reset();  // of the weights before
   if (torch_graph.recorded != nullptr) torch_graph.recorded->Clear();
   for (auto& [method, compiled] : torch_graph.compiled) Bind(compiled, slots);
-  if (torch_graph.acceleration == nullptr) return;
-  std::vector<std::string> names;
-  for (const auto& binding : weights) names.push_back(binding.name);
-  torch_graph.acceleration->Forget(names);
+  CountWeights(workspace, torch_graph, slots);
+  if (torch_graph.acceleration != nullptr) {
+    std::vector<std::string> names;
+    for (const auto& binding : weights) names.push_back(binding.name);
+    torch_graph.acceleration->Forget(names);
+    graph.kernel_bytes = torch_graph.acceleration->bytes();
+  }
+  changes.clear();
+  TrimAllocator();
 }
 
 Places& PlacesOf(Workspace& workspace, TorchGraph& graph) {

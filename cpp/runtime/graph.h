@@ -12,6 +12,7 @@
 
 #include "runtime/acceleration.h"
 #include "runtime/compiled.h"
+#include "runtime/private_memory.h"
 #include "runtime/recordings.h"
 #include "runtime/runtime.h"
 #include "runtime/walk.h"
@@ -24,6 +25,11 @@ struct TorchGraph final : Graph {
 
   StepRecordings recordings() const override;
 
+  // First, so that it ends last: what the graph held goes back to the system with it.
+  struct Trimmed {
+    ~Trimmed() { TrimAllocator(); }
+  };
+  const Trimmed trimmed;
   torch::jit::Module module;
   const at::ScalarType stored;                 // of its floating weights
   const at::ScalarType dtype;                  // of what it takes and computes in

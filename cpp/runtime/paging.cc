@@ -2,9 +2,6 @@
 
 #include <sys/mman.h>
 #include <unistd.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include <cstdint>
 
@@ -58,10 +55,8 @@ void Pages::LetGoOfAll() {
   AdviseRange(begin, end, MADV_DONTNEED, true);
 }
 
-void TrimAllocator() {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
+void LetGoOfPages(const at::Tensor& mapped) {
+  Advise(mapped, MADV_DONTNEED);
 }
 
 }  // namespace wuerstchen::runtime

@@ -27,8 +27,8 @@ class Pages final : public Places {
   at::Tensor Get(size_t index) override { return weights_[index]; }
 };
 
-// Gives memory that the allocator keeps free back to the system.
-void TrimAllocator();
+// Lets go of the pages that lie in a mapped tensor alone.
+void LetGoOfPages(const at::Tensor& mapped);
 
 }  // namespace wuerstchen::runtime
 

@@ -48,8 +48,9 @@ struct StepRecordings {
 struct Graph {
   virtual ~Graph() = default;
   virtual StepRecordings recordings() const { return {}; }
-  int64_t weight_bytes = 0;
-  int64_t copied_bytes = 0;  // the part of them that is private memory and not the mapped file
+  std::atomic<int64_t> weight_bytes = 0;
+  // The part of them that is private memory and not the mapped file.
+  std::atomic<int64_t> copied_bytes = 0;
   // Private memory that the kernels keep between calls: packed weights and scratch.
   std::atomic<int64_t> kernel_bytes = 0;
   std::atomic<int64_t> peak_bytes = 0;  // that the tensors of one call took, at most
@@ -193,7 +194,9 @@ struct HostArray {
 };
 
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request);
-// Gives some of a loaded graph's parameters other values: all of them, or none if one fails.
+// Gives some of a loaded graph's parameters other values. Nothing has changed when it finds that a
+// value cannot be had, or no memory for it. What is private memory already is written in place: if
+// computing itself fails, its caller has to bind the former values again.
 void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights);
 // Lets go of the pages of a graph's mapped weights, which come back when they are touched, or of
 // their copies on the device; and of memory that is kept free.

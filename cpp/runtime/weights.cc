@@ -1,11 +1,12 @@
 #include "runtime/weights.h"
 
-#include <ATen/ops/add.h>
-#include <ATen/ops/empty.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/abs.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/lerp.h>
-#include <ATen/ops/matmul.h>
+#include <ATen/ops/max.h>
+#include <c10/core/InferenceMode.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,7 +14,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
+#include <limits>
+
+#include "runtime/blocks/tasks.h"
+#include "runtime/paging.h"
+#include "runtime/private_memory.h"
 
 namespace wuerstchen::runtime {
 namespace {
@@ -90,30 +97,17 @@ at::Tensor View(WeightFiles& files, const std::string& name, const StoredTensor&
   if (stored.offset % c10::elementSize(type) == 0) {
     return at::from_blob(bytes, stored.shape, [mapping](void*) {}, type);
   }
-  auto copy = at::empty(stored.shape, type);
+  auto copy = AllocatePrivate(stored.shape, type);
   std::memcpy(copy.mutable_data_ptr(), bytes, stored.bytes);
   return copy;
 }
 
-// The binding's numbers in float32, moved and changed. One tensor at a time: nothing else is held.
-at::Tensor Compute(WeightFiles& files, const WeightBinding& binding, at::Tensor base) {
-  auto result = base.to(at::kFloat);
-  if (binding.mix) {
-    const auto other = View(files, binding.name, binding.mix->other);
-    if (other.sizes() != base.sizes()) Fail("Expected both of " + binding.name + " of one shape");
-    result = at::lerp(result, other.to(at::kFloat), binding.mix->weight);
-  }
-  for (const auto& [stored_up, stored_down, scale] : binding.deltas) {
-    const auto up = View(files, binding.name, stored_up).to(at::kFloat).flatten(1);
-    const auto down = View(files, binding.name, stored_down).to(at::kFloat).flatten(1);
-    const auto change = at::matmul(up, down);
-    if (change.numel() != base.numel()) Fail("Expected a change of the shape of " + binding.name);
-    if (!at::isfinite(change).all().item<bool>()) {
-      Fail("Expected finite numbers in the change of " + binding.name);
-    }
-    result = at::add(result, change.view_as(result), scale);
-  }
-  return result;
+// Numbers of a strip: in float32 it stays in the second cache with what it is computed of.
+constexpr int64_t kStrip = 98304;
+
+// Rows of what lies in one piece: those of a matrix, else numbers.
+at::Tensor AsRows(const at::Tensor& tensor) {
+  return tensor.dim() < 2 ? tensor.view({tensor.numel(), 1}) : tensor.flatten(1);
 }
 
 }  // namespace
@@ -162,23 +156,93 @@ bool WeightFiles::Cover(const at::Tensor& tensor) const {
   });
 }
 
-Weight ReadWeight(WeightFiles& files, const WeightBinding& binding, const at::Tensor& placeholder,
-                  at::ScalarType dtype, c10::Device device) {
+WeightSource::WeightSource(WeightFiles& files, const WeightBinding& binding,
+                           const at::Tensor& placeholder, at::ScalarType dtype)
+    : computed_(binding.mix.has_value() || !binding.deltas.empty()),
+      type_(placeholder.is_floating_point() ? dtype : placeholder.scalar_type()) {
+  const auto& name = binding.name;
   const auto stored = ScalarTypeOf(binding.stored.dtype);
   if (placeholder.is_floating_point() != c10::isFloatingType(stored)) {
-    Fail("Expected " + binding.name + " to be stored as " +
+    Fail("Expected " + name + " to be stored as " +
          (placeholder.is_floating_point() ? "floating numbers" : "integers") + " but received " +
          c10::toString(stored));
   }
-  const auto view = View(files, binding.name, binding.stored);
-  const bool computed = binding.mix.has_value() || !binding.deltas.empty();
-  const auto numbers = computed ? Compute(files, binding, view) : view;
-  const auto wanted = placeholder.is_floating_point() ? dtype : placeholder.scalar_type();
-  auto tensor = numbers.to(device, wanted);
-  const auto mapping = files.Open(binding.stored.file);
-  const auto* first = static_cast<const std::byte*>(tensor.const_data_ptr());
-  const bool mapped = device.is_cpu() && first == mapping->data() + binding.stored.offset;
-  return {std::move(tensor), !mapped};
+  base_ = View(files, name, binding.stored);
+  if (binding.mix) {
+    other_ = View(files, name, binding.mix->other);
+    weight_ = binding.mix->weight;
+    if (other_->sizes() != base_.sizes()) Fail("Expected both of " + name + " of one shape");
+  }
+  for (const auto& [up, down, scale] : binding.deltas) {
+    deltas_.push_back({View(files, name, up), View(files, name, down), scale});
+  }
+  CheckDeltas(name);
+}
+
+// Before anything is changed: a product of finite numbers may still be infinite, so what is asked
+// is whether it could be.
+void WeightSource::CheckDeltas(const std::string& name) const {
+  double bound = 0;
+  for (const auto& [up, down, scale] : deltas_) {
+    if (base_.dim() < 2 || up.dim() < 2 || down.dim() < 2) {
+      Fail("Expected a matrix and its change but received " + name);
+    }
+    const auto left = AsRows(up), right = AsRows(down), whole = AsRows(base_);
+    if (left.size(0) != whole.size(0) || right.size(1) != whole.size(1) ||
+        left.size(1) != right.size(0)) {
+      Fail("Expected a change of the shape of " + name);
+    }
+    if (up.numel() == 0) continue;
+    const auto largest = [](const at::Tensor& part) {
+      return part.abs().max().to(at::kDouble).item<double>();
+    };
+    bound += std::abs(scale) * static_cast<double>(left.size(1)) * largest(up) * largest(down);
+  }
+  if (!(bound < std::numeric_limits<float>::max())) {
+    Fail("Expected finite numbers in the change of " + name);
+  }
+}
+
+void WeightSource::Fill(const at::Tensor& target) const {
+  if (target.numel() == 0) return;
+  const auto out = AsRows(target), base = AsRows(base_);
+  const auto other = other_ ? AsRows(*other_) : at::Tensor();
+  std::vector<Delta> deltas;
+  for (const auto& [up, down, scale] : deltas_) {
+    deltas.push_back({AsRows(up).to(at::kFloat), AsRows(down).to(at::kFloat), scale});
+  }
+  const int64_t rows = out.size(0);
+  const int64_t height = std::max<int64_t>(1, kStrip / out.size(1));
+  blocks::ForEachTask((rows + height - 1) / height, [&](int64_t strip) {
+    const c10::InferenceMode inference;  // is of the thread, and this may be another one
+    const int64_t first = strip * height, count = std::min(height, rows - first);
+    const auto place = out.narrow(0, first, count);
+    if (!computed_) {
+      place.copy_(base.narrow(0, first, count));
+      return;
+    }
+    auto numbers = base.narrow(0, first, count)
+                       .to(at::kFloat, /*non_blocking=*/false,
+                           /*copy=*/true);
+    if (other.defined()) numbers.lerp_(other.narrow(0, first, count).to(at::kFloat), weight_);
+    for (const auto& [up, down, scale] : deltas) {
+      numbers.addmm_(up.narrow(0, first, count), down, 1, scale);
+    }
+    place.copy_(numbers);
+  });
+}
+
+void WeightSource::LetGo() const {
+  LetGoOfPages(base_);
+  if (other_) LetGoOfPages(*other_);
+}
+
+at::Tensor ReadWeight(const WeightSource& source, c10::Device device) {
+  if (source.is_stored()) return source.stored().to(device);
+  const auto weight = AllocatePrivate(source.stored().sizes(), source.type());
+  source.Fill(weight);
+  source.LetGo();
+  return weight.to(device);
 }
 
 }  // namespace wuerstchen::runtime

@@ -10,7 +10,9 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/runtime.h"
 
@@ -52,14 +54,43 @@ class WeightFiles {
   std::map<Identity, std::weak_ptr<Mapping>> open_;
 };
 
-struct Weight {
-  at::Tensor tensor;
-  bool copied;  // whether it is private memory and not the mapped file
+// What a weight is made of: found, mapped and checked. Nothing is computed or held for it yet.
+class WeightSource {
+ public:
+  // For `placeholder`: of its shape, in `dtype` if that one holds floating numbers. Throws
+  // kWeightsFailed for what cannot be a weight, changes of infinite size included.
+  WeightSource(WeightFiles& files, const WeightBinding& binding, const at::Tensor& placeholder,
+               at::ScalarType dtype);
+
+  // Whether the stored numbers are the weight; then they are it, and nothing is left to compute.
+  bool is_stored() const { return !computed_ && base_.scalar_type() == type_; }
+  const at::Tensor& stored() const { return base_; }
+  at::ScalarType type() const { return type_; }
+
+  // Writes the weight into a contiguous tensor of the host, of its shape and type: in one pass over
+  // the stored numbers, on all threads, a strip of rows at a time in float32.
+  void Fill(const at::Tensor& target) const;
+  // Lets go of the pages of the files that were read for it.
+  void LetGo() const;
+
+ private:
+  struct Delta {
+    at::Tensor up;    // (out, rank), as stored
+    at::Tensor down;  // (rank, in)
+    double scale;
+  };
+  void CheckDeltas(const std::string& name) const;
+
+  at::Tensor base_;
+  std::optional<at::Tensor> other_;
+  double weight_ = 0;  // of `other_`
+  std::vector<Delta> deltas_;
+  bool computed_;
+  at::ScalarType type_;
 };
 
-// The weight for `placeholder`: of its shape, in `dtype` if it holds floating numbers, on `device`.
-Weight ReadWeight(WeightFiles& files, const WeightBinding& binding, const at::Tensor& placeholder,
-                  at::ScalarType dtype, c10::Device device);
+// The weight on `device`: the mapped file itself where it can be.
+at::Tensor ReadWeight(const WeightSource& source, c10::Device device);
 
 }  // namespace wuerstchen::runtime
 

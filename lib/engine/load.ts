@@ -156,11 +156,9 @@ export async function loadModel(
     throw error
   }
   const loaded = graphs as OfEach<NativeGraph>
-  const networks = networksOf(loaded, plan, {
-    widened: stored !== dtype,
-    packed: packedBytes(kernels, dtype),
-  })
-  const memory = new Memory(residency, networks, files.footprint, options.maxMemory)
+  const networks = networksOf(loaded, plan, options)
+  const computing = { numberBytes: bytesOf(dtype), kernels: kernels !== null }
+  const memory = new Memory(residency, networks, files.footprint, computing, options.maxMemory)
   return assemble(offloading(device, residency), files, loaded, { ...options, memory, compiled })
 }
 
@@ -190,27 +188,43 @@ async function loadNetwork(
   return load(file) // without the private copies of the first
 }
 
-/** Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale, made larger by those that stay. */
-function packedBytes(kernels: NativeKernels | null, dtype: Dtype): number {
-  const full = dtype === 'float32' ? 4 : 2
-  return { none: 0, full, int8: 1.1, bytes: 1.1 }[kernels?.pack ?? 'none']
+function bytesOf(dtype: Dtype): number {
+  return dtype === 'float32' ? 4 : 2
 }
+
+/**
+ * Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale, made larger by those that stay. Stage
+ * A's are packed wherever there are kernels: its scalars are folded into them.
+ */
+function packedBytes(name: ComponentName, kernels: NativeKernels | null, dtype: Dtype): number {
+  if (kernels === null || !hasBlocks(name)) return 0
+  if (kernels.pack === 'int8' || kernels.pack === 'bytes') return 1.1
+  return kernels.pack === 'full' || name === 'vqgan' ? bytesOf(dtype) : 0
+}
+
+/** Text encoders have none of the blocks that kernels run. */
+function hasBlocks(name: ComponentName): boolean {
+  return name === 'prior' || name === 'decoder' || name === 'vqgan'
+}
+
+const DOUBLE = 8 // bytes: what is folded into a weight or its bias is multiplied so
 
 /** Which networks run in which stage. */
 function networksOf(
   graphs: OfEach<NativeGraph>,
   plan: LoadPlan,
-  { widened, packed }: { readonly widened: boolean; readonly packed: number },
+  { stored, dtype, kernels }: Pick<LoadOptions, 'stored' | 'dtype' | 'kernels'>,
 ): StageNetworks {
   const of = (name: ComponentName) => {
     const { graph } = plan[name] as NetworkPlan
-    const widest = Math.max(0, ...graph.entry.parameters.map(({ shape }) => volume(shape)))
-    const all = graph.entry.parameters.reduce((sum, { shape }) => sum + volume(shape), 0)
-    const blocks = name === 'prior' || name === 'decoder' || name === 'vqgan' // text encoders have no kernels
+    const volumes = graph.entry.parameters.map(({ shape }) => volume(shape))
+    const widest = Math.max(0, ...volumes)
+    const all = volumes.reduce((sum, one) => sum + one, 0)
     return {
       graph: graphs[name] as NativeGraph,
-      widest: widened ? widest : 0,
-      packed: blocks ? Math.ceil(packed * all) : 0,
+      widest: stored !== dtype ? widest : 0,
+      packed: Math.ceil(packedBytes(name, kernels, dtype) * all),
+      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * widest : 0,
     }
   }
   const previewer = graphs.previewer === undefined ? [] : [of('previewer')]

@@ -11,6 +11,11 @@ export interface StageMemory {
   readonly weights: number
   /** The part of them that is held now: mapped pages and private copies. */
   readonly held: number
+  /**
+   * The part of `held` that is private memory: weights that were converted or that a LoRA changed, and what kernels keep.
+   * The rest are pages of files, which the system may take whenever it needs room.
+   */
+  readonly private: number
   /** Weights, and tensors of a call, that were held at one time, as far as it was measured. */
   readonly peak: number
   /** What a picture of the default size is expected to need at most. */
@@ -20,6 +25,8 @@ export interface StageMemory {
 /** Memory of a pipeline, in bytes. A stage's `peak` and `predicted` count what other stages hold meanwhile. */
 export interface PipelineMemory {
   readonly held: number
+  /** The part of `held` that is private memory. */
+  readonly private: number
   readonly peak: number
   readonly predicted: number
   readonly stages: Readonly<Record<Stage, StageMemory>>
@@ -35,50 +42,85 @@ export interface StageNetwork {
   readonly widest: number
   /** Bytes of its weights in the kernels' layout, once all are; 0 where they are read as they lie. */
   readonly packed: number
+  /** Bytes that bringing one weight into that layout takes meanwhile; 0 where none is. */
+  readonly prepared: number
 }
 
 export type StageNetworks = Readonly<Record<Stage, readonly StageNetwork[]>>
 
 const FLOAT = 4 // bytes
 
+/** How networks run, as far as their tensors' sizes go. */
+export interface Computing {
+  /** Bytes of a number of a map: of the type that is computed in. */
+  readonly numberBytes: number
+  /** Whether blocks run on kernels of ours, whose wide layers are fewer, and in Stage A never in memory. */
+  readonly kernels: boolean
+}
+
 /**
- * Numbers that a block holds at once, per channel of a cell: its input, and the channel mixer's maps, four times as wide,
- * before and after the activation. Measured are 9; one more for what libraries take.
+ * Numbers that a block holds at once, per channel of a cell. Without kernels: its input, and the channel mixer's maps, four
+ * times as wide, before and after the activation; Stage B's last level also reads what the first one left. Measured with v2's
+ * widths (`bench/memory.js`): 9 and 13 of the graph, with kernels 8.8 in Stage B, maps that are kept included; in Stage A 2.5,
+ * and 4.3 with what the upsampling takes below libtorch.
  */
-const MIXER = 10
+const AT_ONCE = {
+  graph: { prior: 10, decoder: 12, vqgan: 10 },
+  kernels: { prior: 9, decoder: 8, vqgan: 4.5 },
+} as const
 
 /** Bytes that the tensors of one picture take in a stage: in a step, and what is kept between steps. */
-export function pictureBytes(footprint: Footprint, stage: Stage, picture: Picture): number {
-  return stepBytes(footprint, stage, picture) + keptBytes(footprint, stage, picture)
+export function pictureBytes(
+  footprint: Footprint,
+  stage: Stage,
+  picture: Picture,
+  computing: Computing,
+): number {
+  return stepBytes(footprint, stage, picture, computing) + keptBytes(footprint, stage, picture, computing)
 }
 
 /** Those that live for one step only. */
-function stepBytes(footprint: Footprint, stage: Stage, picture: Picture): number {
+function stepBytes(
+  footprint: Footprint,
+  stage: Stage,
+  picture: Picture,
+  { numberBytes, kernels }: Computing,
+): number {
   const { sizes, tokens } = picture
+  const wide = numberBytes * AT_ONCE[kernels ? 'kernels' : 'graph'][stage]
   const cells = sizes.latentHeight * sizes.latentWidth
-  if (stage === 'vqgan') return largest(footprint.vqgan.levels, cells)
+  if (stage === 'vqgan') return wide * widest(footprint.vqgan.levels, cells)
   const rows = picture[stage].guided ? 2 : 1
-  if (stage === 'decoder') return rows * largest(footprint.decoder.levels, cells)
-  return rows * FLOAT * footprint.prior.channels * MIXER * (sizes.priorHeight * sizes.priorWidth + tokens)
+  if (stage === 'decoder') return rows * wide * widest(footprint.decoder.levels, cells)
+  return rows * wide * footprint.prior.channels * (sizes.priorHeight * sizes.priorWidth + tokens)
 }
 
 /** Conditions: a picture that has begun a stage holds them between its steps, too. */
-export function keptBytes(footprint: Footprint, stage: Stage, picture: Picture): number {
+export function keptBytes(
+  footprint: Footprint,
+  stage: Stage,
+  picture: Picture,
+  { numberBytes, kernels }: Computing,
+): number {
   const { sizes, tokens } = picture
   if (stage === 'vqgan') return 0
   const rows = picture[stage].guided ? 2 : 1
   if (stage === 'prior') {
     const { channels, attentions } = footprint.prior
-    return rows * FLOAT * channels * 2 * attentions * tokens
+    return rows * numberBytes * channels * 2 * attentions * tokens
   }
-  const { levels, mapChannels, attentionChannels } = footprint.decoder
+  const { levels, maps, mapChannels, imageChannels, attentionChannels } = footprint.decoder
   const cells = sizes.latentHeight * sizes.latentWidth
-  const maps = sum(levels.map(({ channels, scale }) => (channels + 3 * mapChannels) * cells * scale ** 2))
-  return rows * FLOAT * (maps + 2 * tokens * attentionChannels)
+  const read = 3 * (kernels ? imageChannels : mapChannels) // down, up, and once more in a batch
+  const kept = levels.map(
+    ({ channels, scale }, level) => (channels + (maps[level] ? read : 0)) * cells * scale ** 2,
+  )
+  return rows * numberBytes * (sum(kept) + 2 * tokens * attentionChannels)
 }
 
-function largest(levels: readonly Level[], cells: number): number {
-  return Math.max(...levels.map(({ channels, scale }) => FLOAT * MIXER * channels * cells * scale ** 2))
+/** Numbers in one map of the level that has most. */
+function widest(levels: readonly Level[], cells: number): number {
+  return Math.max(...levels.map(({ channels, scale }) => channels * cells * scale ** 2))
 }
 
 /** What one picture takes of the memory that weights leave, as parts of it up to 1; all 0 where there is no limit. */
@@ -95,6 +137,7 @@ export class Memory {
     private readonly residency: Residency,
     private readonly networks: StageNetworks,
     private readonly footprint: Footprint,
+    private readonly computing: Computing,
     /** Bytes; null for no limit. */
     private readonly limit: number | null,
   ) {}
@@ -127,10 +170,10 @@ export class Memory {
       return room <= 0 ? 1 : Math.min(1, bytes / room)
     }
     // What the prior's conditions take is theirs until no picture of the request needs them.
-    const kept = sum(stages.map((stage) => keptBytes(this.footprint, stage, picture)))
+    const kept = sum(stages.map((stage) => keptBytes(this.footprint, stage, picture, this.computing)))
     return {
       kept: Math.max(...stages.map((stage) => shareOf(kept, stage))),
-      steps: byStage((stage) => shareOf(stepBytes(this.footprint, stage, picture), stage)),
+      steps: byStage((stage) => shareOf(stepBytes(this.footprint, stage, picture, this.computing), stage)),
     }
   }
 
@@ -139,12 +182,14 @@ export class Memory {
     const stages = byStage((stage) => ({
       weights: sum(this.networks[stage].map(({ graph }) => graph.memory.weights)),
       held: sum(this.networks[stage].map(({ graph }) => this.residency.held(graph) + graph.kernelBytes())),
+      private: sum(this.networks[stage].map(({ graph }) => graph.memory.copied + graph.kernelBytes())),
       peak: this.peak(stage),
       predicted: predicted[stage],
     }))
     const all = STAGES.map((stage) => stages[stage])
     return {
       held: sum(all.map(({ held }) => held)),
+      private: sum(all.map((one) => one.private)),
       peak: Math.max(...all.map(({ peak }) => peak)),
       predicted: Math.max(...all.map((one) => one.predicted)),
       stages,
@@ -170,11 +215,14 @@ export class Memory {
   }
 
   private scratch(stage: Stage): number {
-    return FLOAT * Math.max(0, ...this.networks[stage].map(({ widest }) => widest))
+    return Math.max(
+      0,
+      ...this.networks[stage].map(({ widest, prepared }) => Math.max(FLOAT * widest, prepared)),
+    )
   }
 
   private tensors(stage: Stage, picture: Picture): number {
-    return Math.ceil(pictureBytes(this.footprint, stage, picture))
+    return Math.ceil(pictureBytes(this.footprint, stage, picture, this.computing))
   }
 }
 
@@ -183,11 +231,13 @@ export function sumOf(reports: readonly PipelineMemory[]): PipelineMemory {
   const added = (of: (report: PipelineMemory) => number) => sum(reports.map(of))
   return {
     held: added(({ held }) => held),
+    private: added((report) => report.private),
     peak: added(({ peak }) => peak),
     predicted: added(({ predicted }) => predicted),
     stages: byStage((stage) => ({
       weights: added(({ stages }) => stages[stage].weights),
       held: added(({ stages }) => stages[stage].held),
+      private: added(({ stages }) => stages[stage].private),
       peak: added(({ stages }) => stages[stage].peak),
       predicted: added(({ stages }) => stages[stage].predicted),
     })),

@@ -54,10 +54,10 @@ export class Residency {
 
   /** Bytes of a network's mapped weights that its calls hold at most. */
   heldAtMost(graph: NativeGraph): number {
-    const { weights } = graph.memory
-    if (this.offload !== 'sequential') return weights
+    const mapped = graph.memory.weights - graph.memory.copied
+    if (this.offload !== 'sequential') return mapped
     // The block at work and the one that comes.
-    return Math.min(weights, 2 * (this.networks.get(graph)?.window ?? weights))
+    return Math.min(mapped, 2 * (this.networks.get(graph)?.window ?? mapped))
   }
 }
 

@@ -14,8 +14,11 @@ export interface Footprint {
   readonly prior: { readonly channels: number; readonly attentions: number }
   readonly decoder: {
     readonly levels: readonly Level[]
-    /** Of the maps that the image embeddings become, one per level and direction. */
+    /** Of the image embeddings, and of the maps that they become, one per direction of each level that reads any. */
+    readonly imageChannels: number
     readonly mapChannels: number
+    /** Whether a level reads image embeddings. */
+    readonly maps: readonly boolean[]
     /** Of all attention blocks together. */
     readonly attentionChannels: number
   }
@@ -45,7 +48,9 @@ function decoderOf(decoder: Fields): Footprint['decoder'] {
   const attends = (level: number) => (kinds[level]?.includes('A') ? 2 * (blocks[level] ?? 0) : 0) // down and up
   return {
     levels: channels.map((width, level) => ({ channels: width, scale: 1 / (patch * 2 ** level) })),
+    imageChannels: decoder.integer('effnet_embd', COUNT, 16),
     mapChannels: decoder.integer('c_cond', COUNT, 1024),
+    maps: decoder.list('inject_effnet', [false, true, true, true]).map(Boolean),
     attentionChannels: channels.reduce((sum, width, level) => sum + width * attends(level), 0),
   }
 }

@@ -132,7 +132,10 @@ export interface StepRecordings {
 
 /** A graph with its weights. */
 export interface NativeGraph {
-  /** As loaded: bytes of weights, and how many of them are private copies (cast, mixed) rather than the mapped file. */
+  /**
+   * Now: bytes of weights, and how many of them are private memory (cast, mixed, changed by a LoRA) rather than the mapped
+   * file. Nothing once it is disposed of.
+   */
   readonly memory: { readonly weights: number; readonly copied: number }
   /** Why compiled methods could not be loaded, by method: the graph runs in their place. */
   readonly refused: Readonly<Record<string, string>>
@@ -201,7 +204,11 @@ export interface NativeDevice {
     readonly visits?: boolean
   }): Promise<NativeGraph>
 
-  /** Gives some parameters of a loaded graph other values: all of them, or none if it rejects. */
+  /**
+   * Gives some parameters of a loaded graph other values. Nothing has changed when it rejects because a value cannot be
+   * had; values that are private memory are written in place, so if computing itself failed the former ones must be bound
+   * again.
+   */
   rebind(graph: NativeGraph, weights: readonly WeightBinding[]): Promise<void>
   /**
    * Lets go of the pages of a graph's mapped weights, which come back when they are touched, or of their copies on the

@@ -55,9 +55,9 @@ async function peakOfText(offload: Offload, visits: boolean) {
   const model = await load(offload, visits)
   const [graph] = graphs
   await run(model)
-  const peak = graph?.peakBytes() ?? 0
+  const sizes = { peak: graph?.peakBytes() ?? 0, weights: graph?.memory.weights ?? 0 }
   await closeModel(model)
-  return { peak, weights: graph?.memory.weights ?? 0 }
+  return sizes
 }
 
 describe('Visiting weights', () => {

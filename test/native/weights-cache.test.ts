@@ -20,6 +20,8 @@ afterAll(removeFolders)
 interface Loaded {
   readonly model: Model
   readonly graphs: readonly NativeGraph[]
+  /** Bytes that were private memory when a network was loaded. */
+  readonly copied: () => number
 }
 
 /** The small model with everything that is converted kept, however small. */
@@ -29,12 +31,14 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
   const plan = await planLoad(files, [small.graphs])
   const { device } = openDevice(loadRuntime({}), 'cpu', 1)
   const graphs: NativeGraph[] = []
+  let copied = 0
   const watched = new Proxy(device, {
     get: (target, name: keyof NativeDevice) => {
       if (name !== 'load') return target[name].bind(target as never)
       return async (options: Parameters<NativeDevice['load']>[0]) => {
         const graph = await target.load(options)
         graphs.push(graph)
+        copied += graph.memory.copied
         return graph
       }
     },
@@ -52,6 +56,7 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
       cache: { folder, leastBytes: 0 },
     }),
     graphs,
+    copied: () => copied,
   }
 }
 
@@ -60,16 +65,18 @@ async function encoded({ model }: Loaded): Promise<Float32Array> {
   return data
 }
 
-const copied = ({ graphs }: Loaded) => graphs.reduce((sum, { memory }) => sum + memory.copied, 0)
+/** Bytes that are private memory now. */
+const held = ({ graphs }: Loaded) => graphs.reduce((sum, { memory }) => sum + memory.copied, 0)
 
 /** What each start copied and how much there is; both compute the same. The first is over when `between` runs. */
 async function twice(folder: string, between: () => void, options = {}) {
   const start = async () => {
     const loaded = await load(folder, options)
     const data = await encoded(loaded)
-    await closeModel(loaded.model)
     const weights = loaded.graphs.reduce((sum, { memory }) => sum + memory.weights, 0)
-    return { data, copied: copied(loaded), weights }
+    const sizes = { copied: loaded.copied(), held: held(loaded), weights }
+    await closeModel(loaded.model)
+    return { data, ...sizes }
   }
   const first = await start()
   between()
@@ -83,6 +90,7 @@ describe('converted weights', () => {
     const folder = join(folderOf({}), 'weights')
     const [first, second] = await twice(folder, () => expect(readdirSync(folder)).toHaveLength(NETWORKS))
     expect(first.copied).toBeGreaterThan(100_000)
+    expect(first.held).toBe(0) // what was written is mapped at once
     expect(second.copied).toBe(0)
     expect(second.weights).toBe(first.weights)
   })

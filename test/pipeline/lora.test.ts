@@ -260,6 +260,75 @@ describe('a LoRA', () => {
     expect((await drawn(pipeline)).equals(plain)).toBe(true)
   })
 
+  const one = (scale = 1) => {
+    const change = { down: down(), up: up() }
+    const data = change.up.data.map((value) => value * scale)
+    return fileOf({
+      [`${TO_Q}.lora_A.weight`]: change.down,
+      [`${TO_Q}.lora_B.weight`]: { ...change.up, data },
+    })
+  }
+
+  it('counts as private memory while it is loaded', async () => {
+    const bytes = weight(TO_Q).data.byteLength
+    await using mapped = await WuerstchenPipeline.fromPretrained(small.folder, {
+      ...small.options,
+      kernels: 'off', // they pack weights, and that is private memory, too
+    })
+    const { private: before, held } = mapped.memory()
+    await mapped.loadLora(one())
+    expect(mapped.memory()).toMatchObject({ private: before + bytes, held })
+    await mapped.setLoraScales({ style: 0.5 })
+    expect(mapped.memory()).toMatchObject({ private: before + bytes, held })
+    await mapped.unloadLora('style')
+    expect(mapped.memory()).toMatchObject({ private: before, held })
+  })
+
+  it('takes room from maxMemory while other networks run', async () => {
+    const options = { ...small.options, offload: 'model', kernels: 'off' } as const
+    const bytes = weight(TO_Q).data.byteLength
+    await using free = await WuerstchenPipeline.fromPretrained(small.folder, options)
+    const { predicted } = free.memory(QUICK)
+    const maxMemory = predicted + bytes - 1
+    await using limited = await WuerstchenPipeline.fromPretrained(small.folder, { ...options, maxMemory })
+    const plain = await drawn(limited)
+    await limited.loadLora(one())
+    await expect(drawn(limited)).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_MEMORY_LIMIT' })
+    await limited.unloadLora('style')
+    expect((await drawn(limited)).equals(plain)).toBe(true)
+  })
+
+  it('whose scale makes its numbers infinite is refused and stays as it was', async () => {
+    await pipeline.loadLora(one(1e37), { scale: 1e-37 })
+    const styled = await drawn(pipeline)
+    const before = pipeline.memory()
+    await expect(pipeline.setLoraScales({ style: 100 })).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_WEIGHTS_INVALID',
+      message: expect.stringMatching(/finite numbers in the change of blocks\.2\.attention\.to_q\.weight/),
+    })
+    expect(pipeline.loras).toMatchObject([{ name: 'style', scale: 1e-37 }])
+    expect((await drawn(pipeline)).equals(styled)).toBe(true)
+    expect(pipeline.memory().held).toBe(before.held)
+    await pipeline.unloadLora('style')
+  })
+
+  it('of which one network takes its part and another does not changes neither', async () => {
+    const plain = await drawn(pipeline)
+    const before = pipeline.memory().held
+    const text = changeOf(weight(`${textPrefix}${TEXT}`, 'text'))
+    const bad = { ...text.up, data: text.up.data.map(() => Number.NaN) }
+    const keys = `text_encoder.text_model.${TEXT}`
+    const file = fileOf({
+      [`prior.${TO_Q}.lora_A.weight`]: down(),
+      [`prior.${TO_Q}.lora_B.weight`]: up(),
+      [`${keys}.lora_A.weight`]: text.down,
+      [`${keys}.lora_B.weight`]: bad,
+    })
+    await expect(pipeline.loadLora(file)).rejects.toThrow(/finite numbers in the change of/)
+    expect((await drawn(pipeline)).equals(plain)).toBe(true)
+    expect(pipeline.memory().held).toBe(before)
+  })
+
   it('that does not exist, is cut off, or has a name twice is refused', async () => {
     const whole = fileOf({ [`${TO_Q}.lora_A.weight`]: down(), [`${TO_Q}.lora_B.weight`]: up() })
     await expect(pipeline.loadLora('no-such-file.safetensors')).rejects.toThrow(/no-such-file/)

@@ -36,7 +36,7 @@ export class FakeGraph implements NativeGraph {
   readonly refused = {}
   constructor(
     readonly name: string,
-    readonly memory = { weights: 0, copied: 0 },
+    public memory = { weights: 0, copied: 0 },
   ) {}
   peakBytes(): number {
     return 0

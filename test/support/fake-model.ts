@@ -35,11 +35,17 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
 export function fakeMemory(device: FakeDevice, limit: number | null = null): Memory {
   const footprint = {
     prior: { channels: 1, attentions: 1 },
-    decoder: { levels: [{ channels: 1, scale: 1 }], mapChannels: 0, attentionChannels: 0 },
+    decoder: {
+      levels: [{ channels: 1, scale: 1 }],
+      imageChannels: 0,
+      mapChannels: 0,
+      maps: [true],
+      attentionChannels: 0,
+    },
     vqgan: { levels: [{ channels: 1, scale: 1 }] },
   }
   const none = { prior: [], decoder: [], vqgan: [] }
-  return new Memory(new Residency(device, 'none'), none, footprint, limit)
+  return new Memory(new Residency(device, 'none'), none, footprint, { numberBytes: 4, kernels: false }, limit)
 }
 
 export interface FakeRequestOptions {

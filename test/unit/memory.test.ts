@@ -9,7 +9,9 @@ const FOOTPRINT = {
   prior: { channels: 1536, attentions: 32 },
   decoder: {
     levels: [320, 640, 1280, 1280].map((channels, level) => ({ channels, scale: 1 / (2 * 2 ** level) })),
+    imageChannels: 16,
     mapChannels: 1024,
+    maps: [false, true, true, true],
     attentionChannels: 2 * (4 * 640 + 18 * 1280),
   },
   vqgan: {
@@ -20,6 +22,8 @@ const FOOTPRINT = {
   },
 }
 
+const GRAPH = { numberBytes: 4, kernels: false }
+const KERNELS = { numberBytes: 4, kernels: true }
 const PICTURE = pictureOf(fakeRequest({ size: 128, priorGuidanceScale: 4 }))
 const GUIDED = pictureOf(fakeRequest({ size: 128, decoderGuidanceScale: 2 }))
 const LARGE = pictureOf(fakeRequest({ size: 256 }))
@@ -30,30 +34,72 @@ function start(offload: Offload, limit: number | null = null) {
     graph: new FakeGraph(name, { weights, copied: 0 }),
     widest,
     packed: 0,
+    prepared: 0,
   })
   const networks = {
     prior: [network('priorTextEncoder', 1e9, 6e7), network('prior', 2e9)],
     decoder: [network('decoder', 2.5e9)],
     vqgan: [network('vqgan', 4e7)],
   }
-  return new Memory(residency, networks, FOOTPRINT, limit)
+  return new Memory(residency, networks, FOOTPRINT, GRAPH, limit)
+}
+
+/** The same with a prior of which a LoRA changes so many bytes. */
+function startChanged(offload: Offload, copied: number): Memory {
+  const residency = new Residency(new FakeDevice(), offload)
+  const prior = new FakeGraph('prior', { weights: 2e9, copied: 0 })
+  const vqgan = new FakeGraph('vqgan', { weights: 4e7, copied: 0 })
+  const of = (graph: FakeGraph) => ({ graph, widest: 0, packed: 0, prepared: 0 })
+  const networks = { prior: [of(prior)], decoder: [], vqgan: [of(vqgan)] }
+  const memory = new Memory(residency, networks, FOOTPRINT, GRAPH, null)
+  prior.memory = { weights: 2e9, copied } // later than it was loaded
+  return memory
 }
 
 describe('pictureBytes()', () => {
   it('is what was measured of v2 at 512x512, and little more', () => {
     const measured = { vqgan: 0.453e9 } // bytes, with bfloat16 weights that are widened: 6e6 of these
-    const predicted = pictureBytes(FOOTPRINT, 'vqgan', PICTURE)
+    const predicted = pictureBytes(FOOTPRINT, 'vqgan', PICTURE, GRAPH)
     expect(predicted).toBeGreaterThan(measured.vqgan)
     expect(predicted).toBeLessThan(1.2 * measured.vqgan)
   })
 
+  // What tensors took from one size to the next, v2's widths in float32 (2048x2048 less 1536x1536; 512x512 less 256x256).
+  it.each([
+    ['vqgan', 256 * 2, 384, 1.5e9],
+    ['decoder', 128, 64, 34.6e6],
+  ] as const)(
+    'is what the kernels of the %s were measured to take, and little more',
+    (stage, side, less, measured) => {
+      const of = (size: number) =>
+        pictureBytes(
+          FOOTPRINT,
+          stage,
+          { ...PICTURE, sizes: { ...PICTURE.sizes, latentHeight: size, latentWidth: size } },
+          KERNELS,
+        )
+      expect((of(side) - of(less)) / measured).toBeGreaterThan(1)
+      expect((of(side) - of(less)) / measured).toBeLessThan(1.25)
+    },
+  )
+
+  it('is half in a type of half the width', () => {
+    for (const stage of ['prior', 'decoder', 'vqgan'] as const) {
+      const narrow = pictureBytes(FOOTPRINT, stage, PICTURE, { ...KERNELS, numberBytes: 2 })
+      expect(pictureBytes(FOOTPRINT, stage, PICTURE, KERNELS)).toBe(2 * narrow)
+    }
+  })
+
   it('grows with the picture and with guidance', () => {
     for (const stage of ['decoder', 'vqgan'] as const) {
-      const ratio = pictureBytes(FOOTPRINT, stage, LARGE) / pictureBytes(FOOTPRINT, stage, PICTURE)
+      const ratio =
+        pictureBytes(FOOTPRINT, stage, LARGE, GRAPH) / pictureBytes(FOOTPRINT, stage, PICTURE, GRAPH)
       expect(ratio).toBeGreaterThan(3.5)
       expect(ratio).toBeLessThan(4.01)
     }
-    expect(pictureBytes(FOOTPRINT, 'decoder', GUIDED)).toBe(2 * pictureBytes(FOOTPRINT, 'decoder', PICTURE))
+    expect(pictureBytes(FOOTPRINT, 'decoder', GUIDED, GRAPH)).toBe(
+      2 * pictureBytes(FOOTPRINT, 'decoder', PICTURE, GRAPH),
+    )
   })
 })
 
@@ -87,9 +133,23 @@ describe('Memory', () => {
     })
     const room = 3e9 - 2.5e9
     const { kept, steps } = start('model', 3e9).shares(PICTURE, ['decoder', 'vqgan'])
-    expect(kept).toBeCloseTo(keptBytes(FOOTPRINT, 'decoder', PICTURE) / room)
-    expect(kept + steps.decoder).toBeCloseTo(pictureBytes(FOOTPRINT, 'decoder', PICTURE) / room)
+    expect(kept).toBeCloseTo(keptBytes(FOOTPRINT, 'decoder', PICTURE, GRAPH) / room)
+    expect(kept + steps.decoder).toBeCloseTo(pictureBytes(FOOTPRINT, 'decoder', PICTURE, GRAPH) / room)
     expect(start('model', 1e9).shares(PICTURE, stages).steps.decoder).toBe(1) // no room at all: alone
+  })
+
+  it('counts weights as private from when a LoRA changes them', () => {
+    const [plain, changed] = [0, 5e8].map((bytes) => startChanged('none', bytes).report(PICTURE))
+    expect(plain).toMatchObject({ private: 0, held: 2.04e9 })
+    expect(changed).toMatchObject({ private: 5e8, held: 2.04e9, stages: { prior: { private: 5e8 } } })
+    expect(sumOf([changed, changed] as never).private).toBe(1e9)
+  })
+
+  it('keeps private weights while other networks run, and counts them once', () => {
+    const [plain, changed] = [0, 5e8].map((bytes) => startChanged('model', bytes).predict(PICTURE))
+    expect(changed?.vqgan).toBe((plain?.vqgan ?? 0) + 5e8)
+    expect(changed?.prior).toBe(plain?.prior)
+    expect(startChanged('model', 5e8).report(PICTURE).held).toBe(5e8)
   })
 
   it('reports by stage, and sums up devices', () => {

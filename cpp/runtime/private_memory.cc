@@ -1,0 +1,42 @@
+#include "runtime/private_memory.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/util/accumulate.h>
+#include <sys/mman.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include <cstddef>
+#include <string>
+
+#include "runtime/error.h"
+
+namespace wuerstchen::runtime {
+namespace {
+
+// Bytes. Smaller tensors are the allocator's: a page for each bias would be more than it holds.
+constexpr size_t kLeast = 65536;
+
+}  // namespace
+
+at::Tensor AllocatePrivate(at::IntArrayRef shape, at::ScalarType type) {
+  const size_t bytes = static_cast<size_t>(c10::multiply_integers(shape)) * c10::elementSize(type);
+  if (bytes < kLeast) return at::empty(shape, type);
+  void* const address =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) {
+    throw Error(ErrorCode::kOutOfMemory,
+                "Could not get " + std::to_string(bytes) + " bytes of memory for a weight");
+  }
+  return at::from_blob(address, shape, [bytes](void* memory) { munmap(memory, bytes); }, type);
+}
+
+void TrimAllocator() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+}  // namespace wuerstchen::runtime
