@@ -160,7 +160,8 @@ export class Engine {
           patience: PATIENCE,
           courtesy: COURTESY,
           resident: this.model.offload === 'model' ? this.resident : null,
-          widest: (key) => this.widths.widest(key),
+          // Another width would have to be recorded first.
+          widest: (key) => (this.model.records ? Number.POSITIVE_INFINITY : this.widths.widest(key)),
         },
         ({ run }) => run.begun || this.exclusives.length === 0,
       )

@@ -29,6 +29,8 @@ export interface Model {
   readonly memory: Memory
   /** Everything that is compiled of its networks, used or not. */
   readonly compiled: readonly CompiledMethod[]
+  /** Whether steps are recorded, once for each shape of a batch. */
+  readonly records: boolean
   /** What became of steps that were to be recorded. */
   readonly recordings: () => readonly StepRecordings[]
 }

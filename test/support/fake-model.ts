@@ -26,6 +26,7 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
     latentChannels: 4,
     offload: 'none',
     compiled: [],
+    records: false,
     recordings: () => [],
     memory: fakeMemory(device),
   }

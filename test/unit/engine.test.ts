@@ -319,8 +319,7 @@ describe('Engine with weights that come and go', () => {
 })
 
 describe('Engine batch width', () => {
-  it('stays narrow where a wide batch is slower by the picture', async () => {
-    const model = fakeModel()
+  const widthsOf = async (model: ReturnType<typeof fakeModel>) => {
     const engine = new Engine(model, LIMITS)
     const { device } = model
     device.before = ({ rows, method }) => {
@@ -331,10 +330,20 @@ describe('Engine batch width', () => {
     }
     const steps = { priorSteps: 40, decoderSteps: 1, priorGuidanceScale: 1 }
     await Promise.all(Array.from({ length: 60 }, (_, seed) => engine.submit(fakeRequest({ seed, ...steps }))))
-    const widths = device.named('advance', 'prior').map(({ rows }) => rows?.length ?? 0)
+    return device.named('advance', 'prior').map(({ rows }) => rows?.length ?? 0)
+  }
+
+  it('stays narrow where a wide batch is slower by the picture', async () => {
+    const widths = await widthsOf(fakeModel())
     expect(Math.max(...widths.slice(0, 10))).toBe(8)
     const late = widths.slice(widths.length >> 1)
     expect(late.filter((width) => width === 1).length).toBeGreaterThan(0.7 * late.length)
+  })
+
+  it('is not tried out where each width would have to be recorded', async () => {
+    const widths = await widthsOf({ ...fakeModel(), records: true })
+    expect(widths.filter((width) => width === 8).length).toBeGreaterThan(0.8 * widths.length)
+    expect(widths).not.toContain(1)
   })
 })
 
