@@ -27,18 +27,6 @@ KERNEL_INLINE IntVec AddFours(IntVec sums, IntVec a, IntVec b) {
 #endif
 }
 
-KERNEL_INLINE IntVec LoadFours(const void* from) {
-  IntVec fours;
-  std::memcpy(&fours, from, sizeof fours);
-  return fours;
-}
-
-KERNEL_INLINE IntVec FillFours(const uint8_t* from) {
-  int32_t four;
-  std::memcpy(&four, from, sizeof four);
-  return four - IntVec{};
-}
-
 // Where the panel of a pass lies: a scale for each of its columns, each column's sum times that,
 // then its numbers in fours.
 KERNEL_INLINE int64_t BytePlace(int64_t columns, int64_t start, int64_t depth, int64_t panel) {
@@ -111,10 +99,10 @@ struct ByteOperands {
     const uint8_t* four = left.rows;
     const int8_t* panel = right + 2 * kPanel * sizeof(float);
     for (int64_t i = 0; i < depth; i += 4) {
-      const IntVec first = LoadFours(panel), second = LoadFours(panel + 4 * kLanes);
+      const IntVec first = LoadBits(panel), second = LoadBits(panel + 4 * kLanes);
 #pragma GCC unroll 16
       for (int row = 0; row < Rows; ++row) {
-        const IntVec factor = FillFours(four + row * kByteStride);
+        const IntVec factor = FillBits(four + row * kByteStride);
         exact[row][0] = AddFours(exact[row][0], factor, first);
         exact[row][1] = AddFours(exact[row][1], factor, second);
       }

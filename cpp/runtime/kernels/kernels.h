@@ -144,7 +144,6 @@ constexpr int64_t BytesOf(Number number) {
 struct Kernels {
   const char* name;
   Number number;
-  bool native;           // whether this CPU multiplies these numbers, or it is done for a test
   int64_t panel;         // columns of a panel
   int64_t tile;          // rows that are multiplied at once: blocks are best a multiple of it
   int64_t key_multiple;  // packed keys are padded to it

@@ -26,18 +26,6 @@ KERNEL_INLINE Vec AddPairs(Vec sums, IntVec a, IntVec b) {
 #endif
 }
 
-KERNEL_INLINE IntVec LoadPairs(const BFloat16* from) {
-  IntVec pairs;
-  std::memcpy(&pairs, from, sizeof pairs);
-  return pairs;
-}
-
-KERNEL_INLINE IntVec FillPairs(const BFloat16* from) {
-  int32_t pair;
-  std::memcpy(&pair, from, sizeof pair);
-  return pair - IntVec{};
-}
-
 // A part of a pass: so many numbers of each row, and the panel that they meet, (depth / 2, kPanel,
 // 2).
 struct PanelPiece {
@@ -59,10 +47,10 @@ struct PairOperands {
     for (int piece = 0; piece < count; ++piece) {
       const BFloat16* panel = pieces[piece].panel;
       for (int64_t i = 0; i < pieces[piece].depth; i += 2) {
-        const IntVec first = LoadPairs(panel), second = LoadPairs(panel + kPanel);
+        const IntVec first = LoadBits(panel), second = LoadBits(panel + kPanel);
 #pragma GCC unroll 16
         for (int row = 0; row < Rows; ++row) {
-          const IntVec factor = FillPairs(row_start + row * kStride);
+          const IntVec factor = FillBits(row_start + row * kStride);
           sums[row][0] = AddPairs(sums[row][0], factor, first);
           sums[row][1] = AddPairs(sums[row][1], factor, second);
         }

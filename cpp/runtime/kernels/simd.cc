@@ -13,7 +13,6 @@ extern const Kernels kFloat32, kBFloat16;
 const Kernels kFloat32 = {
     .name = KERNEL_NAME,
     .number = Number::kFloat32,
-    .native = true,
     .panel = kPanel,
     .tile = kTile,
     .key_multiple = kPanel,
@@ -33,7 +32,6 @@ const Kernels kFloat32 = {
 const Kernels kBFloat16 = {
     .name = KERNEL_NAME,
     .number = Number::kBFloat16,
-    .native = KERNEL_PAIRS,
     .panel = kPanel,
     .tile = kTile,
     .key_multiple = kPanel,

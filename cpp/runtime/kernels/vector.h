@@ -33,6 +33,19 @@ KERNEL_INLINE void Store(float* to, Vec value) {
   *reinterpret_cast<VecAnywhere*>(to) = value;
 }
 
+// 32 bits a lane, whatever they mean.
+KERNEL_INLINE IntVec LoadBits(const void* from) {
+  IntVec bits;
+  std::memcpy(&bits, from, sizeof bits);
+  return bits;
+}
+
+KERNEL_INLINE IntVec FillBits(const void* from) {
+  int32_t bits;
+  std::memcpy(&bits, from, sizeof bits);
+  return bits - IntVec{};
+}
+
 KERNEL_INLINE Vec Fill(float value) {
   return value - Vec{};  // minus zero changes no number, not even -0
 }
