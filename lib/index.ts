@@ -41,16 +41,17 @@ export {
   type ImageFormat,
 } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
-export type { ModelFolders } from './locate'
-export type { LoraInfo, LoraOptions } from './lora-options'
 export { type ExportOptions, exportGraphs } from './model/export'
-export { listModels, type PullOptions, pullModel } from './models'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
 export type { Dtype } from './native/types'
-export { type GenerateResult, type PriorResult, WuerstchenPipeline } from './pipeline'
-export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline-options'
-export type { PipelineInfo } from './pretrained'
+export type { ModelFolders } from './pipeline/locate'
+export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
+export { listModels, type PullOptions, pullModel } from './pipeline/models'
+export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline/options'
+export { type GenerateResult, type PriorResult, WuerstchenPipeline } from './pipeline/pipeline'
+export type { PipelineInfo } from './pipeline/pretrained'
+export type { StreamEvent } from './pipeline/stream'
 export type {
   DecodeOptions,
   GenerateOptions,
@@ -59,4 +60,3 @@ export type {
   PriorOptions,
   Prompt,
 } from './request'
-export type { StreamEvent } from './stream'

@@ -81,7 +81,7 @@ async function generating(pipeline) {
 
 async function calls(options) {
   const { closeModel } = require('../../dist/engine/model')
-  const { loadPretrained } = require('../../dist/pretrained')
+  const { loadPretrained } = require('../../dist/pipeline/pretrained')
   const { WuerstchenPipeline } = require('../../dist')
   const {
     models: [model],

@@ -53,16 +53,6 @@ const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   index: ['engine'],
 }
 
-/** Files right in lib/ that belong to another file's room. */
-const SAME_ROOM: Readonly<Record<string, string>> = {
-  locate: 'pipeline',
-  'lora-options': 'pipeline',
-  models: 'pipeline',
-  'pipeline-options': 'pipeline',
-  pretrained: 'pipeline',
-  stream: 'pipeline',
-}
-
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
 const PACKAGES: Readonly<Record<string, string>> = {
   '@huggingface/tokenizers': 'text',
@@ -173,10 +163,9 @@ function filesUnder(folder: string, ...extensions: string[]): string[] {
     .filter((file) => extensions.includes(extname(file)))
 }
 
-/** `lib/native/types.ts` -> `native`, `lib/errors.ts` -> `errors`, `lib/stream.ts` -> `pipeline`. */
+/** `lib/native/types.ts` -> `native`, `lib/errors.ts` -> `errors`. */
 function roomOf(file: string): string {
-  const name = withoutExtension(file).split('/')[1] ?? ''
-  return SAME_ROOM[name] ?? name
+  return withoutExtension(file).split('/')[1] ?? ''
 }
 
 function isAllowed({ from, to, typeOnly }: Import): boolean {

@@ -1,13 +1,13 @@
-import type { WeightsDtype } from './engine/dtypes'
-import type { Offload } from './engine/residency'
-import { expected } from './errors'
-import type { DownloadProgress } from './hub/download'
-import { checkRevision } from './hub/id'
-import { type HubOptions, type HubSettings, hubSettings } from './hub/settings'
+import type { WeightsDtype } from '../engine/dtypes'
+import type { Offload } from '../engine/residency'
+import { expected } from '../errors'
+import type { DownloadProgress } from '../hub/download'
+import { checkRevision } from '../hub/id'
+import { type HubOptions, type HubSettings, hubSettings } from '../hub/settings'
+import type { Kernels } from '../native/types'
+import * as check from '../request/checks'
+import { checkNames } from '../request/names'
 import type { PriorPair } from './locate'
-import type { Kernels } from './native/types'
-import * as check from './request/checks'
-import { checkNames } from './request/names'
 
 /** One network of the model is ready. */
 export interface NetworkLoaded {
