@@ -59,4 +59,4 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
-} from './request'
+} from './request/request'

@@ -1,4 +1,4 @@
-import type { ReadPrompt, Request } from '../request'
+import type { ReadPrompt, Request } from '../request/request'
 import type { Engine, PromptTensors } from './engine'
 import type { FinishedImage, RunHooks } from './job'
 import type { PipelineStatistics, StageStatistics } from './statistics'

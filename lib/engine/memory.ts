@@ -1,7 +1,7 @@
 import { MemoryLimitError } from '../errors'
 import type { Footprint, Level } from '../model/footprint'
 import type { NativeGraph } from '../native/types'
-import type { Request } from '../request'
+import type { Request } from '../request/request'
 import { STAGES, type Stage } from './batching'
 import type { Residency } from './residency'
 

@@ -1,7 +1,7 @@
 import type { FloatTensor } from '../embeddings/float-tensor'
 import { bug } from '../errors'
 import type { NativeDevice, NativeNoise, NativeTensor } from '../native/types'
-import type { NoiseStream, Request } from '../request'
+import type { NoiseStream, Request } from '../request/request'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Tokens } from '../text/tokenizer'
 import type { Job, Run } from './job'

@@ -5,8 +5,8 @@
 
 import { createHash } from 'node:crypto'
 import { mkdir, realpath, stat, statfs } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { ownCache } from '../files/caches'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
 import type { GraphEntry } from '../model/manifest'
@@ -34,8 +34,7 @@ export function weightsCacheOf(
   { all = false, env = process.env }: { readonly all?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
 ): WeightsCache | null {
   if (folder === false) return null
-  const home = env.WUERSTCHEN_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wuerstchen')
-  return { folder: folder ?? join(home, 'weights'), leastBytes: all ? 1 : LEAST_BYTES }
+  return { folder: folder ?? join(ownCache(env), 'weights'), leastBytes: all ? 1 : LEAST_BYTES }
 }
 
 /** Where the converted weights of one network are kept, or null where there is nothing to convert, or too little. */

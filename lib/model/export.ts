@@ -4,8 +4,8 @@ import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expected, ModelError } from '../errors'
+import { packageRoot } from '../files/package-root'
 import type { Dtype } from '../native/types'
-import { packageRoot } from '../package-root'
 
 export interface ExportOptions {
   /** Folder of the prior. Defaults to the decoder's name with `-prior`, beside it. */

@@ -6,8 +6,8 @@
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ModelError, show } from '../errors'
+import { isObject, readJson } from '../files/json'
 import { openRegular } from '../files/open'
-import { isObject, readJson } from '../json'
 
 /** Bytes per element. */
 const DTYPES = {

@@ -1,3 +1,5 @@
+import { checkNames } from '../checks/names'
+import * as check from '../checks/values'
 import type { WeightsDtype } from '../engine/dtypes'
 import type { Offload } from '../engine/residency'
 import { expected } from '../errors'
@@ -5,8 +7,6 @@ import type { DownloadProgress } from '../hub/download'
 import { checkRevision } from '../hub/id'
 import { type HubOptions, type HubSettings, hubSettings } from '../hub/settings'
 import type { Kernels } from '../native/types'
-import * as check from '../request/checks'
-import { checkNames } from '../request/names'
 import type { PriorPair } from './locate'
 
 /** One network of the model is ready. */

@@ -1,3 +1,4 @@
+import { checkNames } from '../checks/names'
 import type { FloatTensor } from '../embeddings/float-tensor'
 import { ImageEmbeddings } from '../embeddings/image-embeddings'
 import { PromptEmbeddings } from '../embeddings/prompt-embeddings'
@@ -31,8 +32,7 @@ import {
   type Request,
   type RequestModel,
   readPrompt,
-} from '../request'
-import { checkNames } from '../request/names'
+} from '../request/request'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'

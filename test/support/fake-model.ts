@@ -1,7 +1,7 @@
 import { Memory } from '../../lib/engine/memory'
 import type { Model } from '../../lib/engine/model'
 import { Residency } from '../../lib/engine/residency'
-import type { GenerateProgress, Request } from '../../lib/request'
+import type { GenerateProgress, Request } from '../../lib/request/request'
 import { Decoder } from '../../lib/stages/decoder'
 import { Previewer } from '../../lib/stages/previewer'
 import { Prior } from '../../lib/stages/prior'
