@@ -1,12 +1,13 @@
 import type { Step } from '../diffusion/scheduler'
-import type { FloatTensor } from '../embeddings/float-tensor'
 import { bug, TimeoutError } from '../errors'
+import type { MemoryShares } from '../memory/memory'
+import { tokensIn } from '../memory/picture'
 import type { NativeNoise, NativeTensor } from '../native/types'
 import type { GenerateProgress, ImageRequest, ReadPrompt, Request } from '../request/request'
 import type { Denoising } from '../stages/denoise'
+import { PARTS, STAGES, type Stage } from '../stages/stage'
 import type { Pixels } from '../stages/vqgan'
-import { STAGES, type Stage } from './batching'
-import type { MemoryShares, Picture } from './memory'
+import type { FloatTensor } from '../tensors/float-tensor'
 import { Scope } from './scope'
 
 /** Where one picture's time went, in milliseconds of wall clock; steps shared with other pictures count in full. */
@@ -316,22 +317,4 @@ class Clock {
       totalMs: end - this.arrived,
     }
   }
-}
-
-function tokensIn(source: ReadPrompt['prior']): number {
-  return 'ids' in source ? source.ids.length : (source.shape[1] as number)
-}
-
-/** What the memory of a request's images depends on; that of the longest prompt. */
-export function pictureOf(request: Request): Picture {
-  const { sizes, prior, decoder, part, prompts } = request
-  const lengths = prompts.flatMap((prompt) => [tokensIn(prompt.prior), tokensIn(prompt.decoder)])
-  return { sizes, prior, decoder, part, tokens: Math.max(0, ...lengths) }
-}
-
-/** The stages that each part of the way has. */
-export const PARTS: Readonly<Record<Request['part'], readonly Stage[]>> = {
-  generate: STAGES,
-  prior: ['prior'],
-  decode: ['decoder', 'vqgan'],
 }

@@ -1,23 +1,17 @@
 import { checkNames } from '../checks/names'
-import type { FloatTensor } from '../embeddings/float-tensor'
 import { ImageEmbeddings } from '../embeddings/image-embeddings'
 import { PromptEmbeddings } from '../embeddings/prompt-embeddings'
 import { Engine } from '../engine/engine'
 import { type Executor, Fleet } from '../engine/fleet'
-import {
-  type FinishedImage,
-  type ImageTimings,
-  type PreviewedImage,
-  pictureOf,
-  type RunHooks,
-} from '../engine/job'
-import type { Loras } from '../engine/loras'
-import { type Memory, type PipelineMemory, sumOf } from '../engine/memory'
+import type { FinishedImage, ImageTimings, PreviewedImage, RunHooks } from '../engine/job'
 import type { PipelineStatistics } from '../engine/statistics'
 import { bug, expected } from '../errors'
 import { crop } from '../image/crop'
 import { GeneratedImage } from '../image/generated-image'
 import type { ImageMetadata } from '../image/metadata'
+import type { Loras } from '../loading/loras'
+import { type Memory, type PipelineMemory, sumOf } from '../memory/memory'
+import { pictureOf } from '../memory/picture'
 import { readLora } from '../model/lora'
 import {
   type DecodeOptions,
@@ -33,6 +27,7 @@ import {
   type RequestModel,
   readPrompt,
 } from '../request/request'
+import type { FloatTensor } from '../tensors/float-tensor'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'

@@ -1,6 +1,6 @@
-import { Memory } from '../../lib/engine/memory'
-import type { Model } from '../../lib/engine/model'
-import { Residency } from '../../lib/engine/residency'
+import type { Model } from '../../lib/memory/loaded-model'
+import { Memory } from '../../lib/memory/memory'
+import { Residency } from '../../lib/memory/residency'
 import type { GenerateProgress, Request } from '../../lib/request/request'
 import { Decoder } from '../../lib/stages/decoder'
 import { Previewer } from '../../lib/stages/previewer'
@@ -25,9 +25,7 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
     priorChannels: 16,
     latentChannels: 4,
     offload: 'none',
-    compiled: [],
     records: false,
-    recordings: () => [],
     memory: fakeMemory(device),
   }
 }

@@ -1,10 +1,9 @@
-import type { Dtype, NativeDevice, StepRecordings } from '../native/types'
+import type { Dtype, NativeDevice } from '../native/types'
 import type { Decoder } from '../stages/decoder'
 import type { Previewer } from '../stages/previewer'
 import type { Prior } from '../stages/prior'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Vqgan } from '../stages/vqgan'
-import type { CompiledMethod } from './compiled'
 import type { Memory } from './memory'
 import type { Offload } from './residency'
 
@@ -27,12 +26,8 @@ export interface Model {
   readonly latentChannels: number
   readonly offload: Offload
   readonly memory: Memory
-  /** Everything that is compiled of its networks, used or not. */
-  readonly compiled: readonly CompiledMethod[]
   /** Whether steps are recorded, once for each shape of a batch. */
   readonly records: boolean
-  /** What became of steps that were to be recorded. */
-  readonly recordings: () => readonly StepRecordings[]
 }
 
 /** Frees the weights, lets the device finish what it has and ends its thread. */
