@@ -1,8 +1,10 @@
 /** The door of the package: what is exported here is its public interface. */
+import { packageVersion } from './files/package-root'
+
 export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusion/scheduler'
 export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
 export { PromptEmbeddings } from './embeddings/prompt-embeddings'
-export type { ImageTimings } from './engine/job'
+export type { ImageTimings } from './engine/clock'
 export type {
   PipelineStatistics,
   RequestMessage,
@@ -60,3 +62,6 @@ export type {
   Prompt,
 } from './request/request'
 export type { FloatTensor } from './tensors/float-tensor'
+
+/** The version of this package, such as `0.1.0`. */
+export const version: string = packageVersion()

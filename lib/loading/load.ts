@@ -17,10 +17,9 @@ import type {
   WeightBinding,
 } from '../native/types'
 import { Decoder } from '../stages/decoder'
-import { Previewer } from '../stages/previewer'
+import { PixelDecoder } from '../stages/pixel-decoder'
 import { Prior } from '../stages/prior'
 import { TextEncoder } from '../stages/text-encoder'
-import { Vqgan } from '../stages/vqgan'
 import { bytesOf } from '../tensors/dtype'
 import { volume } from '../tensors/shape'
 import { type CompiledMethod, chooseCompiled, type Running } from './compiled'
@@ -278,8 +277,8 @@ function assemble(
     prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
     decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),
     decoder: new Decoder(device, graphs.decoder, schedulers.decoder, rounding),
-    vqgan: new Vqgan(device, graphs.vqgan),
-    previewer: graphs.previewer ? new Previewer(device, graphs.previewer) : null,
+    vqgan: new PixelDecoder(device, graphs.vqgan),
+    previewer: graphs.previewer ? new PixelDecoder(device, graphs.previewer) : null,
     rounding,
     latentMean: constants.latentMean,
     latentStd: constants.latentStd,

@@ -4,9 +4,10 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdir, realpath, stat, statfs } from 'node:fs/promises'
+import { mkdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ownCache } from '../files/caches'
+import { freeBytesOn } from '../files/space'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
 import type { GraphEntry } from '../model/manifest'
@@ -90,8 +91,7 @@ export async function keepWeights(
   try {
     await mkdir(dirname(file), { recursive: true })
     await sweepDrafts(dirname(file), { olderThanMs: ABANDONED_AFTER_MS })
-    const { bavail, bsize } = await statfs(dirname(file))
-    if (bavail * bsize < graph.memory.weights + SPARE_BYTES) return
+    if ((await freeBytesOn(dirname(file))) < graph.memory.weights + SPARE_BYTES) return
     await placeAtomically(file, (draft) => device.save(graph, draft))
     await device.rebind(graph, bindWeights(entry, [await readHeader(file)]))
   } catch {

@@ -1,4 +1,4 @@
-import type { ImageTimings } from '../engine/job'
+import type { ImageTimings } from '../engine/clock'
 import type { GeneratedImage } from '../image/generated-image'
 import type { GenerateProgress } from '../request/request'
 

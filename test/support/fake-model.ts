@@ -3,10 +3,9 @@ import { Memory } from '../../lib/memory/memory'
 import { Residency } from '../../lib/memory/residency'
 import type { GenerateProgress, Request } from '../../lib/request/request'
 import { Decoder } from '../../lib/stages/decoder'
-import { Previewer } from '../../lib/stages/previewer'
+import { PixelDecoder } from '../../lib/stages/pixel-decoder'
 import { Prior } from '../../lib/stages/prior'
 import { TextEncoder } from '../../lib/stages/text-encoder'
-import { Vqgan } from '../../lib/stages/vqgan'
 import { FakeDevice, FakeGraph } from './fake-device'
 
 export function fakeModel(device = new FakeDevice()): Model & { readonly device: FakeDevice } {
@@ -17,8 +16,8 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
     prior: new Prior(device, new FakeGraph('prior'), scheduler, 'float32'),
     decoderTextEncoder: new TextEncoder(device, new FakeGraph('decoderTextEncoder')),
     decoder: new Decoder(device, new FakeGraph('decoder'), scheduler, 'float32'),
-    vqgan: new Vqgan(device, new FakeGraph('vqgan')),
-    previewer: new Previewer(device, new FakeGraph('previewer')),
+    vqgan: new PixelDecoder(device, new FakeGraph('vqgan')),
+    previewer: new PixelDecoder(device, new FakeGraph('previewer')),
     rounding: 'float32',
     latentMean: 42,
     latentStd: 1,

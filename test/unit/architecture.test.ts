@@ -21,8 +21,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
   // model: the one reader of safetensors headers.
   embeddings: ['model/safetensors', 'tensors', 'files', 'errors'],
-  stages: ['native', 'text', 'diffusion', 'errors'],
-  image: ['stages', 'diffusion', 'files', 'errors'],
+  stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
+  image: ['tensors', 'diffusion', 'files', 'errors'],
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
   loading: ['memory', 'stages', 'model', 'native', 'tensors', 'files', 'errors'],
@@ -45,9 +45,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'native',
       'hub',
     ],
-    ...['tensors', 'diffusion', 'errors'],
+    ...['tensors', 'diffusion', 'files', 'errors'],
   ],
-  cli: ['index'],
+  // --help needs no more than the version.
+  cli: ['index', 'files/package-root'],
 }
 
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
