@@ -238,9 +238,9 @@ export class WuerstchenPipeline {
   private streaming(request: Request, events: EventQueue): RunHooks {
     return {
       onPreview: (seen) => {
-        const { image: index, preview: image, ...at } = this.preview(request, seen)
-        events.push({ type: 'preview', index, image, ...at })
-        return request.onPreview?.({ image: index, preview: image, ...at })
+        const preview = this.preview(request, seen)
+        events.push({ type: 'preview', ...preview })
+        return request.onPreview?.(preview)
       },
       onProgress: (progress) => {
         events.push({ type: 'step', ...progress })
@@ -285,8 +285,8 @@ export class WuerstchenPipeline {
   /** All of the prior's grid: a little more than the picture where its size is no multiple of 42.67. */
   private preview(request: Request, { image, step, steps, pixels }: PreviewedImage): GeneratePreview {
     const { data, width, height } = pixels
-    const preview = new GeneratedImage(data, width, height, this.metadata(request, image))
-    return { image: image.index, step, steps, preview }
+    const shown = new GeneratedImage(data, width, height, this.metadata(request, image))
+    return { index: image.index, step, steps, image: shown }
   }
 
   private picture(request: Request, { image, pixels }: FinishedImage): GeneratedImage {
