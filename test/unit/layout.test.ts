@@ -84,10 +84,18 @@ describe('openModel()', () => {
     expect((await openModel(folder)).decoderFolder).toBe(folder)
   })
 
-  it("takes the prior's own guidance scale as the default, and 4 where it has none", async () => {
-    expect((await openModel(hubLayout())).defaults).toEqual({ priorGuidanceScale: 4 })
-    const folder = hubLayout({ 'wuerstchen-prior/model_index.json': { _default_guidance_scale: 2.5 } })
-    expect((await openModel(folder)).defaults).toEqual({ priorGuidanceScale: 2.5 })
+  it("takes the model's own guidance scale and steps as the defaults, and diffusers' where it has none", async () => {
+    const v2 = { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 }
+    expect((await openModel(hubLayout())).defaults).toEqual(v2)
+    const folder = hubLayout({
+      'wuerstchen-prior/model_index.json': { _default_guidance_scale: 2.5, _default_steps: 8 },
+      'wuerstchen/model_index.json': { _default_steps: 4 },
+    })
+    expect((await openModel(folder)).defaults).toEqual({
+      priorGuidanceScale: 2.5,
+      priorSteps: 8,
+      decoderSteps: 4,
+    })
   })
 
   it("takes the classes' defaults for fields that a config leaves out", async () => {
@@ -285,6 +293,7 @@ describe('openModel()', () => {
     ['a missing network', 'wuerstchen/model_index.json', { vqgan: null }, /vqgan/],
     ['another scheduler', 'wuerstchen/model_index.json', { scheduler: ['diffusers', 'DDIM'] }, /scheduler/],
     ['an odd default size', 'wuerstchen/model_index.json', { _default_size: [256] }, /_default_size/],
+    ['no steps', 'wuerstchen/model_index.json', { _default_steps: 0 }, /_default_steps/],
     [
       'a latent scale of text',
       'wuerstchen/model_index.json',
