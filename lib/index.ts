@@ -16,6 +16,7 @@ export {
   DisposedError,
   ERRORS,
   type ErrorCode,
+  type ErrorKind,
   GenerationError,
   HubError,
   InvalidArgumentError,
@@ -26,6 +27,7 @@ export {
   QueueFullError,
   TimeoutError,
   WuerstchenError,
+  type WuerstchenErrorOptions,
 } from './errors'
 export type { CachedModel } from './hub/cached'
 export type { DownloadProgress } from './hub/download'
@@ -41,7 +43,7 @@ export type { Offload } from './memory/residency'
 export { type ExportOptions, exportGraphs } from './model/export'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
-export type { Dtype } from './native/types'
+export type { Dtype, Kernels } from './native/types'
 export type { ModelFolders, ModelName } from './pipeline/locate'
 export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
 export { listModels, type PullOptions, pullModel } from './pipeline/models'
@@ -58,6 +60,7 @@ export type {
   Prompt,
   Seed,
 } from './request/request'
+export type { Stage } from './stages/stage'
 export type { FloatTensor } from './tensors/float-tensor'
 
 /** The version of this package, such as `0.1.0`. */
