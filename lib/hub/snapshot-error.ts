@@ -1,9 +1,9 @@
 /** Why a snapshot could not be had, with the settings that would change it. */
 
+import { noSpace } from '../download/messages'
+import { routeTo } from '../download/network-error'
 import { bug, HubError, WuerstchenError } from '../errors'
-import { noSpace } from './hub-error'
 import type { HubId } from './id'
-import { routeTo } from './network-error'
 import type { HubSettings } from './settings'
 
 const MOST_LISTED = 8

@@ -1,14 +1,14 @@
 /** The story of a download: which commit, which files, what is missing, fetched, verified, shown. */
 
 import { join } from 'node:path'
+import { type Download, type DownloadProgress, download } from '../download/download'
+import { HubClient } from '../download/http'
+import { warn } from '../download/messages'
 import { HubError } from '../errors'
 import { locked } from '../files/lock'
 import { listRepository } from './api'
 import { RepositoryCache } from './cache'
-import { type Download, type DownloadProgress, download } from './download'
 import { neededFiles } from './files'
-import { HubClient } from './http'
-import { warn } from './hub-error'
 import { type HubId, isCommit } from './id'
 import type { HubSettings } from './settings'
 import { asOurs, notCached, notFetched } from './snapshot-error'

@@ -1,7 +1,7 @@
 /** What can go wrong between here and a server, told apart by what helps: to wait, or to change a setting. */
 
 import { HubError } from '../errors'
-import { shownUrl } from './hub-error'
+import { shownUrl } from './messages'
 
 /** A failure that may pass. `afterMs` is what the server asked to wait. */
 export class Passing extends Error {

@@ -1,10 +1,10 @@
 /** Fetches a repository's files: several connections, each with one part of one file at a time. */
 
 import { mkdir, statfs } from 'node:fs/promises'
-import type { RepositoryCache } from './cache'
-import type { RemoteFile } from './files'
+import type { RepositoryCache } from '../hub/cache'
+import type { RemoteFile } from '../hub/files'
 import type { HubClient } from './http'
-import { noSpace } from './hub-error'
+import { noSpace } from './messages'
 import { cut, unreachable } from './network-error'
 import { PartialFile } from './partial-file'
 

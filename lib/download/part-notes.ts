@@ -2,7 +2,7 @@
 
 import { type FileHandle, readFile, rm } from 'node:fs/promises'
 import { writeFileAtomically } from '../files/write'
-import type { RemoteFile } from './files'
+import type { RemoteFile } from '../hub/files'
 
 /** What one request asks for. After a cut only the parts that were under way are fetched again. */
 export const PART_BYTES = 16 * 1024 * 1024

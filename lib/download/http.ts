@@ -2,10 +2,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
+import type { HubSettings } from '../hub/settings'
 import { type Answer, accepted, isContent, readText } from './answer'
-import { shorten, shownUrl, warn } from './hub-error'
+import { shorten, shownUrl, warn } from './messages'
 import { badProxy, networkFailure, Passing, unreachable } from './network-error'
-import type { HubSettings } from './settings'
 
 /** How often in a row something may fail without a byte of progress, and the first pause between two tries. */
 const MOST_TRIES = 5

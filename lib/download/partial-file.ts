@@ -5,8 +5,8 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { HubError } from '../errors'
-import type { RemoteFile } from './files'
-import { noSpace } from './hub-error'
+import type { RemoteFile } from '../hub/files'
+import { noSpace } from './messages'
 import { PART_BYTES, PartNotes } from './part-notes'
 
 export class PartialFile {

@@ -1,7 +1,7 @@
 /** What a server answered: content, or one of the many ways to say no. */
 
 import { HubError, ModelError } from '../errors'
-import { shorten, shownUrl } from './hub-error'
+import { shorten, shownUrl } from './messages'
 import { Passing, unreachable } from './network-error'
 
 export interface Answer {
