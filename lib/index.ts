@@ -1,6 +1,5 @@
 /** The door of the package: what is exported here is its public interface. */
 export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusion/scheduler'
-export type { DownloadProgress } from './download/download'
 export type { FloatTensor } from './embeddings/float-tensor'
 export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
 export { PromptEmbeddings } from './embeddings/prompt-embeddings'
@@ -19,6 +18,7 @@ export type {
 export {
   DeviceError,
   DisposedError,
+  DownloadError,
   ERRORS,
   type ErrorCode,
   GenerationError,
@@ -33,6 +33,7 @@ export {
   WuerstchenError,
 } from './errors'
 export type { CachedModel } from './hub/cached'
+export type { DownloadProgress } from './hub/download'
 export type { HubOptions } from './hub/settings'
 export {
   type FormatOptions,

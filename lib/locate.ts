@@ -2,8 +2,8 @@
 
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { DownloadProgress } from './download/download'
 import { expected, ModelError } from './errors'
+import type { DownloadProgress } from './hub/download'
 import { type HubId, parseHubId } from './hub/id'
 import type { HubSettings } from './hub/settings'
 import { fetchSnapshot } from './hub/snapshot'

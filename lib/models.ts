@@ -1,7 +1,7 @@
 /** Models before they are pipelines: fetched ahead of time, or listed. */
 
-import type { DownloadProgress } from './download/download'
 import { type CachedModel, cachedModels } from './hub/cached'
+import type { DownloadProgress } from './hub/download'
 import { checkRevision } from './hub/id'
 import { type HubOptions, hubSettings } from './hub/settings'
 import { locateModel, type ModelFolders } from './locate'

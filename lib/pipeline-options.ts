@@ -1,7 +1,7 @@
-import type { DownloadProgress } from './download/download'
 import type { WeightsDtype } from './engine/dtypes'
 import type { Offload } from './engine/residency'
 import { expected } from './errors'
+import type { DownloadProgress } from './hub/download'
 import { checkRevision } from './hub/id'
 import { type HubOptions, type HubSettings, hubSettings } from './hub/settings'
 import type { PriorPair } from './locate'

@@ -1,50 +1,50 @@
-/** Fetches a repository's files: several connections, each with one part of one file at a time. */
+/** Fetches files: several connections, each with one part of one file at a time. */
 
+import { statSync } from 'node:fs'
 import { mkdir, statfs } from 'node:fs/promises'
-import type { RepositoryCache } from '../hub/cache'
-import type { RemoteFile } from '../hub/files'
-import type { HubClient } from './http'
+import type { Answer } from './answer'
+import type { Headers, HttpClient } from './http'
 import { noSpace } from './messages'
 import { cut, unreachable } from './network-error'
 import { PartialFile } from './partial-file'
+import type { Wanted } from './wanted'
+
+export type { Wanted } from './wanted'
 
 const CONNECTIONS = 6
 /** Left free on the disk: the system and the other programs need some. */
 const SPARE_BYTES = 64 * 1024 * 1024
 
 /** Bytes arrived. */
-export interface DownloadProgress {
-  readonly type: 'download'
-  /** Repository and file. */
-  readonly repository: string
-  readonly file: string
-  /** Bytes of this file that are here, of `size`. */
+export interface Received {
+  readonly file: Wanted
+  /** Bytes of this file that are here. */
   readonly received: number
-  readonly size: number
-  /** The same for all files of the repository that are needed. */
+  /** The same for all files, and what all have. */
   readonly receivedTotal: number
   readonly total: number
 }
 
 export interface Download {
-  readonly client: HubClient
-  readonly cache: RepositoryCache
-  readonly repository: string
-  readonly commit: string
-  readonly onProgress: (progress: DownloadProgress) => void
-  /** Ends every request of the client. */
+  /** The folder that all targets lie in. */
+  readonly folder: string
+  /** Asks for a file, or for the range that the headers name; the answer has content. */
+  readonly open: (url: URL, headers: Headers) => Promise<Answer>
+  readonly persist: HttpClient['persist']
+  readonly onProgress: (received: Received) => void
+  /** Ends every request. */
   readonly abort: () => void
   /** Free bytes where a folder lies; tests give other answers. */
   readonly freeBytes?: ((folder: string) => Promise<number>) | undefined
 }
 
-/** Brings every file's blob into the cache. What fails leaves its finished parts behind for the next try. */
-export async function download(files: readonly RemoteFile[], job: Download): Promise<void> {
-  const wanted = distinct(files.filter((file) => !job.cache.hasBlob(file)))
+/** Brings every file to its target. What fails leaves its finished parts behind for the next try. */
+export async function download(files: readonly Wanted[], job: Download): Promise<void> {
+  const wanted = distinct(files.filter((file) => !isThere(file)))
   const partials: PartialFile[] = []
   try {
-    await mkdir(job.cache.folder, { recursive: true })
-    for (const file of wanted) partials.push(await PartialFile.open(file, job.cache.blob(file.etag)))
+    await mkdir(job.folder, { recursive: true })
+    for (const file of wanted) partials.push(await PartialFile.open(file))
     await checkSpace(partials, job)
     const meter = new Meter(files, partials, job)
     const tasks = partials.flatMap((partial) => fetchesOf(partial, job, meter))
@@ -54,18 +54,23 @@ export async function download(files: readonly RemoteFile[], job: Download): Pro
   }
 }
 
-/** Two paths of a repository may hold the same bytes. */
-function distinct(files: readonly RemoteFile[]): readonly RemoteFile[] {
-  return [...new Map(files.map((file) => [file.etag, file])).values()]
+/** Only what was verified is ever given its name. */
+function isThere({ target, size }: Wanted): boolean {
+  return statSync(target, { throwIfNoEntry: false })?.size === size
+}
+
+/** Two names may stand for the same bytes. */
+function distinct(files: readonly Wanted[]): readonly Wanted[] {
+  return [...new Map(files.map((file) => [file.target, file])).values()]
 }
 
 async function checkSpace(
   partials: readonly PartialFile[],
-  { cache, freeBytes = freeOn }: Download,
+  { folder, freeBytes = freeOn }: Download,
 ): Promise<void> {
   const needed = partials.reduce((sum, { file, received }) => sum + file.size - received, 0)
-  const free = await freeBytes(cache.folder)
-  if (needed > 0 && needed + SPARE_BYTES > free) throw noSpace(cache.folder, needed + SPARE_BYTES, free)
+  const free = await freeBytes(folder)
+  if (needed > 0 && needed + SPARE_BYTES > free) throw noSpace(folder, needed + SPARE_BYTES, free)
 }
 
 async function freeOn(folder: string): Promise<number> {
@@ -103,7 +108,7 @@ async function fetchPart(
   let at = start
   const attempt = async () => {
     const whole = at === 0 && end === file.size
-    const answer = await job.client.file(job.repository, job.commit, file.path, whole ? null : [at, end])
+    const answer = await job.open(file.url, whole ? {} : { range: `bytes=${at}-${end - 1}` })
     // A server that ignores ranges sends everything: what comes before this part is skipped, what comes after is cut.
     let skip = answer.status === 206 ? checkRange(answer.headers['content-range'], at, end, file) : at
     for await (const chunk of answer.body) {
@@ -117,20 +122,20 @@ async function fetchPart(
       if (at === end && useful.length > bytes.length && end < file.size) break
       if (at === end && useful.length > bytes.length) throw tooLong(file)
     }
-    if (at < end) throw cut(`Expected ${end - start} bytes of ${file.path} but received ${at - start}`)
+    if (at < end) throw cut(`Expected ${end - start} bytes of ${file.name} but received ${at - start}`)
   }
-  if (file.size > 0) await job.client.persist(attempt, () => at)
+  if (file.size > 0) await job.persist(attempt, () => at)
 }
 
-function tooLong({ path, size }: RemoteFile): Error {
-  return unreachable(`Expected ${path} to have ${size} bytes but the server sends more`)
+function tooLong({ name, size }: Wanted): Error {
+  return unreachable(`Expected ${name} to have ${size} bytes but the server sends more`)
 }
 
 /** `bytes 0-99/1234`; returns how many bytes to skip: none. */
-function checkRange(header: unknown, start: number, end: number, file: RemoteFile): 0 {
+function checkRange(header: unknown, start: number, end: number, file: Wanted): 0 {
   if (header === `bytes ${start}-${end - 1}/${file.size}`) return 0
   throw unreachable(
-    `Expected bytes ${start}-${end - 1}/${file.size} of ${file.path} but the server sends ${String(header)}`,
+    `Expected bytes ${start}-${end - 1}/${file.size} of ${file.name} but the server sends ${String(header)}`,
   )
 }
 
@@ -159,7 +164,7 @@ class Meter {
   private last = 0
 
   constructor(
-    files: readonly RemoteFile[],
+    files: readonly Wanted[],
     partials: readonly PartialFile[],
     private readonly job: Download,
   ) {
@@ -167,25 +172,16 @@ class Meter {
     this.total = every.reduce((sum, { size }) => sum + size, 0)
     const missing = partials.reduce((sum, { file, received }) => sum + file.size - received, 0)
     this.sum = this.total - missing
-    for (const { file, received } of partials) this.received.set(file.etag, received)
+    for (const { file, received } of partials) this.received.set(file.target, received)
   }
 
-  add({ etag, path, size }: RemoteFile, bytes: number): void {
-    const received = (this.received.get(etag) ?? 0) + bytes
-    this.received.set(etag, received)
+  add(file: Wanted, bytes: number): void {
+    const received = (this.received.get(file.target) ?? 0) + bytes
+    this.received.set(file.target, received)
     this.sum += bytes
     const now = Date.now()
-    if (received < size && now - this.last < 100) return
+    if (received < file.size && now - this.last < 100) return
     this.last = now
-    const { repository, onProgress } = this.job
-    onProgress({
-      type: 'download',
-      repository,
-      file: path,
-      received,
-      size,
-      receivedTotal: this.sum,
-      total: this.total,
-    })
+    this.job.onProgress({ file, received, receivedTotal: this.sum, total: this.total })
   }
 }

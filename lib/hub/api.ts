@@ -1,6 +1,6 @@
 /** What the hub says of a repository: the commit behind a revision, and every file of it with size and hash. */
 
-import type { HubClient } from '../download/http'
+import type { HubClient } from './client'
 import { type RemoteFile, unusable } from './files'
 import { type HubId, isCommit } from './id'
 

@@ -1,13 +1,14 @@
 /** The story of a download: which commit, which files, what is missing, fetched, verified, shown. */
 
 import { join } from 'node:path'
-import { type Download, type DownloadProgress, download } from '../download/download'
-import { HubClient } from '../download/http'
+import type { Download } from '../download/download'
 import { warn } from '../download/messages'
 import { HubError } from '../errors'
 import { locked } from '../files/lock'
 import { listRepository } from './api'
 import { RepositoryCache } from './cache'
+import { HubClient } from './client'
+import { type DownloadProgress, downloadRepository } from './download'
 import { neededFiles } from './files'
 import { type HubId, isCommit } from './id'
 import type { HubSettings } from './settings'
@@ -82,7 +83,7 @@ class Calls {
 async function fetchFrom(
   id: HubId,
   cache: RepositoryCache,
-  options: SnapshotOptions & Pick<Download, 'onProgress'>,
+  options: SnapshotOptions & { readonly onProgress: (progress: DownloadProgress) => void },
 ): Promise<string> {
   const { settings, onProgress, freeBytes } = options
   const { repository } = id
@@ -100,7 +101,7 @@ async function fetchFrom(
         displaced = true
         abort()
       })
-      await download(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
+      await downloadRepository(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
       await cache.publish(commit, needed)
       await cache.sweep()
     })

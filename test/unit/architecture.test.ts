@@ -18,7 +18,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   embeddings: ['model/safetensors', 'files', 'errors'],
   native: ['package-root', 'errors'],
   model: ['package-root', 'json', 'files', 'errors'],
-  hub: ['files', 'errors'],
+  download: ['files', 'errors'],
+  hub: ['download', 'files', 'errors'],
   request: ['embeddings', 'text', 'diffusion', 'errors'],
   stages: ['native', 'model', 'diffusion', 'errors'],
   // model: residency binds a stage's weights again whenever it comes back to the device.
@@ -70,7 +71,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   commander: 'cli',
   'detect-libc': 'native',
   sharp: 'image',
-  undici: 'hub',
+  undici: 'download',
 }
 
 /** Which folder of cpp/ may include which headers of others. */
