@@ -1,5 +1,6 @@
 /** The door of the package: what is exported here is its public interface. */
 export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusion/scheduler'
+export { type Diagnosis, diagnose, type Problem } from './doctor'
 export type { FloatTensor } from './embeddings/float-tensor'
 export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
 export { PromptEmbeddings } from './embeddings/prompt-embeddings'
@@ -42,12 +43,11 @@ export {
   type ImageFormat,
 } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
+export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './libtorch/find'
 export type { ModelFolders } from './locate'
 export type { LoraInfo, LoraOptions } from './lora-options'
 export { type ExportOptions, exportGraphs } from './model/export'
 export { listModels, type PullOptions, pullModel } from './models'
-export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
-export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
 export type { Dtype } from './native/types'
 export { type GenerateResult, type PriorResult, WuerstchenPipeline } from './pipeline'
 export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline-options'

@@ -1,8 +1,6 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
-import { packageRoot } from '../package-root'
-import { type Cpu, cpuOf } from './cpu'
 import {
   findLibtorch,
   type Libtorch,
@@ -10,7 +8,9 @@ import {
   librariesOf,
   libraryName,
   majorMinor,
-} from './libtorch'
+} from '../libtorch/find'
+import { packageRoot } from '../package-root'
+import { type Cpu, cpuOf } from './cpu'
 import type { NativeAddon, NativeErrorCode, NativeLoader } from './types'
 
 /** The native half, ready to open devices. */

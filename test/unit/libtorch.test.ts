@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cacheDirectory, findLibtorch, librariesOf, libraryName, majorMinor } from '../../lib/native/libtorch'
+import { cacheDirectory, findLibtorch, librariesOf, libraryName, majorMinor } from '../../lib/libtorch/find'
 
 let root: string
 beforeEach(() => {

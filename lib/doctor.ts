@@ -1,11 +1,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform } from 'node:os'
 import { join } from 'node:path'
-import { WuerstchenError } from '../errors'
-import { packageRoot, packageVersion } from '../package-root'
-import { compiledTorch, findAddon, loadLoader, loadRuntime, refuseUnsupportedPlatform } from './binding'
-import type { CpuKind } from './cpu'
-import { findLibtorch, type LibtorchSearch } from './libtorch'
+import { WuerstchenError } from './errors'
+import { findLibtorch, type LibtorchSearch } from './libtorch/find'
+import {
+  compiledTorch,
+  findAddon,
+  loadLoader,
+  loadRuntime,
+  refuseUnsupportedPlatform,
+} from './native/binding'
+import type { CpuKind } from './native/cpu'
+import { packageRoot, packageVersion } from './package-root'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
