@@ -2,16 +2,17 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform } from 'node:os'
 import { join } from 'node:path'
 import { WuerstchenError } from './errors'
+import { packageRoot, packageVersion } from './files/package-root'
 import { findLibtorch, type LibtorchSearch } from './libtorch/find'
 import {
   compiledTorch,
   findAddon,
+  libcOf,
   loadLoader,
   loadRuntime,
   refuseUnsupportedPlatform,
 } from './native/binding'
 import type { CpuKind } from './native/cpu'
-import { packageRoot, packageVersion } from './package-root'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
@@ -108,12 +109,6 @@ function libtorchFix({ details }: WuerstchenError): string {
 function missing(code: string, path: string): Problem {
   const fix = 'Install the package again, or in a source checkout take the files from the repository'
   return { code: `ERR_WUERSTCHEN_${code}`, message: `Expected ${path} but found none`, fix }
-}
-
-function libcOf(): string | null {
-  if (process.platform !== 'linux') return null
-  const { familySync, versionSync } = require('detect-libc') as typeof import('detect-libc')
-  return `${familySync() ?? 'unknown'} ${versionSync() ?? ''}`.trim()
 }
 
 /** Those that decide how fast libtorch is here. */

@@ -1,7 +1,8 @@
 /** Fetches files: several connections, each with one part of one file at a time. */
 
 import { statSync } from 'node:fs'
-import { mkdir, statfs } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
+import { freeBytesOn } from '../files/space'
 import type { Answer } from './answer'
 import type { Headers, HttpClient } from './http'
 import { noSpace } from './messages'
@@ -66,16 +67,11 @@ function distinct(files: readonly Wanted[]): readonly Wanted[] {
 
 async function checkSpace(
   partials: readonly PartialFile[],
-  { folder, freeBytes = freeOn }: Download,
+  { folder, freeBytes = freeBytesOn }: Download,
 ): Promise<void> {
   const needed = partials.reduce((sum, { file, received }) => sum + file.size - received, 0)
   const free = await freeBytes(folder)
   if (needed > 0 && needed + SPARE_BYTES > free) throw noSpace(folder, needed + SPARE_BYTES, free)
-}
-
-async function freeOn(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder)
-  return bavail * bsize
 }
 
 type Task = () => Promise<void>

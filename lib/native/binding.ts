@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
+import { packageRoot } from '../files/package-root'
 import {
   findLibtorch,
   type Libtorch,
@@ -9,7 +10,6 @@ import {
   libraryName,
   majorMinor,
 } from '../libtorch/find'
-import { packageRoot } from '../package-root'
 import { type Cpu, cpuOf } from './cpu'
 import type { NativeAddon, NativeErrorCode, NativeLoader } from './types'
 
@@ -99,6 +99,13 @@ export function refuseUnsupportedPlatform(): void {
     'UNSUPPORTED_PLATFORM',
     `Expected glibc 2.28 or newer but this system has musl ${versionSync() ?? ''}: libtorch is not built for it`,
   )
+}
+
+/** Such as `glibc 2.36`; null where there is only one. */
+export function libcOf(): string | null {
+  if (process.platform !== 'linux') return null
+  const { familySync, versionSync } = require('detect-libc') as typeof import('detect-libc')
+  return `${familySync() ?? 'unknown'} ${versionSync() ?? ''}`.trim()
 }
 
 /** The error for a search that found nothing: what helps in one line, then what was tried. */
