@@ -3,9 +3,11 @@ import { arch, cpus, platform } from 'node:os'
 import { join } from 'node:path'
 import { WuerstchenError } from '../errors'
 import { packageRoot, packageVersion } from '../files/package-root'
-import { compiledTorch, findAddon, loadLoader, loadRuntime, refuseUnsupportedPlatform } from './binding'
+import { findEngines } from './addons'
+import { compiledTorch, loadLoader, loadRuntime } from './binding'
 import type { CpuKind } from './cpu'
 import { findLibtorch, type LibtorchSearch } from './libtorch'
+import { refuseUnsupportedPlatform } from './platform'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
@@ -56,9 +58,9 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
       return null
     }
   }
-  attempt(refuseUnsupportedPlatform)
+  attempt(() => refuseUnsupportedPlatform())
   attempt(loadLoader)
-  attempt(() => findAddon('wuerstchen'))
+  attempt(() => findEngines())
   const required = withoutThrowing(compiledTorch)
   const search = findLibtorch({ libtorch: options.libtorch, required })
   const runtime = attempt(() => loadRuntime(options))
@@ -72,7 +74,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     platform: `${platform()}-${arch()}`,
     libc: libcOf(),
     cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', features: cpuFeatures() },
-    libtorch: { ...search, required },
+    libtorch: { ...search, required: required === null ? null : required.join(' or ') },
     addon:
       runtime === null
         ? null

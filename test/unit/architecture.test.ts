@@ -15,7 +15,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   image: ['files', 'errors'],
   // model: the one reader of safetensors headers.
   embeddings: ['model/safetensors', 'files', 'errors'],
-  native: ['files', 'errors'],
+  libtorch: ['files', 'errors'],
+  native: ['libtorch', 'files', 'errors'],
   model: ['files', 'errors'],
   hub: ['files', 'errors'],
   request: ['checks', 'embeddings', 'text', 'diffusion', 'errors'],
