@@ -4,15 +4,10 @@ import { join } from 'node:path'
 import { WuerstchenError } from './errors'
 import { packageRoot, packageVersion } from './files/package-root'
 import { findLibtorch, type LibtorchSearch } from './libtorch/find'
-import {
-  compiledTorch,
-  findAddon,
-  libcOf,
-  loadLoader,
-  loadRuntime,
-  refuseUnsupportedPlatform,
-} from './native/binding'
+import { findEngines } from './native/addons'
+import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
 import type { CpuKind } from './native/cpu'
+import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
@@ -63,9 +58,9 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
       return null
     }
   }
-  attempt(refuseUnsupportedPlatform)
+  attempt(() => refuseUnsupportedPlatform())
   attempt(loadLoader)
-  attempt(() => findAddon('wuerstchen'))
+  attempt(() => findEngines())
   const required = withoutThrowing(compiledTorch)
   const search = findLibtorch({ libtorch: options.libtorch, required })
   const runtime = attempt(() => loadRuntime(options))
@@ -79,7 +74,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     platform: `${platform()}-${arch()}`,
     libc: libcOf(),
     cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', features: cpuFeatures() },
-    libtorch: { ...search, required },
+    libtorch: { ...search, required: required === null ? null : required.join(' or ') },
     addon:
       runtime === null
         ? null
@@ -109,6 +104,12 @@ function libtorchFix({ details }: WuerstchenError): string {
 function missing(code: string, path: string): Problem {
   const fix = 'Install the package again, or in a source checkout take the files from the repository'
   return { code: `ERR_WUERSTCHEN_${code}`, message: `Expected ${path} but found none`, fix }
+}
+
+function libcOf(): string | null {
+  const { platform, libc } = thisMachine()
+  if (platform !== 'linux') return null
+  return libc === null ? 'unknown' : `${libc.family} ${libc.version ?? ''}`.trim()
 }
 
 /** Those that decide how fast libtorch is here. */

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { homedir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { packageRoot } from '../files/package-root'
+import { missingPackage, platformPackage } from '../libtorch/platform-package'
 
 /** Who named a place: an option, an environment variable, or our own list. */
 export type LibtorchSource =
@@ -9,6 +10,7 @@ export type LibtorchSource =
   | 'WUERSTCHEN_LIBTORCH'
   | 'LIBTORCH'
   | 'cache'
+  | 'package'
   | 'VIRTUAL_ENV'
   | 'CONDA_PREFIX'
   | 'WUERSTCHEN_PYTHON'
@@ -41,8 +43,8 @@ export interface LibtorchSearch {
 export interface SearchOptions {
   /** A folder named by the caller: it is used or refused, nothing else is tried. */
   readonly libtorch?: string | undefined
-  /** `major.minor` the addon was compiled against; null accepts any version. */
-  readonly required: string | null
+  /** `major.minor` of each version that fits; null accepts any. */
+  readonly required: string | readonly string[] | null
   readonly environment?: NodeJS.ProcessEnv
 }
 
@@ -53,6 +55,8 @@ interface Place {
   readonly decisive?: boolean
   /** The root of a Python environment, whose torch package is meant. */
   readonly python?: boolean
+  /** Why it is known that nothing is there. */
+  readonly missing?: string
 }
 
 const LIBRARY_NAMES: Partial<Record<NodeJS.Platform, (name: string) => string>> = {
@@ -72,7 +76,7 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): st
 }
 
 /**
- * Looks for libtorch in order: the option, `WUERSTCHEN_LIBTORCH`, `LIBTORCH`, the managed cache, a Python environment
+ * Looks for libtorch in order: the option, `WUERSTCHEN_LIBTORCH`, `LIBTORCH`, the managed cache, the platform package, a Python environment
  * (`VIRTUAL_ENV`, `CONDA_PREFIX`, `WUERSTCHEN_PYTHON`, `.venv` of a source checkout), system folders. The first that
  * fits wins. Only files are read: no Python is started and no library opened.
  */
@@ -96,6 +100,7 @@ function* places(option: string | undefined, environment: NodeJS.ProcessEnv): Ge
   // Other programs read LIBTORCH too, and may need another version: not ours to insist on.
   if (LIBTORCH) yield { source: 'LIBTORCH', path: LIBTORCH }
   yield* cachePlaces(environment)
+  yield* packagePlaces()
   if (VIRTUAL_ENV) yield { source: 'VIRTUAL_ENV', path: VIRTUAL_ENV, python: true }
   if (CONDA_PREFIX) yield { source: 'CONDA_PREFIX', path: CONDA_PREFIX, python: true }
   if (WUERSTCHEN_PYTHON)
@@ -109,6 +114,13 @@ function cachePlaces(environment: NodeJS.ProcessEnv): Place[] {
   const names = entriesOf(folder).sort().reverse() // newer versions first, and cu* before cpu
   if (names.length === 0) return [{ source: 'cache', path: folder }]
   return names.map((name) => ({ source: 'cache', path: join(folder, name) }))
+}
+
+function packagePlaces(): Place[] {
+  const folder = platformPackage()
+  if (folder !== null) return [{ source: 'package', path: folder }]
+  const missing = missingPackage()
+  return missing === null ? [] : [{ source: 'package', path: missing.name, missing: missing.reason }]
 }
 
 function systemPlaces(): Place[] {
@@ -130,10 +142,11 @@ function environmentOfPython(path: string): string {
   return ['bin', 'scripts'].includes(basename(folder).toLowerCase()) ? dirname(folder) : folder
 }
 
-function inspect(place: Place, required: string | null): Libtorch | RejectedPlace {
+function inspect(place: Place, required: SearchOptions['required']): Libtorch | RejectedPlace {
   const { source, path } = place
   const reject = (reason: string, version?: string): RejectedPlace =>
     version === undefined ? { source, path, reason } : { source, path, reason, version }
+  if (place.missing !== undefined) return reject(place.missing)
   if (!existsSync(path)) return reject('no such folder')
   const directory = libraryFolders(place).find((folder) => existsSync(join(folder, libraryName('torch_cpu'))))
   if (directory === undefined) {
@@ -145,8 +158,9 @@ function inspect(place: Place, required: string | null): Libtorch | RejectedPlac
   if (required !== null) {
     if (version === null)
       return reject('its version is unknown: neither build-version nor version.py beside it')
-    if (majorMinor(version) !== required)
-      return reject(`it is version ${version}, but ${required} is needed`, version)
+    const fitting = [required].flat()
+    if (!fitting.includes(majorMinor(version) ?? ''))
+      return reject(`it is version ${version}, but ${fitting.join(' or ')} is needed`, version)
   }
   return { source, directory: realpathSync(directory), version }
 }
@@ -155,7 +169,7 @@ function inspect(place: Place, required: string | null): Libtorch | RejectedPlac
 function libraryFolders({ path, source, python }: Place): string[] {
   const packages = torchPackages(path).map((folder) => join(folder, 'lib'))
   if (python) return packages
-  if (source === 'system' || source === 'cache') return [path, join(path, 'lib')]
+  if (source === 'system' || source === 'cache' || source === 'package') return [path, join(path, 'lib')]
   return [path, join(path, 'lib'), join(path, 'torch', 'lib'), ...packages]
 }
 

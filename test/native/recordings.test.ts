@@ -8,7 +8,8 @@ import { type GenerateOptions, type PipelineOptions, WuerstchenPipeline } from '
 import { encode } from '../../lib/embeddings/safetensors'
 import { libraryName } from '../../lib/libtorch/find'
 import { readHeader, type SafetensorsTensor } from '../../lib/model/safetensors'
-import { findAddon, findCudaRecorder } from '../../lib/native/binding'
+import { findEngines } from '../../lib/native/addons'
+import { findCudaRecorder } from '../../lib/native/binding'
 import { QUICK, smallModel } from '../support/models'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -18,7 +19,7 @@ jest.mock('../../lib/loading/recording', () => ({
   chooseRecording: () => ({ recorder, ignored: null }),
 }))
 
-const built = (name: string) => join(dirname(findAddon('wuerstchen')), libraryName(name))
+const built = (name: string) => join(dirname(findEngines()[0].path), libraryName(name))
 const small = smallModel()
 
 afterAll(removeFolders)

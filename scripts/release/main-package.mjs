@@ -1,0 +1,51 @@
+/**
+ * Makes the package `wuerstchen` as a folder: what `npm pack` takes of the checkout, the native parts of every target that
+ * was collected, and the platform packages of libtorch as optional dependencies. The checkout itself has neither:
+ * prebuilt parts would hide what a contributor builds, and npm would fetch a libtorch that is not used.
+ */
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { at, ROOT } from '../tooling/places.mjs'
+import { checkoutManifest } from './manifest.mjs'
+import { LIBTORCH, libtorchPackage, NPM, PACKAGES, PREBUILDS, TARGETS } from './places.mjs'
+
+export const MAIN_PACKAGE = join(PACKAGES, 'wuerstchen')
+
+/** Targets for which no native parts were collected. A release lacks none. */
+export function missingTargets() {
+  const collected = existsSync(PREBUILDS) ? readdirSync(PREBUILDS) : []
+  return TARGETS.filter((target) => !collected.includes(target))
+}
+
+/** Makes the folder anew. */
+export function makeMainPackage() {
+  rmSync(MAIN_PACKAGE, { recursive: true, force: true })
+  for (const path of filesOfCheckout()) {
+    mkdirSync(dirname(join(MAIN_PACKAGE, path)), { recursive: true })
+    if (path !== 'package.json') linkSync(at(path), join(MAIN_PACKAGE, path))
+  }
+  for (const target of TARGETS) {
+    const collected = join(PREBUILDS, target)
+    if (existsSync(collected)) cpSync(collected, join(MAIN_PACKAGE, 'prebuilds', target), { recursive: true })
+  }
+  writeFileSync(join(MAIN_PACKAGE, 'package.json'), `${JSON.stringify(publishedManifest(), null, 2)}\n`)
+  return MAIN_PACKAGE
+}
+
+/** `files` of package.json, as npm understands it. */
+export function filesOfCheckout() {
+  const listed = execFileSync(process.execPath, [NPM, 'pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const [{ files }] = Object.values(JSON.parse(listed)) // npm 12 answers with an object
+  return files.map(({ path }) => path).filter((path) => !path.startsWith('prebuilds/'))
+}
+
+function publishedManifest() {
+  const { scripts: _, devDependencies: __, overrides: ___, ...manifest } = checkoutManifest()
+  const libtorch = TARGETS.map((target) => [libtorchPackage(target), LIBTORCH.torch])
+  return { ...manifest, optionalDependencies: Object.fromEntries(libtorch) }
+}
