@@ -23,6 +23,8 @@ export const ERRORS = {
   LIBTORCH_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_VERSION: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_CONFLICT: { retryable: false, as: 'LibtorchError' },
+  RUNTIME_UNAVAILABLE: { retryable: false, as: 'LibtorchError' },
+  RUNTIME_INVALID: { retryable: false, as: 'LibtorchError' },
   UNSUPPORTED_PLATFORM: { retryable: false, as: 'LibtorchError' },
   ADDON_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
   ADDON_LOAD: { retryable: false, as: 'LibtorchError' },

@@ -40,6 +40,10 @@ export {
 } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './libtorch/find'
+export type { Flavour, NvidiaDriver } from './libtorch/flavours'
+export type { InstallResult } from './libtorch/install'
+export type { RuntimeProgress } from './libtorch/job'
+export type { Runtime } from './libtorch/runtimes'
 export type { CompiledMethod } from './loading/compiled'
 export type { WeightsDtype } from './loading/dtypes'
 export type { CudaGraphs } from './loading/recording'
@@ -62,6 +66,13 @@ export type {
   PriorOptions,
   Prompt,
 } from './request/request'
+export {
+  type InstallRuntimeOptions,
+  installRuntime,
+  listRuntimes,
+  type RuntimesOptions,
+  removeRuntime,
+} from './runtime'
 export type { FloatTensor } from './tensors/float-tensor'
 
 /** The version of this package, such as `0.1.0`. */

@@ -36,11 +36,23 @@ export class HttpClient {
     return this.dispatcher.destroy()
   }
 
-  /** The content behind an address; a server without it is an error. */
-  async open(url: URL, headers: Headers = {}): Promise<Answer> {
-    const [answer, at] = await this.follow(url, headers)
+  /** The content behind an address; a server without it is an error. `secrets` are for its origin alone. */
+  async open(url: URL, headers: Headers = {}, secrets: Headers = {}): Promise<Answer> {
+    const [answer, at] = await this.follow(url, headers, secrets)
     if (isContent(answer.status)) return answer
     throw refusal(answer, await saidBy(answer, at), 'a file')
+  }
+
+  /** Bytes that an address has. */
+  sizeOf(url: URL, secrets: Headers = {}): Promise<number> {
+    return this.persist(async () => {
+      const { status, headers, discard } = await this.open(url, { range: 'bytes=0-0' }, secrets)
+      await discard()
+      const [, total] = /\/(\d+)$/.exec(String(headers['content-range'])) ?? []
+      const size = status === 206 ? Number(total) : Number(headers['content-length'])
+      if (Number.isSafeInteger(size)) return size
+      throw unreachable(`Expected ${shownUrl(url)} to say its size but it does not`)
+    })
   }
 
   /** Does `attempt` until it works. `progress()` grows whenever something arrived, which starts the count anew. */

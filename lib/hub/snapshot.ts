@@ -1,6 +1,7 @@
 /** The story of a download: which commit, which files, what is missing, fetched, verified, shown. */
 
 import { join } from 'node:path'
+import { Calls } from '../download/calls'
 import type { Download } from '../download/download'
 import { warn } from '../download/messages'
 import { HubError } from '../errors'
@@ -36,7 +37,7 @@ export async function fetchSnapshot(id: HubId, options: SnapshotOptions): Promis
   if (whole !== null && (settings.offline || (isCommit(id.revision) && !lacksCard(whole)))) return whole
   const calls = new Calls(options.onProgress)
   try {
-    return await fetchFrom(id, cache, { ...options, onProgress: calls.onProgress })
+    return await fetchFrom(id, cache, { ...options, onProgress: calls.tell })
   } catch (error) {
     options.signal?.throwIfAborted()
     if (calls.threw(error)) throw error
@@ -58,26 +59,6 @@ const FALLS_BACK: readonly string[] = [
 function asItWas(folder: string, { repository, revision }: HubId, reason: Error): string {
   warn(`Using ${repository} (revision ${revision}) as it was last downloaded, because: ${reason.message}`)
   return folder
-}
-
-/** What a caller's function throws is the caller's: it is passed on as it is. */
-class Calls {
-  private thrown: { readonly error: unknown } | null = null
-
-  constructor(private readonly call: SnapshotOptions['onProgress']) {}
-
-  readonly onProgress = (progress: DownloadProgress): void => {
-    try {
-      this.call?.(progress)
-    } catch (error) {
-      this.thrown ??= { error }
-      throw error
-    }
-  }
-
-  threw(error: unknown): boolean {
-    return this.thrown !== null && this.thrown.error === error
-  }
 }
 
 async function fetchFrom(

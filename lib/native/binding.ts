@@ -1,14 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
-import {
-  findLibtorch,
-  type Libtorch,
-  type LibtorchSearch,
-  librariesOf,
-  libraryName,
-  majorMinor,
-} from '../libtorch/find'
+import { findLibtorch, type Libtorch, type LibtorchSearch, libraryName, majorMinor } from '../libtorch/find'
+import { librariesOf } from '../libtorch/libraries'
 import { engineFor, findEngines, findLoader } from './addons'
 import { type Cpu, cpuOf } from './cpu'
 import { adviceFor, refuseUnsupportedPlatform } from './platform'

@@ -17,7 +17,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   diffusion: [],
   download: ['files', 'errors'],
   hub: ['download', 'files', 'errors'],
-  libtorch: ['files'],
+  libtorch: ['download', 'files', 'errors'],
   text: ['files', 'errors'],
   native: ['libtorch', 'tensors', 'files', 'errors'],
   model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
@@ -28,6 +28,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
   loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'errors'],
+  runtime: ['native', 'libtorch', 'download', 'checks', 'files', 'errors'],
   doctor: ['native', 'libtorch', 'files', 'errors'],
   engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'errors'],
   pipeline: [
@@ -39,6 +40,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ...[
       'pipeline',
       'doctor',
+      'runtime',
       'engine',
       'loading',
       'memory',
