@@ -41,6 +41,7 @@ export {
 export { type ImageMetadata, readParameters } from './image/metadata'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './libtorch/find'
 export type { Flavour, NvidiaDriver } from './libtorch/flavours'
+export type { GpuFindings } from './libtorch/gpu'
 export type { InstallResult } from './libtorch/install'
 export type { RuntimeProgress } from './libtorch/job'
 export type { Runtime } from './libtorch/runtimes'

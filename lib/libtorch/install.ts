@@ -38,13 +38,14 @@ export async function install(job: Installation): Promise<InstallResult> {
   if (present !== null) return { ...result, state: 'present', runtime: present }
   if (job.dryRun) return { ...result, state: 'planned', runtime: null }
   for (;;) {
-    const made = await underLock(job, async (whole) => {
+    const made = await underLock(job, async (whole): Promise<Pick<InstallResult, 'state' | 'runtime'>> => {
       // Somebody else may have installed it while this one waited.
       const meanwhile = installed(folder, build)
-      return meanwhile ?? make(build, sources, whole)
+      if (meanwhile !== null) return { state: 'present', runtime: meanwhile }
+      return { state: 'installed', runtime: await make(build, sources, whole) }
     })
     // Null: taken for dead, for this process was stopped for a while. It waits in line like any other.
-    if (made !== null) return { ...result, flavour: made.flavour, state: 'installed', runtime: made }
+    if (made !== null) return { ...result, ...made, flavour: made.runtime?.flavour ?? flavour }
   }
 }
 
