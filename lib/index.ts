@@ -32,12 +32,8 @@ export {
 export type { CachedModel } from './hub/cached'
 export type { DownloadProgress } from './hub/download'
 export type { HubOptions } from './hub/settings'
-export {
-  type FormatOptions,
-  formatOf,
-  GeneratedImage,
-  type ImageFormat,
-} from './image/generated-image'
+export { type FileOptions, type FormatOptions, formatOf, type ImageFormat } from './image/formats'
+export { GeneratedImage } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './libtorch/find'
 export type { Flavour, NvidiaDriver } from './libtorch/flavours'
@@ -52,7 +48,7 @@ export type { PipelineMemory, StageMemory } from './memory/memory'
 export type { Offload } from './memory/residency'
 export { type ExportOptions, exportGraphs } from './model/export'
 export type { Dtype } from './native/types'
-export type { ModelFolders } from './pipeline/locate'
+export type { ModelFolders, ModelName } from './pipeline/locate'
 export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
 export { listModels, type PullOptions, pullModel } from './pipeline/models'
 export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline/options'
@@ -66,6 +62,7 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
+  Seed,
 } from './request/request'
 export {
   type InstallRuntimeOptions,

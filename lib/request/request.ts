@@ -40,6 +40,7 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
+  Seed,
 } from './options'
 export type { ReadPrompt } from './prompts'
 export type { StageRequest } from './schedules'
