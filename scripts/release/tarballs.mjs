@@ -1,11 +1,16 @@
-/** Packages as tarballs, packed by npm. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+/**
+ * Packages as tarballs, packed by npm. `node scripts/release/tarballs.mjs` packs `wuerstchen` with this machine's native
+ * parts, `--target TARGET,...` also libtorch for these. Prints their paths.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { run } from '../tooling/shell.mjs'
 import { dropStamp, readStamp, writeStamp } from '../tooling/stamps.mjs'
-import { makeLibtorch } from './libtorch.mjs'
+import { libtorchManifest, makeLibtorch } from './libtorch.mjs'
 import { makeMainPackage } from './main-package.mjs'
-import { NPM, RELEASE, TARBALLS } from './places.mjs'
+import { chosenTargets, NPM, RELEASE, TARBALLS } from './places.mjs'
+import { collectPrebuilds } from './prebuild.mjs'
 
 const log = join(RELEASE, 'pack.log')
 
@@ -25,6 +30,17 @@ export async function packLibtorch(target) {
   return made
 }
 
+/**
+ * A package with a target's package.json and no libraries, for targets that this check does not make: yarn and deno install
+ * nothing as long as an optional dependency does not exist, even one for another platform.
+ */
+export async function packStandIn(target) {
+  const folder = join(RELEASE, 'stand-ins', target)
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(libtorchManifest(target)))
+  return pack(folder)
+}
+
 async function pack(folder) {
   mkdirSync(TARBALLS, { recursive: true })
   const options = ['--pack-destination', TARBALLS, '--ignore-scripts', '--silent']
@@ -35,4 +51,11 @@ async function pack(folder) {
 function tarballOf(folder) {
   const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   return join(TARBALLS, `${name.replace('@', '').replace('/', '-')}-${version}.tgz`)
+}
+
+if (import.meta.filename === process.argv[1]) {
+  const { values } = parseArgs({ options: { target: { type: 'string' } } })
+  await collectPrebuilds()
+  console.log(await packMain())
+  for (const target of chosenTargets(values.target, [])) console.log(await packLibtorch(target))
 }
