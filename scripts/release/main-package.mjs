@@ -10,27 +10,26 @@ import { at, ROOT } from '../tooling/places.mjs'
 import { checkoutManifest } from './manifest.mjs'
 import { LIBTORCH, libtorchPackage, NPM, PACKAGES, PREBUILDS, TARGETS } from './places.mjs'
 
-export const MAIN_PACKAGE = join(PACKAGES, 'wuerstchen')
-
 /** Targets for which no native parts were collected. A release lacks none. */
 export function missingTargets() {
   const collected = existsSync(PREBUILDS) ? readdirSync(PREBUILDS) : []
   return TARGETS.filter((target) => !collected.includes(target))
 }
 
-/** Makes the folder anew. */
-export function makeMainPackage() {
-  rmSync(MAIN_PACKAGE, { recursive: true, force: true })
+/** Makes the folder anew, of this version or another one. */
+export function makeMainPackage(version = checkoutManifest().version) {
+  const folder = join(PACKAGES, 'wuerstchen')
+  rmSync(folder, { recursive: true, force: true })
   for (const path of filesOfCheckout()) {
-    mkdirSync(dirname(join(MAIN_PACKAGE, path)), { recursive: true })
-    if (path !== 'package.json') linkSync(at(path), join(MAIN_PACKAGE, path))
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    if (path !== 'package.json') linkSync(at(path), join(folder, path))
   }
   for (const target of TARGETS) {
     const collected = join(PREBUILDS, target)
-    if (existsSync(collected)) cpSync(collected, join(MAIN_PACKAGE, 'prebuilds', target), { recursive: true })
+    if (existsSync(collected)) cpSync(collected, join(folder, 'prebuilds', target), { recursive: true })
   }
-  writeFileSync(join(MAIN_PACKAGE, 'package.json'), `${JSON.stringify(publishedManifest(), null, 2)}\n`)
-  return MAIN_PACKAGE
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(publishedManifest(version), null, 2)}\n`)
+  return folder
 }
 
 /** `files` of package.json, as npm understands it. */
@@ -44,8 +43,8 @@ export function filesOfCheckout() {
   return files.map(({ path }) => path).filter((path) => !path.startsWith('prebuilds/'))
 }
 
-function publishedManifest() {
+function publishedManifest(version) {
   const { scripts: _, devDependencies: __, overrides: ___, ...manifest } = checkoutManifest()
   const libtorch = TARGETS.map((target) => [libtorchPackage(target), LIBTORCH.torch])
-  return { ...manifest, optionalDependencies: Object.fromEntries(libtorch) }
+  return { ...manifest, version, optionalDependencies: Object.fromEntries(libtorch) }
 }

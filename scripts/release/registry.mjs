@@ -53,13 +53,22 @@ export async function openRegistry() {
     process.off('exit', stop)
     stop()
   }
-  return { url, port, close, publish: (tarball) => publish(url, tarball) }
+  return { url, port, close, publish: (tarball, tag = 'latest') => publish(url, tarball, tag) }
 }
 
-async function publish(url, tarball) {
+async function publish(url, tarball, tag) {
   const user = join(RELEASE, 'registry', 'npmrc')
   writeFileSync(user, `${url.replace('http:', '')}:_authToken=anybody\nregistry=${url}\n`)
-  const options = ['--userconfig', user, '--registry', url, '--ignore-scripts', '--provenance=false']
+  const options = [
+    '--userconfig',
+    user,
+    '--registry',
+    url,
+    '--ignore-scripts',
+    '--provenance=false',
+    '--tag',
+    tag,
+  ]
   await run(process.execPath, [NPM, 'publish', tarball, ...options], { log, cwd: RELEASE })
 }
 

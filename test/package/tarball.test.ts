@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join, relative } from 'node:path'
+import { basename, join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
 import { ensureDist } from '../support/node-process'
 import { folderOf, removeFolders } from '../support/temporary-folder'
@@ -34,11 +34,10 @@ let folder: string
 let files: string[]
 beforeAll(() => {
   ensureDist()
-  const packed = execFileSync(process.execPath, ['scripts/release/tarballs.mjs'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  })
-  tarball = packed.trim()
+  const made = (...args: string[]) =>
+    execFileSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' }).trim()
+  made('scripts/release/prebuild.mjs')
+  tarball = made('scripts/release/tarballs.mjs', '--main')
   folder = join(folderOf({}), 'node_modules', 'wuerstchen')
   mkdirSync(folder, { recursive: true })
   execFileSync('tar', ['-xzf', tarball, '-C', folder, '--strip-components', '1'])
@@ -98,6 +97,33 @@ describe('the tarball', () => {
   it('names no path of the machine that made it', () => {
     const naming = files.filter((name) => readFileSync(join(folder, name)).includes(ROOT))
     expect(naming).toEqual([])
+  })
+})
+
+describe('publish.mjs', () => {
+  it('refuses a release that lacks a target, and names what is missing', () => {
+    const incomplete = folderOf({})
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ['scripts/release/publish.mjs', '--check', '--from', incomplete],
+      { cwd: ROOT, encoding: 'utf8' },
+    )
+    expect(status).toBe(1)
+    expect(stderr).toContain('wuerstchen-libtorch-darwin-arm64-2.13.0.tgz')
+    expect(stderr).toMatch(/wuerstchen-\d+\.\d+\.\d+\.tgz/)
+  })
+
+  it('refuses a main package without the native parts of a target', () => {
+    const folder = folderOf({})
+    symlinkSync(tarball, join(folder, basename(tarball)))
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ['scripts/release/publish.mjs', '--check', '--from', folder],
+      { cwd: ROOT, encoding: 'utf8' },
+    )
+    expect(status).toBe(1)
+    expect(stderr).toContain(`prebuilds/win32-x64/loader.node in ${basename(tarball)}`)
+    expect(stderr).not.toContain(`prebuilds/${TARGET}/`)
   })
 })
 
@@ -165,7 +191,7 @@ describe('the types', () => {
 
 function outputOf(program: string, ...args: string[]): string {
   const { stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'node_modules', program), ...args], {
-    cwd: relative(process.cwd(), ROOT) || '.',
+    cwd: ROOT,
     encoding: 'utf8',
     env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
   })

@@ -36,7 +36,13 @@ export function bareMachine({ registry, node = process.execPath, programs = {} }
       mkdirSync(path, { recursive: true })
       return path
     },
-    run: (cwd, command, variables = {}) => runIn(cwd, command, { ...env, ...variables }),
+    run: (cwd, command, variables = {}, identity = {}) =>
+      runIn(cwd, command, { ...env, ...variables }, identity),
+    /** Lets other users in. */
+    share: () => {
+      chmodSync(root, 0o755)
+      chmodSync(home, 0o777)
+    },
     remove: () => rmSync(root, { recursive: true, force: true }),
   }
 }
@@ -54,10 +60,16 @@ function whereIs(name) {
 }
 
 /** What a command printed; rejects with all of it when it failed. */
-function runIn(cwd, [program, ...args], env) {
+function runIn(cwd, [program, ...args], env, identity) {
   return new Promise((resolve, reject) => {
     const path = program.includes('/') ? program : join(env.PATH, program)
-    const child = spawn(path, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS })
+    const child = spawn(path, args, {
+      cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: LIMIT_MS,
+      ...identity,
+    })
     let output = ''
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text) => (output += text))
