@@ -1,23 +1,18 @@
 import { checkNames } from '../checks/names'
-import type { FloatTensor } from '../embeddings/float-tensor'
 import { ImageEmbeddings } from '../embeddings/image-embeddings'
 import { PromptEmbeddings } from '../embeddings/prompt-embeddings'
+import type { ImageTimings } from '../engine/clock'
 import { Engine } from '../engine/engine'
 import { type Executor, Fleet } from '../engine/fleet'
-import {
-  type FinishedImage,
-  type ImageTimings,
-  type PreviewedImage,
-  pictureOf,
-  type RunHooks,
-} from '../engine/job'
-import type { Loras } from '../engine/loras'
-import { type Memory, type PipelineMemory, sumOf } from '../engine/memory'
+import type { FinishedImage, PreviewedImage, RunHooks } from '../engine/outcome'
 import type { PipelineStatistics } from '../engine/statistics'
 import { bug, expected } from '../errors'
 import { crop } from '../image/crop'
 import { GeneratedImage } from '../image/generated-image'
 import type { ImageMetadata } from '../image/metadata'
+import type { Loras } from '../loading/loras'
+import { type Memory, type PipelineMemory, sumOf } from '../memory/memory'
+import { pictureOf } from '../memory/picture'
 import { readLora } from '../model/lora'
 import {
   type DecodeOptions,
@@ -33,6 +28,7 @@ import {
   type RequestModel,
   readPrompt,
 } from '../request/request'
+import type { FloatTensor } from '../tensors/float-tensor'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
@@ -252,9 +248,9 @@ export class WuerstchenPipeline {
   private streaming(request: Request, events: EventQueue): RunHooks {
     return {
       onPreview: (seen) => {
-        const { image: index, preview: image, ...at } = this.preview(request, seen)
-        events.push({ type: 'preview', index, image, ...at })
-        return request.onPreview?.({ image: index, preview: image, ...at })
+        const preview = this.preview(request, seen)
+        events.push({ type: 'preview', ...preview })
+        return request.onPreview?.(preview)
       },
       onProgress: (progress) => {
         events.push({ type: 'step', ...progress })
@@ -299,8 +295,8 @@ export class WuerstchenPipeline {
   /** All of the prior's grid: a little more than the picture where its size is no multiple of 42.67. */
   private preview(request: Request, { image, step, steps, pixels }: PreviewedImage): GeneratePreview {
     const { data, width, height } = pixels
-    const preview = new GeneratedImage(data, width, height, this.metadata(request, image))
-    return { image: image.index, step, steps, preview }
+    const shown = new GeneratedImage(data, width, height, this.metadata(request, image))
+    return { index: image.index, step, steps, image: shown }
   }
 
   private picture(request: Request, { image, pixels }: FinishedImage): GeneratedImage {

@@ -1,9 +1,9 @@
 /** Texts, or embeddings of texts, and what the text encoders are to read of them. */
 
 import * as check from '../checks/values'
-import { checkTensor, type FloatTensor } from '../embeddings/float-tensor'
 import { PromptEmbeddings } from '../embeddings/prompt-embeddings'
 import { expected, show } from '../errors'
+import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
 import type { Tokenizer, Tokens } from '../text/tokenizer'
 import type { Prompt } from './options'
 

@@ -6,9 +6,9 @@
 import { checkNames } from '../checks/names'
 import * as check from '../checks/values'
 import { type LatentSizes, latentSizes, type ModelGeometry, sizeOfGrid } from '../diffusion/sizes'
-import { checkTensor, type FloatTensor } from '../embeddings/float-tensor'
 import { ImageEmbeddings, type ImageEmbeddingsFacts } from '../embeddings/image-embeddings'
 import { expected } from '../errors'
+import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
 import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds } from './noise'
 import {
   type CommonOptions,
@@ -40,6 +40,7 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
+  Seed,
 } from './options'
 export type { ReadPrompt } from './prompts'
 export type { StageRequest } from './schedules'
