@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LibtorchError } from '../errors'
 import { packageRoot } from '../files/package-root'
-import { majorMinor } from './libtorch'
+import { majorMinor } from '../libtorch/find'
 
 /** The addon that links libtorch, compiled for one of its versions: libtorch's C++ interface changes with each minor. */
 export interface Engine {

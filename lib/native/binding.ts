@@ -1,16 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
+import { findLibtorch, type Libtorch, type LibtorchSearch, libraryName, majorMinor } from '../libtorch/find'
+import { librariesOf } from '../libtorch/libraries'
 import { engineFor, findEngines, findLoader } from './addons'
 import { type Cpu, cpuOf } from './cpu'
-import {
-  findLibtorch,
-  type Libtorch,
-  type LibtorchSearch,
-  librariesOf,
-  libraryName,
-  majorMinor,
-} from './libtorch'
 import { adviceFor, refuseUnsupportedPlatform } from './platform'
 import type { NativeAddon, NativeErrorCode, NativeLoader } from './types'
 

@@ -1,8 +1,8 @@
 /** Loading libtorch and the addon, each case in a process of its own: a process has one libtorch. */
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { findLibtorch, libraryName } from '../../lib/libtorch/find'
 import { findLoader } from '../../lib/native/addons'
-import { findLibtorch, libraryName } from '../../lib/native/libtorch'
 import { QUICK, type SmallModel, smallModel } from '../support/models'
 import { ensureDist, resultOf } from '../support/node-process'
 import { folderOf, removeFolders } from '../support/temporary-folder'

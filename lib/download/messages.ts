@@ -1,4 +1,4 @@
-import { HubError } from '../errors'
+import { DownloadError } from '../errors'
 
 /** What a server answered, for messages: never its body's markup, never more than a line. */
 export function shorten(text: string): string {
@@ -24,9 +24,9 @@ export function noSpace(
   needed: number | null,
   free: number | null,
   cause?: unknown,
-): HubError {
+): DownloadError {
   const has = free === null ? 'it is full' : `it has ${megabytes(free)}`
-  return new HubError(
+  return new DownloadError(
     'DISK_FULL',
     `Expected ${needed === null ? 'some' : megabytes(needed)} of free space for the download in ${folder} but ${has}`,
     { cause, details: { folder, needed, free } },

@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform } from 'node:os'
 import { join } from 'node:path'
-import { WuerstchenError } from '../errors'
-import { packageRoot, packageVersion } from '../files/package-root'
-import { findEngines } from './addons'
-import { compiledTorch, loadLoader, loadRuntime } from './binding'
-import type { CpuKind } from './cpu'
-import { findLibtorch, type LibtorchSearch } from './libtorch'
-import { refuseUnsupportedPlatform } from './platform'
+import { WuerstchenError } from './errors'
+import { packageRoot, packageVersion } from './files/package-root'
+import { findLibtorch, type LibtorchSearch } from './libtorch/find'
+import { findEngines } from './native/addons'
+import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
+import type { CpuKind } from './native/cpu'
+import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
@@ -107,9 +107,9 @@ function missing(code: string, path: string): Problem {
 }
 
 function libcOf(): string | null {
-  if (process.platform !== 'linux') return null
-  const { familySync, versionSync } = require('detect-libc') as typeof import('detect-libc')
-  return `${familySync() ?? 'unknown'} ${versionSync() ?? ''}`.trim()
+  const { platform, libc } = thisMachine()
+  if (platform !== 'linux') return null
+  return libc === null ? 'unknown' : `${libc.family} ${libc.version ?? ''}`.trim()
 }
 
 /** Those that decide how fast libtorch is here. */
