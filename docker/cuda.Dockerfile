@@ -4,11 +4,11 @@
 FROM node:22-slim
 ARG VERSION=latest
 ARG RUNTIME=cu130
-ENV WUERSTCHEN_HOME=/opt/wuerstchen HF_HOME=/models
+ENV WUERSTCHEN_CACHE=/opt/wuerstchen HF_HOME=/models
 # What the toolkit puts into the container.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /app
-# npm brings libtorch for the CPU along: removed in the same layer, because the one in WUERSTCHEN_HOME is used.
+# npm brings libtorch for the CPU along: removed in the same layer, because the one in WUERSTCHEN_CACHE is used.
 RUN npm init -y >/dev/null \
  && npm install --ignore-scripts --no-audit --no-fund "wuerstchen@$VERSION" \
  && rm -rf node_modules/@wuerstchen/libtorch-* \

@@ -1,9 +1,11 @@
 /** Installations that are not plain: each is one step of release:check, with npm and this Node unless it says otherwise. */
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { THIS_TARGET } from '../places.mjs'
+import { wheelOf } from '../wheels.mjs'
 import { bareMachine } from './machine.mjs'
 import { generateArguments, pictureOf, writePrograms } from './pictures.mjs'
-import { expectPicture, installed } from './prove.mjs'
+import { expectPicture, installed, pixelsOf } from './prove.mjs'
 
 // Any user without rights: root may write where the rights say nobody may.
 const NOBODY = 65534
@@ -27,15 +29,17 @@ export const CASES = {
       { packages: ['wuerstchen', `second@npm:wuerstchen@${context.secondVersion}`] },
       async (app) => {
         const both = readFileSync(join(app.folder, 'import.mjs'), 'utf8')
-        const second = both.replace("'wuerstchen'", "'second'").replace('import.png', 'second.png')
-        writeFileSync(join(app.folder, 'second.mjs'), second)
+        const program = both.replace("'wuerstchen'", "'second'").replace('import.png', 'second.png')
+        writeFileSync(join(app.folder, 'second.mjs'), program)
         writeFileSync(
           join(app.folder, 'both.mjs'),
           "await import('./import.mjs')\nawait import('./second.mjs')\n",
         )
         await app.run(['node', 'both.mjs'])
-        for (const name of ['import.png', 'second.png'])
-          expectPicture(join(app.folder, name), context.reference)
+        expectPicture(join(app.folder, 'import.png'), context.reference)
+        const second = pixelsOf(readFileSync(join(app.folder, 'second.png')))
+        if (!second.equals(pixelsOf(context.reference)))
+          throw new Error('Expected the second version to make the same pixels')
       },
     ),
 
@@ -67,6 +71,15 @@ export const CASES = {
       ['npm', 'install', '--os=darwin', '--cpu=arm64', 'wuerstchen'],
       /libtorch-darwin-arm64 is: /,
     ),
+
+  'without optional dependencies: wuerstchen runtime install --from FILE': (context) =>
+    withProject(context, async (machine, folder) => {
+      await machine.run(folder, ['npm', 'install', '--omit=optional', 'wuerstchen'])
+      const from = ['--from', await wheelOf(THIS_TARGET), '--quiet']
+      await machine.run(folder, ['npx', 'wuerstchen', 'runtime', 'install', 'cpu', ...from])
+      await machine.run(folder, ['npx', 'wuerstchen', ...generateArguments('installed.png')])
+      expectPicture(join(folder, 'installed.png'), context.reference)
+    }),
 
   'without optional dependencies: the advice mends it': (context) =>
     mended(

@@ -38,6 +38,16 @@ export function expectPicture(file, reference) {
     throw new Error(`Expected ${file} to equal the reference, byte for byte`)
 }
 
+/** The compressed pixels of a PNG: its metadata names the version of the package that made it. */
+export function pixelsOf(png) {
+  const chunks = []
+  for (let at = 8; at < png.length; at += 12 + png.readUInt32BE(at)) {
+    if (png.toString('latin1', at + 4, at + 8) === 'IDAT')
+      chunks.push(png.subarray(at + 8, at + 8 + png.readUInt32BE(at)))
+  }
+  return Buffer.concat(chunks)
+}
+
 /** A machine with a folder in which a client has installed the package. */
 export async function installed({ client, registry, tools, node, at = 'app', packages = ['wuerstchen'] }) {
   const machine = bareMachine({ registry, node, programs: client.programs(tools) })
