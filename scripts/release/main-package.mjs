@@ -4,7 +4,16 @@
  * prebuilt parts would hide what a contributor builds, and npm would fetch a libtorch that is not used.
  */
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { at, ROOT } from '../tooling/places.mjs'
 import { checkoutManifest } from './manifest.mjs'
@@ -28,8 +37,23 @@ export function makeMainPackage(version = checkoutManifest().version) {
     const collected = join(PREBUILDS, target)
     if (existsSync(collected)) cpSync(collected, join(folder, 'prebuilds', target), { recursive: true })
   }
+  mkdirSync(join(folder, 'prebuilds'), { recursive: true })
+  writeFileSync(join(folder, 'prebuilds', 'LICENSES.txt'), licensesOfHeaders())
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(publishedManifest(version), null, 2)}\n`)
   return folder
+}
+
+/** What the addons were compiled with, and so contain. */
+function licensesOfHeaders() {
+  const headers = {
+    'node-addon-api': at('node_modules', 'node-addon-api', 'LICENSE.md'),
+    'node-api-headers': at('node_modules', 'node-api-headers', 'LICENSE'),
+    libtorch: at('packages', 'libtorch', 'licenses', 'pytorch.txt'),
+  }
+  const texts = Object.entries(headers).map(
+    ([name, file]) => `${name}\n\n${readFileSync(file, 'utf8').trim()}\n`,
+  )
+  return texts.join(`\n${'='.repeat(100)}\n\n`)
 }
 
 /** `files` of package.json, as npm understands it. */

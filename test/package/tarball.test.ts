@@ -21,6 +21,7 @@ const SHIPPED: readonly RegExp[] = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
   /^dist\/([\w-]+\/)*[\w-]+\.(js|d\.ts|json)$/,
   /^dist\/web\//,
+  /^prebuilds\/LICENSES\.txt$/,
   /^prebuilds\/[\w-]+\/loader\.node$/,
   /^prebuilds\/[\w-]+\/torch-2\.\d+\/(wuerstchen\.node|torch-version|(lib)?wuerstchen_cuda\.(so|dll))$/,
   /^graphs\/[\w-]+\/[\w.-]+$/,
@@ -60,6 +61,7 @@ describe('the tarball', () => {
         'scripts/export.py',
         'README.md',
         'LICENSE',
+        'prebuilds/LICENSES.txt',
       ]),
     )
     expect(files.filter((name) => name.startsWith('graphs/')).length).toBeGreaterThan(5)
