@@ -1,10 +1,13 @@
 /** Requests that survive what networks do: redirects, refusals for a while, silence. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import { type Answer, isContent, refusal, saidBy } from './answer'
 import { shorten, shownUrl } from './messages'
 import { badProxy, networkFailure, Passing, unreachable } from './network-error'
+
+/** Loaded with the first download: it takes more time than all the rest of this package. */
+const undici = () => require('undici') as typeof import('undici')
 
 /** How often in a row something may fail without a byte of progress, and the first pause between two tries. */
 const MOST_TRIES = 5
@@ -26,7 +29,7 @@ export class HttpClient {
     const timeouts = { headersTimeout: silenceMs, bodyTimeout: silenceMs, connectTimeout: silenceMs }
     try {
       // Honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
-      this.dispatcher = new EnvHttpProxyAgent(timeouts)
+      this.dispatcher = new (undici().EnvHttpProxyAgent)(timeouts)
     } catch (cause) {
       throw badProxy(cause)
     }
@@ -121,7 +124,7 @@ export class HttpClient {
         ...headers,
       },
     }
-    const { statusCode, headers: received, body } = await this.told(url, () => request(url, options))
+    const { statusCode, headers: received, body } = await this.told(url, () => undici().request(url, options))
     return {
       status: statusCode,
       headers: received,

@@ -78,16 +78,13 @@ async function strip(target, folder) {
   await run(program, ['--strip-unneeded', ...libraries], { log })
 }
 
-function writeTexts(target, destination) {
-  const { torch, targets } = LIBTORCH
-  const { os, cpu, libc, requirement, wheel, sha256, strip: programs } = targets[target]
-  const version = requirement.replace('torch==', '')
-  // Beside `lib/`, as in libtorch's own archives: lib/libtorch reads the version there.
-  writeFileSync(join(destination, 'build-version'), `${version}\n`)
-  const manifest = {
+/** package.json of a target's package. */
+export function libtorchManifest(target) {
+  const { os, cpu, libc } = LIBTORCH.targets[target]
+  return {
     name: libtorchPackage(target),
-    version: torch,
-    description: `libtorch ${torch} for the CPU on ${target}, for the package wuerstchen`,
+    version: LIBTORCH.torch,
+    description: `libtorch ${LIBTORCH.torch} for the CPU on ${target}, for the package wuerstchen`,
     license: 'SEE LICENSE IN LICENSE',
     ...sharedFields('packages/libtorch'),
     os,
@@ -95,14 +92,23 @@ function writeTexts(target, destination) {
     ...(libc && { libc }),
     files: ['lib', 'licenses', 'build-version'],
     exports: { './package.json': './package.json', './lib/*': './lib/*' },
+    // Yarn would keep it zipped, and a library is opened by its path.
     preferUnplugged: true,
     publishConfig: { access: 'public' },
   }
-  writeFileSync(join(destination, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
-  const facts = { target, torch, wheel, sha256, stripped: programs ? ', without symbols for debuggers' : '' }
+}
+
+function writeTexts(target, destination) {
+  const { requirement, wheel, sha256, strip: programs } = LIBTORCH.targets[target]
+  const write = (name, text) => writeFileSync(join(destination, name), text)
+  // Beside `lib/`, as in libtorch's own archives: the version is read there.
+  write('build-version', `${requirement.replace('torch==', '')}\n`)
+  write('package.json', `${JSON.stringify(libtorchManifest(target), null, 2)}\n`)
+  const stripped = programs ? ', without symbols for debuggers' : ''
+  const facts = { target, torch: LIBTORCH.torch, wheel, sha256, stripped }
   const readme = readFileSync(at('packages', 'libtorch', 'README.md'), 'utf8')
-  writeFileSync(
-    join(destination, 'README.md'),
+  write(
+    'README.md',
     readme.replace(/\{(\w+)\}/g, (_, name) => facts[name]),
   )
 }

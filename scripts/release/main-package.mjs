@@ -4,13 +4,20 @@
  * prebuilt parts would hide what a contributor builds, and npm would fetch a libtorch that is not used.
  */
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { at, ROOT } from '../tooling/places.mjs'
 import { checkoutManifest } from './manifest.mjs'
 import { LIBTORCH, libtorchPackage, NPM, PACKAGES, PREBUILDS, TARGETS } from './places.mjs'
-
-export const MAIN_PACKAGE = join(PACKAGES, 'wuerstchen')
 
 /** Targets for which no native parts were collected. A release lacks none. */
 export function missingTargets() {
@@ -18,19 +25,35 @@ export function missingTargets() {
   return TARGETS.filter((target) => !collected.includes(target))
 }
 
-/** Makes the folder anew. */
-export function makeMainPackage() {
-  rmSync(MAIN_PACKAGE, { recursive: true, force: true })
+/** Makes the folder anew, of this version or another one. */
+export function makeMainPackage(version = checkoutManifest().version) {
+  const folder = join(PACKAGES, 'wuerstchen')
+  rmSync(folder, { recursive: true, force: true })
   for (const path of filesOfCheckout()) {
-    mkdirSync(dirname(join(MAIN_PACKAGE, path)), { recursive: true })
-    if (path !== 'package.json') linkSync(at(path), join(MAIN_PACKAGE, path))
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    if (path !== 'package.json') linkSync(at(path), join(folder, path))
   }
   for (const target of TARGETS) {
     const collected = join(PREBUILDS, target)
-    if (existsSync(collected)) cpSync(collected, join(MAIN_PACKAGE, 'prebuilds', target), { recursive: true })
+    if (existsSync(collected)) cpSync(collected, join(folder, 'prebuilds', target), { recursive: true })
   }
-  writeFileSync(join(MAIN_PACKAGE, 'package.json'), `${JSON.stringify(publishedManifest(), null, 2)}\n`)
-  return MAIN_PACKAGE
+  mkdirSync(join(folder, 'prebuilds'), { recursive: true })
+  writeFileSync(join(folder, 'prebuilds', 'LICENSES.txt'), licensesOfHeaders())
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(publishedManifest(version), null, 2)}\n`)
+  return folder
+}
+
+/** What the addons were compiled with, and so contain. */
+function licensesOfHeaders() {
+  const headers = {
+    'node-addon-api': at('node_modules', 'node-addon-api', 'LICENSE.md'),
+    'node-api-headers': at('node_modules', 'node-api-headers', 'LICENSE'),
+    libtorch: at('packages', 'libtorch', 'licenses', 'pytorch.txt'),
+  }
+  const texts = Object.entries(headers).map(
+    ([name, file]) => `${name}\n\n${readFileSync(file, 'utf8').trim()}\n`,
+  )
+  return texts.join(`\n${'='.repeat(100)}\n\n`)
 }
 
 /** `files` of package.json, as npm understands it. */
@@ -44,8 +67,8 @@ export function filesOfCheckout() {
   return files.map(({ path }) => path).filter((path) => !path.startsWith('prebuilds/'))
 }
 
-function publishedManifest() {
+function publishedManifest(version) {
   const { scripts: _, devDependencies: __, overrides: ___, ...manifest } = checkoutManifest()
   const libtorch = TARGETS.map((target) => [libtorchPackage(target), LIBTORCH.torch])
-  return { ...manifest, optionalDependencies: Object.fromEntries(libtorch) }
+  return { ...manifest, version, optionalDependencies: Object.fromEntries(libtorch) }
 }

@@ -85,6 +85,7 @@ const CPP_ARROWS: Readonly<Record<string, readonly string[]>> = {
   // Libraries of their own, which know one header of it.
   cuda: ['runtime'],
   testing: ['runtime'],
+  portable: [],
 }
 
 interface Import {
