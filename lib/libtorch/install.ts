@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expected, LibtorchError } from '../errors'
 import { locked } from '../files/lock'
 import { BUILDS, type Build } from './builds'
+import { inspect } from './find'
 import { type Flavour, flavoursFor, nvidiaDriver } from './flavours'
 import type { Installation } from './job'
 import { make } from './make'
@@ -98,11 +99,12 @@ function ownBuild(flavour: Flavour, from: string | undefined, sha256: string): B
   return { flavour, target: TARGET, version: '', archives: [{ url: from, size: null, sha256 }] }
 }
 
-/** What the caller vouches for is installed again: its version is not known before. */
+/** What the caller vouches for is installed again: its version is not known before. So is one that lost its libraries. */
 function installed(folder: string, { version, flavour, target }: Build): Runtime | null {
   if (version === '') return null
   const name = runtimeName(version, flavour, target)
-  return readRuntime(join(folder, name), name)
+  const path = join(folder, name)
+  return 'reason' in inspect({ source: 'runtime', path }, null) ? null : readRuntime(path, name)
 }
 
 function shown({ name, size, sha256, from }: Source): InstallResult['archives'][number] {

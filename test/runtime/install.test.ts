@@ -1,7 +1,7 @@
 /** `runtime install` with made-up archives: from a loopback server that misbehaves, and from files. */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PART_BYTES } from '../../lib/download/part-notes'
@@ -126,6 +126,13 @@ describe('an installation', () => {
     const asked = server.seen.length
     expect((await install(jobWith({ builds: small() }))).state).toBe('present')
     expect(server.seen).toHaveLength(asked)
+  })
+
+  it('is made again when its libraries were taken away', async () => {
+    const { runtime } = await install(jobWith({ builds: small() }))
+    rmSync(join(runtime?.folder ?? '', 'torch', 'lib', CPU))
+    expect((await install(jobWith({ builds: small() }))).state).toBe('installed')
+    expect(existsSync(join(runtime?.folder ?? '', 'torch', 'lib', CPU))).toBe(true)
   })
 
   it('asks the server for a size that no index says', async () => {
