@@ -15,8 +15,12 @@ const KINDS: readonly { readonly starts: RegExp; readonly what: string }[] = [
   { starts: /^GGUF/, what: 'a GGUF file: convert it to safetensors, other formats are not read' },
 ]
 
+/** The first byte of a safetensors header, after eight that say how long it is and may look like anything. */
+const HEADER_AT = 8
+
 /** Null for what may well be safetensors. */
 export function mistakenFor(start: Uint8Array): string | null {
+  if (start[HEADER_AT] === '{'.charCodeAt(0)) return null
   const text = Buffer.from(start).toString('latin1')
   return KINDS.find(({ starts }) => starts.test(text))?.what ?? null
 }
