@@ -10,7 +10,7 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
+#include <memory>
 #include <stdexcept>
 
 namespace wuerstchen::loader {
@@ -57,11 +57,11 @@ void Open(const std::string& path) {
 std::vector<std::string> Mapped(const std::string& prefix) {
   std::vector<std::string> paths;
   for (const auto& path : AllMapped()) {
-    const std::filesystem::path library(path);
-    if (!library.filename().string().starts_with(prefix)) continue;
-    std::error_code ignored;
-    const auto absolute = std::filesystem::absolute(library, ignored);
-    paths.push_back(absolute.empty() ? path : absolute.string());
+    if (!path.substr(path.rfind('/') + 1).starts_with(prefix)) continue;
+    // Not of std::filesystem, which the oldest C++ library that we support lacks.
+    const std::unique_ptr<char, decltype(&std::free)> absolute(realpath(path.c_str(), nullptr),
+                                                               std::free);
+    paths.push_back(absolute == nullptr ? path : absolute.get());
   }
   return paths;
 }

@@ -1,14 +1,16 @@
 /** The story of a download: which commit, which files, what is missing, fetched, verified, shown. */
 
 import { join } from 'node:path'
+import { warn } from '../checks/warn'
+import { Calls } from '../download/calls'
+import type { Download } from '../download/download'
 import { HubError } from '../errors'
 import { locked } from '../files/lock'
 import { listRepository } from './api'
 import { RepositoryCache } from './cache'
-import { type Download, type DownloadProgress, download } from './download'
+import { HubClient } from './client'
+import { type DownloadProgress, downloadRepository } from './download'
 import { neededFiles } from './files'
-import { HubClient } from './http'
-import { warn } from './hub-error'
 import { type HubId, isCommit } from './id'
 import type { HubSettings } from './settings'
 import { asOurs, notCached, notFetched } from './snapshot-error'
@@ -35,7 +37,7 @@ export async function fetchSnapshot(id: HubId, options: SnapshotOptions): Promis
   if (whole !== null && (settings.offline || (isCommit(id.revision) && !lacksCard(whole)))) return whole
   const calls = new Calls(options.onProgress)
   try {
-    return await fetchFrom(id, cache, { ...options, onProgress: calls.onProgress })
+    return await fetchFrom(id, cache, { ...options, onProgress: calls.tell })
   } catch (error) {
     options.signal?.throwIfAborted()
     if (calls.threw(error)) throw error
@@ -59,30 +61,10 @@ function asItWas(folder: string, { repository, revision }: HubId, reason: Error)
   return folder
 }
 
-/** What a caller's function throws is the caller's: it is passed on as it is. */
-class Calls {
-  private thrown: { readonly error: unknown } | null = null
-
-  constructor(private readonly call: SnapshotOptions['onProgress']) {}
-
-  readonly onProgress = (progress: DownloadProgress): void => {
-    try {
-      this.call?.(progress)
-    } catch (error) {
-      this.thrown ??= { error }
-      throw error
-    }
-  }
-
-  threw(error: unknown): boolean {
-    return this.thrown !== null && this.thrown.error === error
-  }
-}
-
 async function fetchFrom(
   id: HubId,
   cache: RepositoryCache,
-  options: SnapshotOptions & Pick<Download, 'onProgress'>,
+  options: SnapshotOptions & { readonly onProgress: (progress: DownloadProgress) => void },
 ): Promise<string> {
   const { settings, onProgress, freeBytes } = options
   const { repository } = id
@@ -100,7 +82,7 @@ async function fetchFrom(
         displaced = true
         abort()
       })
-      await download(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
+      await downloadRepository(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
       await cache.publish(commit, needed)
       await cache.sweep()
     })

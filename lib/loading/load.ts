@@ -1,4 +1,5 @@
 import { bug, DeviceError, ModelError } from '../errors'
+import { hasCuda } from '../libtorch/libraries'
 import type { Model } from '../memory/loaded-model'
 import { Memory, type StageNetworks } from '../memory/memory'
 import { largestBlock, type Offload, offloading, Residency } from '../memory/residency'
@@ -7,7 +8,6 @@ import type { Component, ModelFiles } from '../model/layout'
 import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
-import { librariesOf, libraryName } from '../native/libtorch'
 import type {
   Dtype,
   NativeDevice,
@@ -104,7 +104,7 @@ export function openDevice(
   wanted: string,
   threads: number,
 ): { readonly device: NativeDevice; readonly name: string } {
-  const cuda = librariesOf(libtorch.directory).some((path) => path.endsWith(libraryName('torch_cuda')))
+  const cuda = hasCuda(libtorch.directory)
   const names = wanted !== 'auto' ? [wanted] : cuda ? ['cuda', 'cpu'] : ['cpu']
   let refusal: unknown
   for (const name of names) {

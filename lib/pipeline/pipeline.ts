@@ -63,8 +63,7 @@ export interface PriorResult {
  * ```
  */
 export class WuerstchenPipeline {
-  /** @internal Use `fromPretrained()`. */
-  constructor(
+  private constructor(
     private readonly engine: Executor,
     private readonly model: RequestModel,
     /** What this pipeline runs on. */
@@ -72,6 +71,17 @@ export class WuerstchenPipeline {
     private readonly adapters: Loras,
     private readonly memories: readonly Memory[],
   ) {}
+
+  /** @internal From parts that are loaded already. */
+  static of(
+    engine: Executor,
+    model: RequestModel,
+    info: PipelineInfo,
+    adapters: Loras,
+    memories: readonly Memory[],
+  ): WuerstchenPipeline {
+    return new WuerstchenPipeline(engine, model, info, adapters, memories)
+  }
 
   /**
    * Loads a model.

@@ -1,4 +1,4 @@
-import { HubError } from '../errors'
+import { DownloadError } from '../errors'
 
 /** What a server answered, for messages: never its body's markup, never more than a line. */
 export function shorten(text: string): string {
@@ -14,19 +14,14 @@ export function shownUrl(url: URL): string {
   return `${url.origin}${url.pathname}`
 }
 
-/** Tells whoever runs the program. */
-export function warn(message: string): void {
-  process.emitWarning(message, { type: 'WuerstchenWarning' })
-}
-
 export function noSpace(
   folder: string,
   needed: number | null,
   free: number | null,
   cause?: unknown,
-): HubError {
+): DownloadError {
   const has = free === null ? 'it is full' : `it has ${megabytes(free)}`
-  return new HubError(
+  return new DownloadError(
     'DISK_FULL',
     `Expected ${needed === null ? 'some' : megabytes(needed)} of free space for the download in ${folder} but ${has}`,
     { cause, details: { folder, needed, free } },

@@ -1,7 +1,6 @@
 /** What can go wrong between here and a server, told apart by what helps: to wait, or to change a setting. */
 
-import { HubError } from '../errors'
-import { shownUrl } from './hub-error'
+import { shownUrl } from './messages'
 
 /** A failure that may pass. `afterMs` is what the server asked to wait. */
 export class Passing extends Error {
@@ -11,6 +10,18 @@ export class Passing extends Error {
     cause?: unknown,
   ) {
     super(message, { cause })
+  }
+}
+
+/** A failure that does not pass by itself. Whoever asked makes an error of ours of it. */
+export class Unreachable extends Error {
+  /** `code` is the network's own, such as `ECONNREFUSED`; `name` the variable that names no proxy. */
+  readonly details: Readonly<Record<string, string | undefined>> | undefined
+
+  constructor(message: string, cause?: unknown, details?: Unreachable['details']) {
+    super(message, { cause })
+    const code = codeOf(cause)
+    this.details = details ?? (code ? { code } : undefined)
   }
 }
 
@@ -42,27 +53,25 @@ export function cut(message: string, cause?: unknown): Error {
   return new Passing(message, null, cause)
 }
 
-export function unreachable(message: string, cause?: unknown): HubError {
-  const code = codeOf(cause)
-  return new HubError('HUB_UNREACHABLE', message, { cause, ...(code ? { details: { code } } : {}) })
+export function unreachable(message: string, cause?: unknown): Unreachable {
+  return new Unreachable(message, cause)
 }
 
 /** The client refused to be made: of what it reads from the environment, one is no address. */
-export function badProxy(cause: unknown, env: NodeJS.ProcessEnv = process.env): HubError {
+export function badProxy(cause: unknown, env: NodeJS.ProcessEnv = process.env): Unreachable {
   const name = PROXIES.find((one) => env[one] && !isProxy(env[one]))
   const received = name === undefined ? messageOf(cause) : `received ${shownProxy(env[name] ?? '')}`
-  return new HubError(
-    'HUB_UNREACHABLE',
+  return new Unreachable(
     `Expected ${name ?? 'HTTP_PROXY and HTTPS_PROXY'} to be the address of a proxy, such as http://host:3128, but ${received}`,
-    { cause, details: { name } },
+    cause,
+    { name },
   )
 }
 
-/** The settings that lead to a hub, with their values where they are no secret. */
-export function routeTo(endpoint: string, env: NodeJS.ProcessEnv = process.env): string {
+/** The proxies of the environment, without what is secret in them. */
+export function shownProxies(env: NodeJS.ProcessEnv = process.env): string {
   const proxy = PROXIES.filter((name) => env[name]).map((name) => `${name} (${shownProxy(env[name] ?? '')})`)
-  const through = proxy.length > 0 ? proxy.join(', ') : 'HTTPS_PROXY (not set)'
-  return `HF_ENDPOINT (${endpoint}), ${through}`
+  return proxy.length > 0 ? proxy.join(', ') : 'HTTPS_PROXY (not set)'
 }
 
 function isProxy(value: string): boolean {

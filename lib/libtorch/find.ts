@@ -1,14 +1,17 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { packageRoot } from '../files/package-root'
+import { nvidiaDriver } from './flavours'
+import { missingPackage, platformPackage } from './platform-package'
+import { namesIn, runtimesFolder, TARGET, targetOf } from './runtimes'
 
 /** Who named a place: an option, an environment variable, or our own list. */
 export type LibtorchSource =
   | 'option'
   | 'WUERSTCHEN_LIBTORCH'
   | 'LIBTORCH'
-  | 'cache'
+  | 'runtime'
+  | 'package'
   | 'VIRTUAL_ENV'
   | 'CONDA_PREFIX'
   | 'WUERSTCHEN_PYTHON'
@@ -41,18 +44,22 @@ export interface LibtorchSearch {
 export interface SearchOptions {
   /** A folder named by the caller: it is used or refused, nothing else is tried. */
   readonly libtorch?: string | undefined
-  /** `major.minor` the addon was compiled against; null accepts any version. */
-  readonly required: string | null
+  /** `major.minor` of each version that fits; null accepts any. */
+  readonly required: string | readonly string[] | null
   readonly environment?: NodeJS.ProcessEnv
+  /** Whether there is a GPU for CUDA. Defaults to what the machine's driver says. */
+  readonly gpu?: boolean | undefined
 }
 
-interface Place {
+export interface Place {
   readonly source: LibtorchSource
   readonly path: string
   /** Ends the search when it cannot be used: somebody asked for this place by name. */
   readonly decisive?: boolean
   /** The root of a Python environment, whose torch package is meant. */
   readonly python?: boolean
+  /** Why it is known that nothing is there. */
+  readonly missing?: string
 }
 
 const LIBRARY_NAMES: Partial<Record<NodeJS.Platform, (name: string) => string>> = {
@@ -65,22 +72,16 @@ export function libraryName(name: string): string {
   return LIBRARY_NAMES[process.platform]?.(name) ?? `lib${name}.so`
 }
 
-/** Where files of ours that are no part of the package live: `WUERSTCHEN_HOME`, or the user's cache folder. */
-export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  if (environment.WUERSTCHEN_HOME) return environment.WUERSTCHEN_HOME
-  return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wuerstchen')
-}
-
 /**
- * Looks for libtorch in order: the option, `WUERSTCHEN_LIBTORCH`, `LIBTORCH`, the managed cache, a Python environment
- * (`VIRTUAL_ENV`, `CONDA_PREFIX`, `WUERSTCHEN_PYTHON`, `.venv` of a source checkout), system folders. The first that
+ * Looks for libtorch in order: the option, `WUERSTCHEN_LIBTORCH`, `LIBTORCH`, the folder of runtimes (`wuerstchen
+ * runtime`), the platform package, a Python environment (`VIRTUAL_ENV`, `CONDA_PREFIX`, `WUERSTCHEN_PYTHON`, `.venv` of a source checkout), system folders. The first that
  * fits wins. Only files are read: no Python is started and no library opened.
  */
 export function findLibtorch(options: SearchOptions): LibtorchSearch {
   const environment = options.environment ?? process.env
   const required = environment.WUERSTCHEN_SKIP_ABI_CHECK === '1' ? null : options.required
   const rejected: RejectedPlace[] = []
-  for (const place of places(options.libtorch, environment)) {
+  for (const place of places(options, environment)) {
     const result = inspect(place, required)
     if (!('reason' in result)) return { found: result, rejected }
     rejected.push(result)
@@ -89,13 +90,15 @@ export function findLibtorch(options: SearchOptions): LibtorchSearch {
   return { found: null, rejected }
 }
 
-function* places(option: string | undefined, environment: NodeJS.ProcessEnv): Generator<Place> {
+function* places(options: SearchOptions, environment: NodeJS.ProcessEnv): Generator<Place> {
+  const option = options.libtorch
   if (option !== undefined) yield { source: 'option', path: option, decisive: true }
   const { WUERSTCHEN_LIBTORCH, LIBTORCH, VIRTUAL_ENV, CONDA_PREFIX, WUERSTCHEN_PYTHON } = environment
   if (WUERSTCHEN_LIBTORCH) yield { source: 'WUERSTCHEN_LIBTORCH', path: WUERSTCHEN_LIBTORCH, decisive: true }
   // Other programs read LIBTORCH too, and may need another version: not ours to insist on.
   if (LIBTORCH) yield { source: 'LIBTORCH', path: LIBTORCH }
-  yield* cachePlaces(environment)
+  yield* runtimePlaces(environment, options.gpu)
+  yield* packagePlaces()
   if (VIRTUAL_ENV) yield { source: 'VIRTUAL_ENV', path: VIRTUAL_ENV, python: true }
   if (CONDA_PREFIX) yield { source: 'CONDA_PREFIX', path: CONDA_PREFIX, python: true }
   if (WUERSTCHEN_PYTHON)
@@ -104,11 +107,29 @@ function* places(option: string | undefined, environment: NodeJS.ProcessEnv): Ge
   yield* systemPlaces()
 }
 
-function cachePlaces(environment: NodeJS.ProcessEnv): Place[] {
-  const folder = join(cacheDirectory(environment), 'libtorch')
-  const names = entriesOf(folder).sort().reverse() // newer versions first, and cu* before cpu
-  if (names.length === 0) return [{ source: 'cache', path: folder }]
-  return names.map((name) => ({ source: 'cache', path: join(folder, name) }))
+/** The newest first, and CUDA's before the CPU's where there is a GPU: elsewhere they take memory and time for nothing. */
+function runtimePlaces(environment: NodeJS.ProcessEnv, gpu = nvidiaDriver() !== null): Place[] {
+  const folder = runtimesFolder(environment)
+  const names = [...namesIn(folder)].sort(newestFirst)
+  const preferred = names.filter((name) => /-cu\d/.test(name) === gpu)
+  const ordered = [...preferred, ...names.filter((name) => !preferred.includes(name))]
+  if (names.length === 0) return [{ source: 'runtime', path: folder, missing: 'nothing is installed there' }]
+  return ordered.map((name) => {
+    const target = targetOf(name) ?? TARGET
+    const place = { source: 'runtime', path: join(folder, name) } as const
+    return target === TARGET ? place : { ...place, missing: `it is for ${target}` }
+  })
+}
+
+function newestFirst(a: string, b: string): number {
+  return b.localeCompare(a, 'en', { numeric: true })
+}
+
+function packagePlaces(): Place[] {
+  const folder = platformPackage()
+  if (folder !== null) return [{ source: 'package', path: folder }]
+  const missing = missingPackage()
+  return missing === null ? [] : [{ source: 'package', path: missing.name, missing: missing.reason }]
 }
 
 function systemPlaces(): Place[] {
@@ -130,10 +151,11 @@ function environmentOfPython(path: string): string {
   return ['bin', 'scripts'].includes(basename(folder).toLowerCase()) ? dirname(folder) : folder
 }
 
-function inspect(place: Place, required: string | null): Libtorch | RejectedPlace {
+export function inspect(place: Place, required: SearchOptions['required']): Libtorch | RejectedPlace {
   const { source, path } = place
   const reject = (reason: string, version?: string): RejectedPlace =>
     version === undefined ? { source, path, reason } : { source, path, reason, version }
+  if (place.missing !== undefined) return reject(place.missing)
   if (!existsSync(path)) return reject('no such folder')
   const directory = libraryFolders(place).find((folder) => existsSync(join(folder, libraryName('torch_cpu'))))
   if (directory === undefined) {
@@ -145,8 +167,9 @@ function inspect(place: Place, required: string | null): Libtorch | RejectedPlac
   if (required !== null) {
     if (version === null)
       return reject('its version is unknown: neither build-version nor version.py beside it')
-    if (majorMinor(version) !== required)
-      return reject(`it is version ${version}, but ${required} is needed`, version)
+    const fitting = [required].flat()
+    if (!fitting.includes(majorMinor(version) ?? ''))
+      return reject(`it is version ${version}, but ${fitting.join(' or ')} is needed`, version)
   }
   return { source, directory: realpathSync(directory), version }
 }
@@ -155,7 +178,7 @@ function inspect(place: Place, required: string | null): Libtorch | RejectedPlac
 function libraryFolders({ path, source, python }: Place): string[] {
   const packages = torchPackages(path).map((folder) => join(folder, 'lib'))
   if (python) return packages
-  if (source === 'system' || source === 'cache') return [path, join(path, 'lib')]
+  if (source === 'system' || source === 'package') return [path, join(path, 'lib')]
   return [path, join(path, 'lib'), join(path, 'torch', 'lib'), ...packages]
 }
 
@@ -170,7 +193,7 @@ function torchPackages(root: string): string[] {
 }
 
 /** A libtorch archive says its version in `build-version`, a torch package in `version.py`; both lie above `lib`. */
-function readVersion(directory: string): string | null {
+export function readVersion(directory: string): string | null {
   for (const folder of [dirname(directory), directory]) {
     const stated = readText(join(folder, 'build-version'))?.trim()
     if (stated) return stated
@@ -183,13 +206,6 @@ function readVersion(directory: string): string | null {
 /** `2.13.0+cpu` -> `2.13`: the part that libtorch's C++ interface depends on. */
 export function majorMinor(version: string): string | null {
   return /^\d+\.\d+/.exec(version)?.[0] ?? null
-}
-
-/** The libraries to open, in the order in which each finds those it needs already open. */
-export function librariesOf(directory: string): string[] {
-  const threads = entriesOf(directory).filter((name) => /^lib(gomp|omp|iomp5)[-.]/.test(name))
-  const wanted = ['c10', 'torch_cpu', 'c10_cuda', 'torch_cuda', 'torch'].map(libraryName)
-  return [...threads, ...wanted].map((name) => join(directory, name)).filter((path) => existsSync(path))
 }
 
 function entriesOf(folder: string): string[] {

@@ -4,28 +4,28 @@ import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { HubError } from '../errors'
-import type { RemoteFile } from './files'
-import { noSpace } from './hub-error'
+import { DownloadError } from '../errors'
+import { noSpace } from './messages'
 import { PART_BYTES, PartNotes } from './part-notes'
+import type { Wanted } from './wanted'
 
 export class PartialFile {
   private constructor(
-    readonly file: RemoteFile,
-    private readonly blob: string,
+    readonly file: Wanted,
     private readonly handle: FileHandle,
     private readonly notes: PartNotes,
   ) {}
 
-  /** Goes on where an earlier process stopped. Its name is ours alone: Python's partial files grow from the front. */
-  static async open(file: RemoteFile, blob: string): Promise<PartialFile> {
-    await mkdir(dirname(blob), { recursive: true })
+  /** Goes on where an earlier process stopped. Its name is ours alone: other programs' partial files grow from the front. */
+  static async open(file: Wanted): Promise<PartialFile> {
+    const { target } = file
+    await mkdir(dirname(target), { recursive: true })
     // Never emptied: what is there may be the bytes of a process that only seemed dead.
-    const handle = await open(partialOf(blob), constants.O_RDWR | constants.O_CREAT)
+    const handle = await open(partialOf(target), constants.O_RDWR | constants.O_CREAT)
     try {
       const { size } = await handle.stat()
-      const notes = await PartNotes.read(file, notesOf(blob), size === file.size)
-      const partial = new PartialFile(file, blob, handle, notes)
+      const notes = await PartNotes.read(file, notesOf(target), size === file.size)
+      const partial = new PartialFile(file, handle, notes)
       // Sparse: the size alone takes no space.
       if (size !== file.size) await partial.guarded(() => handle.truncate(file.size))
       return partial
@@ -65,11 +65,11 @@ export class PartialFile {
     await this.guarded(() => this.handle.sync())
     const found = await hashOf(this.handle, this.file)
     await this.handle.close()
-    if (found !== this.file.etag) {
+    if (found !== this.file.hash) {
       await this.discard()
       throw corrupt(this.file, found)
     }
-    await rename(partialOf(this.blob), this.blob)
+    await rename(partialOf(this.file.target), this.file.target)
     await this.notes.remove()
   }
 
@@ -81,7 +81,7 @@ export class PartialFile {
   private async discard(): Promise<void> {
     // The notes first: without the bytes they would be a lie.
     await this.notes.remove()
-    await rm(partialOf(this.blob), { force: true })
+    await rm(partialOf(this.file.target), { force: true })
   }
 
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
@@ -90,34 +90,34 @@ export class PartialFile {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? ''
       if (['ENOSPC', 'EDQUOT'].includes(code)) {
-        throw noSpace(dirname(this.blob), this.file.size - this.received, null, error)
+        throw noSpace(dirname(this.file.target), this.file.size - this.received, null, error)
       }
       throw error
     }
   }
 }
 
-function partialOf(blob: string): string {
-  return `${blob}.wuerstchen-partial`
+function partialOf(target: string): string {
+  return `${target}.wuerstchen-partial`
 }
 
-function notesOf(blob: string): string {
-  return `${blob}.wuerstchen-parts.json`
+function notesOf(target: string): string {
+  return `${target}.wuerstchen-parts.json`
 }
 
 /** Large files are named by their sha256, small ones as git names blobs. */
-async function hashOf(handle: FileHandle, { etag, size }: RemoteFile): Promise<string> {
-  const hash = etag.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`)
+async function hashOf(handle: FileHandle, { hash: wanted, size }: Wanted): Promise<string> {
+  const hash = wanted.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`)
   const stream = handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 20 })
   for await (const chunk of stream) hash.update(chunk)
   return hash.digest('hex')
 }
 
-function corrupt({ path, etag, size }: RemoteFile, found: string): HubError {
-  const kind = etag.length === 64 ? 'sha256' : 'git hash'
-  return new HubError(
+function corrupt({ name, hash, size }: Wanted, found: string): DownloadError {
+  const kind = hash.length === 64 ? 'sha256' : 'git hash'
+  return new DownloadError(
     'DOWNLOAD_CORRUPT',
-    `Expected ${path} (${size} bytes) to have the ${kind} ${etag} but received ${found}. It was thrown away.`,
-    { details: { path, expected: etag, received: found } },
+    `Expected ${name} (${size} bytes) to have the ${kind} ${hash} but received ${found}. It was thrown away.`,
+    { details: { path: name, expected: hash, received: found } },
   )
 }

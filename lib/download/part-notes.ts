@@ -2,7 +2,10 @@
 
 import { type FileHandle, readFile, rm } from 'node:fs/promises'
 import { writeFileAtomically } from '../files/write'
-import type { RemoteFile } from './files'
+import type { Wanted } from './wanted'
+
+/** What of a file tells it from every other. */
+export type Identity = Pick<Wanted, 'hash' | 'size'>
 
 /** What one request asks for. After a cut only the parts that were under way are fetched again. */
 export const PART_BYTES = 16 * 1024 * 1024
@@ -12,13 +15,13 @@ export class PartNotes {
   private next: Promise<void> | null = null
 
   private constructor(
-    private readonly file: RemoteFile,
+    private readonly file: Identity,
     private readonly path: string,
     private readonly done: Set<number>,
   ) {}
 
   /** Notes of another file, or of another size of parts, count for nothing. */
-  static async read(file: RemoteFile, path: string, fits: boolean): Promise<PartNotes> {
+  static async read(file: Identity, path: string, fits: boolean): Promise<PartNotes> {
     const done = fits ? await readDone(file, path) : []
     return new PartNotes(file, path, new Set(done))
   }
@@ -49,17 +52,17 @@ export class PartNotes {
   private async write(handle: FileHandle): Promise<void> {
     this.last = this.next ?? this.last
     this.next = null
-    const { etag, size } = this.file
-    const text = JSON.stringify({ etag, size, partBytes: PART_BYTES, done: [...this.done] })
+    const { hash, size } = this.file
+    const text = JSON.stringify({ etag: hash, size, partBytes: PART_BYTES, done: [...this.done] })
     await handle.datasync()
     await writeFileAtomically(this.path, text)
   }
 }
 
-async function readDone({ etag, size }: RemoteFile, path: string): Promise<readonly number[]> {
+async function readDone({ hash, size }: Identity, path: string): Promise<readonly number[]> {
   try {
     const notes = JSON.parse(await readFile(path, 'utf8'))
-    const fits = notes.etag === etag && notes.size === size && notes.partBytes === PART_BYTES
+    const fits = notes.etag === hash && notes.size === size && notes.partBytes === PART_BYTES
     return fits && Array.isArray(notes.done) ? notes.done : []
   } catch {
     return []

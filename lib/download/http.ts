@@ -1,11 +1,13 @@
 /** Requests that survive what networks do: redirects, refusals for a while, silence. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
-import { type Answer, accepted, isContent, readText } from './answer'
-import { shorten, shownUrl, warn } from './hub-error'
+import type { Dispatcher } from 'undici'
+import { type Answer, isContent, refusal, saidBy } from './answer'
+import { shorten, shownUrl } from './messages'
 import { badProxy, networkFailure, Passing, unreachable } from './network-error'
-import type { HubSettings } from './settings'
+
+/** Loaded with the first download: it takes more time than all the rest of this package. */
+const undici = () => require('undici') as typeof import('undici')
 
 /** How often in a row something may fail without a byte of progress, and the first pause between two tries. */
 const MOST_TRIES = 5
@@ -13,21 +15,21 @@ const FIRST_PAUSE_MS = 400
 const LONGEST_PAUSE_MS = 10_000
 const MOST_REDIRECTS = 6
 
-/** One conversation with a hub: its settings, its connections, its end. */
-export class HubClient {
-  private readonly dispatcher: Dispatcher
-  private token: string | null
+export type Headers = Readonly<Record<string, string>>
 
+/** One conversation: its connections, its end. */
+export class HttpClient {
+  private readonly dispatcher: Dispatcher
+
+  /** @param silenceMs How long a server may stay silent. */
   constructor(
-    readonly settings: HubSettings,
-    readonly signal: AbortSignal,
+    silenceMs: number,
+    private readonly signal: AbortSignal,
   ) {
-    const { silenceMs, token } = settings
-    this.token = token
     const timeouts = { headersTimeout: silenceMs, bodyTimeout: silenceMs, connectTimeout: silenceMs }
     try {
       // Honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
-      this.dispatcher = new EnvHttpProxyAgent(timeouts)
+      this.dispatcher = new (undici().EnvHttpProxyAgent)(timeouts)
     } catch (cause) {
       throw badProxy(cause)
     }
@@ -37,30 +39,23 @@ export class HubClient {
     return this.dispatcher.destroy()
   }
 
-  /** A JSON answer of the hub's API, with its headers. */
-  json(path: string, repository: string): Promise<{ value: unknown; headers: Answer['headers'] }> {
-    return this.persist(async () => {
-      const { body, headers } = await this.get(new URL(`${this.settings.endpoint}${path}`), repository)
-      const text = await readText(body)
-      try {
-        return { value: JSON.parse(text), headers }
-      } catch (cause) {
-        throw new Passing(`Expected JSON of ${path} but received ${shorten(text)}`, null, cause)
-      }
-    })
+  /** The content behind an address; a server without it is an error. `secrets` are for its origin alone. */
+  async open(url: URL, headers: Headers = {}, secrets: Headers = {}): Promise<Answer> {
+    const [answer, at] = await this.follow(url, headers, secrets)
+    if (isContent(answer.status)) return answer
+    throw refusal(answer, await saidBy(answer, at), 'a file')
   }
 
-  /** A file of a repository from byte `start` to before `end`; the answer is 200 or 206. */
-  file(
-    repository: string,
-    commit: string,
-    path: string,
-    range: readonly [number, number] | null,
-  ): Promise<Answer> {
-    const encoded = path.split('/').map(encodeURIComponent).join('/')
-    const url = new URL(`${this.settings.endpoint}/${repository}/resolve/${commit}/${encoded}`)
-    const headers = range === null ? {} : { range: `bytes=${range[0]}-${range[1] - 1}` }
-    return this.get(url, repository, headers)
+  /** Bytes that an address has. */
+  sizeOf(url: URL, secrets: Headers = {}): Promise<number> {
+    return this.persist(async () => {
+      const { status, headers, discard } = await this.open(url, { range: 'bytes=0-0' }, secrets)
+      await discard()
+      const [, total] = /\/(\d+)$/.exec(String(headers['content-range'])) ?? []
+      const size = status === 206 ? Number(total) : Number(headers['content-length'])
+      if (Number.isSafeInteger(size)) return size
+      throw unreachable(`Expected ${shownUrl(url)} to say its size but it does not`)
+    })
   }
 
   /** Does `attempt` until it works. `progress()` grows whenever something arrived, which starts the count anew. */
@@ -86,34 +81,15 @@ export class HubClient {
     }
   }
 
-  /** A token that the hub refuses is left out where everybody may read: it is often one that has expired. */
-  private async get(url: URL, repository: string, headers: Record<string, string> = {}): Promise<Answer> {
-    const asked = { repository, withToken: this.settings.token !== null }
-    const [answer, at] = await this.follow(url, headers, this.token)
-    if (![401, 403].includes(answer.status) || this.token === null) return accepted(answer, at, asked)
-    const [open, openAt] = await this.follow(url, headers, null)
-    if (!isContent(open.status)) {
-      await open.discard()
-      return accepted(answer, at, asked)
-    }
-    await answer.discard()
-    this.token = null
-    warn(
-      `${this.settings.endpoint} refused the token (${answer.status}) but shows ${repository} to everybody: it is read ` +
-        'without one. Renew the token or remove it: option token, HF_TOKEN, or the file of the login.',
-    )
-    return accepted(open, openAt, asked)
-  }
-
-  /** Follows redirects by hand: the token may only ever be seen by the hub itself. */
-  private async follow(
-    start: URL,
-    headers: Record<string, string>,
-    token: string | null,
-  ): Promise<readonly [Answer, URL]> {
+  /**
+   * What a server answers, whatever that is, and the address that answered. Redirects are followed by hand: `secrets` are
+   * headers for the origin of `start` alone.
+   */
+  async follow(start: URL, headers: Headers, secrets: Headers = {}): Promise<readonly [Answer, URL]> {
     let url = start
     for (let hops = 0; hops <= MOST_REDIRECTS; hops++) {
-      const answer = await this.send(url, headers, token)
+      const own = url.origin === start.origin
+      const answer = await this.send(url, own ? { ...headers, ...secrets } : headers)
       const location = answer.headers.location
       if (answer.status < 300 || answer.status >= 400 || typeof location !== 'string') return [answer, url]
       await answer.discard()
@@ -137,8 +113,7 @@ export class HubClient {
     return to
   }
 
-  private async send(url: URL, headers: Record<string, string>, token: string | null): Promise<Answer> {
-    const own = url.origin === new URL(this.settings.endpoint).origin
+  private async send(url: URL, headers: Headers): Promise<Answer> {
     const options = {
       dispatcher: this.dispatcher,
       signal: this.signal,
@@ -147,10 +122,9 @@ export class HubClient {
         // A compressed body's length would not be the file's.
         'accept-encoding': 'identity',
         ...headers,
-        ...(own && token !== null ? { authorization: `Bearer ${token}` } : {}),
       },
     }
-    const { statusCode, headers: received, body } = await this.told(url, () => request(url, options))
+    const { statusCode, headers: received, body } = await this.told(url, () => undici().request(url, options))
     return {
       status: statusCode,
       headers: received,
