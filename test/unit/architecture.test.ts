@@ -15,7 +15,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   checks: ['errors'],
   tensors: ['errors'],
   diffusion: [],
-  hub: ['files', 'errors'],
+  hub: ['checks', 'files', 'errors'],
   text: ['files', 'errors'],
   native: ['tensors', 'files', 'errors'],
   model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
@@ -26,7 +26,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
   loading: ['memory', 'stages', 'model', 'native', 'tensors', 'files', 'errors'],
-  engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'errors'],
+  engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   pipeline: [
     ...['engine', 'loading', 'memory', 'request', 'embeddings', 'image', 'model', 'native', 'text'],
     ...['hub', 'tensors', 'checks', 'files', 'errors'],
@@ -68,7 +68,7 @@ const HEADERS: readonly {
   readonly rooms: readonly string[]
 }[] = [
   { what: 'Node', header: /^(napi|node_api|uv|v8|node)\.h$/, rooms: ['binding', 'loader'] },
-  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda'] },
+  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda', 'testing'] },
 ]
 
 /** Folders of cpp/ and the folders whose headers they may include. */
