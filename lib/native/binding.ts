@@ -22,10 +22,13 @@ export interface NativeRuntime {
 
 const TARGET = `${process.platform}-${process.arch}`
 
+/** Where a source checkout's build of the engine lies: another one where the sanitizers made it (scripts/sanitizers.mjs). */
+const BUILD = process.env.WUERSTCHEN_ENGINE_BUILD ?? 'build-cmake'
+
 /** Where each addon may lie: prebuilt in the package, or built in a source checkout. */
 const ADDONS = {
   loader: [`prebuilds/${TARGET}/loader.node`, 'build/Release/loader.node'],
-  wuerstchen: [`prebuilds/${TARGET}/wuerstchen.node`, 'build-cmake/Release/wuerstchen.node'],
+  wuerstchen: [`prebuilds/${TARGET}/wuerstchen.node`, `${BUILD}/Release/wuerstchen.node`],
 }
 
 let loader: NativeLoader | undefined
