@@ -4,7 +4,7 @@ import { Engine } from '../../lib/engine/engine'
 import type { FinishedImage, PreviewedImage } from '../../lib/engine/outcome'
 import type { ReadPrompt } from '../../lib/request/prompts'
 import type { GenerateProgress } from '../../lib/request/request'
-import type { FakeDevice } from '../support/fake-device'
+import { atCall, type FakeDevice } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
 
 const LIMITS = { maxRows: 8, maxQueue: 100 }
@@ -26,17 +26,6 @@ const CACHED = 2
 
 async function alone(options: Parameters<typeof fakeRequest>[0]): Promise<number[]> {
   return greys(await start().engine.submit(fakeRequest(options)))
-}
-
-/** Resolves at the `count`th call of a method. */
-function atCall(device: FakeDevice, method: string, count: number): Promise<void> {
-  return new Promise((resolve) => {
-    const before = device.before
-    device.before = async (call) => {
-      await before(call)
-      if (call.method === method && device.named(method).length === count) resolve()
-    }
-  })
 }
 
 describe('Engine#statistics', () => {
@@ -508,7 +497,7 @@ describe('Engine aborts', () => {
     const stop = new AbortController()
     atCall(device, 'advance', 1).then(() => stop.abort())
     await expect(engine.submit(fakeRequest({ priorSteps: 50, signal: stop.signal }))).rejects.toThrow()
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await engine.dispose({ drain: true })
     expect(device.named('advance')).toHaveLength(1)
   })
 
