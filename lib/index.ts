@@ -59,6 +59,7 @@ export type { PipelineInfo } from './pipeline/pretrained'
 export type { StreamEvent } from './pipeline/stream'
 export type {
   DecodeOptions,
+  EncodeOptions,
   GenerateOptions,
   GeneratePreview,
   GenerateProgress,

@@ -2,9 +2,9 @@
 
 import { rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { callbacks } from './checks/callbacks'
 import { checkNames } from './checks/names'
 import * as check from './checks/values'
-import { Calls } from './download/calls'
 import { noSpace } from './download/messages'
 import { shownProxies, Unreachable } from './download/network-error'
 import { bug, DownloadError, expected, WuerstchenError } from './errors'
@@ -64,12 +64,13 @@ const NAMES: Readonly<Record<keyof InstallRuntimeOptions, true>> = {
 export async function installRuntime(options: InstallRuntimeOptions = {}): Promise<InstallResult> {
   checkNames(options, Object.keys(NAMES))
   const { signal } = options
-  const calls = new Calls(
-    options.onProgress === undefined ? undefined : check.callback('onProgress', options.onProgress),
-  )
-  const job = checked(options, calls.tell)
+  const calls = callbacks()
+  const onProgress = options.onProgress && check.callback('onProgress', options.onProgress)
+  const job = checked(options, calls.calling(onProgress))
   try {
-    return await install(job)
+    const installed = await install(job)
+    await calls.finished()
+    return installed
   } catch (error) {
     signal?.throwIfAborted()
     if (calls.threw(error)) throw error

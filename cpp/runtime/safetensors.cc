@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "runtime/error.h"
+#include "runtime/interruption.h"
 
 namespace wuerstchen::runtime {
 namespace {
@@ -100,6 +101,7 @@ void WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& t
   file.Write(&length, sizeof(length));
   file.Write(header.data(), header.size());
   for (const auto& [name, tensor] : tensors) {
+    StopIfHalting();
     const auto bytes = tensor.cpu().contiguous();
     file.Write(bytes.const_data_ptr(), bytes.nbytes());
   }

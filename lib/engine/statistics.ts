@@ -23,6 +23,10 @@ export interface PipelineStatistics {
   readonly finished: number
   /** Images that were not: aborted, timed out, failed, or refused by `dispose()`. */
   readonly failed: number
+  /** Batch entries that a native call may have now, summed over devices; less than `maxBatchRows` while memory is short. */
+  readonly maxRows: number
+  /** Native calls of several images that ran out of memory, and were repeated for each alone. */
+  readonly shortages: number
   readonly stages: Readonly<Record<Stage, StageStatistics>>
 }
 
@@ -48,6 +52,11 @@ export interface RequestMessage {
 const turns = channel('wuerstchen:turn')
 const requests = channel('wuerstchen:request')
 
+/** Tells those who listen that a request has ended. */
+export function publishRequest(message: RequestMessage): void {
+  if (requests.hasSubscribers) requests.publish(message)
+}
+
 /** Counts what an engine does and tells those who listen. */
 export class Statistics {
   finished = 0
@@ -65,10 +74,6 @@ export class Statistics {
       count.busyMs += message.ms
     }
     if (turns.hasSubscribers) turns.publish(message)
-  }
-
-  request(message: RequestMessage): void {
-    if (requests.hasSubscribers) requests.publish(message)
   }
 
   get stages(): PipelineStatistics['stages'] {

@@ -1,8 +1,9 @@
 /** The story of a download: which commit, which files, what is missing, fetched, verified, shown. */
 
 import { join } from 'node:path'
+import { callbacks } from '../checks/callbacks'
+import { joinSignals } from '../checks/signals'
 import { warn } from '../checks/warn'
-import { Calls } from '../download/calls'
 import type { Download } from '../download/download'
 import { HubError } from '../errors'
 import { locked } from '../files/lock'
@@ -35,9 +36,12 @@ export async function fetchSnapshot(id: HubId, options: SnapshotOptions): Promis
   if (settings.offline && whole === null) throw notCached(id, settings, missing)
   // A commit never changes, so nobody needs to be asked.
   if (whole !== null && (settings.offline || (isCommit(id.revision) && !lacksCard(whole)))) return whole
-  const calls = new Calls(options.onProgress)
+  // What a caller's function throws is the caller's: it is passed on as it is.
+  const calls = callbacks()
   try {
-    return await fetchFrom(id, cache, { ...options, onProgress: calls.tell })
+    const fetched = await fetchFrom(id, cache, { ...options, onProgress: calls.calling(options.onProgress) })
+    await calls.finished()
+    return fetched
   } catch (error) {
     options.signal?.throwIfAborted()
     if (calls.threw(error)) throw error
@@ -68,10 +72,10 @@ async function fetchFrom(
 ): Promise<string> {
   const { settings, onProgress, freeBytes } = options
   const { repository } = id
-  const stop = new AbortController()
+  const stop = joinSignals(options.signal)
   const abort = () => stop.abort()
   let displaced = false
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
+  const { signal } = stop
   const client = new HubClient(settings, signal)
   try {
     const { commit, files } = await listRepository(client, id)
@@ -91,6 +95,7 @@ async function fetchFrom(
     if (!displaced || options.signal?.aborted) throw error
   } finally {
     stop.abort()
+    stop.release()
     await client.close()
   }
   // Taken for dead, for this process was stopped for a while: it waits in line like any other.

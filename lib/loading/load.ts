@@ -202,7 +202,8 @@ async function loadNetwork(
   const used = compiled.filter(({ ignored }) => ignored === null)
   const lazy = offload !== 'none'
   const how = { stored, dtype, kernels, compiled: used, lazy, visits, ...(recorder !== null && { recorder }) }
-  const load = (bindings: readonly WeightBinding[]) => device.load({ graph: path, weights: bindings, ...how })
+  const { blocks } = entry
+  const load = (weights: readonly WeightBinding[]) => device.load({ graph: path, weights, blocks, ...how })
   const kept = await cacheFileOf(cache, weights, stored)
   const mapped = await cachedWeights(kept, entry)
   const graph = await load(mapped ?? weights)

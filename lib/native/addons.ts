@@ -5,6 +5,9 @@ import { LibtorchError } from '../errors'
 import { packageRoot } from '../files/package-root'
 import { majorMinor } from '../libtorch/find'
 
+/** Where a source checkout's build of the engine lies: another one where the sanitizers made it (scripts/sanitizers.mjs). */
+const BUILD = process.env.WUERSTCHEN_ENGINE_BUILD ?? 'build-cmake'
+
 /** The addon that links libtorch, compiled for one of its versions: libtorch's C++ interface changes with each minor. */
 export interface Engine {
   readonly path: string
@@ -23,7 +26,7 @@ export function findLoader(root: string = packageRoot): string {
 
 /** The engines that are there, the one for the newest libtorch first. At least one. */
 export function findEngines(root: string = packageRoot): readonly [Engine, ...Engine[]] {
-  const built = join(root, 'build-cmake', 'Release')
+  const built = join(root, BUILD, 'Release')
   const folders = [...engineFolders(prebuilds(root)), built]
   const engines = folders.map(engineIn).filter((engine) => engine !== null)
   const [first, ...others] = engines

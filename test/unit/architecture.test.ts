@@ -30,7 +30,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'errors'],
   runtime: ['native', 'libtorch', 'download', 'checks', 'files', 'errors'],
   doctor: ['native', 'libtorch', 'files', 'errors'],
-  engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'errors'],
+  engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   pipeline: [
     ...['engine', 'loading', 'memory', 'request', 'embeddings', 'image', 'model', 'native', 'text'],
     ...['hub', 'tensors', 'checks', 'files', 'errors'],
@@ -74,7 +74,7 @@ const HEADERS: readonly {
   readonly rooms: readonly string[]
 }[] = [
   { what: 'Node', header: /^(napi|node_api|uv|v8|node)\.h$/, rooms: ['binding', 'loader'] },
-  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda'] },
+  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda', 'testing'] },
 ]
 
 /** Folders of cpp/ and the folders whose headers they may include. */
