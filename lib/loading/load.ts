@@ -244,7 +244,7 @@ function networksOf(
       graph: graphs[name] as NativeGraph,
       widest: stored !== dtype ? widest : 0,
       packed: Math.ceil(packedBytes(name, kernels, dtype) * packed.all),
-      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * packed.largest : 0,
+      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * packed.folded : 0,
     }
   }
   const previewer = graphs.previewer === undefined ? [] : [of('previewer')]

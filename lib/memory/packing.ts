@@ -14,14 +14,20 @@ export interface ImageWidths {
   readonly mapChannels: number
 }
 
-/** Numbers of a network's weights that kernels bring into a layout of their own, and of the largest of them. */
+/** Of these a norm's shift, or a scalar of Stage A's, is folded into the weight or its bias. */
+const SECOND = /channelwise\.[24]\.weight$/
+
+/** Numbers of a network's weights that kernels bring into a layout of their own, and of the largest that something is folded into. */
 export function packedNumbers(
   { parameters }: Pick<GraphEntry, 'parameters'>,
   image: ImageWidths,
-): { readonly all: number; readonly largest: number } {
-  const products = parameters.filter(({ name }) => PRODUCTS.test(name))
-  const numbers = products.map((parameter) => numbersOf(parameter, image))
-  return { all: numbers.reduce((sum, one) => sum + one, 0), largest: Math.max(0, ...numbers) }
+): { readonly all: number; readonly folded: number } {
+  const numbers = (names: RegExp) =>
+    parameters.filter(({ name }) => names.test(name)).map((parameter) => numbersOf(parameter, image))
+  return {
+    all: numbers(PRODUCTS).reduce((sum, one) => sum + one, 0),
+    folded: Math.max(0, ...numbers(SECOND)),
+  }
 }
 
 /** Columns that read mapped image embeddings become as many as the embeddings have channels. */
