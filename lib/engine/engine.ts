@@ -263,8 +263,11 @@ export class Engine {
     const result = await call()
     const ms = performance.now() - started
     const rows = jobs.reduce((sum, job) => sum + job.rows, 0)
-    if (first !== undefined) this.widths.record(first.batchKey, jobs.length, ms)
-    this.counters.turn({ stage, images: jobs.length, rows, ms })
+    if (first !== undefined) {
+      const key = first.batchKey
+      this.widths.record(key, jobs.length, ms)
+      this.counters.turn({ stage, key, images: jobs.length, rows, ms })
+    }
     this.rows.recover()
     return result
   }

@@ -33,6 +33,8 @@ export interface PipelineStatistics {
 /** Published on the diagnostics channel `wuerstchen:turn` after each native call of a stage. */
 export interface TurnMessage {
   readonly stage: Stage
+  /** What pictures must have in common to share it: the stage, the size of its maps, and the number of tokens. */
+  readonly key: string
   /** Pictures that shared it. */
   readonly images: number
   readonly rows: number

@@ -66,7 +66,13 @@ describe('Engine#statistics', () => {
     )
     unsubscribe('wuerstchen:turn', onTurn)
     unsubscribe('wuerstchen:request', onRequest)
-    expect(heard.turns[0]).toEqual({ stage: 'prior', images: 2, rows: 4, ms: expect.any(Number) })
+    expect(heard.turns[0]).toEqual({
+      stage: 'prior',
+      key: expect.stringMatching(/^prior \d+x\d+ \d+$/),
+      images: 2,
+      rows: 4,
+      ms: expect.any(Number),
+    })
     expect(heard.requests).toEqual([
       { part: 'generate', images: 2, ms: expect.any(Number), error: null },
       { part: 'generate', images: 1, ms: expect.any(Number), error: reason },
