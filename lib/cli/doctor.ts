@@ -19,10 +19,13 @@ function report(diagnosis: Diagnosis): string[] {
     `libtorch    ${found === null ? 'none' : `${found.version ?? 'unknown version'} in ${found.directory} (${found.source})`}`,
     ...(required === null ? [] : [`            needed: ${required}`]),
     ...rejected.map(({ source, path, reason }) => `            not used: ${path} (${source}): ${reason}`),
-    `addon       ${addon === null ? 'not loaded' : `built for ${addon.compiled}, runs on ${addon.torch} with ${addon.capability}, kernels for ${addon.kernels}`}`,
+    `addon       ${addon === null ? 'not loaded' : `built for ${addon.compiled}, runs on ${addon.torch} with ${addon.capability}, ${kernelsOf(addon.kernels)}`}`,
     `model       ${bundledModel.present ? bundledModel.folder : 'none'}`,
     `graphs      ${graphs.length === 0 ? 'none' : graphs.join(', ')}`,
     ...(problems.length === 0 ? ['', 'Ready to make pictures.'] : []),
     ...problems.flatMap(({ code, message, fix }) => ['', `problem [${code}]: ${message}`, `  fix: ${fix}`]),
   ]
 }
+
+const kernelsOf = (kind: string) =>
+  kind === 'baseline' ? 'no kernels for this CPU: graphs run as they are' : `kernels for ${kind}`

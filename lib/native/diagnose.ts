@@ -1,11 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { arch, cpus, platform } from 'node:os'
+import { existsSync, readdirSync } from 'node:fs'
+import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import { WuerstchenError } from '../errors'
 import { packageRoot, packageVersion } from '../files/package-root'
 import { compiledTorch, findAddon, loadLoader, loadRuntime, refuseUnsupportedPlatform } from './binding'
 import type { CpuKind } from './cpu'
 import { findLibtorch, type LibtorchSearch } from './libtorch'
+import { describeProcessor, type Processor } from './processor'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
@@ -21,7 +22,7 @@ export interface Diagnosis {
   readonly platform: string
   /** Such as `glibc 2.36`; null where there is only one. */
   readonly libc: string | null
-  readonly cpu: { readonly model: string; readonly features: readonly string[] }
+  readonly cpu: Processor
   readonly libtorch: LibtorchSearch & { readonly required: string | null }
   /** Versions of the loaded addon; null when it could not be loaded. */
   readonly addon: {
@@ -71,7 +72,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     node: process.versions.node,
     platform: `${platform()}-${arch()}`,
     libc: libcOf(),
-    cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', features: cpuFeatures() },
+    cpu: describeProcessor(),
     libtorch: { ...search, required },
     addon:
       runtime === null
@@ -108,15 +109,6 @@ function libcOf(): string | null {
   if (process.platform !== 'linux') return null
   const { familySync, versionSync } = require('detect-libc') as typeof import('detect-libc')
   return `${familySync() ?? 'unknown'} ${versionSync() ?? ''}`.trim()
-}
-
-/** Those that decide how fast libtorch is here. */
-const FEATURES = /^(avx2|avx512f|avx512_bf16|avx512_vnni|avx512_fp16|amx_bf16|amx_int8|asimd|bf16|sve)$/
-
-function cpuFeatures(): string[] {
-  const info = withoutThrowing(() => readFileSync('/proc/cpuinfo', 'utf8')) ?? ''
-  const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1] ?? ''
-  return flags.split(/\s+/).filter((flag) => FEATURES.test(flag))
 }
 
 function entriesOf(folder: string): string[] {
