@@ -444,7 +444,7 @@ describe('Engine callbacks', () => {
     const seen: GenerateProgress[] = []
     await engine.submit(fakeRequest({ images: 2 }), { onProgress: (progress) => void seen.push(progress) })
     const ofSecond = seen
-      .filter(({ image }) => image === 1)
+      .filter(({ index }) => index === 1)
       .map(({ stage, step, steps }) => `${stage} ${step}/${steps}`)
     expect(ofSecond).toEqual([
       'prior 1/3',
@@ -481,7 +481,7 @@ describe('Engine callbacks', () => {
     const order: string[] = []
     await engine.submit(fakeRequest({ images: 2, priorSteps: 1, decoderSteps: 1 }), {
       onImage: ({ image }) => void order.push(`image ${image.index}`),
-      onProgress: ({ stage, image }) => void order.push(`${stage} ${image}`),
+      onProgress: ({ stage, index }) => void order.push(`${stage} ${index}`),
     })
     expect(order.indexOf('image 0')).toBeLessThan(order.indexOf('image 1'))
   })
