@@ -160,7 +160,7 @@ function wrapNode(folder) {
     ARM64_NODE,
     `#!/bin/sh
 export WUERSTCHEN_LIBTORCH="\${WUERSTCHEN_LIBTORCH-${ARM64_RUNTIME}}"
-exec qemu-aarch64 -cpu "\${QEMU_ARM64_CPU:-max,sve=off}" -L '${ARM64_ROOT}' '${join(folder, 'node')}' \\
+exec qemu-aarch64 -cpu "\${QEMU_ARM64_CPU:-max,sve=off}" \${QEMU_ARM64_OPTIONS:-} -L '${ARM64_ROOT}' '${join(folder, 'node')}' \\
   --require '${join(folder, 'exec-path.cjs')}' "$@"
 `,
     { mode: 0o755 },
