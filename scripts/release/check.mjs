@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { missingTargets } from './main-package.mjs'
 import { checkoutManifest } from './manifest.mjs'
 import { libtorchPackage, TARGETS, THIS_TARGET } from './places.mjs'
-import { collectPrebuilds } from './prebuild.mjs'
+import { buildPortable, collectPrebuilds } from './prebuild.mjs'
 import { CASES } from './proof/cases.mjs'
 import { CLIENTS } from './proof/clients.mjs'
 import { referencePicture } from './proof/pictures.mjs'
@@ -38,7 +38,7 @@ try {
 summarize()
 
 async function publishAll() {
-  await collectPrebuilds()
+  await collectPrebuilds(await buildPortable())
   const tarballs = [await packLibtorch(THIS_TARGET), await packMain()]
   for (const target of TARGETS.filter((one) => one !== THIS_TARGET)) tarballs.push(await packStandIn(target))
   const opened = await openRegistry()
