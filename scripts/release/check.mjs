@@ -1,7 +1,8 @@
 /**
- * Everything about a release that can be done on one machine: `npm run release:check [-- --only npm,worker]`.
+ * Everything about a release that can be done on one machine: `npm run release:check [-- --only npm,worker] [--arm64]`.
  * Makes the packages for this platform, publishes them to a registry on this machine, installs from there with every
  * package manager and Node that npm's registry has, and makes the same picture with each. Fails where one differs.
+ * `--arm64` also cross-compiles the native parts for linux-arm64 (docs/platforms.md).
  */
 import { parseArgs } from 'node:util'
 import { missingTargets } from './main-package.mjs'
@@ -23,7 +24,9 @@ const NODES = [
   { name: 'node-26', npm: 'npm 12', programs: [...BOTH, 'using.mjs', 'worker.mjs'] },
 ]
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, arm64: { type: 'boolean', default: false } },
+})
 const chosen = values.only?.split(',') ?? ['']
 const isChosen = (name) => chosen.some((part) => name.includes(part))
 
@@ -39,6 +42,7 @@ summarize()
 
 async function publishAll() {
   await collectPrebuilds(await buildPortable())
+  if (values.arm64) await collectPrebuilds(await buildPortable('linux-arm64'))
   const tarballs = [await packLibtorch(THIS_TARGET), await packMain()]
   for (const target of TARGETS.filter((one) => one !== THIS_TARGET)) tarballs.push(await packStandIn(target))
   const opened = await openRegistry()

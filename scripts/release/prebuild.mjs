@@ -1,6 +1,7 @@
 /**
  * Collects native parts: `node scripts/release/prebuild.mjs` takes those that the checkout has built, `--portable` builds them as
- * a release does (`build-native.mjs`), `--target linux-arm64 --loader FILE --engine FOLDER ...` takes what is named.
+ * a release does (`build-native.mjs`), also for further versions of libtorch with `--libtorch FOLDER ...`, and
+ * `--target linux-arm64 --loader FILE --engine FOLDER ...` takes what is named.
  *
  *   .release/prebuilds/linux-x64/loader.node
  *   .release/prebuilds/linux-x64/torch-2.13/wuerstchen.node, torch-version, libwuerstchen_cuda.so
@@ -42,10 +43,16 @@ export async function collectPrebuilds({
 }
 
 /** Other systems than Linux have no older libraries to build against. */
-export async function buildPortable(target = THIS_TARGET) {
+export async function buildPortable(target = THIS_TARGET, libtorches = []) {
   if (!target.startsWith('linux-')) return { target }
-  const files = await buildNative({ target })
-  return { target, loader: files.find((file) => file.endsWith('loader.node')), engines: [dirname(files[0])] }
+  const engines = []
+  for (const libtorch of [undefined, ...libtorches]) {
+    const out = join(RELEASE, 'built', target, `${engines.length}`)
+    rmSync(out, { recursive: true, force: true })
+    await buildNative({ target, libtorch, out })
+    engines.push(out)
+  }
+  return { target, loader: join(engines[0], 'loader.node'), engines }
 }
 
 const isShipped = (path) => SHIPPED.test(path.split(/[\\/]/).pop())
@@ -66,9 +73,10 @@ if (import.meta.filename === process.argv[1]) {
       loader: { type: 'string' },
       engine: { type: 'string', multiple: true },
       portable: { type: 'boolean', default: false },
+      libtorch: { type: 'string', multiple: true },
     },
   })
   const [target] = chosenTargets(values.target, [THIS_TARGET])
   const named = { target, loader: values.loader, engines: values.engine }
-  console.log(await collectPrebuilds(values.portable ? await buildPortable(target) : named))
+  console.log(await collectPrebuilds(values.portable ? await buildPortable(target, values.libtorch) : named))
 }
