@@ -4,10 +4,11 @@
  * package manager and Node that npm's registry has, and makes the same picture with each. Fails where one differs.
  * `--arm64` also cross-compiles the native parts for linux-arm64 (docs/platforms.md).
  */
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { missingTargets } from './main-package.mjs'
 import { checkoutManifest } from './manifest.mjs'
-import { libtorchPackage, TARGETS, THIS_TARGET } from './places.mjs'
+import { libtorchPackage, RELEASE, TARGETS, THIS_TARGET } from './places.mjs'
 import { buildPortable, collectPrebuilds } from './prebuild.mjs'
 import { CASES } from './proof/cases.mjs'
 import { CLIENTS } from './proof/clients.mjs'
@@ -49,7 +50,7 @@ async function publishAll() {
   // As in a release: nobody can install the main package before all that it depends on is there.
   for (const tarball of tarballs.filter((path) => path.includes('libtorch'))) await opened.publish(tarball)
   await opened.publish(tarballs[1])
-  await opened.publish(await packMain(secondVersion), 'second')
+  await opened.publish(await packMain(secondVersion, join(RELEASE, 'second')), 'second')
   return opened
 }
 
