@@ -29,6 +29,7 @@ import {
   readPrompt,
 } from '../request/request'
 import type { FloatTensor } from '../tensors/float-tensor'
+import type { ModelName } from './locate'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
@@ -83,13 +84,14 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Loads a model: a decoder's folder in the hub's layout, whose model card names its prior's folder; without one, the
-   * small model that comes with the package.
+   * Loads a model.
+   * @param model a decoder's folder in the hub's layout, whose model card names its prior; an id on the hub; a `file:` URL; or
+   * what `pullModel()` returned. Defaults to the small model that comes with the package.
    * @throws InvalidArgumentError for an option out of range, ModelError for a folder that cannot be used, LibtorchError
    * when the native half cannot run here, DeviceError for a device this machine does not have; rejects with the
    * signal's reason when it aborts.
    */
-  static async fromPretrained(model?: string, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
+  static async fromPretrained(model?: ModelName, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
     const { models, requests, info, loras, options: checked } = await loadPretrained(model, options)
     const limits = { maxRows: checked.maxBatchRows, maxQueue: checked.maxQueue }
     const [first, ...others] = models.map((one) => new Engine(one, limits)) as [Engine, ...Engine[]]
