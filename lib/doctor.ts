@@ -3,7 +3,10 @@ import { arch, cpus, platform } from 'node:os'
 import { join } from 'node:path'
 import { WuerstchenError } from './errors'
 import { packageRoot, packageVersion } from './files/package-root'
-import { findLibtorch, type LibtorchSearch } from './libtorch/find'
+import { BUILDS } from './libtorch/builds'
+import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
+import { type GpuFindings, gpuFindings } from './libtorch/gpu'
+import { TARGET } from './libtorch/runtimes'
 import { findEngines } from './native/addons'
 import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
 import type { CpuKind } from './native/cpu'
@@ -24,6 +27,8 @@ export interface Diagnosis {
   /** Such as `glibc 2.36`; null where there is only one. */
   readonly libc: string | null
   readonly cpu: { readonly model: string; readonly features: readonly string[] }
+  /** NVIDIA's driver and GPUs, and which runtime uses them; null on a machine without. */
+  readonly gpu: GpuFindings | null
   readonly libtorch: LibtorchSearch & { readonly required: string | null }
   /** Versions of the loaded addon; null when it could not be loaded. */
   readonly addon: {
@@ -74,6 +79,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     platform: `${platform()}-${arch()}`,
     libc: libcOf(),
     cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', features: cpuFeatures() },
+    gpu: gpuFindings(search.found),
     libtorch: { ...search, required: required === null ? null : required.join(' or ') },
     addon:
       runtime === null
@@ -96,8 +102,29 @@ function problemOf(error: unknown): Problem {
   return { code: error.code, message: firstLine(error.message), fix: FIXES[error.code] ?? libtorchFix(error) }
 }
 
+/** Who named a place by name is not served by another: it is corrected first. */
 function libtorchFix({ details }: WuerstchenError): string {
-  const version = typeof details?.required === 'string' ? `==${details.required}.*` : ''
+  const { required, rejected } = (details ?? {}) as {
+    required?: readonly string[] | string | null
+    rejected?: readonly RejectedPlace[]
+  }
+  const versions = [required ?? []].flat()
+  const named = rejected?.find(({ source }) => source === 'option' || source === 'WUERSTCHEN_LIBTORCH')
+  const correct =
+    named === undefined
+      ? ''
+      : `Correct or remove ${named.source === 'option' ? 'the option libtorch' : named.source}, or: `
+  return `${correct}${installationOf(versions)}`
+}
+
+/** The command that brings a libtorch which fits. */
+function installationOf(versions: readonly string[]): string {
+  const isKnown = BUILDS.some(
+    ({ target, version }) =>
+      target === TARGET && (versions.length === 0 || versions.includes(majorMinor(version) ?? '')),
+  )
+  if (isKnown) return 'npx wuerstchen runtime install'
+  const version = versions.length === 0 ? '' : `==${versions[0]}.*`
   return `python3 -m venv ~/torch && ~/torch/bin/pip install 'torch${version}' && export WUERSTCHEN_LIBTORCH=~/torch`
 }
 

@@ -2,7 +2,7 @@
 
 import { mkdir, open as openFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type Entry, open as openZip, type ZipFile } from 'yauzl'
+import type { Entry, ZipFile } from 'yauzl'
 import { LibtorchError } from '../errors'
 
 /** A file of an archive, and where it is kept. */
@@ -49,6 +49,8 @@ function isNeeded(library: string): boolean {
  * @throws LibtorchError with RUNTIME_INVALID for what is no such archive, or one that would write elsewhere.
  */
 export async function openArchive(file: string): Promise<OpenedArchive> {
+  // Only who installs needs it.
+  const { open: openZip } = require('yauzl') as typeof import('yauzl')
   const zip = await new Promise<ZipFile>((resolve, reject) => {
     // Names that are absolute, climb, or have backslashes are errors of its own.
     openZip(file, { lazyEntries: true, autoClose: false, strictFileNames: true }, (error, opened) =>

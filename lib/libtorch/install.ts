@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expected, LibtorchError } from '../errors'
 import { locked } from '../files/lock'
 import { BUILDS, type Build } from './builds'
+import { inspect } from './find'
 import { type Flavour, flavoursFor, nvidiaDriver } from './flavours'
 import type { Installation } from './job'
 import { make } from './make'
@@ -38,13 +39,14 @@ export async function install(job: Installation): Promise<InstallResult> {
   if (present !== null) return { ...result, state: 'present', runtime: present }
   if (job.dryRun) return { ...result, state: 'planned', runtime: null }
   for (;;) {
-    const made = await underLock(job, async (whole) => {
+    const made = await underLock(job, async (whole): Promise<Pick<InstallResult, 'state' | 'runtime'>> => {
       // Somebody else may have installed it while this one waited.
       const meanwhile = installed(folder, build)
-      return meanwhile ?? make(build, sources, whole)
+      if (meanwhile !== null) return { state: 'present', runtime: meanwhile }
+      return { state: 'installed', runtime: await make(build, sources, whole) }
     })
     // Null: taken for dead, for this process was stopped for a while. It waits in line like any other.
-    if (made !== null) return { ...result, flavour: made.flavour, state: 'installed', runtime: made }
+    if (made !== null) return { ...result, ...made, flavour: made.runtime?.flavour ?? flavour }
   }
 }
 
@@ -97,11 +99,12 @@ function ownBuild(flavour: Flavour, from: string | undefined, sha256: string): B
   return { flavour, target: TARGET, version: '', archives: [{ url: from, size: null, sha256 }] }
 }
 
-/** What the caller vouches for is installed again: its version is not known before. */
+/** What the caller vouches for is installed again: its version is not known before. So is one that lost its libraries. */
 function installed(folder: string, { version, flavour, target }: Build): Runtime | null {
   if (version === '') return null
   const name = runtimeName(version, flavour, target)
-  return readRuntime(join(folder, name), name)
+  const path = join(folder, name)
+  return 'reason' in inspect({ source: 'runtime', path }, null) ? null : readRuntime(path, name)
 }
 
 function shown({ name, size, sha256, from }: Source): InstallResult['archives'][number] {

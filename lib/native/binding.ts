@@ -69,8 +69,8 @@ export function refuseSearch({ rejected }: LibtorchSearch, required: readonly st
   const wrongVersion = rejected.find(({ version }) => version !== undefined)?.version
   const wanted = required === null ? 'libtorch' : `libtorch ${required.join(' or ')}`
   const summary =
-    `Expected ${wanted} but found ${wrongVersion ?? 'none'}: set WUERSTCHEN_LIBTORCH to a folder that holds ` +
-    `${libraryName('torch_cpu')}, or see 'wuerstchen doctor'`
+    `Expected ${wanted} but found ${wrongVersion ?? 'none'}: run 'npx wuerstchen runtime install', or set WUERSTCHEN_LIBTORCH to a ` +
+    `folder that holds ${libraryName('torch_cpu')}; 'npx wuerstchen doctor' says more`
   const tried = rejected.map(({ source, path, reason }) => `  ${source}: ${path}: ${reason}`)
   throw new LibtorchError(
     wrongVersion === undefined ? 'LIBTORCH_NOT_FOUND' : 'LIBTORCH_VERSION',

@@ -1,8 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { findLibtorch, libraryName, majorMinor } from '../../lib/libtorch/find'
+import type { Build } from '../../lib/libtorch/builds'
+import { findLibtorch, type Libtorch, libraryName, majorMinor } from '../../lib/libtorch/find'
 import { flavoursFor, nvidiaDriver } from '../../lib/libtorch/flavours'
+import { gpuFindings } from '../../lib/libtorch/gpu'
 import { librariesOf } from '../../lib/libtorch/libraries'
 import { runtimesFolder } from '../../lib/libtorch/runtimes'
 
@@ -221,6 +223,48 @@ describe('nvidiaDriver()', () => {
     expect(machine(closed)?.version).toBe('550.54.15')
     expect(flavoursFor(machine(closed))).toEqual(['cu126'])
     expect(flavoursFor({ version: '470.57.02', gpus: [] })).toEqual([])
+  })
+})
+
+describe('gpuFindings()', () => {
+  const build = (flavour: Build['flavour']): Build => ({
+    flavour,
+    target: 't',
+    version: '2.13.0',
+    archives: [],
+  })
+  const builds = [build('cpu'), build('cu130')]
+  const found = (path: string): Libtorch => ({
+    source: 'system',
+    directory: join(libtorch(path, '2.13.0'), 'lib'),
+    version: '2.13.0',
+  })
+  const findings = (version: string | null, libtorch: Libtorch | null = null) =>
+    gpuFindings(libtorch, { driver: { version, gpus: ['NVIDIA L4'] }, builds, target: 't' })
+
+  it('are none without a driver', () => {
+    expect(gpuFindings(null, { driver: null })).toBeNull()
+  })
+
+  it('name the runtime that would use the GPU', () => {
+    expect(findings('580.65.06', found('cpu'))).toEqual({
+      version: '580.65.06',
+      gpus: ['NVIDIA L4'],
+      used: false,
+      advice: 'run: npx wuerstchen runtime install cu130',
+    })
+    expect(findings(null)?.advice).toBe('run: npx wuerstchen runtime install cu130')
+  })
+
+  it('say which driver is too old', () => {
+    expect(findings('550.54.15')?.advice).toMatch(/update the driver .* or name a PyTorch for cu126/)
+    expect(findings('470.57.02')?.advice).toMatch(/update the driver .* runtime install cu130$/)
+  })
+
+  it('have no advice where the GPU is used', () => {
+    const cuda = found('cuda')
+    writeFileSync(join(cuda.directory, libraryName('torch_cuda')), '')
+    expect(findings('580.65.06', cuda)).toMatchObject({ used: true, advice: null })
   })
 })
 
