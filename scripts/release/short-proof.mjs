@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { readStamp } from '../tooling/stamps.mjs'
 import { makeLibtorch } from './libtorch.mjs'
 import { NPM, RELEASE, THIS_TARGET } from './places.mjs'
-import { buildPortable, collectPrebuilds } from './prebuild.mjs'
+import { collectPrebuilds } from './prebuild.mjs'
 import { ownNpm } from './proof/clients.mjs'
 import { referencePicture } from './proof/pictures.mjs'
 import { openReport, proveClient } from './proof/prove.mjs'
@@ -35,7 +35,7 @@ function tarballsIn(folder) {
 }
 
 async function makeTarballs() {
-  await collectPrebuilds(await buildPortable())
+  await collectPrebuilds()
   return [await quickTarball(await makeLibtorch(THIS_TARGET)), await packMain()]
 }
 

@@ -37,7 +37,7 @@ beforeAll(() => {
   ensureDist()
   const made = (...args: string[]) =>
     execFileSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' }).trim()
-  made('scripts/release/prebuild.mjs', '--portable')
+  made('scripts/release/prebuild.mjs')
   tarball = made('scripts/release/tarballs.mjs', '--main')
   folder = join(folderOf({}), 'node_modules', 'wuerstchen')
   mkdirSync(folder, { recursive: true })
