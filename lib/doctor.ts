@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { arch, cpus, platform } from 'node:os'
+import { existsSync, readdirSync } from 'node:fs'
+import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import { WuerstchenError } from './errors'
 import { packageRoot, packageVersion } from './files/package-root'
@@ -11,6 +11,7 @@ import { findEngines } from './native/addons'
 import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
 import type { CpuKind } from './native/cpu'
 import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
+import { describeProcessor, type Processor } from './native/processor'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
@@ -26,7 +27,7 @@ export interface Diagnosis {
   readonly platform: string
   /** Such as `glibc 2.36`; null where there is only one. */
   readonly libc: string | null
-  readonly cpu: { readonly model: string; readonly features: readonly string[] }
+  readonly cpu: Processor
   /** NVIDIA's driver and GPUs, and which runtime uses them; null on a machine without. */
   readonly gpu: GpuFindings | null
   readonly libtorch: LibtorchSearch & { readonly required: string | null }
@@ -78,7 +79,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     node: process.versions.node,
     platform: `${platform()}-${arch()}`,
     libc: libcOf(),
-    cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', features: cpuFeatures() },
+    cpu: describeProcessor(),
     gpu: gpuFindings(search.found),
     libtorch: { ...search, required: required === null ? null : required.join(' or ') },
     addon:
@@ -137,15 +138,6 @@ function libcOf(): string | null {
   const { platform, libc } = thisMachine()
   if (platform !== 'linux') return null
   return libc === null ? 'unknown' : `${libc.family} ${libc.version ?? ''}`.trim()
-}
-
-/** Those that decide how fast libtorch is here. */
-const FEATURES = /^(avx2|avx512f|avx512_bf16|avx512_vnni|avx512_fp16|amx_bf16|amx_int8|asimd|bf16|sve)$/
-
-function cpuFeatures(): string[] {
-  const info = withoutThrowing(() => readFileSync('/proc/cpuinfo', 'utf8')) ?? ''
-  const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1] ?? ''
-  return flags.split(/\s+/).filter((flag) => FEATURES.test(flag))
 }
 
 function entriesOf(folder: string): string[] {

@@ -1,6 +1,8 @@
 #include "binding/environment.h"
 
+#ifdef __GLIBC__
 #include <unistd.h>
+#endif
 
 #include <chrono>
 #include <cstdio>
@@ -18,7 +20,7 @@ constexpr std::chrono::milliseconds kPatience(300);
 // While a thread still computes, libtorch's statics must not be destroyed: the process ends without
 // that. Registered last, during 'exit', so that it runs before all destructors.
 void LeaveRunningBehind(std::unique_ptr<Devices> running) {
-#ifdef __linux__
+#ifdef __GLIBC__
   const auto leave = [](int status, void* devices) {
     for (const auto& device : *static_cast<Devices*>(devices)) {
       if (device->EndsWithin(std::chrono::milliseconds(0))) continue;

@@ -79,8 +79,9 @@ const HEADERS: readonly {
 
 /** Folders of cpp/ and the folders whose headers they may include. */
 const CPP_ARROWS: Readonly<Record<string, readonly string[]>> = {
-  loader: [],
-  runtime: [],
+  platform: [],
+  loader: ['platform'],
+  runtime: ['platform'],
   binding: ['runtime'],
   // Libraries of their own, which know one header of it.
   cuda: ['runtime'],
