@@ -8,7 +8,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { checkoutManifest } from './manifest.mjs'
 import { THIS_TARGET } from './places.mjs'
-import { buildPortable, collectPrebuilds } from './prebuild.mjs'
+import { collectPrebuilds } from './prebuild.mjs'
 import { CLIENTS } from './proof/clients.mjs'
 import { generateArguments } from './proof/pictures.mjs'
 import { installed } from './proof/prove.mjs'
@@ -24,7 +24,7 @@ const PACKAGES = [
 const RUNS = Number(process.argv[2] ?? 3)
 const client = CLIENTS['npm 11']
 
-await collectPrebuilds(await buildPortable())
+await collectPrebuilds()
 const registry = await openRegistry()
 try {
   for (const tarball of [await packLibtorch(THIS_TARGET), await packMain()]) await registry.publish(tarball)
