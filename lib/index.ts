@@ -18,6 +18,7 @@ export {
   DownloadError,
   ERRORS,
   type ErrorCode,
+  type ErrorKind,
   GenerationError,
   HubError,
   InvalidArgumentError,
@@ -28,6 +29,7 @@ export {
   QueueFullError,
   TimeoutError,
   WuerstchenError,
+  type WuerstchenErrorOptions,
 } from './errors'
 export type { CachedModel } from './hub/cached'
 export type { DownloadProgress } from './hub/download'
@@ -47,7 +49,7 @@ export type { CudaGraphs } from './loading/recording'
 export type { PipelineMemory, StageMemory } from './memory/memory'
 export type { Offload } from './memory/residency'
 export { type ExportOptions, exportGraphs } from './model/export'
-export type { Dtype } from './native/types'
+export type { Dtype, Kernels } from './native/types'
 export type { ModelFolders, ModelName } from './pipeline/locate'
 export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
 export { listModels, type PullOptions, pullModel } from './pipeline/models'
@@ -71,6 +73,7 @@ export {
   type RuntimesOptions,
   removeRuntime,
 } from './runtime'
+export type { Stage } from './stages/stage'
 export type { FloatTensor } from './tensors/float-tensor'
 
 /** The version of this package, such as `0.1.0`. */

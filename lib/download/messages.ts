@@ -14,11 +14,6 @@ export function shownUrl(url: URL): string {
   return `${url.origin}${url.pathname}`
 }
 
-/** Tells whoever runs the program. */
-export function warn(message: string): void {
-  process.emitWarning(message, { type: 'WuerstchenWarning' })
-}
-
 export function noSpace(
   folder: string,
   needed: number | null,

@@ -1,8 +1,9 @@
 /** A conversation with a hub: its API, its files, and the token that it alone may see. */
 
+import { warn } from '../checks/warn'
 import { type Answer, isContent, readText, refusal, saidBy } from '../download/answer'
 import { type Headers, HttpClient } from '../download/http'
-import { shorten, warn } from '../download/messages'
+import { shorten } from '../download/messages'
 import { Passing } from '../download/network-error'
 import { HubError, ModelError } from '../errors'
 import type { HubSettings } from './settings'

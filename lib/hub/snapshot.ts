@@ -1,9 +1,9 @@
 /** The story of a download: which commit, which files, what is missing, fetched, verified, shown. */
 
 import { join } from 'node:path'
+import { warn } from '../checks/warn'
 import { Calls } from '../download/calls'
 import type { Download } from '../download/download'
-import { warn } from '../download/messages'
 import { HubError } from '../errors'
 import { locked } from '../files/lock'
 import { listRepository } from './api'

@@ -16,7 +16,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   tensors: ['errors'],
   diffusion: [],
   download: ['files', 'errors'],
-  hub: ['download', 'files', 'errors'],
+  hub: ['download', 'checks', 'files', 'errors'],
   libtorch: ['download', 'files', 'errors'],
   text: ['files', 'errors'],
   native: ['libtorch', 'tensors', 'files', 'errors'],
