@@ -5,6 +5,7 @@
 
 #include "platform/file.h"
 #include "runtime/error.h"
+#include "runtime/interruption.h"
 
 namespace wuerstchen::runtime {
 namespace {
@@ -60,6 +61,7 @@ void WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& t
   file.Write(&length, sizeof(length));
   file.Write(header.data(), header.size());
   for (const auto& [name, tensor] : tensors) {
+    StopIfHalting();
     const auto bytes = tensor.cpu().contiguous();
     file.Write(bytes.const_data_ptr(), bytes.nbytes());
   }

@@ -15,6 +15,7 @@
 
 #include "platform/pages.h"
 #include "runtime/blocks/tasks.h"
+#include "runtime/numbers.h"
 #include "runtime/paging.h"
 #include "runtime/private_memory.h"
 
@@ -173,7 +174,7 @@ void WeightSource::Fill(const at::Tensor& target) const {
   }
   const int64_t rows = out.size(0);
   const int64_t height = std::max<int64_t>(1, kStrip / out.size(1));
-  blocks::ForEachTask((rows + height - 1) / height, [&](int64_t strip) {
+  blocks::ForEachTask(DivideUp(rows, height), [&](int64_t strip) {
     const c10::InferenceMode inference;  // is of the thread, and this may be another one
     const int64_t first = strip * height, count = std::min(height, rows - first);
     const auto place = out.narrow(0, first, count);

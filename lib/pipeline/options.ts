@@ -101,7 +101,11 @@ export interface PipelineOptions extends HubOptions {
   weightsCache?: string | false | undefined
   /** Folders with exported graphs, looked at before the package's own. Defaults to none. */
   graphs?: string | readonly string[] | undefined
-  /** Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. Defaults to 8. */
+  /**
+   * Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. It bounds the
+   * images that are begun as well: as many as fill two such batches, and as many again for those of higher priority. All others
+   * wait and hold no memory. Defaults to 8.
+   */
   maxBatchRows?: number | undefined
   /** Images that may wait or run at once, 1 to a million; what exceeds it is refused with QueueFullError. Defaults to 1024. */
   maxQueue?: number | undefined
