@@ -1,14 +1,10 @@
 /** The door of the package: what is exported here is its public interface. */
+import { packageVersion } from './files/package-root'
+
 export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusion/scheduler'
-export type { FloatTensor } from './embeddings/float-tensor'
 export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
 export { PromptEmbeddings } from './embeddings/prompt-embeddings'
-export type { CompiledMethod } from './engine/compiled'
-export type { WeightsDtype } from './engine/dtypes'
-export type { ImageTimings } from './engine/job'
-export type { PipelineMemory, StageMemory } from './engine/memory'
-export type { CudaGraphs } from './engine/recording'
-export type { Offload } from './engine/residency'
+export type { ImageTimings } from './engine/clock'
 export type {
   PipelineStatistics,
   RequestMessage,
@@ -41,16 +37,22 @@ export {
   type ImageFormat,
 } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
-export type { ModelFolders } from './locate'
-export type { LoraInfo, LoraOptions } from './lora-options'
+export type { CompiledMethod } from './loading/compiled'
+export type { WeightsDtype } from './loading/dtypes'
+export type { CudaGraphs } from './loading/recording'
+export type { PipelineMemory, StageMemory } from './memory/memory'
+export type { Offload } from './memory/residency'
 export { type ExportOptions, exportGraphs } from './model/export'
-export { listModels, type PullOptions, pullModel } from './models'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
 export type { Dtype } from './native/types'
-export { type GenerateResult, type PriorResult, WuerstchenPipeline } from './pipeline'
-export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline-options'
-export type { PipelineInfo } from './pretrained'
+export type { ModelFolders } from './pipeline/locate'
+export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
+export { listModels, type PullOptions, pullModel } from './pipeline/models'
+export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline/options'
+export { type GenerateResult, type PriorResult, WuerstchenPipeline } from './pipeline/pipeline'
+export type { PipelineInfo } from './pipeline/pretrained'
+export type { StreamEvent } from './pipeline/stream'
 export type {
   DecodeOptions,
   GenerateOptions,
@@ -58,5 +60,8 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
-} from './request'
-export type { StreamEvent } from './stream'
+} from './request/request'
+export type { FloatTensor } from './tensors/float-tensor'
+
+/** The version of this package, such as `0.1.0`. */
+export const version: string = packageVersion()

@@ -2,7 +2,7 @@
 // Run under callgrind by bench/regression.js: two steps of one stage of the bundled model, on one thread. callgrind counts
 // what happens inside the native calls alone, the second of which finds all made that is made once.
 
-const { loadPretrained } = require('../../dist/pretrained')
+const { loadPretrained } = require('../../dist/pipeline/pretrained')
 
 const NOTHING = { negative: null, guidanceScale: 0, noiseRow: 0, clean: null }
 const LENGTH = 16 // tokens of the bundled model

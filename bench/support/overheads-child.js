@@ -80,8 +80,8 @@ async function generating(pipeline) {
 }
 
 async function calls(options) {
-  const { closeModel } = require('../../dist/engine/model')
-  const { loadPretrained } = require('../../dist/pretrained')
+  const { closeModel } = require('../../dist/memory/loaded-model')
+  const { loadPretrained } = require('../../dist/pipeline/pretrained')
   const { WuerstchenPipeline } = require('../../dist')
   const {
     models: [model],

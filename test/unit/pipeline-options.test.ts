@@ -1,4 +1,4 @@
-import { checkPipelineOptions, type PipelineOptions } from '../../lib/pipeline-options'
+import { checkPipelineOptions, type PipelineOptions } from '../../lib/pipeline/options'
 
 const check = (options: object) => checkPipelineOptions(options as PipelineOptions, { threads: 6 })
 

@@ -1,4 +1,4 @@
-import { EventQueue, type StreamEvent } from '../../lib/stream'
+import { EventQueue, type StreamEvent } from '../../lib/pipeline/stream'
 
 function step(image: number, number: number): StreamEvent {
   return { type: 'step', stage: 'prior', image, step: number, steps: 9, etaMs: null }

@@ -1,14 +1,14 @@
 /** Models before they are pipelines: fetched ahead of time, or listed. */
 
-import { type CachedModel, cachedModels } from './hub/cached'
-import type { DownloadProgress } from './hub/download'
-import { checkRevision } from './hub/id'
-import { type HubOptions, hubSettings } from './hub/settings'
+import { checkNames } from '../checks/names'
+import * as check from '../checks/values'
+import { type CachedModel, cachedModels } from '../hub/cached'
+import type { DownloadProgress } from '../hub/download'
+import { checkRevision } from '../hub/id'
+import { type HubOptions, hubSettings } from '../hub/settings'
+import { openModel } from '../model/layout'
 import { locateModel, type ModelFolders } from './locate'
-import { openModel } from './model/layout'
-import { checkHubOptions } from './pipeline-options'
-import * as check from './request/checks'
-import { checkNames } from './request/names'
+import { checkHubOptions } from './options'
 
 export interface PullOptions extends HubOptions {
   /** Id of another prior than the one that the model's card names. */

@@ -2,12 +2,12 @@
 
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { expected, ModelError } from './errors'
-import type { DownloadProgress } from './hub/download'
-import { type HubId, parseHubId } from './hub/id'
-import type { HubSettings } from './hub/settings'
-import { fetchSnapshot } from './hub/snapshot'
-import { isBarePrior, namedPrior } from './model/prior-folder'
+import { expected, ModelError } from '../errors'
+import type { DownloadProgress } from '../hub/download'
+import { type HubId, parseHubId } from '../hub/id'
+import type { HubSettings } from '../hub/settings'
+import { fetchSnapshot } from '../hub/snapshot'
+import { isBarePrior, namedPrior } from '../model/prior-folder'
 
 /** The arguments of `openModel()`. */
 export interface ModelFolders {
