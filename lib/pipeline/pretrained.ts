@@ -165,8 +165,7 @@ async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel[
 
 async function loadReader(files: TokenizerFiles): Promise<RequestModel['tokenizers']['prior']> {
   const tokenizer = await loadTokenizer(files.folder, files)
-  const { channels } = files
-  return { length: tokenizer.length, channels, tokenize: (text) => tokenizer.tokenize(text) }
+  return { tokenizer, channels: files.channels }
 }
 
 function bundledModel(): string {
