@@ -9,6 +9,7 @@ export type {
   PipelineStatistics,
   RequestMessage,
   StageStatistics,
+  TextStatistics,
   TurnMessage,
 } from './engine/statistics'
 export {
@@ -23,6 +24,7 @@ export {
   MemoryLimitError,
   ModelError,
   OutOfMemoryError,
+  PromptSyntaxError,
   QueueFullError,
   TimeoutError,
   WuerstchenError,
@@ -60,8 +62,13 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
+  PromptOptions,
 } from './request/request'
 export type { FloatTensor } from './tensors/float-tensor'
 
 /** The version of this package, such as `0.1.0`. */
 export const version: string = packageVersion()
+export { parsePrompt } from './text/syntax/parse'
+export { printPrompt } from './text/syntax/print'
+export type { PromptNode, PromptPart, PromptSyntax, PromptTree } from './text/syntax/tree'
+export type { LongPrompts } from './text/weights'

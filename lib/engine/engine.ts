@@ -6,16 +6,14 @@ import type { NativeTensor } from '../native/types'
 import type { ReadPrompt, Request } from '../request/request'
 import type { Denoising, NextStep } from '../stages/denoise'
 import { PARTS, type Stage } from '../stages/stage'
-import type { TextEncoder } from '../stages/text-encoder'
 import type { FloatTensor } from '../tensors/float-tensor'
-import type { Tokens } from '../text/tokenizer'
 import { inTurn } from './batching'
 import { Crowd } from './crowd'
 import { type Job, Run } from './job'
 import type { FinishedImage, RunHooks } from './outcome'
 import { Pace, Widths } from './pace'
-import { embed, prepare, readTexts } from './prepare'
-import { type PipelineStatistics, Statistics } from './statistics'
+import { embedded, prepare, readTexts } from './prepare'
+import { type PipelineStatistics, Statistics, textsOf } from './statistics'
 
 export interface EngineLimits {
   /** Batch entries of one native call; a guided image takes two. */
@@ -69,7 +67,9 @@ export class Engine {
   get statistics(): PipelineStatistics {
     const running = this.crowd.members.filter(({ running }) => running).length
     const { finished, failed, stages } = this.counters
-    return { waiting: this.size - running, running, finished, failed, stages }
+    const { priorTextEncoder, decoderTextEncoder } = this.model
+    const texts = textsOf([priorTextEncoder.cache.counts, decoderTextEncoder.cache.counts])
+    return { waiting: this.size - running, running, finished, failed, stages, texts }
   }
 
   /** Queues a request. Rejects with the signal's reason, a callback's exception, or an error of this package. */
@@ -114,17 +114,14 @@ export class Engine {
   /** What both text encoders make of a prompt, between the steps of others. */
   async embed({ prior, decoder }: Pick<ReadPrompt, 'prior' | 'decoder'>): Promise<PromptTensors> {
     if (this.disposal !== null) throw disposed()
-    const { device, priorTextEncoder, decoderTextEncoder } = this.model
-    const read = async (encoder: TextEncoder, source: Tokens | FloatTensor) => {
-      const tensor = await embed(device, encoder, source)
-      return device.read(tensor).finally(() => tensor.dispose())
-    }
+    const { priorTextEncoder, decoderTextEncoder } = this.model
     try {
       const [forPrior, forDecoder] = await Promise.all([
-        read(priorTextEncoder, prior),
-        read(decoderTextEncoder, decoder),
+        embedded(priorTextEncoder, prior),
+        embedded(decoderTextEncoder, decoder),
       ])
-      return { prior: forPrior, decoder: forDecoder }
+      // Copies: what the caller does with them changes nothing that is kept.
+      return { prior: copyOf(forPrior), decoder: copyOf(forDecoder) }
     } catch (error) {
       throw fromNative(error)
     }
@@ -360,6 +357,10 @@ function rowOf(job: Job): NextStep {
 function denoisingOf({ denoising }: Job): Denoising {
   if (denoising === null) throw bug('Expected a prepared job but received one that is not.')
   return denoising
+}
+
+function copyOf({ shape, data }: FloatTensor): FloatTensor {
+  return { shape: [...shape], data: data.slice() }
 }
 
 function allFinite(values: Float32Array): boolean {

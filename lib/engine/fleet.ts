@@ -1,7 +1,7 @@
 import type { ReadPrompt, Request } from '../request/request'
 import type { Engine, PromptTensors } from './engine'
 import type { FinishedImage, RunHooks } from './outcome'
-import type { PipelineStatistics, StageStatistics } from './statistics'
+import { type PipelineStatistics, type StageStatistics, textsOf } from './statistics'
 
 /** What takes requests: an engine, or several that work as one. */
 export type Executor = Pick<Engine, 'submit' | 'embed' | 'exclusive' | 'dispose' | 'statistics'>
@@ -87,6 +87,7 @@ export class Fleet implements Executor {
       finished: sum(({ finished }) => finished),
       failed: sum(({ failed }) => failed),
       stages: { prior: stage('prior'), decoder: stage('decoder'), vqgan: stage('vqgan') },
+      texts: textsOf(all.map(({ texts }) => texts)),
     }
   }
 

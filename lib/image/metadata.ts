@@ -4,6 +4,9 @@ import { packageVersion } from '../files/package-root'
 export interface ImageMetadata {
   readonly prompt: string
   readonly negativePrompt: string
+  /** How both are written, and whether long ones were read in pieces, where that is not the default. */
+  readonly promptSyntax?: 'compel' | 'a1111'
+  readonly longPrompts?: 'chunk'
   /** Of the noise stream; `image` is this picture's place among the `images` that drew from it. */
   readonly seed: number
   readonly image: number

@@ -21,6 +21,7 @@ import {
   type ImageRequest,
   type PriorOptions,
   type Prompt,
+  type PromptOptions,
   parseDecodeRequest,
   parsePriorRequest,
   parseRequest,
@@ -128,10 +129,11 @@ export class WuerstchenPipeline {
 
   /**
    * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected.
-   * @throws InvalidArgumentError, DisposedError.
+   * @param options `promptSyntax` and `longPrompts`, as for `generate()`; long prompts read in pieces make longer embeddings.
+   * @throws InvalidArgumentError, PromptSyntaxError, DisposedError.
    */
-  async encodePrompt(prompt: string): Promise<PromptEmbeddings> {
-    const read = readPrompt(prompt, this.model)
+  async encodePrompt(prompt: string, options?: PromptOptions): Promise<PromptEmbeddings> {
+    const read = readPrompt(prompt, options, this.model)
     return new PromptEmbeddings(await this.engine.embed(read), read.text)
   }
 
@@ -265,7 +267,7 @@ export class WuerstchenPipeline {
 
   private imagined(request: Request, { image, embeddings }: FinishedImage): ImageEmbeddings {
     if (embeddings === null) throw bug('Expected image embeddings after the prior but there are none.')
-    const { width, height, streams, prior } = request
+    const { width, height, streams, prior, reading } = request
     const { noiseRow: row, seed, prompt, negativePrompt } = image
     const { rows = 1 } = streams[image.noiseStream] ?? {}
     // The noise to start from, then one for each step.
@@ -277,6 +279,7 @@ export class WuerstchenPipeline {
       height,
       prompt,
       negativePrompt,
+      ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
       model: this.info.model,
       noise,
     })
@@ -296,11 +299,13 @@ export class WuerstchenPipeline {
   }
 
   private metadata(request: Request, image: ImageRequest): ImageMetadata {
-    const { width, height, decoder } = request
+    const { width, height, decoder, reading } = request
     const prior = request.part === 'decode' ? null : request.prior
     return {
       prompt: image.prompt,
       negativePrompt: image.negativePrompt,
+      ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
+      ...(reading.longPrompts === 'chunk' && { longPrompts: reading.longPrompts }),
       seed: image.seed,
       image: image.noiseRow,
       images: request.streams[image.noiseStream]?.rows ?? 1,

@@ -90,6 +90,7 @@ export async function loadPretrained(
         visits: options.offload !== 'none' && name !== 'cpu',
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
         maxMemory: options.maxMemory,
+        textCacheBytes: options.promptCacheBytes,
         signal,
         onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
       })
@@ -98,6 +99,11 @@ export async function loadPretrained(
     }
     const [leading] = models as [LoadedModel]
     const loaded = models.map((one) => one.model) as [Model, ...Model[]]
+    const loras = new Loras(loaded, {
+      prior: plan.prior.weights,
+      priorTextEncoder: plan.priorTextEncoder.weights,
+      decoder: plan.decoder.weights,
+    })
     return {
       models: loaded,
       requests: {
@@ -105,6 +111,7 @@ export async function loadPretrained(
         defaults: files.defaults,
         previews: loaded[0].previewer !== null,
         tokenizers,
+        loras: () => loras.list,
       },
       info: {
         model: basename(files.decoderFolder),
@@ -122,11 +129,7 @@ export async function loadPretrained(
           )
         },
       },
-      loras: new Loras(loaded, {
-        prior: plan.prior.weights,
-        priorTextEncoder: plan.priorTextEncoder.weights,
-        decoder: plan.decoder.weights,
-      }),
+      loras,
       options,
     }
   } catch (error) {
@@ -165,7 +168,7 @@ async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel[
 
 async function loadReader(files: TokenizerFiles): Promise<RequestModel['tokenizers']['prior']> {
   const tokenizer = await loadTokenizer(files.folder, files)
-  return { tokenizer, channels: files.channels }
+  return Object.assign(tokenizer, { channels: files.channels })
 }
 
 function bundledModel(): string {

@@ -17,7 +17,7 @@ export interface Planning {
 }
 
 /** More chunks, or readings by a text encoder, would take minutes. */
-const MOST_CHUNKS = 64
+export const MOST_CHUNKS = 64
 const MOST_READINGS = 512
 
 /** What this text encoder reads of a prompt at one moment. */

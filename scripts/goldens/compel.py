@@ -160,7 +160,6 @@ def main() -> None:
     prompts = json.loads(CASES.read_text()) + random_prompts()
     cases, results, at = [], [], 0
     for text in dict.fromkeys(prompts):
-        print(text, flush=True)
         tree = parsed(text)
         case: dict[str, Any] = {"text": text, **tree}
         if "error" not in tree and "swap" not in json.dumps(tree) and sum(tree["weights"]) != 0:

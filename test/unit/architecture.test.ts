@@ -20,7 +20,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   native: ['tensors', 'files', 'errors'],
   model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
   // model: the one reader of safetensors headers.
-  embeddings: ['model/safetensors', 'tensors', 'files', 'errors'],
+  embeddings: ['model/safetensors', 'text', 'tensors', 'files', 'errors'],
   stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
   image: ['tensors', 'diffusion', 'files', 'errors'],
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
@@ -45,7 +45,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'native',
       'hub',
     ],
-    ...['tensors', 'diffusion', 'files', 'errors'],
+    ...['text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   // --help needs no more than the version.
   cli: ['index', 'files/package-root'],
