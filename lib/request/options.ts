@@ -9,7 +9,7 @@ import type { LongPrompts } from '../text/weights'
 export interface GenerateProgress {
   readonly stage: 'prior' | 'decoder' | 'vqgan'
   /** Which image of the request, from 0. */
-  readonly image: number
+  readonly index: number
   /** Steps done in this stage, of `steps`. */
   readonly step: number
   readonly steps: number
@@ -35,6 +35,9 @@ export interface PromptOptions {
   longPrompts?: LongPrompts | undefined
 }
 
+/** A seed of the noise. */
+export type Seed = number | bigint
+
 /** What all calls understand. */
 export interface CommonOptions extends PromptOptions {
   /**
@@ -53,11 +56,12 @@ export interface CommonOptions extends PromptOptions {
   /** Pictures of each prompt, or of each image embeddings, an integer from 1 to 64; 256 in one request. Defaults to 1. */
   numImagesPerPrompt?: number | undefined
   /**
-   * A safe integer from 0 on: the same seed and request make the same pictures, as diffusers draws several pictures from
-   * one generator. A list has one seed for each picture, which is then the picture of a request for it alone. Defaults
-   * to a random one, which the pictures record; in `decode()` to going on with the generator that made the image embeddings.
+   * The same seed and request make the same pictures, in diffusers' order of drawing. A safe integer from 0, or a BigInt up
+   * to 2n ** 64n - 1n. torch's generator reads the low 32 bits only: 1 and 1 + 2 ** 32 make one picture. A list, or a typed
+   * array, has one seed for each picture, and each is then the picture of a request for it alone. Defaults to a random seed,
+   * which the pictures record; in `decode()` the default goes on with the generator that made the image embeddings.
    */
-  seed?: number | readonly number[] | undefined
+  seed?: Seed | ArrayLike<Seed> | undefined
   /**
    * An integer from -10 to 10: of what waits, higher ones go first, though nobody waits for ever. Defaults to 0.
    */
@@ -76,12 +80,12 @@ export interface CommonOptions extends PromptOptions {
 /** A look at one image before it is painted. */
 export interface GeneratePreview {
   /** Which image of the request, from 0. */
-  readonly image: number
+  readonly index: number
   /** Steps of the prior that are done, of `steps`. */
   readonly step: number
   readonly steps: number
   /** A small picture, some 8 pixels for each 42.67 of the large one. */
-  readonly preview: GeneratedImage
+  readonly image: GeneratedImage
 }
 
 /** Options of `prior()`. */
@@ -102,7 +106,7 @@ export interface PriorOptions extends CommonOptions {
    * The prior's own schedule: 2 to 1001 numbers that fall from at most 1 to exactly 0, one more than there are steps.
    * Defaults to `DEFAULT_STAGE_C_TIMESTEPS`.
    */
-  priorTimesteps?: readonly number[] | undefined
+  priorTimesteps?: ArrayLike<number> | undefined
   /**
    * How closely the prior follows the prompt, 0 to 100. Up to 1 it is off, which halves the prior's work and ignores the
    * negative prompt. Defaults to the model's own recommendation, or 4.
@@ -115,7 +119,7 @@ export interface DecoderOptions {
   /** Evenly spaced steps of the decoder, an integer from 1 to 1000. Not together with `decoderTimesteps`. Defaults to 12. */
   numInferenceSteps?: number | undefined
   /** The decoder's own schedule, like `priorTimesteps`. Defaults to 12 evenly spaced steps. */
-  decoderTimesteps?: readonly number[] | undefined
+  decoderTimesteps?: ArrayLike<number> | undefined
   /** How closely the decoder follows the prompt, 0 to 100; off up to 1. Defaults to 0. */
   decoderGuidanceScale?: number | undefined
 }

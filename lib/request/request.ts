@@ -39,6 +39,7 @@ export type {
   PriorOptions,
   Prompt,
   PromptOptions,
+  Seed,
 } from './options'
 export type { StageRequest } from './schedules'
 export type { ReadPrompt, Stretch, TextSource } from './texts'
