@@ -100,10 +100,9 @@ function checkLength(length: number, size: number, file: string): number {
 async function readHeaderText(file: string): Promise<HeaderText> {
   return reading(file, async (handle) => {
     const { size } = await handle.stat()
-    const start = await readExactly(handle, 0, Math.min(size, SNIFFED_BYTES), file)
+    const start = await readExactly(handle, 0, Math.max(LENGTH_BYTES, Math.min(size, SNIFFED_BYTES)), file)
     const mistaken = mistakenFor(start)
     if (mistaken !== null) throw invalid(file, `Expected safetensors but it is ${mistaken}`)
-    if (size < LENGTH_BYTES) throw invalid(file, `Expected at least ${LENGTH_BYTES} bytes but found ${size}`)
     const length = checkLength(Number(start.readBigUInt64LE()), size, file)
     const header = await readExactly(handle, LENGTH_BYTES, length, file)
     return { text: decode(header, file), dataStart: LENGTH_BYTES + length, size }

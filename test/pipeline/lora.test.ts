@@ -391,7 +391,7 @@ describe('a prior between two', () => {
     [{ from: ['a', 'b'], weight: 2 }, /prior\.weight/],
     [{ from: ['a'] as never }, /prior\.from to be two folders or ids/],
     [{ from: ['a', ''] }, /prior\.from\[1\]/],
-    [{ form: ['a', 'b'] } as never, /known names/],
+    [{ form: ['a', 'b'] } as never, /Unknown option 'form'/],
   ])('is refused as %j', async (prior, message) => {
     await expect(
       WuerstchenPipeline.fromPretrained(small.folder, { ...small.options, prior }),

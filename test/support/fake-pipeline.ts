@@ -28,7 +28,10 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
   const engine = new Engine(model, { maxRows: 8, maxQueue: 8 })
   const info = {
     model: 'fake',
-    device: 'cpu',
+    commit: null,
+    devices: ['cpu'],
+    defaultSize: { width: 128, height: 128 },
+    previews: true,
     dtype: 'float32',
     threads: 1,
     compiled: [],

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, renameSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openModel } from '../../lib/model/layout'
 import { priorOfCard } from '../../lib/model/model-card'
@@ -69,6 +69,19 @@ describe('openModel()', () => {
       defaultWidth: 256,
       defaultHeight: 320,
     })
+  })
+
+  it('takes any effnet_embd where no level reads image embeddings, as in the fast tests of diffusers', async () => {
+    const decoder = { inject_effnet: [false, false, false, false], effnet_embd: 3 }
+    const model = await openModel(hubLayout({ 'wuerstchen/decoder/config.json': decoder }))
+    expect(model.geometry.priorChannels).toBe(16)
+  })
+
+  it('reads JSON that begins with a byte order mark', async () => {
+    const folder = hubLayout()
+    const index = join(folder, 'model_index.json')
+    writeFileSync(index, `\uFEFF${readFileSync(index, 'utf8')}`)
+    expect((await openModel(folder)).decoderFolder).toBe(folder)
   })
 
   it("takes the prior's own guidance scale as the default, and 4 where it has none", async () => {
