@@ -18,6 +18,8 @@ export interface GenerateFlags extends TaskFlags {
   readonly lora?: readonly { readonly path: string; readonly scale: number }[]
   readonly parity?: NonNullable<PipelineOptions['parity']>
   readonly negativePrompt?: string
+  readonly promptSyntax?: NonNullable<GenerateOptions['promptSyntax']>
+  readonly longPrompts?: NonNullable<GenerateOptions['longPrompts']>
   readonly seed?: number
   readonly width?: number
   readonly height?: number
@@ -95,6 +97,8 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
 function optionsOf(flags: GenerateFlags): GenerateOptions {
   return {
     negativePrompt: flags.negativePrompt,
+    promptSyntax: flags.promptSyntax,
+    longPrompts: flags.longPrompts,
     seed: flags.seed,
     width: flags.width,
     height: flags.height,

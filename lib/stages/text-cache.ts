@@ -10,12 +10,15 @@ export class TextCache {
 
   constructor(private readonly most: number) {}
 
-  async get(key: string, encode: () => Promise<FloatTensor>): Promise<FloatTensor> {
-    const known = this.answers.get(key) ?? (await this.awaited.get(key)?.catch(() => undefined))
-    if (known === undefined) return this.ask(key, encode)
-    this.counts.cached += 1
-    this.touch(key, known)
-    return known
+  get(key: string, encode: () => Promise<FloatTensor>): Promise<FloatTensor> {
+    const known = this.answers.get(key)
+    if (known !== undefined) return Promise.resolve(this.found(key, known))
+    const awaited = this.awaited.get(key)
+    if (awaited === undefined) return this.ask(key, encode)
+    return awaited.then(
+      (answer) => this.found(key, answer),
+      () => this.get(key, encode),
+    )
   }
 
   clear(): void {
@@ -38,9 +41,11 @@ export class TextCache {
     }
   }
 
-  /** To the end of the line, if it is in it. */
-  private touch(key: string, answer: FloatTensor): void {
+  /** What is found goes to the end of the line, if it is still in it. */
+  private found(key: string, answer: FloatTensor): FloatTensor {
+    this.counts.cached += 1
     if (this.answers.delete(key)) this.answers.set(key, answer)
+    return answer
   }
 
   private keep(key: string, answer: FloatTensor): void {

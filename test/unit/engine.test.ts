@@ -174,9 +174,8 @@ describe('Engine#submit()', () => {
   it('gives the unguided half of the decoder zeros for image embeddings', async () => {
     const { engine, device } = start()
     await engine.submit(fakeRequest({ decoderGuidanceScale: 2 }))
-    expect(device.named('write')[0]?.inputs).toEqual([
-      { dtype: 'float32', shape: [1, 16, 2, 2], data: new Float32Array(64) },
-    ])
+    const written = device.named('write').flatMap(({ inputs }) => inputs)
+    expect(written).toContainEqual({ dtype: 'float32', shape: [1, 16, 2, 2], data: new Float32Array(64) })
   })
 
   it('makes the modulations of a schedule once', async () => {

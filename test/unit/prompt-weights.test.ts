@@ -74,13 +74,16 @@ function furthest(a: Float32Array, b: Float32Array): number {
   return a.reduce((most, value, index) => Math.max(most, Math.abs(value - (b[index] as number))), 0)
 }
 
+/** What Compel reads as free text because a lone + makes it give up on brackets and quotes: we go on. */
+const FREE = /\.\+"/
+
 describe('Compel', () => {
   let tokenizer: Tokenizer
   beforeAll(async () => {
     const long = await loadTokenizer(join(GOLDENS, 'tokenizer'), { maxPositions: 256, vocabularySize: 794 })
     tokenizer = Object.assign(Object.create(long) as Tokenizer, { length: golden.length })
   })
-  const computed = cases.filter(({ truncate }) => truncate !== undefined)
+  const computed = cases.filter(({ text, truncate }) => truncate !== undefined && !FREE.test(text))
 
   it('has at least 250 prompts', () => {
     expect(computed.length).toBeGreaterThan(250)
@@ -108,7 +111,7 @@ describe('Compel', () => {
   })
 
   const parsed = cases.filter(({ text, error, parts }) => {
-    return error === undefined && !OURS.includes(text) && !JSON.stringify(parts).includes('swap')
+    return error === undefined && !OURS.includes(text) && !FREE.test(text) && !JSON.stringify(parts).includes('swap')
   })
 
   it.each(parsed)('reads $text as it does', ({ text, combine, normalized, weights, parts, loras }) => {
@@ -139,3 +142,22 @@ function lorasIn(nodes: readonly PromptNode[]): LoraNode[] {
     return node.type === 'weight' ? lorasIn(node.children) : []
   })
 }
+
+describe("AUTOMATIC1111's weights", () => {
+  const tokens = { ids: new Int32Array(4), mask: new Int32Array(4).fill(1), truncated: null }
+  const values = Float32Array.from({ length: 12 }, (_, index) => Math.sin(index) + 0.3)
+  const encode: Encode = async () => ({ shape: [1, 4, 3], data: values })
+
+  it('scale each token, then bring the mean back', async () => {
+    const weights = Float64Array.of(1, 1.3, 0.5, 1)
+    const chunk = { tokens, weights, emphasis: 'a1111' as const, without: [] }
+    const parts = [{ weight: 1, members: [{ factor: 1, chunks: [chunk] }] }]
+    const { data } = await embedPlan({ parts, empty: tokens, chunks: 1, truncated: null }, encode)
+    // The published formula, z' = z w, z'' = z' mean(z) / mean(z'), number by number.
+    const scaled = Array.from(values, (value, index) => value * (weights[Math.floor(index / 3)] as number))
+    const mean = (numbers: Iterable<number>) => Array.from(numbers).reduce((sum, one) => sum + one, 0) / 12
+    const wanted = scaled.map((value) => (value * mean(values)) / mean(scaled))
+    expect(furthest(data, Float32Array.from(wanted))).toBeLessThan(1e-6)
+    expect(mean(data)).toBeCloseTo(mean(values), 6)
+  })
+})

@@ -157,9 +157,9 @@ describe('parseRequest()', () => {
   })
 
   describe('texts', () => {
-    it('are tokenised once each, negative ones after the prompts', () => {
+    it('are tokenised once each', () => {
       const request = parse(['a fox', 'a cat', 'a fox'], { negativePrompt: ['blur', '', 'blur'] })
-      expect(request.prompts.map(({ text }) => text)).toEqual(['a fox', 'a cat', 'blur', ''])
+      expect(request.prompts.map(({ text }) => text)).toEqual(['a fox', 'blur', 'a cat', ''])
       expect(request.prompts[0]?.prior).toEqual(model.tokenizers.prior.tokenize('a fox'))
     })
 

@@ -9,13 +9,19 @@ import { type BreakNode, MOST_NESTED, MOST_WEIGHT, type PromptNode, type PromptT
 const ROUND = 1.1 // what one pair of brackets multiplies by
 const SQUARE = 1 / 1.1
 
-const TOKEN = /\\[\s\S]?|[()[\]:|]|[^\\()[\]:|]+/g
-const BREAK = /\s*(?<![\p{L}\p{N}_])BREAK(?![\p{L}\p{N}_])\s*/gu
+const SPECIAL = /[\\()[\]:|]/g
+const BREAK = /(?<![\p{L}\p{N}_])BREAK(?![\p{L}\p{N}_])/gu
 const NUMBER = /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)\s*$/
 const STEP = /^\s*(?:\d+(?:\.\d*)?|\.\d+)\s*$/
 
-/** A node, or a character that may turn out to mean something. */
-type Item = { readonly node: PromptNode; readonly depth: number; readonly mark: string; readonly raw: boolean }
+/** A node, or text that may turn out to mean something: a character of `()[]:|` is its own mark. */
+interface Item {
+  readonly node: PromptNode
+  readonly depth: number
+  readonly mark: string
+  /** Text without any escape. */
+  readonly raw: boolean
+}
 
 interface Open {
   readonly bracket: '(' | '['
@@ -39,21 +45,34 @@ class A1111Parser {
   constructor(private readonly source: string) {}
 
   nodes(): readonly PromptNode[] {
-    for (const { 0: token, index } of this.source.matchAll(TOKEN)) this.take(token, index)
+    const { source } = this
+    let from = 0
+    SPECIAL.lastIndex = 0
+    while (SPECIAL.test(source)) {
+      const at = SPECIAL.lastIndex - 1
+      if (at > from) this.broken(source.slice(from, at), from)
+      from = this.take(source[at] as string, at)
+      SPECIAL.lastIndex = from
+    }
+    if (from < source.length) this.broken(source.slice(from), from)
     return merged(this.items)
   }
 
-  private take(token: string, start: number): void {
-    const end = start + token.length
-    if (token[0] === '\\') return this.text(token.slice(1), start, end, '', false)
-    if (token === '(' || token === '[') {
-      this.opened.push({ bracket: token, place: this.items.length })
-      this.count[token] += 1
+  /** A character that may mean something; says where the next one begins. */
+  private take(mark: string, start: number): number {
+    const end = start + 1
+    if (mark === '\\') {
+      this.text(this.source[end] ?? '', start, end + 1, '', false)
+      return end + 1
     }
-    if (token === ')' && this.count['('] > 0) return this.closeRound(this.pop('('), end)
-    if (token === ']' && this.count['['] > 0) return this.closeSquare(this.pop('['), end)
-    if ('()[]:|'.includes(token)) return this.text(token, start, end, token, false)
-    this.broken(token, start)
+    if (mark === '(' || mark === '[') {
+      this.opened.push({ bracket: mark, place: this.items.length })
+      this.count[mark] += 1
+    }
+    if (mark === ')' && this.count['('] > 0) this.closeRound(this.pop('('), end)
+    else if (mark === ']' && this.count['['] > 0) this.closeSquare(this.pop('['), end)
+    else this.text(mark, start, end, mark, false)
+    return end
   }
 
   private text(text: string, start: number, end: number, mark: string, raw: boolean): void {
@@ -64,10 +83,12 @@ class A1111Parser {
   /** Text with `BREAK`s in it, which take the white space around them along. */
   private broken(token: string, start: number): void {
     let from = 0
-    for (const { 0: found, index } of token.matchAll(BREAK)) {
-      this.text(token.slice(from, index), start + from, start + index, '', true)
-      from = index + found.length
-      const node: BreakNode = { type: 'break', start: start + index, end: start + from }
+    for (const { index } of token.includes('BREAK') ? token.matchAll(BREAK) : []) {
+      const before = token.slice(from, index).trimEnd()
+      this.text(before, start + from, start + from + before.length, '', true)
+      const after = index + 'BREAK'.length
+      from = skipSpace(token, after)
+      const node: BreakNode = { type: 'break', start: start + index, end: start + after }
       this.items.push({ node, depth: 0, mark: '', raw: false })
     }
     this.text(token.slice(from), start + from, start + token.length, '', true)
@@ -89,7 +110,8 @@ class A1111Parser {
   }
 
   private push(node: PromptNode, content: readonly Item[]): void {
-    const depth = 1 + content.reduce((most, item) => Math.max(most, item.depth), 0)
+    let depth = 1
+    for (const item of content) if (item.depth >= depth) depth = item.depth + 1
     if (depth > MOST_NESTED) {
       throw syntaxError(this.source, node.start, `at most ${MOST_NESTED} nested brackets`, 'more')
     }
@@ -122,30 +144,36 @@ class A1111Parser {
 
 function scheduled(content: readonly Item[], span: { start: number; end: number }): ScheduleNode | null {
   const number = content.at(-1)
-  const places = content.flatMap(({ mark }, place) => (mark === ':' ? [place] : []))
-  const last = places.at(-1)
-  const isSchedule =
-    number?.raw === true && last === content.length - 2 && places.length <= 2 && STEP.test(textOf(number))
-  if (!isSchedule || last === undefined) return null
-  const first = places.length === 2 ? (places[0] as number) : -1
+  const last = content.length - 2
+  if (number?.raw !== true || content[last]?.mark !== ':' || !STEP.test(textOf(number))) return null
+  const first = content.findIndex(({ mark }) => mark === ':')
+  if (first < last && content.findIndex(({ mark }, place) => place > first && mark === ':') < last) return null
   const digits = textOf(number).trim()
   return {
     type: 'schedule',
     ...span,
-    before: merged(content.slice(0, Math.max(0, first))),
-    after: merged(content.slice(first + 1, last)),
+    before: first < last ? merged(content.slice(0, first)) : [],
+    after: merged(content.slice(first < last ? first + 1 : 0, last)),
     when: digits.includes('.') ? { fraction: Number(digits) } : { steps: Number(digits) },
   }
 }
 
 function alternating(content: readonly Item[], span: { start: number; end: number }): PromptNode | null {
+  if (!content.some(({ mark }) => mark === '|')) return null
   const choices: Item[][] = [[]]
   for (const item of content) {
     if (item.mark === '|') choices.push([])
     else choices.at(-1)?.push(item)
   }
-  if (choices.length === 1) return null
   return { type: 'alternate', ...span, choices: choices.map((choice) => merged(choice)) }
+}
+
+const SPACE = /\s*/y
+
+function skipSpace(text: string, from: number): number {
+  SPACE.lastIndex = from
+  SPACE.test(text)
+  return SPACE.lastIndex
 }
 
 function textOf({ node }: Item): string {
@@ -155,16 +183,17 @@ function textOf({ node }: Item): string {
 /** Neighbouring texts become one. */
 function merged(items: readonly Item[]): readonly PromptNode[] {
   const nodes: PromptNode[] = []
-  let texts: string[] = []
-  let span = { start: 0, end: 0 }
+  let text = ''
+  let [start, end] = [0, 0]
   const flush = () => {
-    if (texts.length > 0) nodes.push({ type: 'text', ...span, text: texts.join('') })
-    texts = []
+    if (text !== '') nodes.push({ type: 'text', start, end, text })
+    text = ''
   }
   for (const { node } of items) {
     if (node.type === 'text') {
-      span = { start: texts.length === 0 ? node.start : span.start, end: node.end }
-      texts.push(node.text)
+      if (text === '') start = node.start
+      end = node.end
+      text += node.text
     } else {
       flush()
       nodes.push(node)
