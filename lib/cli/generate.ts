@@ -16,6 +16,7 @@ export interface GenerateFlags extends TaskFlags {
   readonly prior?: string
   readonly graphs?: string
   readonly lora?: readonly { readonly path: string; readonly scale: number }[]
+  readonly embedding?: readonly string[]
   readonly parity?: NonNullable<PipelineOptions['parity']>
   readonly negativePrompt?: string
   readonly promptSyntax?: NonNullable<GenerateOptions['promptSyntax']>
@@ -53,6 +54,7 @@ export async function generate(caption: string | undefined, flags: GenerateFlags
     const ready = await WuerstchenPipeline.fromPretrained(model, options)
     pipeline = ready
     for (const { path, scale } of flags.lora ?? []) await ready.loadLora(path, { scale })
+    for (const path of flags.embedding ?? []) await ready.loadTextualInversion(path)
     await forEach(tasks, progress, (task) => make(ready, task, { flags, progress, signal }))
   } finally {
     progress.stop()

@@ -24,6 +24,7 @@ program
   .option('--prior <id>', "the prior's id or folder (default: the one that the model card names)")
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
   .option('--lora <file>', 'LoRA file, or file=scale; may be given several times', toLora)
+  .option('--embedding <file>', 'textual inversion, a word of its own; may be given several times', toList)
   .option('--parity <with>', 'none or diffusers: in a narrow dtype, round where it rounds')
   .option('--negative-prompt <text>', 'what the picture should not show')
   .option('--prompt-syntax <name>', 'how captions are written: plain, compel or a1111')
@@ -109,6 +110,11 @@ function toLora(
 ): { path: string; scale: number }[] {
   const [, path = text, scale = '1'] = /^(.*)=([^=]*)$/.exec(text) ?? []
   return [...before, { path, scale: toNumber(scale) }]
+}
+
+/** Every one of a flag that may be given several times. */
+function toList(text: string, before: string[] = []): string[] {
+  return [...before, text]
 }
 
 function toNumber(text: string): number {

@@ -17,6 +17,7 @@ import type { RequestModel } from '../request/request'
 import { loadTokenizer } from '../text/tokenizer'
 import { locateModel, type ModelName } from './locate'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
+import type { LearningReaders } from './textual-inversions'
 
 /** What a pipeline runs on. */
 export interface PipelineInfo {
@@ -45,6 +46,7 @@ export interface Pretrained {
   readonly requests: RequestModel
   readonly info: PipelineInfo
   readonly loras: Loras
+  readonly readers: LearningReaders
   readonly options: CheckedPipelineOptions
 }
 
@@ -113,6 +115,7 @@ export async function loadPretrained(
       prior: plan.prior.weights,
       priorTextEncoder: plan.priorTextEncoder.weights,
       decoder: plan.decoder.weights,
+      decoderTextEncoder: plan.decoderTextEncoder.weights,
     })
     const snapshot = snapshotIn(files.decoderFolder)
     return {
@@ -144,6 +147,7 @@ export async function loadPretrained(
         },
       },
       loras,
+      readers: tokenizers,
       options,
     }
   } catch (error) {
@@ -175,12 +179,12 @@ function weightOf({ prior }: CheckedPipelineOptions): number {
   return typeof prior === 'object' ? prior.weight : 0
 }
 
-async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel['tokenizers']> {
+async function loadTokenizers({ tokenizers }: ModelFiles): Promise<LearningReaders> {
   const [prior, decoder] = await Promise.all([loadReader(tokenizers.prior), loadReader(tokenizers.decoder)])
   return { prior, decoder }
 }
 
-async function loadReader(files: TokenizerFiles): Promise<RequestModel['tokenizers']['prior']> {
+async function loadReader(files: TokenizerFiles): Promise<LearningReaders['prior']> {
   const tokenizer = await loadTokenizer(files.folder, files)
   return Object.assign(tokenizer, { channels: files.channels })
 }

@@ -2,6 +2,7 @@ import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { show } from '../errors'
 import { invalid, isObject, type JsonObject } from '../files/json'
 import { type ClipFiles, END, readClipFiles } from './clip-files'
+import { Words } from './words'
 
 /** What a text encoder reads at once: start, text, end, then padding; `length` ids. */
 export interface Tokens {
@@ -30,6 +31,18 @@ export interface Tokenizer {
   endsAt(id: number): Break | null
 }
 
+/** A tokenizer that can learn words. */
+export interface LearningTokenizer extends Tokenizer {
+  /** From now on this text, where it stands as a word of its own, is these ids. */
+  learn(word: string, ids: readonly number[]): void
+  forget(word: string): void
+  /**
+   * Ids that no text ever becomes and no learnt word has: of bytes that UTF-8 does not have, of white space, and of capital
+   * letters where all is read in small ones.
+   */
+  freeIds(): readonly number[]
+}
+
 export interface TokenizerLimits {
   /** max_position_embeddings of the text encoder: no text is longer. */
   readonly maxPositions: number
@@ -38,7 +51,7 @@ export interface TokenizerLimits {
 }
 
 /** Reads a tokenizer's folder as transformers writes it. */
-export async function loadTokenizer(folder: string, limits: TokenizerLimits): Promise<Tokenizer> {
+export async function loadTokenizer(folder: string, limits: TokenizerLimits): Promise<LearningTokenizer> {
   const files = await readClipFiles(folder)
   checkModel(files, limits)
   const library = open(files)
@@ -53,7 +66,9 @@ interface SpecialIds {
   readonly pad: number
 }
 
-class ClipTokenizer implements Tokenizer {
+class ClipTokenizer implements LearningTokenizer {
+  private words = new Words()
+
   constructor(
     private readonly library: Library,
     private readonly special: SpecialIds,
@@ -70,6 +85,15 @@ class ClipTokenizer implements Tokenizer {
   }
 
   read(text: string, most = Number.POSITIVE_INFINITY): readonly number[] {
+    const ids: number[] = []
+    for (const piece of this.words.split(text)) {
+      if (ids.length >= most) break
+      ids.push(...(piece.ids ?? this.readPlain(piece.text, most - ids.length)))
+    }
+    return ids
+  }
+
+  private readPlain(text: string, most: number): readonly number[] {
     const ids: number[] = []
     let from = 0
     while (from < text.length && ids.length < most) {
@@ -89,9 +113,31 @@ class ClipTokenizer implements Tokenizer {
   }
 
   textAfter(text: string, tokens: number): string {
-    const kept = this.read(text, tokens).slice(0, tokens)
-    const bytes = kept.reduce((sum, id) => sum + this.bytesOf(id), 0)
-    return text.slice(this.characterAt(text, bytes)).trim()
+    let left = tokens
+    for (const { text: piece, start, ids } of this.words.split(text)) {
+      const read = ids ?? this.readPlain(piece, left + 1)
+      if (read.length > left) {
+        const bytes = read.slice(0, left).reduce((sum, id) => sum + this.bytesOf(id), 0)
+        return text.slice(start + (ids === null ? this.characterAt(piece, bytes) : 0)).trim()
+      }
+      left -= read.length
+    }
+    return ''
+  }
+
+  learn(word: string, ids: readonly number[]): void {
+    this.words = this.words.with(word, ids)
+  }
+
+  forget(word: string): void {
+    this.words = this.words.without(word)
+  }
+
+  freeIds(): readonly number[] {
+    const isSmall = this.library.encode('A', { add_special_tokens: false }).tokens[0]?.startsWith('a')
+    const symbols = isSmall ? [...UNWRITTEN, ...CAPITALS] : UNWRITTEN
+    const ids = symbols.flatMap((symbol) => [symbol, symbol + this.suffix]).map((token) => this.library.token_to_id(token))
+    return ids.filter((id) => id !== undefined && !this.words.has(id)) as number[]
   }
 
   endsAt(id: number): Break | null {
@@ -119,6 +165,12 @@ class ClipTokenizer implements Tokenizer {
     return text.length
   }
 }
+
+/** CLIP's symbols for bytes: of those that UTF-8 never has, and of white space, which belongs to no token. */
+const UNWRITTEN = [0xc0, 0xc1, ...Array.from({ length: 11 }, (_, index) => 0xf5 + index), 265, 266, 267, 268, 269, 288].map(
+  (code) => String.fromCharCode(code),
+)
+const CAPITALS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('')
 
 /** What people see as one character may be several of Unicode's. */
 const CHARACTERS = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
