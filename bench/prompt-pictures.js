@@ -13,25 +13,30 @@ const SEED = 5
 const compel = (prompt) => ({ prompt, promptSyntax: 'compel' })
 const a1111 = (prompt) => ({ prompt, promptSyntax: 'a1111' })
 
-/** Six a row: the row's first picture is without the operator. */
+/** Six a row. */
 const PICTURES = [
-  ...['(red)0.2', '(red)0.6', 'red', '(red)1.2', '(red)1.5', '(red)2'].map((red) =>
-    compel(`a ${red} purple star on a white background`),
+  ...['0', '0.3', '0.6', '1', '1.25', '1.5'].map((weight) =>
+    compel(`a red circle and (a blue square)${weight} on a white background`),
+  ),
+  ...['0.3', '0.6', '1', '1.2', '1.4', '1.6'].map((weight) =>
+    a1111(`a red circle and (a blue square:${weight}) on a white background`),
   ),
   ...['1, 0', '0.8, 0.2', '0.6, 0.4', '0.4, 0.6', '0.2, 0.8', '0, 1'].map((weights) =>
-    compel(`("a red circle on a white background", "a blue circle on a yellow background").blend(${weights})`),
+    compel(
+      `("a red circle on a white background", "a blue circle on a yellow background").blend(${weights})`,
+    ),
   ),
-  ...['(cat:0.2)', '(cat:0.5)', 'cat', '(cat:1.3)', '(cat:1.6)', '(cat:2)'].map((cat) =>
-    a1111(`a ${cat} beside a green tree on a white background`),
-  ),
-  ...['0', '0.05', '0.1', '0.2', '0.4', '1.0'].map((when) =>
-    a1111(`a [yellow star:blue heart:${when}] on a black background`),
+  ...['0', '1', '2', '3', '4', '8'].map((steps) =>
+    a1111(`a [yellow star:blue heart:${steps}] on a black background`),
   ),
   { prompt: 'a heart' },
-  ...['white', 'black', 'red', 'blue', 'green'].map((color) => ({
-    prompt: 'a heart',
-    negativePrompt: `a ${color} background`,
-  })),
+  ...[
+    'a yellow background',
+    'a pink heart',
+    'a pink heart on a yellow background',
+    'a large heart',
+    'a heart in the center',
+  ].map((negativePrompt) => ({ prompt: 'a heart', negativePrompt })),
 ]
 
 async function main() {

@@ -65,8 +65,8 @@ export type { FloatTensor } from './tensors/float-tensor'
 
 /** The version of this package, such as `0.1.0`. */
 export const version: string = packageVersion()
+export type { TextualInversionInfo, TextualInversionOptions } from './pipeline/textual-inversions'
 export { parsePrompt } from './text/syntax/parse'
 export { printPrompt } from './text/syntax/print'
 export type { PromptNode, PromptPart, PromptSyntax, PromptTree } from './text/syntax/tree'
 export type { LongPrompts } from './text/weights'
-export type { TextualInversionInfo, TextualInversionOptions } from './pipeline/textual-inversions'

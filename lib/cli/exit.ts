@@ -43,6 +43,12 @@ const FLAGS: Readonly<Record<string, string>> = {
   prior: '--prior',
   graphs: '--graphs',
   dtype: '--dtype',
+  parity: '--parity',
+  kernels: '--kernels',
+  offload: '--offload',
+  maxMemory: '--max-memory',
+  previewEvery: '--preview-every',
+  timeoutMs: '--timeout-ms',
   device: '--device',
   threads: '--threads',
   libtorch: '--libtorch',
@@ -62,8 +68,7 @@ const WRONG = ['ERR_WUERSTCHEN_INVALID_ARGUMENT', 'ERR_WUERSTCHEN_PROMPT_SYNTAX'
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return ExitCode.interrupted
-  if (error instanceof UsageError || WRONG.includes(codeOf(error) ?? ''))
-    return ExitCode.usage
+  if (error instanceof UsageError || WRONG.includes(codeOf(error) ?? '')) return ExitCode.usage
   return ExitCode.failure
 }
 

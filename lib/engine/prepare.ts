@@ -47,7 +47,9 @@ export async function readTexts(
 ): Promise<void> {
   const stretches = stage === 'prior' ? stretchesOf(image) : [image]
   const { guided } = run.request[stage]
-  const keys = stretches.flatMap(({ promptKey, negativeKey }) => (guided ? [promptKey, negativeKey] : [promptKey]))
+  const keys = stretches.flatMap(({ promptKey, negativeKey }) =>
+    guided ? [promptKey, negativeKey] : [promptKey],
+  )
   for (const key of keys) {
     if (stage === 'decoder') await decoderText(model, run, key)
     else if (!run.priorConditions.has(key)) await priorText(model, run, key)
@@ -89,7 +91,9 @@ function priorCondition(model: Model, run: Run, key: string): Promise<Condition>
 function priorText(model: Model, run: Run, key: string): Promise<NativeTensor> {
   return once(run.priorTexts, key, async () => {
     run.throwIfEnded()
-    return run.scope.hold(await embed(model.device, model.priorTextEncoder, run.prompt(key).prior, () => run.throwIfEnded()))
+    return run.scope.hold(
+      await embed(model.device, model.priorTextEncoder, run.prompt(key).prior, () => run.throwIfEnded()),
+    )
   })
 }
 
@@ -156,7 +160,9 @@ function decoderNegative(model: Model, run: Run, key: string): Promise<Condition
 function decoderText(model: Model, run: Run, key: string): Promise<NativeTensor> {
   return once(run.decoderTexts, key, async () => {
     run.throwIfEnded()
-    return run.scope.hold(await embed(model.device, model.decoderTextEncoder, run.prompt(key).decoder, () => run.throwIfEnded()))
+    return run.scope.hold(
+      await embed(model.device, model.decoderTextEncoder, run.prompt(key).decoder, () => run.throwIfEnded()),
+    )
   })
 }
 

@@ -1,11 +1,6 @@
 import { expected } from '../errors'
 import type { Model } from '../memory/loaded-model'
-import {
-  CHANGE_TARGETS,
-  type ChangeTarget,
-  type LoraChange,
-  type LoraTarget,
-} from '../model/lora'
+import { CHANGE_TARGETS, type ChangeTarget, type LoraChange, type LoraTarget } from '../model/lora'
 import { fromNative } from '../native/binding'
 import type { WeightBinding, WeightDelta } from '../native/types'
 

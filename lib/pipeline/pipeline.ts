@@ -34,13 +34,13 @@ import type { ModelName } from './locate'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
+import { EventQueue, type StreamEvent } from './stream'
 import {
   readInversion,
   type TextualInversionInfo,
   type TextualInversionOptions,
   TextualInversions,
 } from './textual-inversions'
-import { EventQueue, type StreamEvent } from './stream'
 
 /** What `generate()` resolves with. All lists have one entry per image, in the request's order. */
 export interface GenerateResult {

@@ -3,10 +3,10 @@
  * rank 1 for each, so that it is loaded and unloaded as a LoRA is, to the last bit.
  */
 
+import { randomUUID } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, extname, join } from 'node:path'
-import { randomUUID } from 'node:crypto'
 import { checkNames } from '../checks/names'
 import * as check from '../checks/values'
 import { decode, encode, numbersOf, readBytes } from '../embeddings/safetensors'
@@ -87,7 +87,11 @@ export class TextualInversions {
   async remove(token: string): Promise<void> {
     const learnt = this.learnt.get(token)
     if (learnt === undefined) {
-      throw expected('token', `a loaded word (${[...this.learnt.keys()].join(', ') || 'there are none'})`, token)
+      throw expected(
+        'token',
+        `a loaded word (${[...this.learnt.keys()].join(', ') || 'there are none'})`,
+        token,
+      )
     }
     await this.loras.remove(nameOf(token))
     for (const encoder of ENCODERS) this.readers[encoder].forget(token)
@@ -104,7 +108,11 @@ export class TextualInversions {
     const free = this.readers[encoder].freeIds()
     const [count = 0] = shape
     if (count > free.length) {
-      throw expected('vectors', `at most ${free.length}, as many as the ${encoder}'s vocabulary has room for`, `${count} (${token})`)
+      throw expected(
+        'vectors',
+        `at most ${free.length}, as many as the ${encoder}'s vocabulary has room for`,
+        `${count} (${token})`,
+      )
     }
     return free.slice(0, count)
   }
@@ -112,7 +120,8 @@ export class TextualInversions {
   private async change(encoder: Encoder, vectors: FloatTensor, rows: readonly number[]): Promise<LoraChange> {
     const target = TARGETS[encoder]
     const binding = (this.loras.parameters[target] ?? []).find(({ name }) => EMBEDDING.test(name))
-    if (binding === undefined) throw new ModelError('WEIGHTS_MISMATCH', `Expected the ${target} to have token embeddings`)
+    if (binding === undefined)
+      throw new ModelError('WEIGHTS_MISMATCH', `Expected the ${target} to have token embeddings`)
     const [vocabulary, channels] = binding.shape as [number, number]
     const up = new Float32Array(vocabulary * rows.length)
     for (const [index, row] of rows.entries()) up[row * rows.length + index] = 1
@@ -150,7 +159,11 @@ async function storedIn(file: string): Promise<{ up: StoredTensor; down: StoredT
 }
 
 /** Some rows of a weight as it lies in its file. */
-async function readRows(binding: WeightBinding, rows: readonly number[], channels: number): Promise<Float32Array> {
+async function readRows(
+  binding: WeightBinding,
+  rows: readonly number[],
+  channels: number,
+): Promise<Float32Array> {
   const file = await open(binding.file, 'r')
   try {
     const width = binding.bytes / (binding.shape[0] as number)
@@ -159,7 +172,10 @@ async function readRows(binding: WeightBinding, rows: readonly number[], channel
       const { buffer } = await file.read(Buffer.alloc(width), 0, width, binding.offset + row * width)
       const numbers = numbersOf(binding.dtype, buffer)
       if (numbers === null) {
-        throw new ModelError('WEIGHTS_INVALID', `${binding.file}: Expected ${binding.name} in F32, F16 or BF16`)
+        throw new ModelError(
+          'WEIGHTS_INVALID',
+          `${binding.file}: Expected ${binding.name} in F32, F16 or BF16`,
+        )
       }
       all.set(numbers, index * channels)
     }
@@ -189,7 +205,8 @@ export async function readInversion(
   if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, ['token', 'encoder'])
   const { encoder } = options
-  if (encoder !== undefined && !ENCODERS.includes(encoder)) throw expected('encoder', "'prior' or 'decoder'", encoder)
+  if (encoder !== undefined && !ENCODERS.includes(encoder))
+    throw expected('encoder', "'prior' or 'decoder'", encoder)
   const { tensors } = decode(await readBytes(path), path)
   const vectors = new Map<Encoder, FloatTensor>()
   for (const [key, tensor] of tensors) {
@@ -197,11 +214,15 @@ export async function readInversion(
     const matrix = asMatrix(tensor)
     if (owner === null || matrix.shape[1] !== readers[owner].channels || vectors.has(owner)) {
       const sizes = ENCODERS.map((one) => `${readers[one].channels} (${one})`).join(' or ')
-      throw new ModelError('WEIGHTS_MISMATCH', `${path}: Expected vectors of ${sizes} numbers but found ${key} [${tensor.shape.join(', ')}]`)
+      throw new ModelError(
+        'WEIGHTS_MISMATCH',
+        `${path}: Expected vectors of ${sizes} numbers but found ${key} [${tensor.shape.join(', ')}]`,
+      )
     }
     vectors.set(owner, matrix)
   }
-  if (vectors.size === 0) throw new ModelError('WEIGHTS_INVALID', `${path}: Expected vectors of a word but found none`)
+  if (vectors.size === 0)
+    throw new ModelError('WEIGHTS_INVALID', `${path}: Expected vectors of a word but found none`)
   const own = [...tensors.keys()].find((key) => !UNNAMED.includes(key))
   return { token: checkToken(options.token ?? own ?? basename(path, extname(path))), vectors }
 }

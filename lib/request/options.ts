@@ -98,13 +98,13 @@ export interface PriorOptions extends CommonOptions {
   /** Called with each preview, where `previewEvery` asks for any. What it throws rejects the call. Defaults to none. */
   onPreview?: ((preview: GeneratePreview) => void) | undefined
   /**
-   * Evenly spaced steps of the prior, an integer from 1 to 1000. Not together with `priorTimesteps`. Defaults to
-   * `DEFAULT_STAGE_C_TIMESTEPS` instead: 29 steps, denser where it matters.
+   * Evenly spaced steps of the prior, an integer from 1 to 1000. Not together with `priorTimesteps`. Defaults to the model's
+   * own recommendation (8 in the bundled one), or to `DEFAULT_STAGE_C_TIMESTEPS`: 29 steps, denser where it matters.
    */
   priorNumInferenceSteps?: number | undefined
   /**
    * The prior's own schedule: 2 to 1001 numbers that fall from at most 1 to exactly 0, one more than there are steps.
-   * Defaults to `DEFAULT_STAGE_C_TIMESTEPS`.
+   * Defaults to what `priorNumInferenceSteps` says.
    */
   priorTimesteps?: ArrayLike<number> | undefined
   /**
@@ -116,9 +116,12 @@ export interface PriorOptions extends CommonOptions {
 
 /** What the second half of a picture is made with. */
 export interface DecoderOptions {
-  /** Evenly spaced steps of the decoder, an integer from 1 to 1000. Not together with `decoderTimesteps`. Defaults to 12. */
+  /**
+   * Evenly spaced steps of the decoder, an integer from 1 to 1000. Not together with `decoderTimesteps`. Defaults to the
+   * model's own recommendation (4 in the bundled one), or 12.
+   */
   numInferenceSteps?: number | undefined
-  /** The decoder's own schedule, like `priorTimesteps`. Defaults to 12 evenly spaced steps. */
+  /** The decoder's own schedule, like `priorTimesteps`. Defaults to what `numInferenceSteps` says. */
   decoderTimesteps?: ArrayLike<number> | undefined
   /** How closely the decoder follows the prompt, 0 to 100; off up to 1. Defaults to 0. */
   decoderGuidanceScale?: number | undefined

@@ -21,14 +21,17 @@ import {
   type Prompt,
   type PromptOptions,
 } from './options'
+import { checkCharacters, MOST_IMAGES, readEach, readPrompts } from './prompts'
+import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from './schedules'
 import {
-  checkCharacters,
-  MOST_IMAGES,
-  readEach,
-  readPrompts,
-} from './prompts'
-import { readDecoder, readPrior, type StageRequest } from './schedules'
-import { PromptReader, type Reading, type ReadPrompt, readReading, scalesOf, type Stretch, type TextReaders } from './texts'
+  PromptReader,
+  type Reading,
+  type ReadPrompt,
+  readReading,
+  type Stretch,
+  scalesOf,
+  type TextReaders,
+} from './texts'
 
 export type { NoiseStream } from './noise'
 export type {
@@ -47,7 +50,7 @@ export type { ReadPrompt, Stretch, TextSource } from './texts'
 /** What a request is checked against. */
 export interface RequestModel {
   readonly geometry: ModelGeometry
-  readonly defaults: { readonly priorGuidanceScale: number }
+  readonly defaults: RequestDefaults
   /** Whether it has a previewer. */
   readonly previews: boolean
   readonly tokenizers: TextReaders
@@ -133,7 +136,7 @@ function fromText(
 ): Request {
   const { geometry, defaults } = model
   const { width, height } = readSize(given, { width: geometry.defaultWidth, height: geometry.defaultHeight })
-  const [prior, decoder] = [readPrior(given, defaults.priorGuidanceScale), readDecoder(given)]
+  const [prior, decoder] = [readPrior(given, defaults), readDecoder(given, defaults)]
   const prompts = readPrompts(prompt)
   const negatives = readEach('negativePrompt', given.negativePrompt, prompts.length, () => '')
   checkCharacters([...prompts, ...negatives])
@@ -165,7 +168,7 @@ export function parseDecodeRequest(
   const noise = goesOn ? continued(states) : readSeeds(given.seed, inputs.length * perPrompt)
   const [, , priorHeight, priorWidth] = first.shape
   const sizes = { ...latentSizes({ width, height }, model.geometry), priorWidth, priorHeight }
-  const [prior, decoder] = [readPrior({}, model.defaults.priorGuidanceScale), readDecoder(given)]
+  const [prior, decoder] = [readPrior({}, model.defaults), readDecoder(given, model.defaults)]
   const stages = { width, height, sizes, prior, decoder }
   const read = { ...given, promptSyntax: given.promptSyntax ?? facts[0]?.promptSyntax }
   return assemble('decode', stages, { prompts, negatives, perPrompt, noise, inputs }, read, model)

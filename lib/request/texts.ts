@@ -80,7 +80,10 @@ export class PromptReader {
 
   /** Of one image: what it is to show, and what not, null without guidance; as long as one another. */
   pair(prompt: Prompt, negative: Prompt | null, name: string): { stretches: readonly Stretch[] } {
-    const [shown, hidden] = [this.moments(prompt, name), negative === null ? [] : this.moments(negative, 'negativePrompt')]
+    const [shown, hidden] = [
+      this.moments(prompt, name),
+      negative === null ? [] : this.moments(negative, 'negativePrompt'),
+    ]
     const all = [...shown, ...hidden].map(({ read }) => read)
     const longest = {
       prior: Math.max(...all.map(({ prior }) => chunksIn(prior, this.readers.prior))),
@@ -126,7 +129,8 @@ export class PromptReader {
 
   private read(prompt: Prompt, name: string): readonly Moment[] {
     // The first letter keeps a text from being taken for embeddings.
-    if (typeof prompt !== 'string') return [{ from: 0, read: embedded(prompt, `e${this.known.size}`, this.readers) }]
+    if (typeof prompt !== 'string')
+      return [{ from: 0, read: embedded(prompt, `e${this.known.size}`, this.readers) }]
     return this.reading.syntax === 'plain' && this.reading.longPrompts === 'truncate'
       ? [{ from: 0, read: this.tokenized(prompt) }]
       : naming(name, () => this.planned(prompt))
@@ -146,19 +150,32 @@ export class PromptReader {
     const reads = new Map<string, ReadPrompt>()
     const moments = changes.map((step) => ({ from: step - 1, read: this.plan(tree, text, step, reads) }))
     if (reads.size > MOST_STRETCHES) {
-      throw new PromptSyntaxError(`Expected at most ${MOST_STRETCHES} prompts in turn but received ${reads.size}`)
+      throw new PromptSyntaxError(
+        `Expected at most ${MOST_STRETCHES} prompts in turn but received ${reads.size}`,
+      )
     }
     return moments
   }
 
   /** One moment of a schedule; those that read the same are one prompt. */
   private plan(tree: PromptTree, source: string, step: number, reads: Map<string, ReadPrompt>): ReadPrompt {
-    const planning = { source, longPrompts: this.reading.longPrompts, moment: { step, steps: Math.max(1, this.reading.steps) } }
-    const [prior, decoder] = [this.readers.prior, this.readers.decoder].map((reader) => planText(tree, reader, planning))
+    const planning = {
+      source,
+      longPrompts: this.reading.longPrompts,
+      moment: { step, steps: Math.max(1, this.reading.steps) },
+    }
+    const [prior, decoder] = [this.readers.prior, this.readers.decoder].map((reader) =>
+      planText(tree, reader, planning),
+    )
     const content = contentOf(prior as TextPlan)
     const known = reads.get(content)
     if (known !== undefined) return known
-    const read = { key: `w${step} ${source}`, text: source, prior: simple(prior as TextPlan), decoder: simple(decoder as TextPlan) }
+    const read = {
+      key: `w${step} ${source}`,
+      text: source,
+      prior: simple(prior as TextPlan),
+      decoder: simple(decoder as TextPlan),
+    }
     reads.set(content, read)
     return read
   }
@@ -177,7 +194,9 @@ function naming<Result>(name: string, work: () => Result): Result {
 /** What tells two plans of one prompt apart. */
 function contentOf({ parts }: TextPlan): string {
   const chunks = parts.flatMap(({ members }) => members.flatMap((member) => member.chunks))
-  return chunks.map((chunk) => ('tokens' in chunk ? `${chunk.tokens.ids.join()} ${chunk.weights?.join()}` : '')).join(';')
+  return chunks
+    .map((chunk) => ('tokens' in chunk ? `${chunk.tokens.ids.join()} ${chunk.weights?.join()}` : ''))
+    .join(';')
 }
 
 /** A plan in which nothing has a weight is its tokens. */
@@ -185,9 +204,13 @@ function simple(plan: TextPlan): TextSource {
   const [part, ...parts] = plan.parts
   const [member, ...members] = part?.members ?? []
   const [chunk, ...chunks] = member?.chunks ?? []
-  const alone = parts.length + members.length + chunks.length === 0 && part?.weight === 1 && member?.factor === 1
-  const isPlain = chunk !== undefined && 'tokens' in chunk && chunk.weights === null && chunk.without.length === 0
-  return alone && isPlain ? Object.freeze({ ...chunk.tokens, truncated: plan.truncated }) : Object.freeze(plan)
+  const alone =
+    parts.length + members.length + chunks.length === 0 && part?.weight === 1 && member?.factor === 1
+  const isPlain =
+    chunk !== undefined && 'tokens' in chunk && chunk.weights === null && chunk.without.length === 0
+  return alone && isPlain
+    ? Object.freeze({ ...chunk.tokens, truncated: plan.truncated })
+    : Object.freeze(plan)
 }
 
 /** A copy: what the caller does with its own later changes no request. */
@@ -196,7 +219,12 @@ function embedded(
   key: string,
   readers: TextReaders,
 ): ReadPrompt {
-  return { key, text, prior: copied('prior', prior, readers.prior), decoder: copied('decoder', decoder, readers.decoder) }
+  return {
+    key,
+    text,
+    prior: copied('prior', prior, readers.prior),
+    decoder: copied('decoder', decoder, readers.decoder),
+  }
 }
 
 function copied(name: string, tensor: FloatTensor, { length, channels }: TextReader): FloatTensor {

@@ -32,7 +32,11 @@ export async function embedPlan(plan: TextPlan, encode: Encode): Promise<Hidden>
   return { shape: [1, data.length / channels, channels], data }
 }
 
-async function embedChunk(chunk: PlannedChunk | GivenChunk, empty: Hidden, encode: Encode): Promise<Float32Array> {
+async function embedChunk(
+  chunk: PlannedChunk | GivenChunk,
+  empty: Hidden,
+  encode: Encode,
+): Promise<Float32Array> {
   if ('given' in chunk) return chunk.given.data
   const { tokens, weights, emphasis, without } = chunk
   const { data } = await encode(tokens)
@@ -62,7 +66,10 @@ function raised(values: Float32Array, empty: Float32Array, weights: Float64Array
 /** AUTOMATIC1111: each token times its weight, then all times what brings the mean back. */
 function scaled(values: Float32Array, weights: Float64Array): Float32Array {
   const channels = values.length / weights.length
-  const multiplied = Float64Array.from(values, (value, index) => value * (weights[Math.floor(index / channels)] as number))
+  const multiplied = Float64Array.from(
+    values,
+    (value, index) => value * (weights[Math.floor(index / channels)] as number),
+  )
   const ratio = mean(values) / mean(multiplied)
   return Float32Array.from(multiplied, (value) => value * ratio)
 }
@@ -81,7 +88,8 @@ function away(values: Float32Array, empty: Float32Array, weight: number): Float3
 function blended(members: readonly { readonly factor: number; readonly data: Float32Array }[]): Float32Array {
   const sum = new Float64Array(members[0]?.data.length ?? 0)
   for (const { factor, data } of members) {
-    for (let index = 0; index < sum.length; index++) sum[index] = (sum[index] as number) + factor * (data[index] as number)
+    for (let index = 0; index < sum.length; index++)
+      sum[index] = (sum[index] as number) + factor * (data[index] as number)
   }
   return Float32Array.from(sum)
 }

@@ -79,7 +79,8 @@ export type LoraScales = ReadonlyMap<string, number>
 /** @throws PromptSyntaxError for what can be written but not be done. */
 export function refuseUndoable(tree: PromptTree, source: string, loras: LoraScales): void {
   for (const node of [...all(tree), ...tree.loras]) {
-    if (node.type === 'swap') throw cannot(source, node, 'no .swap(): the model has no cross-attention control')
+    if (node.type === 'swap')
+      throw cannot(source, node, 'no .swap(): the model has no cross-attention control')
     if (node.type !== 'lora') continue
     const scale = loras.get(node.name)
     if (scale === undefined) throw cannot(source, node, 'the name of a loaded LoRA')
@@ -89,7 +90,11 @@ export function refuseUndoable(tree: PromptTree, source: string, loras: LoraScal
   }
 }
 
-function cannot(source: string, { start, end }: Pick<SwapNode, 'start' | 'end'>, what: string): PromptSyntaxError {
+function cannot(
+  source: string,
+  { start, end }: Pick<SwapNode, 'start' | 'end'>,
+  what: string,
+): PromptSyntaxError {
   return syntaxError(source, start, what, show(source.slice(start, end)))
 }
 

@@ -136,7 +136,9 @@ class ClipTokenizer implements LearningTokenizer {
   freeIds(): readonly number[] {
     const isSmall = this.library.encode('A', { add_special_tokens: false }).tokens[0]?.startsWith('a')
     const symbols = isSmall ? [...UNWRITTEN, ...CAPITALS] : UNWRITTEN
-    const ids = symbols.flatMap((symbol) => [symbol, symbol + this.suffix]).map((token) => this.library.token_to_id(token))
+    const ids = symbols
+      .flatMap((symbol) => [symbol, symbol + this.suffix])
+      .map((token) => this.library.token_to_id(token))
     return ids.filter((id) => id !== undefined && !this.words.has(id)) as number[]
   }
 
@@ -167,9 +169,17 @@ class ClipTokenizer implements LearningTokenizer {
 }
 
 /** CLIP's symbols for bytes: of those that UTF-8 never has, and of white space, which belongs to no token. */
-const UNWRITTEN = [0xc0, 0xc1, ...Array.from({ length: 11 }, (_, index) => 0xf5 + index), 265, 266, 267, 268, 269, 288].map(
-  (code) => String.fromCharCode(code),
-)
+const UNWRITTEN = [
+  0xc0,
+  0xc1,
+  ...Array.from({ length: 11 }, (_, index) => 0xf5 + index),
+  265,
+  266,
+  267,
+  268,
+  269,
+  288,
+].map((code) => String.fromCharCode(code))
 const CAPITALS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('')
 
 /** What people see as one character may be several of Unicode's. */

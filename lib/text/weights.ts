@@ -2,7 +2,14 @@
 
 import { InvalidArgumentError } from '../errors'
 import { type Fragment, fragmentsOf, type Moment } from './fragments'
-import { type Emphasis, type Masked, type PlannedChunk, type PlannedMember, plain, type TextPlan } from './plan'
+import {
+  type Emphasis,
+  type Masked,
+  type PlannedChunk,
+  type PlannedMember,
+  plain,
+  type TextPlan,
+} from './plan'
 import { syntaxError } from './syntax/position'
 import type { PromptPart, PromptTree } from './syntax/tree'
 import type { Tokenizer } from './tokenizer'
@@ -26,24 +33,39 @@ export function planText(tree: PromptTree, tokenizer: Tokenizer, planning: Plann
   const cut: string[] = []
   const members = tree.parts.map((part) => {
     const sections = fragmentsOf(part.children, tree.syntax, planning.moment)
-    return sections.flatMap((fragments) => chunksOf(fragments, tokenizer, planning.longPrompts, emphasis, cut))
+    return sections.flatMap((fragments) =>
+      chunksOf(fragments, tokenizer, planning.longPrompts, emphasis, cut),
+    )
   })
   const factors = tree.combine === 'blend' ? factorsOf(tree, planning.source) : tree.parts.map(() => 1)
-  const planned = members.map((chunks, index): PlannedMember => ({ factor: factors[index] as number, chunks }))
+  const planned = members.map(
+    (chunks, index): PlannedMember => ({ factor: factors[index] as number, chunks }),
+  )
   const parts =
     tree.combine === 'blend'
       ? [{ weight: 1, members: planned }]
-      : planned.map((member, index) => ({ weight: (tree.parts[index] as PromptPart).weight, members: [member] }))
-  const chunks = parts.reduce((sum, part) => sum + Math.max(...part.members.map((one) => one.chunks.length)), 0)
+      : planned.map((member, index) => ({
+          weight: (tree.parts[index] as PromptPart).weight,
+          members: [member],
+        }))
+  const chunks = parts.reduce(
+    (sum, part) => sum + Math.max(...part.members.map((one) => one.chunks.length)),
+    0,
+  )
   refuseTooMuch(chunks, members.flat())
   return { parts, empty: tokenizer.frame([]), chunks, truncated: cut.length === 0 ? null : cut.join(' … ') }
 }
 
 function refuseTooMuch(chunks: number, planned: readonly PlannedChunk[]): void {
   if (chunks > MOST_CHUNKS) {
-    throw new InvalidArgumentError(`Expected a prompt of at most ${MOST_CHUNKS} chunks of tokens but received ${chunks}`)
+    throw new InvalidArgumentError(
+      `Expected a prompt of at most ${MOST_CHUNKS} chunks of tokens but received ${chunks}`,
+    )
   }
-  const readings = planned.reduce((sum, { without }) => sum + 1 + without.filter(({ mask }) => mask !== null).length, 0)
+  const readings = planned.reduce(
+    (sum, { without }) => sum + 1 + without.filter(({ mask }) => mask !== null).length,
+    0,
+  )
   if (readings > MOST_READINGS) {
     throw new InvalidArgumentError(
       `Expected a prompt that a text encoder reads at most ${MOST_READINGS} times, once for each weight below 1, but received ${readings}`,
@@ -56,7 +78,12 @@ function factorsOf({ parts, normalized }: PromptTree, source: string): number[] 
   const sum = parts.reduce((total, { weight }) => total + weight, 0)
   if (!normalized) return parts.map(({ weight }) => weight)
   if (sum === 0) {
-    throw syntaxError(source, parts[0]?.start ?? 0, 'weights of .blend() whose sum is not 0, or no_normalize', '0')
+    throw syntaxError(
+      source,
+      parts[0]?.start ?? 0,
+      'weights of .blend() whose sum is not 0, or no_normalize',
+      '0',
+    )
   }
   return parts.map(({ weight }) => weight / sum)
 }
@@ -134,7 +161,9 @@ function cutAfter(candidates: readonly Placed[], left: number, tokenizer: Tokeni
   const ends = candidates.map(({ id }) => tokenizer.endsAt(id))
   const last = (...kinds: (string | null)[]) =>
     ends.reduce((cut, end, place) => (kinds.includes(end) ? place + 1 : cut), 0)
-  return last('sentence') || last('sentence', 'phrase') || last('sentence', 'phrase', 'word') || candidates.length
+  return (
+    last('sentence') || last('sentence', 'phrase') || last('sentence', 'phrase', 'word') || candidates.length
+  )
 }
 
 function planned(

@@ -12,7 +12,8 @@ export class Words {
   constructor(private readonly known: ReadonlyMap<string, readonly number[]> = new Map()) {
     // The longest first: one word may begin with another.
     const words = [...known.keys()].sort((a, b) => b.length - a.length).map(escaped)
-    this.pattern = words.length === 0 ? null : new RegExp(`${NOT_AFTER}(?:${words.join('|')})${NOT_BEFORE}`, 'gu')
+    this.pattern =
+      words.length === 0 ? null : new RegExp(`${NOT_AFTER}(?:${words.join('|')})${NOT_BEFORE}`, 'gu')
   }
 
   with(word: string, ids: readonly number[]): Words {

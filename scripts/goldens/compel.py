@@ -26,7 +26,31 @@ CASES = Path(__file__).with_name("compel_cases.json")  # the cases of Compel's o
 LENGTH = 24  # tokens of a chunk
 SEED = 11
 RANDOM_PROMPTS = 160
-WORDS = "a red blue green circle square star small large above below left right of the with two , . hot-pot it's 3.5 café".split()
+WORDS = [
+    "a",
+    "red",
+    "blue",
+    "green",
+    "circle",
+    "square",
+    "star",
+    "small",
+    "large",
+    "above",
+    "below",
+    "left",
+    "right",
+    "of",
+    "the",
+    "with",
+    "two",
+    ",",
+    ".",
+    "hot-pot",
+    "it's",
+    "3.5",
+    "café",
+]
 
 
 class Recorder:
@@ -86,7 +110,13 @@ def parsed(text: str) -> dict[str, Any]:
     [first, *others] = conjunction.prompts
     if isinstance(first, Blend) and not others:
         weights = list(first.weights)
-        return {"combine": "blend", "normalized": first.normalize_weights, "weights": weights, "parts": flat(first), "loras": loras}
+        return {
+            "combine": "blend",
+            "normalized": first.normalize_weights,
+            "weights": weights,
+            "parts": flat(first),
+            "loras": loras,
+        }
     parts = [flat(prompt) for prompt in conjunction.prompts]
     return {"combine": "and", "normalized": True, "weights": list(conjunction.weights), "parts": parts, "loras": loras}
 
@@ -97,7 +127,8 @@ def length_of(part: Any, tokenizer: CLIPTokenizer) -> int:
 
 def weights_in(parts: Any) -> list[float]:
     if isinstance(parts, list):
-        return [parts[1]] if len(parts) == 2 and isinstance(parts[0], str) else sum(map(weights_in, parts), [])
+        is_fragment = len(parts) == 2 and isinstance(parts[0], str)
+        return [parts[1]] if is_fragment else [weight for part in parts for weight in weights_in(part)]
     return []
 
 
@@ -109,9 +140,13 @@ def random_text(rng: random.Random, words: int, depth: int, lighter: bool) -> st
         words -= count
         text = " ".join(rng.choice(WORDS) for _ in range(count))
         kind = rng.random()
-        weight = rng.choice(["1.3", "1.5", "2", "1.05", "+", "++"] + (["0.5", "0.8", "0", "-", "--"] if lighter else []))
+        weight = rng.choice(
+            ["1.3", "1.5", "2", "1.05", "+", "++"] + (["0.5", "0.8", "0", "-", "--"] if lighter else [])
+        )
         if kind < 0.25:
-            inner = random_text(rng, rng.randint(1, 3), depth - 1, lighter) if depth > 0 and rng.random() < 0.4 else text
+            inner = (
+                random_text(rng, rng.randint(1, 3), depth - 1, lighter) if depth > 0 and rng.random() < 0.4 else text
+            )
             pieces.append(f"({inner}){weight}")
         elif kind < 0.35:
             pieces.append(f'"{text}"{weight}')

@@ -51,13 +51,17 @@ describe('promptSyntax', () => {
     const before = pipeline.statistics.stages.prior.turns
     const together = await Promise.all(asked.map(([prompt, options]) => pixels(prompt, options)))
     expect(pipeline.statistics.stages.prior.turns - before).toBeLessThan(2 * FEW.priorNumInferenceSteps)
-    for (const [index, picture] of together.entries()) expect(furthest(picture, alone[index])).toBeLessThanOrEqual(1)
+    for (const [index, picture] of together.entries())
+      expect(furthest(picture, alone[index])).toBeLessThanOrEqual(1)
   })
 
   it('begins with what stands before the colon and goes on with what follows', async () => {
     const options = { promptSyntax: 'a1111' } as const
     expect(await pixels('[a red circle:a blue star:0]', options)).toEqual(await pixels('a blue star'))
-    const [half, first] = [await pixels('[a red circle:a blue star:0.5]', options), await pixels('a red circle')]
+    const [half, first] = [
+      await pixels('[a red circle:a blue star:0.5]', options),
+      await pixels('a red circle'),
+    ]
     expect(half).not.toEqual(first)
     expect(half).not.toEqual(await pixels('a blue star'))
   })
@@ -83,7 +87,9 @@ describe('longPrompts', () => {
     expect(await pixels('a red circle', { ...options, negativePrompt: LONG })).not.toEqual(
       await pixels('a red circle', options),
     )
-    expect(await pixels(LONG, { ...options, negativePrompt: 'a blue star' })).not.toEqual(await pixels(LONG, options))
+    expect(await pixels(LONG, { ...options, negativePrompt: 'a blue star' })).not.toEqual(
+      await pixels(LONG, options),
+    )
   })
 
   it('says what is cut, in whole characters', async () => {
@@ -146,7 +152,9 @@ describe('what cannot be done', () => {
     ['a (cat', 3],
     ['("a", "b").blend(1, -1)', 2],
   ])('%s is refused with column %i', async (prompt, column) => {
-    await expect(pipeline.generate(['a cat', prompt], { ...FEW, promptSyntax: 'compel' })).rejects.toMatchObject({
+    await expect(
+      pipeline.generate(['a cat', prompt], { ...FEW, promptSyntax: 'compel' }),
+    ).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_PROMPT_SYNTAX',
       details: { name: 'prompt[1]', column },
     })

@@ -1,11 +1,11 @@
 /** Learnt words, on the bundled model. */
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { encode } from '../../lib/embeddings/safetensors'
+import { decode, encode, readBytes } from '../../lib/embeddings/safetensors'
 import { WuerstchenPipeline } from '../../lib/pipeline/pipeline'
+import { loadTokenizer } from '../../lib/text/tokenizer'
 import { folderOf, removeFolders } from '../support/temporary-folder'
-import { writeFileSync } from 'node:fs'
 
 const CHANNELS = { prior: 128, decoder: 64 }
 
@@ -85,8 +85,18 @@ describe('loadTextualInversion()', () => {
 
   it.each([
     ['vectors of another size', { '<x>': vectors(2, 77) }, {}, 'ERR_WUERSTCHEN_WEIGHTS_MISMATCH'],
-    ['more vectors than there is room for', { '<x>': vectors(200, CHANNELS.prior) }, {}, 'ERR_WUERSTCHEN_INVALID_ARGUMENT'],
-    ['a word with white space', { '<x>': vectors(1, CHANNELS.prior) }, { token: 'a b' }, 'ERR_WUERSTCHEN_INVALID_ARGUMENT'],
+    [
+      'more vectors than there is room for',
+      { '<x>': vectors(200, CHANNELS.prior) },
+      {},
+      'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+    ],
+    [
+      'a word with white space',
+      { '<x>': vectors(1, CHANNELS.prior) },
+      { token: 'a b' },
+      'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+    ],
   ])('refuses %s', async (_what, tensors, options, code) => {
     await expect(pipeline.loadTextualInversion(file(tensors), options)).rejects.toMatchObject({ code })
     expect(pipeline.textualInversions).toEqual([])
@@ -94,19 +104,25 @@ describe('loadTextualInversion()', () => {
   })
 
   it('leaves no file behind', async () => {
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`wuerstchen-word-${process.pid}-`))).toEqual([])
+    expect(
+      readdirSync(tmpdir()).filter((name) => name.startsWith(`wuerstchen-word-${process.pid}-`)),
+    ).toEqual([])
   })
 })
 
 /** The rows of the prior's text encoder, and the one of `circle`. */
 async function weights() {
-  const { decode, readBytes } = await import('../../lib/embeddings/safetensors')
-  const { loadTokenizer } = await import('../../lib/text/tokenizer')
   const folder = join(__dirname, '../../models/shapes-prior')
   const name = readdirSync(join(folder, 'text_encoder')).find((one) => one.endsWith('.safetensors')) as string
   const { tensors } = decode(await readBytes(join(folder, 'text_encoder', name)), name)
-  const [, embedding] = [...tensors].find(([key]) => key.endsWith('token_embedding.weight')) as [string, { shape: readonly number[]; data: Float32Array }]
-  const tokenizer = await loadTokenizer(join(folder, 'tokenizer'), { maxPositions: 77, vocabularySize: embedding.shape[0] as number })
+  const [, embedding] = [...tensors].find(([key]) => key.endsWith('token_embedding.weight')) as [
+    string,
+    { shape: readonly number[]; data: Float32Array },
+  ]
+  const tokenizer = await loadTokenizer(join(folder, 'tokenizer'), {
+    maxPositions: 77,
+    vocabularySize: embedding.shape[0] as number,
+  })
   const [id = 0] = tokenizer.read('circle')
   return { tensors: { data: embedding.data, id } }
 }

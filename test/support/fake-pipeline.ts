@@ -16,7 +16,7 @@ const MODEL: RequestModel = {
     defaultWidth: 64,
     defaultHeight: 64,
   },
-  defaults: { priorGuidanceScale: 4 },
+  defaults: { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 },
   previews: true,
   tokenizers: { prior: FAKE_TOKENIZER, decoder: FAKE_TOKENIZER },
 }

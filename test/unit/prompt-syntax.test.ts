@@ -37,43 +37,86 @@ function randomOf(seed: number): () => number {
 
 const PIECES = [
   ...'()[]"\\+-.,=:| \t\n:1'.split(''),
-  ...['a', 'cat', 'é', '🐈', '\u{1f468}\u200d\u{1f469}', '\ud800', '0.5', '1.3', '3', ' ', ' ', 'BREAK', ' BREAK ', '\u00a0'],
-  ...['.attend(', '.swap(', '.blend(', '.and(', '.add(', 'no_normalize', 'withLora(', 'useLora(x, 0.5)', 's_start=0.1'],
-  ...['(cat)1.3', '"a dog"', '("a", "b")', '[a:b:0.4]', '[a|b]', '(x:1.2)', '++', '--', '\\(', '\\)', '\\"', '\\+'],
+  ...[
+    'a',
+    'cat',
+    'é',
+    '🐈',
+    '\u{1f468}\u200d\u{1f469}',
+    '\ud800',
+    '0.5',
+    '1.3',
+    '3',
+    ' ',
+    ' ',
+    'BREAK',
+    ' BREAK ',
+    '\u00a0',
+  ],
+  ...[
+    '.attend(',
+    '.swap(',
+    '.blend(',
+    '.and(',
+    '.add(',
+    'no_normalize',
+    'withLora(',
+    'useLora(x, 0.5)',
+    's_start=0.1',
+  ],
+  ...[
+    '(cat)1.3',
+    '"a dog"',
+    '("a", "b")',
+    '[a:b:0.4]',
+    '[a|b]',
+    '(x:1.2)',
+    '++',
+    '--',
+    '\\(',
+    '\\)',
+    '\\"',
+    '\\+',
+  ],
 ]
 
 describe('200,000 random strings', () => {
-  it.each(['compel', 'a1111'] as const)('%s: parse, or are refused with a column, and print as what they were', (syntax) => {
-    const random = randomOf(7)
-    const counts = { parsed: 0, refused: 0 }
-    for (let turn = 0; turn < 100_000; turn++) {
-      const length = Math.floor(random() * 12)
-      const text = Array.from({ length }, () => PIECES[Math.floor(random() * PIECES.length)]).join('')
-      let tree: PromptTree
-      try {
-        tree = parsePrompt(text, { syntax })
-      } catch (error) {
-        if (!(error instanceof PromptSyntaxError)) throw new Error(`${JSON.stringify(text)}: ${error}`)
-        if (!((error.details?.column as number) >= 1)) throw new Error(`${JSON.stringify(text)}: no column`)
-        counts.refused += 1
-        continue
+  it.each(['compel', 'a1111'] as const)(
+    '%s: parse, or are refused with a column, and print as what they were',
+    (syntax) => {
+      const random = randomOf(7)
+      const counts = { parsed: 0, refused: 0 }
+      for (let turn = 0; turn < 100_000; turn++) {
+        const length = Math.floor(random() * 12)
+        const text = Array.from({ length }, () => PIECES[Math.floor(random() * PIECES.length)]).join('')
+        let tree: PromptTree
+        try {
+          tree = parsePrompt(text, { syntax })
+        } catch (error) {
+          if (!(error instanceof PromptSyntaxError)) throw new Error(`${JSON.stringify(text)}: ${error}`)
+          if (!((error.details?.column as number) >= 1)) throw new Error(`${JSON.stringify(text)}: no column`)
+          counts.refused += 1
+          continue
+        }
+        counts.parsed += 1
+        const printed = printPrompt(tree)
+        let again: unknown
+        try {
+          again = bare(parsePrompt(printed, { syntax }))
+        } catch (error) {
+          throw new Error(`${JSON.stringify(text)} printed as ${JSON.stringify(printed)}: ${error}`)
+        }
+        // Compared as text: a hundred thousand deep comparisons take their time.
+        if (JSON.stringify(again) !== JSON.stringify(bare(tree))) {
+          throw new Error(
+            `${JSON.stringify(text)} printed as ${JSON.stringify(printed)}:\n${JSON.stringify(bare(tree))}\n${JSON.stringify(again)}`,
+          )
+        }
       }
-      counts.parsed += 1
-      const printed = printPrompt(tree)
-      let again: unknown
-      try {
-        again = bare(parsePrompt(printed, { syntax }))
-      } catch (error) {
-        throw new Error(`${JSON.stringify(text)} printed as ${JSON.stringify(printed)}: ${error}`)
-      }
-      // Compared as text: a hundred thousand deep comparisons take their time.
-      if (JSON.stringify(again) !== JSON.stringify(bare(tree))) {
-        throw new Error(`${JSON.stringify(text)} printed as ${JSON.stringify(printed)}:\n${JSON.stringify(bare(tree))}\n${JSON.stringify(again)}`)
-      }
-    }
-    expect(counts.parsed).toBeGreaterThan(20_000)
-    if (syntax === 'compel') expect(counts.refused).toBeGreaterThan(10_000)
-  })
+      expect(counts.parsed).toBeGreaterThan(20_000)
+      if (syntax === 'compel') expect(counts.refused).toBeGreaterThan(10_000)
+    },
+  )
 })
 
 describe('compel', () => {
@@ -88,7 +131,10 @@ describe('compel', () => {
     ['C\\+\\+ and cat(s) + more', [text('C++ and cat(s) + more')]],
     ['c++ code', [weight(1.1 ** 2, text('c')), text('code')]],
     ['(a + b)1.2', [weight(1.2, text('a + b'))]],
-    ['cat.swap(dog, s_start=0.5)', [{ type: 'swap', original: [text('cat')], edited: [text('dog')], options: { s_start: 0.5 } }]],
+    [
+      'cat.swap(dog, s_start=0.5)',
+      [{ type: 'swap', original: [text('cat')], edited: [text('dog')], options: { s_start: 0.5 } }],
+    ],
   ])('reads %s', (source, children) => {
     expect(short(parsePrompt(source, { syntax: 'compel' }))).toEqual([children])
   })
@@ -139,31 +185,114 @@ describe('a1111', () => {
 
   it.each([
     ['normal text', [[['normal text', 1]]]],
-    ['an (important) word', [[['an ', 1], ['important', 1.1], [' word', 1]]]],
+    [
+      'an (important) word',
+      [
+        [
+          ['an ', 1],
+          ['important', 1.1],
+          [' word', 1],
+        ],
+      ],
+    ],
     ['(unnecessary)(parens)', [[['unnecessaryparens', 1.1]]]],
     ['\\(literal\\]', [[['(literal]', 1]]]],
-    ['a ((house:1.3)) [on] a (hill:0.5), ((sky)).', [[['a ', 1], ['house', 1.43], [' ', 1], ['on', 0.909091], [' a ', 1], ['hill', 0.5], [', ', 1], ['sky', 1.21], ['.', 1]]]],
+    [
+      'a ((house:1.3)) [on] a (hill:0.5), ((sky)).',
+      [
+        [
+          ['a ', 1],
+          ['house', 1.43],
+          [' ', 1],
+          ['on', 0.909091],
+          [' a ', 1],
+          ['hill', 0.5],
+          [', ', 1],
+          ['sky', 1.21],
+          ['.', 1],
+        ],
+      ],
+    ],
     ['a BREAK b, BREAKER', [[['a', 1]], [['b, BREAKER', 1]]]],
     ['(a: b:1.5)', [[['a: b', 1.5]]]],
     ['(x:-0.5)', [[['x', -0.5]]]],
     // What is not closed is text.
     ['(unbalanced', [[['(unbalanced', 1]]]],
-    ['a) [b ((c)', [[['a) [b (', 1], ['c', 1.1]]]],
-    ['([a)]', [[['[a', 1.1], [']', 1]]]],
+    [
+      'a) [b ((c)',
+      [
+        [
+          ['a) [b (', 1],
+          ['c', 1.1],
+        ],
+      ],
+    ],
+    [
+      '([a)]',
+      [
+        [
+          ['[a', 1.1],
+          [']', 1],
+        ],
+      ],
+    ],
   ])('reads %s', (source, sections) => {
     expect(weighted(source)).toEqual(sections)
   })
 
   it.each([
     ['test', [[10, 'test']]],
-    ['a [b:3]', [[3, 'a '], [10, 'a b']]],
-    ['a [b: 3]', [[3, 'a '], [10, 'a b']]],
-    ['[a:3]', [[3, ''], [10, 'a']]],
-    ['a [b : c : 1] d', [[1, 'a b  d'], [10, 'a  c  d']]],
-    ['a[b:[c:d:2]:1]e', [[1, 'abe'], [2, 'ace'], [10, 'ade']]],
+    [
+      'a [b:3]',
+      [
+        [3, 'a '],
+        [10, 'a b'],
+      ],
+    ],
+    [
+      'a [b: 3]',
+      [
+        [3, 'a '],
+        [10, 'a b'],
+      ],
+    ],
+    [
+      '[a:3]',
+      [
+        [3, ''],
+        [10, 'a'],
+      ],
+    ],
+    [
+      'a [b : c : 1] d',
+      [
+        [1, 'a b  d'],
+        [10, 'a  c  d'],
+      ],
+    ],
+    [
+      'a[b:[c:d:2]:1]e',
+      [
+        [1, 'abe'],
+        [2, 'ace'],
+        [10, 'ade'],
+      ],
+    ],
     ['a [unbalanced', [[10, 'a [unbalanced']]],
-    ['a [b:.5] c', [[5, 'a  c'], [10, 'a b c']]],
-    ['a [b:0.99]', [[9, 'a '], [10, 'a b']]],
+    [
+      'a [b:.5] c',
+      [
+        [5, 'a  c'],
+        [10, 'a b c'],
+      ],
+    ],
+    [
+      'a [b:0.99]',
+      [
+        [9, 'a '],
+        [10, 'a b'],
+      ],
+    ],
     ['[fe|]male', [...Array(10).keys()].map((index) => [index + 1, index % 2 ? 'male' : 'female'])],
   ])('%s changes with the steps', (source, expected) => {
     expect(turns(source, 10)).toEqual(expected)
@@ -171,7 +300,26 @@ describe('a1111', () => {
 })
 
 describe('100,000 characters', () => {
-  const SOURCES = ['cat ', '(cat)1.3 ', '(', ')', '"a b" ', 'cat+ ', 'a', '\\', '[a|b]', '[a:b:0.4] ', '(a:1.3)', ' ', '+', ':', '((a', 'BREAK ', '|', '.attend(']
+  const SOURCES = [
+    'cat ',
+    '(cat)1.3 ',
+    '(',
+    ')',
+    '"a b" ',
+    'cat+ ',
+    'a',
+    '\\',
+    '[a|b]',
+    '[a:b:0.4] ',
+    '(a:1.3)',
+    ' ',
+    '+',
+    ':',
+    '((a',
+    'BREAK ',
+    '|',
+    '.attend(',
+  ]
   it.each(SOURCES)('of %s are read in under 50 ms', (piece) => {
     const source = piece.repeat(100_000 / piece.length)
     for (const syntax of ['compel', 'a1111'] as const) {

@@ -41,7 +41,10 @@ function placesOf(): ReadonlyMap<string, number> {
   const [ids, masks, { length }] = [numbers('ids'), numbers('masks'), golden]
   const rows = ids.length / length
   const row = (data: Float32Array, index: number) => data.subarray(index * length, (index + 1) * length)
-  const keys = Array.from({ length: rows }, (_, index) => `${row(ids, index).join()} ${row(masks, index).join()}`)
+  const keys = Array.from(
+    { length: rows },
+    (_, index) => `${row(ids, index).join()} ${row(masks, index).join()}`,
+  )
   return new Map(keys.map((key, index) => [key, index]))
 }
 
@@ -50,7 +53,8 @@ function recorded(): Encode {
   const { length } = golden
   return async (tokens) => {
     const place = places.get(`${tokens.ids.join()} ${tokens.mask.join()}`)
-    if (place === undefined) throw new Error(`Compel's text encoder never read ${tokens.ids.join()} ${tokens.mask.join()}`)
+    if (place === undefined)
+      throw new Error(`Compel's text encoder never read ${tokens.ids.join()} ${tokens.mask.join()}`)
     const size = length * CHANNELS
     return { shape: [1, length, CHANNELS], data: numbers('hidden').slice(place * size, (place + 1) * size) }
   }
@@ -66,7 +70,9 @@ function flat(tree: PromptTree): unknown {
 
 /** Without white space: Compel puts more of it around punctuation, which no tokenizer sees. */
 function tight(parts: unknown): unknown {
-  return JSON.parse(JSON.stringify(parts), (_, value) => (typeof value === 'string' ? value.replace(/\s/g, '') : value))
+  return JSON.parse(JSON.stringify(parts), (_, value) =>
+    typeof value === 'string' ? value.replace(/\s/g, '') : value,
+  )
 }
 
 function furthest(a: Float32Array, b: Float32Array): number {
@@ -92,7 +98,11 @@ describe('Compel', () => {
   /** What Compel takes for text, and we for a mistake; and `".-"`, of which it makes one word. */
   const OURS = [
     ...['a badly (formed demo prompt', 'a badly (formed +demo prompt', '(((a badly (formed +demo )prompt'],
-    ...['(a (ba)dly (f)ormed +demo prompt', '(a (ba)dly (f)ormed +demo +prompt', '("((a badly (formed +demo ").blend(1.0)'],
+    ...[
+      '(a (ba)dly (f)ormed +demo prompt',
+      '(a (ba)dly (f)ormed +demo +prompt',
+      '("((a badly (formed +demo ").blend(1.0)',
+    ],
   ]
 
   it('refuses what Compel refuses, and what it takes for text because a bracket is open', () => {
@@ -107,11 +117,18 @@ describe('Compel', () => {
     })
     const theirs = cases.filter(({ error }) => error !== undefined)
     expect(theirs.length).toBeGreaterThan(3)
-    expect(refused.map(({ text }) => text).sort()).toEqual([...OURS, ...theirs.map(({ text }) => text)].sort())
+    expect(refused.map(({ text }) => text).sort()).toEqual(
+      [...OURS, ...theirs.map(({ text }) => text)].sort(),
+    )
   })
 
   const parsed = cases.filter(({ text, error, parts }) => {
-    return error === undefined && !OURS.includes(text) && !FREE.test(text) && !JSON.stringify(parts).includes('swap')
+    return (
+      error === undefined &&
+      !OURS.includes(text) &&
+      !FREE.test(text) &&
+      !JSON.stringify(parts).includes('swap')
+    )
   })
 
   it.each(parsed)('reads $text as it does', ({ text, combine, normalized, weights, parts, loras }) => {
@@ -123,17 +140,20 @@ describe('Compel', () => {
     expect(found.map(({ name, weight }) => [name, weight ?? 1])).toEqual(loras)
   })
 
-  it.each(computed.filter(({ text }) => !OURS.includes(text)))('computes $text as it does', async ({ text, truncate, chunk }) => {
-    const tree = parsePrompt(text, { syntax: 'compel' })
-    for (const longPrompts of ['truncate', 'chunk'] as const) {
-      const [at, count] = (longPrompts === 'chunk' ? chunk : truncate) ?? [0, 0]
-      if (count === 0) continue
-      const plan = planText(tree, tokenizer, { source: text, longPrompts, moment: FIRST })
-      const { shape, data } = await embedPlan(plan, recorded())
-      expect(shape).toEqual([1, count, CHANNELS])
-      expect(furthest(data, numbers('results').subarray(at, at + count * CHANNELS))).toBeLessThan(1e-6)
-    }
-  })
+  it.each(computed.filter(({ text }) => !OURS.includes(text)))(
+    'computes $text as it does',
+    async ({ text, truncate, chunk }) => {
+      const tree = parsePrompt(text, { syntax: 'compel' })
+      for (const longPrompts of ['truncate', 'chunk'] as const) {
+        const [at, count] = (longPrompts === 'chunk' ? chunk : truncate) ?? [0, 0]
+        if (count === 0) continue
+        const plan = planText(tree, tokenizer, { source: text, longPrompts, moment: FIRST })
+        const { shape, data } = await embedPlan(plan, recorded())
+        expect(shape).toEqual([1, count, CHANNELS])
+        expect(furthest(data, numbers('results').subarray(at, at + count * CHANNELS))).toBeLessThan(1e-6)
+      }
+    },
+  )
 })
 
 function lorasIn(nodes: readonly PromptNode[]): LoraNode[] {

@@ -30,7 +30,7 @@ beforeAll(async () => {
   const tokenizer = Object.assign(loaded, { channels: 8 })
   model = {
     geometry: GEOMETRY,
-    defaults: { priorGuidanceScale: 4 },
+    defaults: { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 },
     previews: true,
     tokenizers: { prior: tokenizer, decoder: tokenizer },
   }
@@ -50,7 +50,7 @@ const refusal = (prompt: unknown, options?: unknown): WuerstchenError => {
 
 describe('parseRequest()', () => {
   it("uses the model's guidance scale where the request names none", () => {
-    const other = { ...model, defaults: { priorGuidanceScale: 2.5 } }
+    const other = { ...model, defaults: { ...model.defaults, priorGuidanceScale: 2.5 } }
     expect(parseRequest('a cat', {}, other).prior.guidanceScale).toBe(2.5)
     expect(parseRequest('a cat', { priorGuidanceScale: 6 }, other).prior.guidanceScale).toBe(6)
   })
@@ -80,6 +80,13 @@ describe('parseRequest()', () => {
       noiseStream: 0,
       noiseRow: 0,
     })
+  })
+
+  it("takes the model's own steps where it names some, evenly spaced", () => {
+    const own = { ...model, defaults: { priorGuidanceScale: 2.5, priorSteps: 8, decoderSteps: 4 } }
+    const request = parseRequest('a fox', undefined, own)
+    expect(request.prior).toEqual({ timesteps: linearTimesteps(8), guidanceScale: 2.5, guided: true })
+    expect(request.decoder.timesteps).toEqual(linearTimesteps(4))
   })
 
   it('treats an option that is undefined as left out', () => {

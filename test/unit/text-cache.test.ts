@@ -42,7 +42,13 @@ describe('TextCache', () => {
   it('does not keep an answer of weights that have changed meanwhile', async () => {
     const cache = new TextCache(1000)
     let finish = (_: ReturnType<typeof answer>) => {}
-    const early = cache.get('a', () => new Promise((resolve) => { finish = resolve }))
+    const early = cache.get(
+      'a',
+      () =>
+        new Promise((resolve) => {
+          finish = resolve
+        }),
+    )
     cache.clear()
     finish(answer(1))
     expect((await early).data[0]).toBe(1)

@@ -4,7 +4,14 @@
  */
 
 import { syntaxError } from './position'
-import { type BreakNode, MOST_NESTED, MOST_WEIGHT, type PromptNode, type PromptTree, type ScheduleNode } from './tree'
+import {
+  type BreakNode,
+  MOST_NESTED,
+  MOST_WEIGHT,
+  type PromptNode,
+  type PromptTree,
+  type ScheduleNode,
+} from './tree'
 
 const ROUND = 1.1 // what one pair of brackets multiplies by
 const SQUARE = 1 / 1.1
@@ -125,7 +132,11 @@ class A1111Parser {
     const stated = colon?.mark === ':' && number?.raw === true && NUMBER.test(textOf(number))
     const weight = stated ? Number(textOf(number)) : ROUND
     if (Math.abs(weight) > MOST_WEIGHT) {
-      throw syntaxError(this.source, number?.node.start ?? start, `a weight from -${MOST_WEIGHT} to ${MOST_WEIGHT}`)
+      throw syntaxError(
+        this.source,
+        number?.node.start ?? start,
+        `a weight from -${MOST_WEIGHT} to ${MOST_WEIGHT}`,
+      )
     }
     const children = merged(stated ? content.slice(0, -2) : content)
     this.push({ type: 'weight', start, end, weight, children }, content)
@@ -147,7 +158,8 @@ function scheduled(content: readonly Item[], span: { start: number; end: number 
   const last = content.length - 2
   if (number?.raw !== true || content[last]?.mark !== ':' || !STEP.test(textOf(number))) return null
   const first = content.findIndex(({ mark }) => mark === ':')
-  if (first < last && content.findIndex(({ mark }, place) => place > first && mark === ':') < last) return null
+  if (first < last && content.findIndex(({ mark }, place) => place > first && mark === ':') < last)
+    return null
   const digits = textOf(number).trim()
   return {
     type: 'schedule',

@@ -159,7 +159,11 @@ export class CompelReader {
       if (next === ',' && open.length === 0 && quote < 0) break
     }
     const [unclosed = quote] = open
-    if (unclosed >= 0) throw this.refuse(unclosed, 'its other half in the same word (write a backslash before it for the character)')
+    if (unclosed >= 0)
+      throw this.refuse(
+        unclosed,
+        'its other half in the same word (write a backslash before it for the character)',
+      )
     return this.text(start)
   }
 

@@ -39,7 +39,8 @@ class CompelParser {
     if (combined?.type !== 'combined') return this.one(items)
     const others = items.filter((item) => item !== combined)
     const stranger = others.find(({ type }) => type !== 'lora')
-    if (stranger !== undefined) throw this.reader.refuse(stranger.start, `nothing beside .${combined.operator}()`)
+    if (stranger !== undefined)
+      throw this.reader.refuse(stranger.start, `nothing beside .${combined.operator}()`)
     const { combine, normalized, parts } = combined
     return { syntax: 'compel', combine, normalized, parts, loras: others as LoraNode[] }
   }
@@ -89,7 +90,8 @@ class CompelParser {
     reader.at += 1
     this.quoted ||= close === '"'
     const items = this.items(close)
-    const what = close === ')' ? ') for the ( (write \\( for the character)' : 'a second " (write \\" for the character)'
+    const what =
+      close === ')' ? ') for the ( (write \\( for the character)' : 'a second " (write \\" for the character)'
     if (reader.peek() !== close) throw reader.refuse(start, what, 'none')
     reader.at += 1
     this.quoted = outside
@@ -153,7 +155,8 @@ class CompelParser {
     const { reader } = this
     const name = reader.name()
     const weight = name !== null && reader.comma() ? reader.number() : null
-    if (name === null || !reader.closes()) throw reader.refuse(reader.at, 'withLora(name) or withLora(name, weight)')
+    if (name === null || !reader.closes())
+      throw reader.refuse(reader.at, 'withLora(name) or withLora(name, weight)')
     return { type: 'lora', start, end: reader.at, name, weight }
   }
 

@@ -8,7 +8,10 @@ import { PROMPT_SYNTAXES, type PromptSyntax, type PromptTree } from './tree'
  * @returns a tree that `printPrompt()` writes as text again; positions in it count UTF-16 units from 0.
  * @throws PromptSyntaxError, whose `details.column` counts characters from 1; InvalidArgumentError.
  */
-export function parsePrompt(text: string, { syntax = 'plain' }: { readonly syntax?: PromptSyntax } = {}): PromptTree {
+export function parsePrompt(
+  text: string,
+  { syntax = 'plain' }: { readonly syntax?: PromptSyntax } = {},
+): PromptTree {
   if (typeof text !== 'string') throw expected('prompt', 'a string', text)
   switch (checkSyntax('syntax', syntax)) {
     case 'compel':

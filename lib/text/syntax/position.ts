@@ -1,7 +1,12 @@
 import { PromptSyntaxError, show } from '../../errors'
 
 /** `Expected ) for the ( but received the end of the prompt, at column 4`. Columns count whole characters from 1. */
-export function syntaxError(source: string, offset: number, what: string, received?: string): PromptSyntaxError {
+export function syntaxError(
+  source: string,
+  offset: number,
+  what: string,
+  received?: string,
+): PromptSyntaxError {
   const column = columnOf(source, offset)
   const found = received ?? foundAt(source, offset)
   return new PromptSyntaxError(`Expected ${what} but received ${found}, at column ${column}`, {

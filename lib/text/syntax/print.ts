@@ -93,7 +93,12 @@ function printA1111(nodes: readonly PromptNode[], inside: boolean): string {
   return nodes.map((node, place) => printA1111Node(node, inside, nodes, place)).join('')
 }
 
-function printA1111Node(node: PromptNode, inside: boolean, nodes: readonly PromptNode[], place: number): string {
+function printA1111Node(
+  node: PromptNode,
+  inside: boolean,
+  nodes: readonly PromptNode[],
+  place: number,
+): string {
   switch (node.type) {
     case 'text': {
       const text = escapedText(node.text, inside)

@@ -11,17 +11,17 @@ export function tidy(items: readonly Item[]): readonly PromptNode[] {
     words = []
   }
   const add = (item: Item): void => {
-    if (item.type === 'group') return item.items.forEach(add)
-    if (item.type === 'combined') return
-    if (item.type === 'text' || item.type === 'comma') {
+    if (item.type === 'group') {
+      for (const one of item.items) add(one)
+    } else if (item.type === 'text' || item.type === 'comma') {
       span = { start: words.length === 0 ? item.start : span.start, end: item.end }
       words.push(item.type === 'comma' ? ',' : item.text)
-      return
+    } else if (item.type !== 'combined') {
+      flush()
+      nodes.push(item)
     }
-    flush()
-    nodes.push(item)
   }
-  items.forEach(add)
+  for (const item of items) add(item)
   flush()
   return nodes
 }

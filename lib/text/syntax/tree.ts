@@ -56,7 +56,14 @@ export interface AlternateNode extends Span {
   readonly choices: readonly (readonly PromptNode[])[]
 }
 
-export type PromptNode = TextNode | WeightNode | SwapNode | LoraNode | BreakNode | ScheduleNode | AlternateNode
+export type PromptNode =
+  | TextNode
+  | WeightNode
+  | SwapNode
+  | LoraNode
+  | BreakNode
+  | ScheduleNode
+  | AlternateNode
 
 /** One prompt of several that are combined, or the only one. */
 export interface PromptPart extends Span {
