@@ -31,10 +31,10 @@ const PICTURES = [
   ),
   { prompt: 'a heart' },
   ...[
-    'a yellow background',
-    'a pink heart',
-    'a pink heart on a yellow background',
-    'a large heart',
+    'a black background',
+    'an orange heart',
+    'an orange heart on a black background',
+    'a small heart',
     'a heart in the center',
   ].map((negativePrompt) => ({ prompt: 'a heart', negativePrompt })),
 ]
