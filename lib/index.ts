@@ -17,6 +17,7 @@ export {
   DisposedError,
   ERRORS,
   type ErrorCode,
+  type ErrorKind,
   GenerationError,
   HubError,
   InvalidArgumentError,
@@ -28,6 +29,7 @@ export {
   QueueFullError,
   TimeoutError,
   WuerstchenError,
+  type WuerstchenErrorOptions,
 } from './errors'
 export type { CachedModel } from './hub/cached'
 export type { DownloadProgress } from './hub/download'
@@ -43,7 +45,7 @@ export type { Offload } from './memory/residency'
 export { type ExportOptions, exportGraphs } from './model/export'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
-export type { Dtype } from './native/types'
+export type { Dtype, Kernels } from './native/types'
 export type { ModelFolders, ModelName } from './pipeline/locate'
 export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
 export { listModels, type PullOptions, pullModel } from './pipeline/models'
@@ -61,6 +63,7 @@ export type {
   PromptOptions,
   Seed,
 } from './request/request'
+export type { Stage } from './stages/stage'
 export type { FloatTensor } from './tensors/float-tensor'
 
 /** The version of this package, such as `0.1.0`. */
