@@ -16,13 +16,14 @@ import { pictureOf } from '../memory/picture'
 import { readLora } from '../model/lora'
 import {
   type DecodeOptions,
+  type EncodeOptions,
   type GenerateOptions,
   type GeneratePreview,
   type ImageRequest,
   type PriorOptions,
   type Prompt,
-  type PromptOptions,
   parseDecodeRequest,
+  parseEncodeOptions,
   parsePriorRequest,
   parseRequest,
   type Request,
@@ -70,8 +71,7 @@ export interface PriorResult {
  * ```
  */
 export class WuerstchenPipeline {
-  /** @internal Use `fromPretrained()`. */
-  constructor(
+  private constructor(
     private readonly engine: Executor,
     private readonly model: RequestModel,
     /** What this pipeline runs on. */
@@ -80,6 +80,17 @@ export class WuerstchenPipeline {
     private readonly memories: readonly Memory[],
     private readonly words: TextualInversions | null = null,
   ) {}
+
+  /** @internal From parts that are loaded already. */
+  static of(
+    engine: Executor,
+    model: RequestModel,
+    info: PipelineInfo,
+    adapters: Loras,
+    memories: readonly Memory[],
+  ): WuerstchenPipeline {
+    return new WuerstchenPipeline(engine, model, info, adapters, memories)
+  }
 
   /**
    * Loads a model.
@@ -138,13 +149,16 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected.
-   * @param options `promptSyntax` and `longPrompts`, as for `generate()`; long prompts read in pieces make longer embeddings.
-   * @throws InvalidArgumentError, PromptSyntaxError, DisposedError.
+   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected. It counts
+   * as one image of `maxQueue`.
+   * @param options `promptSyntax` and `longPrompts` as for `generate()`; long prompts read in pieces make longer embeddings.
+   * @throws InvalidArgumentError, PromptSyntaxError, QueueFullError, TimeoutError, DisposedError; rejects with the signal's
+   * reason when it aborts.
    */
-  async encodePrompt(prompt: string, options?: PromptOptions): Promise<PromptEmbeddings> {
-    const read = readPrompt(prompt, options, this.model)
-    return new PromptEmbeddings(await this.engine.embed(read), read.text)
+  async encodePrompt(prompt: string, options?: EncodeOptions): Promise<PromptEmbeddings> {
+    const { timeoutMs, signal, ...reading } = parseEncodeOptions(options)
+    const { prior, decoder, text } = readPrompt(prompt, reading, this.model)
+    return new PromptEmbeddings(await this.engine.embed({ prior, decoder, timeoutMs, signal }), text)
   }
 
   /**

@@ -13,6 +13,7 @@ import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds
 import {
   type CommonOptions,
   type DecodeOptions,
+  type EncodeOptions,
   type GenerateOptions,
   type GeneratePreview,
   type GenerateProgress,
@@ -36,6 +37,7 @@ import {
 export type { NoiseStream } from './noise'
 export type {
   DecodeOptions,
+  EncodeOptions,
   GenerateOptions,
   GeneratePreview,
   GenerateProgress,
@@ -177,12 +179,11 @@ export function parseDecodeRequest(
 /** Checks a prompt that is to be encoded and nothing more. */
 export function readPrompt(
   prompt: string,
-  options: PromptOptions | undefined,
+  options: PromptOptions,
   { tokenizers, loras }: RequestModel,
 ): ReadPrompt {
   if (typeof prompt !== 'string') throw expected('prompt', 'a string', prompt)
-  const given = readOptions<PromptOptions>('encodePrompt', options)
-  const reading = readReading(given, { steps: 0, loras: scalesOf(loras?.() ?? []) })
+  const reading = readReading(options, { steps: 0, loras: scalesOf(loras?.() ?? []) })
   const [text] = readEach('prompt', prompt, 1, () => '') as [Prompt]
   return new PromptReader(tokenizers, reading).single(text)
 }
@@ -273,8 +274,7 @@ function assemble(
 ): Request {
   const { priority = 0, timeoutMs, signal, onProgress, previewEvery, onPreview } = options
   check.integer('priority', priority, PRIORITY)
-  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
-  if (signal !== undefined) check.abortSignal('signal', signal)
+  checkDeadline({ timeoutMs, signal })
   if (onProgress !== undefined) check.callback('onProgress', onProgress)
   if (onPreview !== undefined) check.callback('onPreview', onPreview)
   if (previewEvery !== undefined) {
@@ -304,6 +304,18 @@ function assemble(
     previewEvery: previewEvery ?? 0,
     onPreview,
   })
+}
+
+function checkDeadline({ timeoutMs, signal }: EncodeOptions): void {
+  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
+  if (signal !== undefined) check.abortSignal('signal', signal)
+}
+
+/** The options of `encodePrompt()`, checked. */
+export function parseEncodeOptions(options: EncodeOptions | undefined): EncodeOptions {
+  const given = readOptions<EncodeOptions>('encode', options)
+  checkDeadline(given)
+  return given
 }
 
 function imagesOf(contents: Contents, guided: boolean, reader: PromptReader): readonly ImageRequest[] {
