@@ -29,6 +29,8 @@ export function interruptSignal(): AbortSignal {
 const FLAGS: Readonly<Record<string, string>> = {
   prompt: 'caption',
   negativePrompt: '--negative-prompt',
+  promptSyntax: '--prompt-syntax',
+  longPrompts: '--long-prompts',
   seed: '--seed',
   width: '--width',
   height: '--height',
@@ -65,10 +67,11 @@ export function fail(error: unknown): void {
   if (!(error instanceof Interrupted)) console.error(lineFor(error))
 }
 
+const WRONG = ['ERR_WUERSTCHEN_INVALID_ARGUMENT', 'ERR_WUERSTCHEN_PROMPT_SYNTAX']
+
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return ExitCode.interrupted
-  if (error instanceof UsageError || codeOf(error) === 'ERR_WUERSTCHEN_INVALID_ARGUMENT')
-    return ExitCode.usage
+  if (error instanceof UsageError || WRONG.includes(codeOf(error) ?? '')) return ExitCode.usage
   return ExitCode.failure
 }
 

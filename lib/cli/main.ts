@@ -30,8 +30,11 @@ program
   .option('--cache-dir <folder>', "folder of downloaded models (default: the Python hub client's)")
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
   .option('--lora <file>', 'LoRA file, or file=scale; may be given several times', toLora)
+  .option('--embedding <file>', 'textual inversion, a word of its own; may be given several times', toList)
   .option('--parity <with>', 'none or diffusers: in a narrow dtype, round where it rounds')
   .option('--negative-prompt <text>', 'what the picture should not show')
+  .option('--prompt-syntax <name>', 'how captions are written: plain, compel or a1111')
+  .option('--long-prompts <how>', 'what becomes of text beyond 77 tokens: truncate or chunk')
   .option('--seed <number>', 'same seed, same picture (default: random)', toNumber)
   .option('--width <pixels>', 'width of the picture', toNumber)
   .option('--height <pixels>', 'height of the picture', toNumber)
@@ -164,6 +167,11 @@ function toLora(
 ): { path: string; scale: number }[] {
   const [, path = text, scale = '1'] = /^(.*)=([^=]*)$/.exec(text) ?? []
   return [...before, { path, scale: toNumber(scale) }]
+}
+
+/** Every one of a flag that may be given several times. */
+function toList(text: string, before: string[] = []): string[] {
+  return [...before, text]
 }
 
 function toNumber(text: string): number {

@@ -22,7 +22,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   native: ['libtorch', 'tensors', 'files', 'errors'],
   model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
   // model: the one reader of safetensors headers.
-  embeddings: ['model/safetensors', 'tensors', 'files', 'errors'],
+  embeddings: ['model/safetensors', 'text', 'tensors', 'files', 'errors'],
   stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
   image: ['tensors', 'diffusion', 'checks', 'files', 'errors'],
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
@@ -50,7 +50,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'model',
       'native',
     ],
-    ...['libtorch', 'hub', 'tensors', 'diffusion', 'files', 'errors'],
+    ...['libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   // --help needs no more than the version.
   cli: ['index', 'files/package-root'],
