@@ -39,8 +39,11 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'errors',
   ],
   index: ['pipeline', 'hub', 'embeddings', 'request', 'model', 'image', 'diffusion', 'native', 'errors'],
-  cli: ['index'],
   server: ['index'],
+  'ai-sdk': ['index'],
+  queue: ['index', 'server'],
+  // Only the doors: each command loads what it needs.
+  cli: ['index', 'server', 'queue'],
 }
 
 /** What it may import beside that, but only as types: plain data that is passed through. */
@@ -55,10 +58,18 @@ const TYPE_ARROWS: Readonly<Record<string, readonly string[]>> = {
 
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
 const PACKAGES: Readonly<Record<string, string>> = {
+  '@ai-sdk/provider': 'ai-sdk',
+  '@fastify/rate-limit': 'server',
+  '@fastify/static': 'server',
+  '@fastify/swagger': 'server',
   '@huggingface/tokenizers': 'text',
   'cli-progress': 'cli',
   commander: 'cli',
   'detect-libc': 'native',
+  '@opentelemetry/api': 'server',
+  '@sinclair/typebox': 'server',
+  fastify: 'server',
+  'prom-client': 'server',
   sharp: 'image',
   undici: 'hub',
 }
