@@ -25,6 +25,11 @@ export interface PipelineInfo {
   readonly device: string
   readonly dtype: WeightsDtype
   readonly threads: number
+  /** Pixels of a picture whose size nobody asks for. */
+  readonly defaultWidth: number
+  readonly defaultHeight: number
+  /** Whether it makes previews. */
+  readonly previews: boolean
   /** What is compiled of the model's networks, and why it is not used where it is not; on the first device. */
   readonly compiled: readonly CompiledMethod[]
   /** What `cudaGraphs` came to so far; null where nobody asked for it. */
@@ -109,6 +114,9 @@ export async function loadPretrained(
         device: devices.map(({ name }) => name).join(','),
         dtype,
         threads: options.threads,
+        defaultWidth: files.geometry.defaultWidth,
+        defaultHeight: files.geometry.defaultHeight,
+        previews: loaded[0].previewer !== null,
         compiled: loaded[0].compiled,
         get cudaGraphs() {
           if (!options.cudaGraphs) return null

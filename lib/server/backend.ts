@@ -3,7 +3,7 @@
  * take from. All that passes here is plain data: it can be cloned, written as JSON (bytes as base64), sent through Redis.
  */
 
-import type { GenerateOptions } from '../index'
+import type { GenerateOptions, ImageTimings } from '../index'
 
 /** Options of `generate()` that are plain data; one prompt, so numbers and texts rather than lists. */
 export interface PictureOptions
@@ -57,11 +57,13 @@ export interface PictureInfo {
   readonly mediaType: string
   readonly bytes: number
   readonly seed: number
-  /** Milliseconds from the job's acceptance until the picture was painted. */
+  /** Milliseconds from the job's acceptance until the picture was there, encoded. */
   readonly totalMs: number
+  /** Milliseconds of its parts, as `generate()` tells them. */
+  readonly timings: Pick<ImageTimings, 'queuedMs' | 'priorMs' | 'decoderMs' | 'vqganMs'>
 }
 
-/** An error as data. `code` is one of docs/errors.md, or of this list: CANCELED, DEADLINE, WORKER_LOST, POISON. */
+/** An error as data. `code` is one of docs/errors.md, or CANCELED, WORKER_LOST, POISON. */
 export interface JobError {
   readonly code: string
   readonly message: string
@@ -122,6 +124,11 @@ export type JobEvent = { readonly id: string } & (
   /** The last one: failed, or canceled where the code is CANCELED. */
   | { readonly type: 'error'; readonly error: JobError }
 )
+
+export interface SubmitOptions {
+  /** Unfinished jobs that the request's owner may have, with this one; more are refused with ERR_WUERSTCHEN_QUEUE_FULL. */
+  readonly maxUnfinished?: number | undefined
+}
 
 export interface FollowOptions {
   /** An event's id: only what came after it is sent. Unknown or missing: all that is kept. */
@@ -203,7 +210,10 @@ export interface Backend {
    * Rejects with ERR_WUERSTCHEN_INVALID_ARGUMENT or _MEMORY_LIMIT for a request no model here can take,
    * ERR_WUERSTCHEN_QUEUE_FULL (`details.retryAfterMs`: by the measured pace), ERR_WUERSTCHEN_DISPOSED unless `ready`.
    */
-  submit(request: JobRequest): Promise<{ readonly job: JobSnapshot; readonly found: boolean }>
+  submit(
+    request: JobRequest,
+    options?: SubmitOptions,
+  ): Promise<{ readonly job: JobSnapshot; readonly found: boolean }>
   /**
    * The events of a job from its beginning, or after one: the latest position, the latest step and preview of each picture,
    * every image, then `done` or `error`, which ends it. What is superseded may be left out. Empty for an unknown job.

@@ -40,6 +40,9 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     device: 'cpu',
     dtype: 'float32',
     threads: 1,
+    defaultWidth: 64,
+    defaultHeight: 64,
+    previews: true,
     compiled: [],
     cudaGraphs: null,
   } as const
