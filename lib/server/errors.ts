@@ -45,6 +45,13 @@ export class HttpError extends Error {
   }
 }
 
+/** The error of a job, as the answer to a request that waited for it. */
+export class JobFailure extends Error {
+  constructor(readonly job: JobError) {
+    super(job.message)
+  }
+}
+
 export interface Answer {
   readonly status: number
   readonly body: ErrorBody
@@ -58,7 +65,7 @@ export function answerOf(error: unknown): Answer {
     const { status, type } = HTTP_ERRORS[error.code]
     return answer(status, { message: error.message, type, param, code: error.code }, retryAfterMs)
   }
-  const job = jobErrorOf(error)
+  const job = error instanceof JobFailure ? error.job : jobErrorOf(error)
   const { status, type } = STATUS_OF_CODE[job.code] ?? HTTP_ERRORS.internal
   return answer(status, { ...bodyOf(job), type }, retryAfterOf(error))
 }

@@ -14,6 +14,7 @@
  * Times are seconds since 1970, as OpenAI's.
  */
 import { type Static, Type } from '@sinclair/typebox'
+import { oneOf, orNull } from './kinds'
 import {
   Count,
   ErrorBody,
@@ -23,10 +24,6 @@ import {
   Priority,
   Prompt,
 } from './pictures'
-
-const nullable = <T extends ReturnType<typeof Type.Integer | typeof Type.String | typeof Type.Number>>(
-  type: T,
-) => Type.Union([type, Type.Null()])
 
 export const JobCreate = Type.Composite(
   [
@@ -60,14 +57,21 @@ export const JobImage = Type.Object(
     bytes: Type.Integer(),
     seed: Type.Integer(),
     total_ms: Type.Number({ description: "From the job's acceptance." }),
+    timings: Type.Object(
+      {
+        queued_ms: Type.Number(),
+        prior_ms: Type.Number(),
+        decoder_ms: Type.Number(),
+        vqgan_ms: Type.Number(),
+      },
+      { description: 'Its parts, in milliseconds.' },
+    ),
   },
   { $id: 'JobImage' },
 )
 export type JobImage = Static<typeof JobImage>
 
-export const JobStatus = Type.Union(
-  (['queued', 'running', 'succeeded', 'failed', 'canceled'] as const).map((name) => Type.Literal(name)),
-)
+export const JobStatus = oneOf(['queued', 'running', 'succeeded', 'failed', 'canceled'])
 
 export const Job = Type.Object(
   {
@@ -75,14 +79,14 @@ export const Job = Type.Object(
     object: Type.Literal('job'),
     status: JobStatus,
     created_at: Type.Integer(),
-    started_at: nullable(Type.Integer()),
-    finished_at: nullable(Type.Integer()),
-    expires_at: nullable(Type.Integer()),
-    position: nullable(Type.Integer({ minimum: 0, description: 'Jobs that are to begin before it.' })),
+    started_at: orNull(Type.Integer()),
+    finished_at: orNull(Type.Integer()),
+    expires_at: orNull(Type.Integer()),
+    position: orNull(Type.Integer({ minimum: 0, description: 'Jobs that are to begin before it.' })),
     request: Type.Object({}, { additionalProperties: true, description: 'As it was sent.' }),
     images: Type.Array(Type.Ref(JobImage)),
     warnings: Type.Array(Type.String()),
-    error: Type.Union([ErrorBody.properties.error, Type.Null()]),
+    error: orNull(ErrorBody.properties.error),
   },
   { $id: 'Job' },
 )
@@ -93,7 +97,7 @@ export const JobList = Type.Object(
     object: Type.Literal('list'),
     data: Type.Array(Type.Ref(Job)),
     has_more: Type.Boolean(),
-    next: nullable(Type.String({ description: 'Passed as `after`, it asks for the next page.' })),
+    next: orNull(Type.String({ description: 'Passed as `after`, it asks for the next page.' })),
   },
   { $id: 'JobList' },
 )
@@ -108,10 +112,10 @@ export const JobEvents = {
     {
       job: Type.String(),
       index: Type.Integer(),
-      stage: Type.Union([Type.Literal('prior'), Type.Literal('decoder'), Type.Literal('vqgan')]),
+      stage: oneOf(['prior', 'decoder', 'vqgan']),
       step: Type.Integer(),
       steps: Type.Integer(),
-      eta_ms: nullable(Type.Number()),
+      eta_ms: orNull(Type.Number()),
     },
     { $id: 'JobStepEvent' },
   ),
@@ -139,7 +143,7 @@ export const Info = Type.Object(
   {
     name: Type.String(),
     version: Type.String(),
-    backend: Type.Union([Type.Literal('local'), Type.Literal('queue')]),
+    backend: oneOf(['local', 'queue']),
     models: Type.Array(
       Type.Object({
         id: Type.String(),

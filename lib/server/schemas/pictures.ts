@@ -1,5 +1,6 @@
 /** What every way of asking for pictures has in common. Names are diffusers', as Python clients write them. */
 import { type Static, Type } from '@sinclair/typebox'
+import { oneOf, orNull } from './kinds'
 
 export const SIDE = { minimum: 64, maximum: 4096 } as const
 
@@ -23,7 +24,7 @@ export const Count = Type.Integer({
   description: 'Pictures of the prompt.',
 })
 
-export const OutputFormat = Type.Union([Type.Literal('png'), Type.Literal('jpeg'), Type.Literal('webp')], {
+export const OutputFormat = oneOf(['png', 'jpeg', 'webp'], {
   default: 'png',
   description: 'A PNG carries its prompt and settings in text fields.',
 })
@@ -74,8 +75,8 @@ export const ErrorBody = Type.Object(
     error: Type.Object({
       message: Type.String(),
       type: Type.String(),
-      param: Type.Union([Type.String(), Type.Null()]),
-      code: Type.Union([Type.String(), Type.Null()]),
+      param: orNull(Type.String()),
+      code: orNull(Type.String()),
     }),
   },
   { $id: 'Error' },

@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto'
+import cors from '@fastify/cors'
+import rateLimit from '@fastify/rate-limit'
+import fastify, { type FastifyError, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Context } from './context'
+import { answerOf, HttpError, type HttpErrorCode } from './errors'
+import { registerGuard } from './guard'
+import { registerOpenApi } from './openapi'
+import { registerHealth } from './routes/health'
+import { registerInfo } from './routes/info'
+import { registerJobs } from './routes/jobs'
+import { registerOpenAi } from './routes/openai'
+import { ErrorBody } from './schemas/pictures'
+import { useValidation } from './validation'
+import { registerWeb } from './web'
+
+/** A client that reads nothing for so long while an answer waits for it is let go. */
+const STALLED_MS = 60_000
+
+/** Seconds of the machine's own keep-alive probes: they find connections whose other end is gone. */
+const PROBE_MS = 30_000
+
+export type Logger = NonNullable<FastifyServerOptions['loggerInstance']>
+
+/** All routes on one backend. */
+export function buildApp(context: Context, logger?: Logger): FastifyInstance {
+  const app = fastify(optionsOf(context, logger)) as unknown as FastifyInstance
+  app.server.maxConnections = context.config.maxConnections
+  strictContentTypes(app)
+  useValidation(app)
+  useErrors(app)
+  registerLogging(app, context)
+  registerGuard(app, context)
+  registerLimits(app, context)
+  app.addSchema(ErrorBody)
+  registerOpenApi(app, context)
+  app.register(async (routes) => {
+    registerHealth(routes, context)
+    registerOpenAi(routes, context)
+    registerJobs(routes, context)
+    registerInfo(routes, context)
+    if (context.config.web) registerWeb(routes)
+  })
+  return app
+}
+
+function optionsOf({ config }: Context, logger?: Logger): FastifyServerOptions {
+  return {
+    ...(logger === undefined ? { logger: loggingOf(config.logLevel) } : { loggerInstance: logger }),
+    disableRequestLogging: true,
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id']
+      return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID()
+    },
+    trustProxy: config.trustProxy,
+    bodyLimit: config.maxBodyBytes,
+    requestTimeout: config.bodyTimeoutSeconds * 1000,
+    keepAliveTimeout: 72_000, // longer than the minute of most load balancers
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+    http: {
+      headersTimeout: Math.min(config.headerTimeoutSeconds, config.bodyTimeoutSeconds) * 1000,
+      connectionsCheckingInterval: 1000,
+      maxHeaderSize: 16_384,
+      keepAlive: true,
+      keepAliveInitialDelay: PROBE_MS,
+    },
+  }
+}
+
+function loggingOf(level: string): FastifyServerOptions['logger'] {
+  return level === 'silent' ? false : { level, base: { service: 'wuerstchen' } }
+}
+
+/** JSON, or no body at all. */
+function strictContentTypes(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, parse)
+}
+
+/** Fastify's own refusals in our words. */
+const OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+}
+
+function useErrors(app: FastifyInstance): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const { status, body, headers } = answerOf(ours(error))
+    if (status >= 500) request.log.error({ err: error }, 'request failed')
+    // What is left of a body that nobody reads would be taken for the next request.
+    if (status === 413 || status === 415) reply.header('connection', 'close')
+    return reply.code(status).headers(headers).type('application/json').send(body)
+  })
+  app.setNotFoundHandler(async (request) => {
+    const { method } = request
+    throw new HttpError('not_found', `Expected a path of this server: ${method} has no such one, see /openapi.json`)
+  })
+}
+
+function ours(error: FastifyError): unknown {
+  const { code, statusCode = 500 } = error
+  if (error instanceof HttpError || statusCode >= 500 || !code?.startsWith('FST_')) {
+    // Of the JSON parser, and of whatever else says that it is the client's fault.
+    return statusCode === 400 ? new HttpError('invalid_request', `Expected a JSON body: ${error.message}`) : error
+  }
+  return new HttpError(OF_FASTIFY[code] ?? 'invalid_request', error.message)
+}
+
+/** One line for each request; never its body, its query or its key. */
+function registerLogging(app: FastifyInstance, { backend }: Context): void {
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? null,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+        client: request.client?.name ?? null,
+      },
+      'request',
+    )
+  })
+  app.addHook('onSend', async (request, reply) => {
+    if (backend.state.name === 'draining') reply.header('connection', 'close')
+    request.raw.socket.setTimeout(STALLED_MS)
+  })
+}
+
+function registerLimits(app: FastifyInstance, { config }: Context): void {
+  app.register(cors, {
+    origin: config.cors.length === 0 ? false : config.cors.includes('*') ? '*' : [...config.cors],
+    methods: ['GET', 'POST', 'PUT', 'DELETE'],
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id', 'wuerstchen-timeout-ms'],
+    exposedHeaders: ['location', 'retry-after', 'x-request-id'],
+    maxAge: 600,
+  })
+  app.register(rateLimit, {
+    max: (request) => request.client?.requestsPerMinute || Number.MAX_SAFE_INTEGER,
+    timeWindow: 60_000,
+    keyGenerator: ({ client, ip }) => (client === null || client.name === 'local' ? ip : `key ${client.name}`),
+    allowList: ({ routeOptions }) => routeOptions.config.public === true,
+    addHeadersOnExceeding: {},
+    errorResponseBuilder: (_request, { ttl, max }) =>
+      new HttpError('rate_limit_exceeded', `Expected at most ${max} requests a minute of this key`, {
+        retryAfterMs: ttl,
+      }),
+  } as Parameters<typeof app.register<import('@fastify/rate-limit').FastifyRateLimitOptions>>[1])
+}
