@@ -1,14 +1,10 @@
 /** The door of the package: what is exported here is its public interface. */
+import { packageVersion } from './files/package-root'
+
 export { DEFAULT_STAGE_C_TIMESTEPS, OFFICIAL_STAGE_C_TIMESTEPS } from './diffusion/scheduler'
-export type { FloatTensor } from './embeddings/float-tensor'
 export { ImageEmbeddings, type ImageEmbeddingsFacts, type NoiseState } from './embeddings/image-embeddings'
 export { PromptEmbeddings } from './embeddings/prompt-embeddings'
-export type { CompiledMethod } from './engine/compiled'
-export type { WeightsDtype } from './engine/dtypes'
-export type { ImageTimings } from './engine/job'
-export type { PipelineMemory, StageMemory } from './engine/memory'
-export type { CudaGraphs } from './engine/recording'
-export type { Offload } from './engine/residency'
+export type { ImageTimings } from './engine/clock'
 export type {
   PipelineStatistics,
   RequestMessage,
@@ -41,6 +37,11 @@ export {
   type ImageFormat,
 } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
+export type { CompiledMethod } from './loading/compiled'
+export type { WeightsDtype } from './loading/dtypes'
+export type { CudaGraphs } from './loading/recording'
+export type { PipelineMemory, StageMemory } from './memory/memory'
+export type { Offload } from './memory/residency'
 export { type ExportOptions, exportGraphs } from './model/export'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
@@ -59,4 +60,8 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
-} from './request'
+} from './request/request'
+export type { FloatTensor } from './tensors/float-tensor'
+
+/** The version of this package, such as `0.1.0`. */
+export const version: string = packageVersion()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from .configurations import Component
-from .export import example_inputs, fill, run
+from .graph import example_inputs, fill, run
 
 METHODS = {"WuerstchenPrior": "step", "WuerstchenDiffNeXt": "step", "PaellaVQModel": "decode"}
 OPTIONS = {

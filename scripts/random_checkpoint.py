@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .configurations import V2, Component, component
-from .export import fill
+from .graph import fill
 from .hub_layout import Checkpoint, cast, write_checkpoint
 
 # v2's shape at a tenth of its width: attention in every level that has it there, three heads where it has 24.

@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from diffusers.models.attention_processor import AttnProcessor2_0
 from safetensors import safe_open
 from torch import Tensor
 
-from scripts.export import bind
+from scripts.graph import bind
 
 from .checkpoint import NAME
 from .exported import onnxruntime, openvino
-from .stages import FINISH, Given, Stage, given_inputs, load_stage
-
-Step = Callable[[], Tensor]
-
-
-@dataclass(frozen=True)
-class Setting:
-    home: Path
-    stage: str
-    dtype: torch.dtype
-    threads: int
-
-    def load(self) -> Stage:
-        return load_stage(self.home, self.stage, self.dtype)
-
-    def load_inputs(self) -> Given:
-        return Given(given_inputs(self.home, self.stage, self.dtype), FINISH[self.stage])
-
-    def load_with_sdpa(self) -> Stage:
-        """Stage B has it from the start; Stage C's constructor takes it away."""
-        stage = self.load()
-        if self.stage == "prior":
-            stage.module.set_attn_processor(AttnProcessor2_0())
-        return stage
+from .setting import Setting, Step
+from .stages import Stage
 
 
 def finished(stage: Stage, step: Callable[..., Tensor]) -> Step:

@@ -11,14 +11,13 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .contenders import Setting, Step
+from .setting import Setting, Step
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
 RECIPE = 1  # of what is exported, and how: a new number makes the files anew

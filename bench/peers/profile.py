@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from .contenders import CONTENDERS, Setting, Step
+from .contenders import CONTENDERS
+from .setting import Setting, Step
 
 
 def operators(step: Step) -> list[dict[str, object]]:

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .contenders import Setting
 from .sdxl import UNET, VAE
+from .setting import Setting
 
 BUFFER = 2**26  # values
 

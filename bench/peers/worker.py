@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
-from .contenders import CONTENDERS, Setting
+from .contenders import CONTENDERS
 from .gemm import rates
+from .setting import Setting
 
 
 def answer(step: Any, request: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const readline = require('node:readline')
-const { closeModel } = require('../../dist/engine/model')
+const { closeModel } = require('../../dist/memory/loaded-model')
 const { loadPretrained } = require('../../dist/pipeline/pretrained')
 const { HOME } = require('./peers')
 const { decodeTensors } = require('./tensors')

@@ -80,7 +80,7 @@ async function generating(pipeline) {
 }
 
 async function calls(options) {
-  const { closeModel } = require('../../dist/engine/model')
+  const { closeModel } = require('../../dist/memory/loaded-model')
   const { loadPretrained } = require('../../dist/pipeline/pretrained')
   const { WuerstchenPipeline } = require('../../dist')
   const {

@@ -3,7 +3,7 @@
 // `new SizedOurs(…)`; run as a program it is the process that answers.
 
 const readline = require('node:readline')
-const { closeModel } = require('../../dist/engine/model')
+const { closeModel } = require('../../dist/memory/loaded-model')
 const { GUIDANCE_SCALE, advance, denoising, loadShallow } = require('./ours')
 const { Worker } = require('./worker')
 

@@ -1,14 +1,13 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { packageVersion } from '../files/package-root'
 import { ExitCode, fail } from './exit'
 
 // Commands are loaded when they are called: `--help` needs neither the package nor libtorch.
 
 const program = new Command('wuerstchen')
   .description('Text to image with Würstchen, inside Node.js')
-  .version(versionOfPackage())
+  .version(packageVersion())
   .exitOverride()
 
 program
@@ -113,11 +112,4 @@ function toLora(
 function toNumber(text: string): number {
   if (text.trim() !== '' && !Number.isNaN(Number(text))) return Number(text)
   throw new InvalidArgumentError('Expected a number.')
-}
-
-function versionOfPackage(): string {
-  const manifest: { version: string } = JSON.parse(
-    readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8'),
-  )
-  return manifest.version
 }

@@ -1,6 +1,6 @@
 import { expected, ModelError } from '../errors'
 import { saveFile } from '../files/save'
-import { checkTensor, type FloatTensor, lerp } from './float-tensor'
+import { checkTensor, type FloatTensor, lerp } from '../tensors/float-tensor'
 import { decode, encode, readBytes } from './safetensors'
 
 /**

@@ -1,6 +1,6 @@
 import { ModelError } from '../errors'
 import { saveFile } from '../files/save'
-import { checkTensor, type FloatTensor } from './float-tensor'
+import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
 import { decode, encode, readBytes } from './safetensors'
 
 /**

@@ -3,7 +3,7 @@
 import { ModelError } from '../errors'
 import { readRegular } from '../files/open'
 import { parseBytes, type SafetensorsTensor } from '../model/safetensors'
-import type { FloatTensor } from './float-tensor'
+import type { FloatTensor } from '../tensors/float-tensor'
 
 const ALIGNMENT = 8
 

@@ -1,6 +1,4 @@
-/** The stages an image passes through, in order. */
-export const STAGES = ['prior', 'decoder', 'vqgan'] as const
-export type Stage = (typeof STAGES)[number]
+import type { Stage } from '../stages/stage'
 
 /** What the choice needs to know of a job. */
 export interface Candidate {

@@ -1,15 +1,18 @@
-import type { FloatTensor } from '../embeddings/float-tensor'
 import { bug, DisposedError, GenerationError, OutOfMemoryError, QueueFullError } from '../errors'
+import { closeModel, type Model } from '../memory/loaded-model'
+import { pictureOf } from '../memory/picture'
 import { fromNative } from '../native/binding'
 import type { NativeTensor } from '../native/types'
-import type { ReadPrompt, Request } from '../request'
+import type { ReadPrompt, Request } from '../request/request'
 import type { Denoising, NextStep } from '../stages/denoise'
+import { PARTS, type Stage } from '../stages/stage'
 import type { TextEncoder } from '../stages/text-encoder'
+import type { FloatTensor } from '../tensors/float-tensor'
 import type { Tokens } from '../text/tokenizer'
-import { inTurn, type Stage } from './batching'
+import { inTurn } from './batching'
 import { Crowd } from './crowd'
-import { type FinishedImage, type Job, PARTS, pictureOf, Run, type RunHooks } from './job'
-import { closeModel, type Model } from './model'
+import { type Job, Run } from './job'
+import type { FinishedImage, RunHooks } from './outcome'
 import { Pace, Widths } from './pace'
 import { embed, prepare, readTexts } from './prepare'
 import { type PipelineStatistics, Statistics } from './statistics'
@@ -199,7 +202,9 @@ export class Engine {
     }
     for (const job of fresh) {
       job.begin()
-      await this.attempt([job], () => prepare(stage, this.model, job))
+      await this.attempt([job], async () => {
+        job.denoising = await prepare(stage, this.model, job)
+      })
       job.steppedAt = performance.now()
     }
     const prepared = batch.filter(({ run }) => !run.ended)

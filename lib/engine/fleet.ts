@@ -1,6 +1,6 @@
-import type { ReadPrompt, Request } from '../request'
+import type { ReadPrompt, Request } from '../request/request'
 import type { Engine, PromptTensors } from './engine'
-import type { FinishedImage, RunHooks } from './job'
+import type { FinishedImage, RunHooks } from './outcome'
 import type { PipelineStatistics, StageStatistics } from './statistics'
 
 /** What takes requests: an engine, or several that work as one. */

@@ -1,54 +1,14 @@
 import type { Step } from '../diffusion/scheduler'
-import type { FloatTensor } from '../embeddings/float-tensor'
 import { bug, TimeoutError } from '../errors'
+import type { MemoryShares } from '../memory/memory'
+import { tokensIn } from '../memory/picture'
 import type { NativeNoise, NativeTensor } from '../native/types'
-import type { GenerateProgress, ImageRequest, ReadPrompt, Request } from '../request'
+import type { ImageRequest, ReadPrompt, Request } from '../request/request'
 import type { Denoising } from '../stages/denoise'
-import type { Pixels } from '../stages/vqgan'
-import { STAGES, type Stage } from './batching'
-import type { MemoryShares, Picture } from './memory'
+import { PARTS, type Stage } from '../stages/stage'
+import { Clock, type ImageTimings } from './clock'
+import type { FinishedImage, RunHooks } from './outcome'
 import { Scope } from './scope'
-
-/** Where one picture's time went, in milliseconds of wall clock; steps shared with other pictures count in full. */
-export interface ImageTimings {
-  /** Waiting for its first turn. */
-  readonly queuedMs: number
-  /** Text encoding and Stage C. */
-  readonly priorMs: number
-  /** Stage B. */
-  readonly decoderMs: number
-  /** Stage A. */
-  readonly vqganMs: number
-  /** The sum of the others. */
-  readonly totalMs: number
-}
-
-/** What leaves the engine: a picture as large as it was generated, not yet cropped, or image embeddings. */
-export interface FinishedImage {
-  readonly image: ImageRequest
-  /** Null where the request ends after Stage C, and then there are embeddings. */
-  readonly pixels: Pixels | null
-  readonly embeddings: FloatTensor | null
-  readonly timings: ImageTimings
-}
-
-/** What an image would show if the prior ended now. */
-export interface PreviewedImage {
-  readonly image: ImageRequest
-  /** Steps of the prior that are done, of `steps`. */
-  readonly step: number
-  readonly steps: number
-  readonly pixels: Pixels
-}
-
-/** What the engine tells whoever submitted a request. An exception thrown in one rejects that request. */
-export interface RunHooks {
-  /** A look at an image that is still in the prior; as often as the request says. */
-  readonly onPreview?: ((preview: PreviewedImage) => void) | undefined
-  readonly onProgress?: ((progress: GenerateProgress) => void) | undefined
-  /** Takes each image when it is finished; the request then resolves with none, so that nothing holds them all. */
-  readonly onImage?: ((image: FinishedImage) => void) | undefined
-}
 
 /** A request on its way. Only the engine changes one. */
 export class Run {
@@ -285,53 +245,4 @@ export class Job {
   get timings(): ImageTimings {
     return this.clock.timings()
   }
-}
-
-/** `performance.now()` of an image's arrival and of each stage's begin. */
-class Clock {
-  private readonly arrived = performance.now()
-  private readonly begins = new Map<Stage, number>()
-
-  get running(): boolean {
-    return this.begins.size > 0
-  }
-
-  begin(stage: Stage): void {
-    this.begins.set(stage, performance.now())
-  }
-
-  timings(): ImageTimings {
-    const end = performance.now()
-    const begun = STAGES.filter((stage) => this.begins.has(stage))
-    const beginOf = (stage: Stage | undefined) => (stage && this.begins.get(stage)) ?? end
-    const lasted = (stage: Stage) => {
-      const place = begun.indexOf(stage)
-      return place < 0 ? 0 : beginOf(begun[place + 1]) - beginOf(stage)
-    }
-    return {
-      queuedMs: beginOf(begun[0]) - this.arrived,
-      priorMs: lasted('prior'),
-      decoderMs: lasted('decoder'),
-      vqganMs: lasted('vqgan'),
-      totalMs: end - this.arrived,
-    }
-  }
-}
-
-function tokensIn(source: ReadPrompt['prior']): number {
-  return 'ids' in source ? source.ids.length : (source.shape[1] as number)
-}
-
-/** What the memory of a request's images depends on; that of the longest prompt. */
-export function pictureOf(request: Request): Picture {
-  const { sizes, prior, decoder, part, prompts } = request
-  const lengths = prompts.flatMap((prompt) => [tokensIn(prompt.prior), tokensIn(prompt.decoder)])
-  return { sizes, prior, decoder, part, tokens: Math.max(0, ...lengths) }
-}
-
-/** The stages that each part of the way has. */
-export const PARTS: Readonly<Record<Request['part'], readonly Stage[]>> = {
-  generate: STAGES,
-  prior: ['prior'],
-  decode: ['decoder', 'vqgan'],
 }

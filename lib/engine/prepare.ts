@@ -1,16 +1,17 @@
-import type { FloatTensor } from '../embeddings/float-tensor'
 import { bug } from '../errors'
+import type { Model } from '../memory/loaded-model'
 import type { NativeDevice, NativeNoise, NativeTensor } from '../native/types'
-import type { NoiseStream, Request } from '../request'
+import type { NoiseStream, Request } from '../request/request'
+import type { Denoising } from '../stages/denoise'
 import type { TextEncoder } from '../stages/text-encoder'
+import type { FloatTensor } from '../tensors/float-tensor'
 import type { Tokens } from '../text/tokenizer'
 import type { Job, Run } from './job'
-import type { Model } from './model'
 
 type Condition = readonly NativeTensor[]
 
-/** Gives a job all that its first step in a denoising stage needs: modulation, conditions, noise to start from. */
-export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job): Promise<void> {
+/** All that a job's first step in a denoising stage needs: modulation, conditions, noise to start from. */
+export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job): Promise<Denoising> {
   const { run, image } = job
   const { guided, guidanceScale } = run.request[stage]
   const steps = run.steps[stage]
@@ -26,7 +27,7 @@ export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job
   const { noiseRow } = image
   const shape = latentShape(stage, model, job)
   const latents = job.scope.hold(await model.device.drawLatents({ noise, noiseRow, shape }))
-  job.denoising = {
+  return {
     latents,
     condition,
     negative,

@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { STAGES, type Stage } from './batching'
+import { STAGES, type Stage } from '../stages/stage'
 
 /** What one stage did since the pipeline was loaded. */
 export interface StageStatistics {

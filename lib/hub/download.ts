@@ -1,6 +1,7 @@
 /** Fetches a repository's files: several connections, each with one part of one file at a time. */
 
-import { mkdir, statfs } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
+import { freeBytesOn } from '../files/space'
 import type { RepositoryCache } from './cache'
 import type { RemoteFile } from './files'
 import type { HubClient } from './http'
@@ -61,16 +62,11 @@ function distinct(files: readonly RemoteFile[]): readonly RemoteFile[] {
 
 async function checkSpace(
   partials: readonly PartialFile[],
-  { cache, freeBytes = freeOn }: Download,
+  { cache, freeBytes = freeBytesOn }: Download,
 ): Promise<void> {
   const needed = partials.reduce((sum, { file, received }) => sum + file.size - received, 0)
   const free = await freeBytes(cache.folder)
   if (needed > 0 && needed + SPARE_BYTES > free) throw noSpace(cache.folder, needed + SPARE_BYTES, free)
-}
-
-async function freeOn(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder)
-  return bavail * bsize
 }
 
 type Task = () => Promise<void>

@@ -1,8 +1,8 @@
 /** Where models come from and where they are kept: options first, then what the Python client reads too. */
 
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expected } from '../errors'
+import { hubHome } from '../files/caches'
 import { readRegularSync } from '../files/open'
 
 export interface HubOptions {
@@ -55,12 +55,8 @@ function endpointOf(value: string | undefined): string {
   return value.replace(/\/+$/, '')
 }
 
-function homeOf(env: Environment): string {
-  return env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface')
-}
-
 function cacheOf(env: Environment): string {
-  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(homeOf(env), 'hub')
+  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(hubHome(env), 'hub')
 }
 
 function cacheSettingOf(env: Environment): string {
@@ -73,7 +69,7 @@ function cacheSettingOf(env: Environment): string {
 function tokenOf(env: Environment): string | null {
   if (isOn(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return null
   const named = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN
-  return named?.trim() || readToken(env.HF_TOKEN_PATH || join(homeOf(env), 'token'))
+  return named?.trim() || readToken(env.HF_TOKEN_PATH || join(hubHome(env), 'token'))
 }
 
 function readToken(file: string): string | null {

@@ -1,5 +1,5 @@
 import type { LatentSizes } from '../diffusion/sizes'
-import type { Pixels } from '../stages/vqgan'
+import type { Pixels } from '../tensors/pixels'
 
 /** The requested part of what was generated; the very same bytes when that is all of it. */
 export function crop(pixels: Pixels, area: LatentSizes['crop']): Uint8Array {

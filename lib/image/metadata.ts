@@ -1,4 +1,4 @@
-import { packageVersion } from '../package-root'
+import { packageVersion } from '../files/package-root'
 
 /** How a picture came about: enough to make it again with the same model. Plain JSON. */
 export interface ImageMetadata {

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { Fields, invalid, type JsonObject, readJson } from '../json'
+import { Fields, invalid, type JsonObject, readJson } from '../files/json'
 import { readShardIndex } from './safetensors'
 
 export type NetworkClass =

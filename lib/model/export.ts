@@ -3,9 +3,10 @@
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { expected, ModelError } from '../errors'
+import { oneOf } from '../checks/values'
+import { ModelError } from '../errors'
+import { packageRoot } from '../files/package-root'
 import type { Dtype } from '../native/types'
-import { packageRoot } from '../package-root'
 
 export interface ExportOptions {
   /** Folder of the prior. Defaults to the decoder's name with `-prior`, beside it. */
@@ -42,11 +43,6 @@ export async function exportGraphs(folder: string, options: ExportOptions = {}):
   const python = findPython(args)
   await run(python, args, options)
   return out
-}
-
-function oneOf(name: string, value: string, known: readonly string[]): string {
-  if (known.includes(value)) return value
-  throw expected(name, `one of ${known.join(', ')}`, value)
 }
 
 /** The first Python that can import torch. */

@@ -1,6 +1,6 @@
 /** What the networks' configs say about the memory that a picture takes on its way. */
 
-import type { Fields } from '../json'
+import type { Fields } from '../files/json'
 import type { Networks } from './geometry'
 
 /** One resolution of a network. */

@@ -1,7 +1,7 @@
 /** What the networks' configs say about shapes, and whether they fit each other. */
 
 import type { ModelGeometry } from '../diffusion/sizes'
-import { type Fields, invalid } from '../json'
+import { type Fields, invalid } from '../files/json'
 import type { OpenedComponent } from './component'
 
 export type Networks = Readonly<

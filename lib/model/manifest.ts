@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ModelError, show } from '../errors'
-import { isObject, type JsonObject, readJson } from '../json'
+import { isObject, type JsonObject, readJson } from '../files/json'
 import type { Config, NetworkClass } from './component'
 
 /** An input or output of a graph's method: axes are numbers, or names of what may vary. */

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { ModelError, show } from '../errors'
-import { readTextIfAny } from '../json'
+import { readTextIfAny } from '../files/json'
 import { priorOfCard } from './model-card'
 
 /** A prior's repository, and the network in it or, for a prior that was published alone, elsewhere. */

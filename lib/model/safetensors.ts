@@ -6,8 +6,9 @@
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ModelError, show } from '../errors'
+import { isObject, readJson } from '../files/json'
 import { openRegular } from '../files/open'
-import { isObject, readJson } from '../json'
+import { volume } from '../tensors/shape'
 
 /** Bytes per element. */
 const DTYPES = {
@@ -197,7 +198,7 @@ function tensorOf(name: string, entry: unknown, dataStart: number, file: string)
   if (!isSizes(shape)) throw wrong('shape to be a list of sizes', shape)
   if (!isSizes(offsets) || offsets.length !== 2) throw wrong('data_offsets to be two sizes', offsets)
   const [begin, end] = offsets as [number, number]
-  const bytes = shape.reduce((product, size) => product * size, DTYPES[dtype as SafetensorsDtype])
+  const bytes = DTYPES[dtype as SafetensorsDtype] * volume(shape)
   if (end - begin !== bytes)
     throw wrong(`data_offsets of ${bytes} bytes for ${dtype} ${show(shape)}`, offsets)
   return { dtype: dtype as SafetensorsDtype, shape, offset: dataStart + begin, bytes }

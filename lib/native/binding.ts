@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
-import { packageRoot } from '../package-root'
+import { packageRoot } from '../files/package-root'
 import { type Cpu, cpuOf } from './cpu'
 import {
   findLibtorch,

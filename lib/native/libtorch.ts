@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { packageRoot } from '../package-root'
+import { packageRoot } from '../files/package-root'
 
 /** Who named a place: an option, an environment variable, or our own list. */
 export type LibtorchSource =

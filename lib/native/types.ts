@@ -9,8 +9,9 @@
  * of the calls. No method blocks. Native errors are `Error`s with one of `NativeErrorCode` as `code`.
  */
 
-/** What a stage computes in. */
-export type Dtype = 'float32' | 'float16' | 'bfloat16'
+import type { Dtype } from '../tensors/dtype'
+
+export type { Dtype }
 
 /** Element types of a safetensors file that a parameter can be bound from. */
 export type StoredDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32'

@@ -1,9 +1,9 @@
 /** What callers say about LoRAs. */
 
 import { basename, extname } from 'node:path'
+import { checkNames } from '../checks/names'
+import * as check from '../checks/values'
 import { expected } from '../errors'
-import * as check from '../request/checks'
-import { checkNames } from '../request/names'
 
 export interface LoraOptions {
   /** How to call it. Defaults to the file's name without its extension. */

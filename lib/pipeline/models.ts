@@ -1,12 +1,12 @@
 /** Models before they are pipelines: fetched ahead of time, or listed. */
 
+import { checkNames } from '../checks/names'
+import * as check from '../checks/values'
 import { type CachedModel, cachedModels } from '../hub/cached'
 import type { DownloadProgress } from '../hub/download'
 import { checkRevision } from '../hub/id'
 import { type HubOptions, hubSettings } from '../hub/settings'
 import { openModel } from '../model/layout'
-import * as check from '../request/checks'
-import { checkNames } from '../request/names'
 import { locateModel, type ModelFolders } from './locate'
 import { checkHubOptions } from './options'
 

@@ -1,12 +1,12 @@
-import type { WeightsDtype } from '../engine/dtypes'
-import type { Offload } from '../engine/residency'
+import { checkNames } from '../checks/names'
+import * as check from '../checks/values'
 import { expected } from '../errors'
 import type { DownloadProgress } from '../hub/download'
 import { checkRevision } from '../hub/id'
 import { type HubOptions, type HubSettings, hubSettings } from '../hub/settings'
+import type { WeightsDtype } from '../loading/dtypes'
+import type { Offload } from '../memory/residency'
 import type { Kernels } from '../native/types'
-import * as check from '../request/checks'
-import { checkNames } from '../request/names'
 import type { PriorPair } from './locate'
 
 /** One network of the model is ready. */
@@ -174,14 +174,14 @@ export function checkPipelineOptions(
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),
     hub: hubSettings(checkHubOptions(options)),
     devices,
-    offload: oneOf('offload', offload, /^(none|model|sequential)$/, 'none, model or sequential'),
+    offload: check.oneOf('offload', offload, ['none', 'model', 'sequential']),
     maxMemory:
       options.maxMemory === undefined
         ? null
         : check.integer('maxMemory', options.maxMemory, { min: 1, max: 2 ** 50 }),
-    dtype: oneOf('dtype', dtype, /^(auto|float32|bfloat16|float16|int8)$/, DTYPES),
-    parity: oneOf('parity', parity, /^(none|diffusers)$/, 'none or diffusers'),
-    kernels: oneOf('kernels', kernels, /^(auto|packed|mapped|off)$/, 'auto, packed, mapped or off'),
+    dtype: check.oneOf('dtype', dtype, ['auto', 'float32', 'bfloat16', 'float16', 'int8']),
+    parity: check.oneOf('parity', parity, ['none', 'diffusers']),
+    kernels: check.oneOf('kernels', kernels, ['auto', 'packed', 'mapped', 'off']),
     cudaGraphs,
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
@@ -197,8 +197,6 @@ export function checkPipelineOptions(
   }
 }
 
-const DTYPES = 'auto, float32, bfloat16, float16 or int8'
-
 /** Weights of 8 bits are made when they are packed. */
 function checkInt8({
   parity,
@@ -212,11 +210,14 @@ function checkInt8({
 }
 
 function devicesOf(device: PipelineOptions['device'] = 'auto'): readonly string[] {
-  const known = /^(auto|cpu|mps|cuda(:\d{1,3})?)$/
-  const names = 'auto, cpu, mps, cuda or cuda:1'
-  if (!Array.isArray(device)) return [oneOf('device', device as string, known, names)]
+  if (!Array.isArray(device)) return [deviceName('device', device)]
   const list = check.list('device', device, 'a list of devices', { min: 1, max: 64 })
-  return list.map((one, index) => oneOf(`device[${index}]`, one as string, known, names))
+  return list.map((one, index) => deviceName(`device[${index}]`, one))
+}
+
+function deviceName(name: string, value: unknown): string {
+  if (typeof value === 'string' && /^(auto|cpu|mps|cuda(:\d{1,3})?)$/.test(value)) return value
+  throw expected(name, 'one of auto, cpu, mps, cuda or cuda:1', value)
 }
 
 const FOLDER_OR_ID = 'the path of a folder or the id of a model'
@@ -248,9 +249,4 @@ function folder(name: string, value: unknown, what = 'the path of a folder'): st
   if (value === undefined) return undefined
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
   throw expected(name, what, value)
-}
-
-function oneOf<Name extends string>(name: string, value: Name, known: RegExp, names: string): Name {
-  if (typeof value === 'string' && known.test(value)) return value
-  throw expected(name, `one of ${names}`, value)
 }

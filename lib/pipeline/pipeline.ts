@@ -1,22 +1,18 @@
-import type { FloatTensor } from '../embeddings/float-tensor'
+import { checkNames } from '../checks/names'
 import { ImageEmbeddings } from '../embeddings/image-embeddings'
 import { PromptEmbeddings } from '../embeddings/prompt-embeddings'
+import type { ImageTimings } from '../engine/clock'
 import { Engine } from '../engine/engine'
 import { type Executor, Fleet } from '../engine/fleet'
-import {
-  type FinishedImage,
-  type ImageTimings,
-  type PreviewedImage,
-  pictureOf,
-  type RunHooks,
-} from '../engine/job'
-import type { Loras } from '../engine/loras'
-import { type Memory, type PipelineMemory, sumOf } from '../engine/memory'
+import type { FinishedImage, PreviewedImage, RunHooks } from '../engine/outcome'
 import type { PipelineStatistics } from '../engine/statistics'
 import { bug, expected } from '../errors'
 import { crop } from '../image/crop'
 import { GeneratedImage } from '../image/generated-image'
 import type { ImageMetadata } from '../image/metadata'
+import type { Loras } from '../loading/loras'
+import { type Memory, type PipelineMemory, sumOf } from '../memory/memory'
+import { pictureOf } from '../memory/picture'
 import { readLora } from '../model/lora'
 import {
   type DecodeOptions,
@@ -31,8 +27,8 @@ import {
   type Request,
   type RequestModel,
   readPrompt,
-} from '../request'
-import { checkNames } from '../request/names'
+} from '../request/request'
+import type { FloatTensor } from '../tensors/float-tensor'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'

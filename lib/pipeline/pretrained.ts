@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { CompiledMethod } from '../engine/compiled'
-import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from '../engine/dtypes'
-import { loadModel, openDevice, planLoad, withCompiled } from '../engine/load'
-import { Loras } from '../engine/loras'
-import type { Model } from '../engine/model'
-import { type CudaGraphs, chooseRecording, type Recording, summed } from '../engine/recording'
-import { weightsCacheOf } from '../engine/weights-cache'
 import { ModelError } from '../errors'
+import { packageRoot } from '../files/package-root'
+import type { CompiledMethod } from '../loading/compiled'
+import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from '../loading/dtypes'
+import { type LoadedModel, loadModel, openDevice, planLoad, withCompiled } from '../loading/load'
+import { Loras } from '../loading/loras'
+import { type CudaGraphs, chooseRecording, type Recording, summed } from '../loading/recording'
+import { weightsCacheOf } from '../loading/weights-cache'
+import type { Model } from '../memory/loaded-model'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from '../model/layout'
 import { findCudaRecorder, loadRuntime, type NativeRuntime } from '../native/binding'
 import { usableCores } from '../native/cores'
-import { packageRoot } from '../package-root'
-import type { RequestModel } from '../request'
+import type { RequestModel } from '../request/request'
 import { loadTokenizer } from '../text/tokenizer'
 import { locateModel } from './locate'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
@@ -78,11 +78,12 @@ export async function loadPretrained(
   const devices = openDevices(runtime, options)
   try {
     const [{ name: first }] = devices
-    const dtype = options.dtype === 'auto' ? chooseDtype(plan, first, runtime) : options.dtype
-    const models: Model[] = []
+    const weights = Object.values(plan).flatMap((network) => network.weights)
+    const dtype = options.dtype === 'auto' ? chooseDtype(weights, first, runtime.cpu) : options.dtype
+    const models: LoadedModel[] = []
     const recordings: Recording[] = []
     for (const { device, name } of devices) {
-      const dtypes = dtypesOn(name, dtype, plan, options.parity, runtime)
+      const dtypes = dtypesOn(name, dtype, weights, options.parity, runtime.cpu)
       const where = { device: name, offload: options.offload, cpu: runtime.cpu }
       const kernels = chooseKernels(options.kernels, dtype, dtypes, where)
       const running = { ...dtypes, kernels, offload: options.offload }
@@ -100,7 +101,8 @@ export async function loadPretrained(
       models.push(model)
       recordings.push(recording)
     }
-    const loaded = models as [Model, ...Model[]]
+    const [leading] = models as [LoadedModel]
+    const loaded = models.map((one) => one.model) as [Model, ...Model[]]
     return {
       models: loaded,
       requests: {
@@ -117,13 +119,13 @@ export async function loadPretrained(
         defaultWidth: files.geometry.defaultWidth,
         defaultHeight: files.geometry.defaultHeight,
         previews: loaded[0].previewer !== null,
-        compiled: loaded[0].compiled,
+        compiled: leading.compiled,
         get cudaGraphs() {
           if (!options.cudaGraphs) return null
           return summed(
             recordings.map(({ ignored }, index) => ({
               ignored,
-              networks: loaded[index]?.recordings() ?? [],
+              networks: models[index]?.recordings() ?? [],
             })),
           )
         },

@@ -1,6 +1,6 @@
-import type { ImageTimings } from '../engine/job'
+import type { ImageTimings } from '../engine/clock'
 import type { GeneratedImage } from '../image/generated-image'
-import type { GenerateProgress } from '../request'
+import type { GenerateProgress } from '../request/request'
 
 /** What `stream()` yields. */
 export type StreamEvent =

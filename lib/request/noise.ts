@@ -1,9 +1,9 @@
 /** Whose generator draws which image's noise. */
 
 import { randomInt } from 'node:crypto'
+import * as check from '../checks/values'
 import type { NoiseState } from '../embeddings/image-embeddings'
 import { expected } from '../errors'
-import * as check from './checks'
 import { MOST_IMAGES } from './prompts'
 
 /** What one generator draws: `rows` images at once, as diffusers draws a batch. */

@@ -1,10 +1,10 @@
 /** Texts, or embeddings of texts, and what the text encoders are to read of them. */
 
-import { checkTensor, type FloatTensor } from '../embeddings/float-tensor'
+import * as check from '../checks/values'
 import { PromptEmbeddings } from '../embeddings/prompt-embeddings'
 import { expected, show } from '../errors'
+import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
 import type { Tokenizer, Tokens } from '../text/tokenizer'
-import * as check from './checks'
 import type { Prompt } from './options'
 
 /** A text encoder's tokenizer, and the size of what it makes of each token. */

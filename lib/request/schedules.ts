@@ -1,8 +1,8 @@
 /** Steps and guidance of both denoising stages. */
 
+import * as check from '../checks/values'
 import { DEFAULT_STAGE_C_TIMESTEPS, linearTimesteps } from '../diffusion/scheduler'
 import { expected } from '../errors'
-import * as check from './checks'
 import type { DecoderOptions, PriorOptions } from './options'
 
 export interface StageRequest {

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import type { Server as HttpServer } from 'node:http'
 import cors from '@fastify/cors'
-import rateLimit from '@fastify/rate-limit'
-import fastify, { type FastifyError, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import rateLimit, { type RateLimitPluginOptions } from '@fastify/rate-limit'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyHttpOptions,
+  type FastifyInstance,
+} from 'fastify'
 import type { Context } from './context'
 import { answerOf, HttpError, type HttpErrorCode } from './errors'
 import { registerGuard } from './guard'
@@ -20,11 +26,12 @@ const STALLED_MS = 60_000
 /** Seconds of the machine's own keep-alive probes: they find connections whose other end is gone. */
 const PROBE_MS = 30_000
 
-export type Logger = NonNullable<FastifyServerOptions['loggerInstance']>
+/** What pino's loggers look like. */
+export type Logger = FastifyBaseLogger
 
 /** All routes on one backend. */
 export function buildApp(context: Context, logger?: Logger): FastifyInstance {
-  const app = fastify(optionsOf(context, logger)) as unknown as FastifyInstance
+  const app = fastify(optionsOf(context, logger))
   app.server.maxConnections = context.config.maxConnections
   strictContentTypes(app)
   useValidation(app)
@@ -44,7 +51,7 @@ export function buildApp(context: Context, logger?: Logger): FastifyInstance {
   return app
 }
 
-function optionsOf({ config }: Context, logger?: Logger): FastifyServerOptions {
+function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<HttpServer> {
   return {
     ...(logger === undefined ? { logger: loggingOf(config.logLevel) } : { loggerInstance: logger }),
     disableRequestLogging: true,
@@ -68,7 +75,7 @@ function optionsOf({ config }: Context, logger?: Logger): FastifyServerOptions {
   }
 }
 
-function loggingOf(level: string): FastifyServerOptions['logger'] {
+function loggingOf(level: string) {
   return level === 'silent' ? false : { level, base: { service: 'wuerstchen' } }
 }
 
@@ -95,7 +102,10 @@ function useErrors(app: FastifyInstance): void {
   })
   app.setNotFoundHandler(async (request) => {
     const { method } = request
-    throw new HttpError('not_found', `Expected a path of this server: ${method} has no such one, see /openapi.json`)
+    throw new HttpError(
+      'not_found',
+      `Expected a path of this server: ${method} has no such one, see /openapi.json`,
+    )
   })
 }
 
@@ -103,7 +113,9 @@ function ours(error: FastifyError): unknown {
   const { code, statusCode = 500 } = error
   if (error instanceof HttpError || statusCode >= 500 || !code?.startsWith('FST_')) {
     // Of the JSON parser, and of whatever else says that it is the client's fault.
-    return statusCode === 400 ? new HttpError('invalid_request', `Expected a JSON body: ${error.message}`) : error
+    return statusCode === 400
+      ? new HttpError('invalid_request', `Expected a JSON body: ${error.message}`)
+      : error
   }
   return new HttpError(OF_FASTIFY[code] ?? 'invalid_request', error.message)
 }
@@ -132,19 +144,26 @@ function registerLimits(app: FastifyInstance, { config }: Context): void {
   app.register(cors, {
     origin: config.cors.length === 0 ? false : config.cors.includes('*') ? '*' : [...config.cors],
     methods: ['GET', 'POST', 'PUT', 'DELETE'],
-    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id', 'wuerstchen-timeout-ms'],
+    allowedHeaders: [
+      'authorization',
+      'content-type',
+      'idempotency-key',
+      'last-event-id',
+      'wuerstchen-timeout-ms',
+    ],
     exposedHeaders: ['location', 'retry-after', 'x-request-id'],
     maxAge: 600,
   })
-  app.register(rateLimit, {
-    max: (request) => request.client?.requestsPerMinute || Number.MAX_SAFE_INTEGER,
+  const perMinute: RateLimitPluginOptions = {
+    max: ({ client }) => client?.requestsPerMinute || Number.MAX_SAFE_INTEGER,
     timeWindow: 60_000,
-    keyGenerator: ({ client, ip }) => (client === null || client.name === 'local' ? ip : `key ${client.name}`),
+    keyGenerator: ({ client, ip }) =>
+      client === null || client.name === 'local' ? ip : `key ${client.name}`,
     allowList: ({ routeOptions }) => routeOptions.config.public === true,
-    addHeadersOnExceeding: {},
     errorResponseBuilder: (_request, { ttl, max }) =>
       new HttpError('rate_limit_exceeded', `Expected at most ${max} requests a minute of this key`, {
         retryAfterMs: ttl,
       }),
-  } as Parameters<typeof app.register<import('@fastify/rate-limit').FastifyRateLimitOptions>>[1])
+  }
+  app.register(rateLimit, perMinute)
 }

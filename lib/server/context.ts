@@ -45,10 +45,17 @@ export function clientOf({ client }: FastifyRequest): Client {
 }
 
 /** The job, if it is the caller's: that another one exists is nobody else's business. */
-export async function ownJob({ backend }: Context, request: FastifyRequest, id: string): Promise<JobSnapshot> {
+export async function ownJob(
+  { backend }: Context,
+  request: FastifyRequest,
+  id: string,
+): Promise<JobSnapshot> {
   const job = await backend.find(id)
   if (job !== null && job.request.owner === clientOf(request).name) return job
-  throw new HttpError('not_found', 'Expected the id of a job of this key: it is unknown, or its time to live has ended')
+  throw new HttpError(
+    'not_found',
+    'Expected the id of a job of this key: it is unknown, or its time to live has ended',
+  )
 }
 
 export function defaultModel({ backend }: Context): BackendModel | undefined {
@@ -63,5 +70,7 @@ function timeoutOf(value: string | string[] | undefined): number | null {
 function textHeader(name: string, value: string | string[] | undefined, pattern: RegExp): string | null {
   if (value === undefined) return null
   if (typeof value === 'string' && pattern.test(value)) return value
-  throw new HttpError('invalid_request', `Expected the header ${name} to match ${pattern.source}`, { param: name })
+  throw new HttpError('invalid_request', `Expected the header ${name} to match ${pattern.source}`, {
+    param: name,
+  })
 }

@@ -37,7 +37,10 @@ function checkHost(request: FastifyRequest, { keys, config }: Context): void {
   if (keys.required) return
   const { hostname } = request
   if (!isLoopback(hostname) && hostname !== config.host)
-    throw new HttpError('forbidden', 'Expected a loopback address in the header Host: this server has no keys')
+    throw new HttpError(
+      'forbidden',
+      'Expected a loopback address in the header Host: this server has no keys',
+    )
   const { origin } = request.headers
   if (origin === undefined || config.cors.includes('*') || config.cors.includes(origin)) return
   if (origin !== `${request.protocol}://${request.host}`)

@@ -6,7 +6,10 @@ export async function loadPipeline(config: ServerConfig): Promise<WuerstchenPipe
   const pipeline = await WuerstchenPipeline.fromPretrained(config.model, pipelineOptions(config))
   try {
     for (const { path, name, scale } of config.loras)
-      await pipeline.loadLora(path, { ...(name === undefined ? {} : { name }), ...(scale === undefined ? {} : { scale }) })
+      await pipeline.loadLora(path, {
+        ...(name === undefined ? {} : { name }),
+        ...(scale === undefined ? {} : { scale }),
+      })
   } catch (error) {
     await pipeline.dispose()
     throw error
@@ -15,7 +18,8 @@ export async function loadPipeline(config: ServerConfig): Promise<WuerstchenPipe
 }
 
 export function pipelineOptions(config: ServerConfig): PipelineOptions {
-  const { prior, graphs, device, dtype, offload, threads, maxMemory, maxBatchRows, libtorch, maxQueue } = config
+  const { prior, graphs, device, dtype, offload, threads, maxMemory, maxBatchRows, libtorch, maxQueue } =
+    config
   const devices = device?.split(',').map((one) => one.trim())
   return {
     prior,

@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
-import { packageVersion } from '../index'
+import { packageVersion } from '../files/package-root'
 import type { Context } from './context'
 
 const DESCRIPTION =
@@ -12,7 +12,12 @@ export function registerOpenApi(app: FastifyInstance, { keys }: Context): void {
   app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'wuerstchen', version: packageVersion(), description: DESCRIPTION, license: { name: 'MIT' } },
+      info: {
+        title: 'wuerstchen',
+        version: packageVersion(),
+        description: DESCRIPTION,
+        license: { name: 'MIT' },
+      },
       tags: [
         { name: 'openai', description: "OpenAI's images API" },
         { name: 'jobs', description: 'Pictures for clients that do not wait on one connection' },
@@ -22,9 +27,13 @@ export function registerOpenApi(app: FastifyInstance, { keys }: Context): void {
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
       security: keys.required ? [{ key: [] }] : [{ key: [] }, {}],
     },
-    refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `def-${index}`) },
+    refResolver: {
+      buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `def-${index}`),
+    },
   })
   app.register(async (routes) => {
-    routes.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, async () => app.swagger())
+    routes.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, async () =>
+      app.swagger(),
+    )
   })
 }

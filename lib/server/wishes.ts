@@ -84,12 +84,21 @@ function checkLimits(wish: Wish, limits: Limits, model: BackendModel | undefined
   const { maxPromptCharacters, maxPixels, maxSteps, maxImages } = limits
   const most = (name: string, value: number, limit: number, unit: string) => {
     if (value <= limit) return
-    throw new HttpError('invalid_request', `Expected ${name} to be at most ${limit}${unit} but received ${value}`, {
-      param: name,
-    })
+    throw new HttpError(
+      'invalid_request',
+      `Expected ${name} to be at most ${limit}${unit} but received ${value}`,
+      {
+        param: name,
+      },
+    )
   }
   most('prompt', prompt.length, maxPromptCharacters, ' characters long')
-  most(`${prefix}negative_prompt`, fields.negative_prompt?.length ?? 0, maxPromptCharacters, ' characters long')
+  most(
+    `${prefix}negative_prompt`,
+    fields.negative_prompt?.length ?? 0,
+    maxPromptCharacters,
+    ' characters long',
+  )
   most('n', n ?? 1, maxImages, '')
   const { defaultWidth = 1024, defaultHeight = 1024 } = model ?? {}
   const [width, height] = [fields.width ?? defaultWidth, fields.height ?? defaultHeight]

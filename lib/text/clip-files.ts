@@ -1,7 +1,7 @@
 /** A CLIP tokenizer's folder, as transformers writes it, brought into the form that the tokenizer library reads. */
 
 import { join } from 'node:path'
-import { invalid, isObject, type JsonObject, readJson, readJsonIfAny, readTextIfAny } from '../json'
+import { invalid, isObject, type JsonObject, readJson, readJsonIfAny, readTextIfAny } from '../files/json'
 
 export interface ClipFiles {
   /** Where the tokenizer came from, for messages. */

@@ -1,6 +1,6 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { show } from '../errors'
-import { invalid, isObject } from '../json'
+import { invalid, isObject } from '../files/json'
 import { type ClipFiles, END, readClipFiles } from './clip-files'
 
 /** One text for one text encoder. */

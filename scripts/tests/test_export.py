@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from scripts.configurations import Component
-from scripts.export import check, script, serialise, strip
+from scripts.export import check
+from scripts.graph import script, serialise, strip
 from scripts.random_checkpoint import SMALL
 
 ROOT = Path(__file__).parents[2]

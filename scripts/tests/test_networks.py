@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from scripts.configurations import V2, Component, component, defaults_of
-from scripts.export import bind, fill, script, serialise, strip
+from scripts.graph import bind, fill, script, serialise, strip
 from scripts.random_checkpoint import SMALL, shallow
 
 pytest.importorskip("diffusers", reason="the reference is not installed")

@@ -1,6 +1,6 @@
 /** Weights that are held narrow and computed with in float32, through the real addon. */
 import { join } from 'node:path'
-import { openDevice, planLoad } from '../../lib/engine/load'
+import { openDevice, planLoad } from '../../lib/loading/load'
 import { openModel } from '../../lib/model/layout'
 import { readHeader } from '../../lib/model/safetensors'
 import { bindWeights } from '../../lib/model/weights'

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
-import { openDevice, planLoad } from '../../lib/engine/load'
+import { openDevice, planLoad } from '../../lib/loading/load'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import type {

@@ -1,9 +1,9 @@
 /** Mapped weights that come and go, through the real addon. Linux: it reads /proc. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadModel, openDevice, planLoad } from '../../lib/engine/load'
-import { closeModel, type Model } from '../../lib/engine/model'
-import type { Offload } from '../../lib/engine/residency'
+import { loadModel, openDevice, planLoad } from '../../lib/loading/load'
+import { closeModel, type Model } from '../../lib/memory/loaded-model'
+import type { Offload } from '../../lib/memory/residency'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import { smallModel } from '../support/models'
@@ -21,7 +21,7 @@ async function load(offload: Offload): Promise<Model> {
   const { device } = openDevice(loadRuntime({}), 'cpu', 1)
   const float32 = { stored: 'float32', dtype: 'float32', rounding: 'float32' } as const
   const kernels = { kind: loadRuntime({}).cpu.kind, pack: 'none' as const, without: [] }
-  return loadModel(device, files, plan, {
+  const { model } = await loadModel(device, files, plan, {
     ...float32,
     kernels,
     offload,
@@ -30,6 +30,7 @@ async function load(offload: Offload): Promise<Model> {
     maxMemory: null,
     cache: null,
   })
+  return model
 }
 
 /** Bytes of a checkpoint's file that this process holds, in all its mappings of it. */

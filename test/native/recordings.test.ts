@@ -13,8 +13,8 @@ import { QUICK, smallModel } from '../support/models'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
 let recorder: string | null = null
-jest.mock('../../lib/engine/recording', () => ({
-  ...jest.requireActual('../../lib/engine/recording'),
+jest.mock('../../lib/loading/recording', () => ({
+  ...jest.requireActual('../../lib/loading/recording'),
   chooseRecording: () => ({ recorder, ignored: null }),
 }))
 

@@ -2,9 +2,9 @@
  * Weights that stay on the host and visit the device in copies, as they do on a GPU. Here the device is the CPU: what comes and
  * goes is the same, only streams and pinned memory are not there.
  */
-import { loadModel, openDevice, planLoad } from '../../lib/engine/load'
-import { closeModel, type Model } from '../../lib/engine/model'
-import type { Offload } from '../../lib/engine/residency'
+import { loadModel, openDevice, planLoad } from '../../lib/loading/load'
+import { closeModel, type Model } from '../../lib/memory/loaded-model'
+import type { Offload } from '../../lib/memory/residency'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import type { Dtype, NativeDevice, NativeGraph } from '../../lib/native/types'
@@ -33,7 +33,7 @@ async function load(offload: Offload, visits: boolean, stored: Dtype = 'float32'
   })
   const dtypes = { stored, dtype: 'float32', rounding: 'float32' } as const
   const options = { ...dtypes, kernels: null, offload, visits, recorder: null, maxMemory: null, cache: null }
-  return loadModel(watched, files, plan, options)
+  return (await loadModel(watched, files, plan, options)).model
 }
 
 /** Text, then what the prior makes of it, then pixels: three networks that take turns. */

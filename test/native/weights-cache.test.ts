@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadModel, openDevice, planLoad } from '../../lib/engine/load'
-import { closeModel, type Model } from '../../lib/engine/model'
-import { weightsCacheOf } from '../../lib/engine/weights-cache'
+import { loadModel, openDevice, planLoad } from '../../lib/loading/load'
+import { weightsCacheOf } from '../../lib/loading/weights-cache'
+import { closeModel, type Model } from '../../lib/memory/loaded-model'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import type { Dtype, NativeDevice, NativeGraph } from '../../lib/native/types'
@@ -43,21 +43,18 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
       }
     },
   })
-  return {
-    model: await loadModel(watched, files, plan, {
-      stored: dtype,
-      dtype,
-      rounding: 'float32',
-      kernels: null,
-      offload: 'none',
-      visits: false,
-      recorder: null,
-      maxMemory: null,
-      cache: { folder, leastBytes: 0 },
-    }),
-    graphs,
-    copied: () => copied,
-  }
+  const { model } = await loadModel(watched, files, plan, {
+    stored: dtype,
+    dtype,
+    rounding: 'float32',
+    kernels: null,
+    offload: 'none',
+    visits: false,
+    recorder: null,
+    maxMemory: null,
+    cache: { folder, leastBytes: 0 },
+  })
+  return { model, graphs, copied: () => copied }
 }
 
 async function encoded({ model }: Loaded): Promise<Float32Array> {

@@ -1,7 +1,7 @@
 /** Previews of the real thing: what they show, and that they change nothing. */
 
 import { type GeneratePreview, WuerstchenPipeline } from '../../lib'
-import type { Model } from '../../lib/engine/model'
+import type { Model } from '../../lib/memory/loaded-model'
 import { QUICK, smallModel } from '../support/models'
 
 let pipeline: WuerstchenPipeline

@@ -1,12 +1,11 @@
-import { Memory } from '../../lib/engine/memory'
-import type { Model } from '../../lib/engine/model'
-import { Residency } from '../../lib/engine/residency'
-import type { GenerateProgress, Request } from '../../lib/request'
+import type { Model } from '../../lib/memory/loaded-model'
+import { Memory } from '../../lib/memory/memory'
+import { Residency } from '../../lib/memory/residency'
+import type { GenerateProgress, Request } from '../../lib/request/request'
 import { Decoder } from '../../lib/stages/decoder'
-import { Previewer } from '../../lib/stages/previewer'
+import { PixelDecoder } from '../../lib/stages/pixel-decoder'
 import { Prior } from '../../lib/stages/prior'
 import { TextEncoder } from '../../lib/stages/text-encoder'
-import { Vqgan } from '../../lib/stages/vqgan'
 import { FakeDevice, FakeGraph } from './fake-device'
 
 export function fakeModel(device = new FakeDevice()): Model & { readonly device: FakeDevice } {
@@ -17,17 +16,15 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
     prior: new Prior(device, new FakeGraph('prior'), scheduler, 'float32'),
     decoderTextEncoder: new TextEncoder(device, new FakeGraph('decoderTextEncoder')),
     decoder: new Decoder(device, new FakeGraph('decoder'), scheduler, 'float32'),
-    vqgan: new Vqgan(device, new FakeGraph('vqgan')),
-    previewer: new Previewer(device, new FakeGraph('previewer')),
+    vqgan: new PixelDecoder(device, new FakeGraph('vqgan')),
+    previewer: new PixelDecoder(device, new FakeGraph('previewer')),
     rounding: 'float32',
     latentMean: 42,
     latentStd: 1,
     priorChannels: 16,
     latentChannels: 4,
     offload: 'none',
-    compiled: [],
     records: false,
-    recordings: () => [],
     memory: fakeMemory(device),
   }
 }

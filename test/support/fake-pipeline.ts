@@ -1,7 +1,7 @@
 import { Engine } from '../../lib/engine/engine'
-import { Loras } from '../../lib/engine/loras'
+import { Loras } from '../../lib/loading/loras'
 import { WuerstchenPipeline } from '../../lib/pipeline/pipeline'
-import type { RequestModel } from '../../lib/request'
+import type { RequestModel } from '../../lib/request/request'
 import { FakeDevice } from './fake-device'
 import { fakeModel } from './fake-model'
 

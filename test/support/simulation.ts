@@ -1,5 +1,6 @@
-import type { BatchLimits, Stage } from '../../lib/engine/batching'
+import type { BatchLimits } from '../../lib/engine/batching'
 import { Crowd, type Member } from '../../lib/engine/crowd'
+import type { Stage } from '../../lib/stages/stage'
 
 /** What one picture asks for. */
 export interface Wish {

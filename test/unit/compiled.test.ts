@@ -1,7 +1,7 @@
 /** Which compiled methods run, and what is said of those that do not. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { chooseCompiled, type Running } from '../../lib/engine/compiled'
+import { chooseCompiled, type Running } from '../../lib/loading/compiled'
 import type { CompiledEntry, Graph } from '../../lib/model/graphs'
 import type { NativeRuntime } from '../../lib/native/binding'
 import { folderOf, removeFolders } from '../support/temporary-folder'

@@ -1,4 +1,4 @@
-import { chooseKernels, type Dtypes } from '../../lib/engine/dtypes'
+import { chooseKernels, type Dtypes } from '../../lib/loading/dtypes'
 import type { Cpu } from '../../lib/native/cpu'
 
 const CPU: Cpu = { kind: 'avx512_bf16', bfloat16: true, float16: false, amx: false }

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { alphaCumprod, schedule } from '../../lib/diffusion/scheduler'
 import { Engine } from '../../lib/engine/engine'
 import type { FinishedImage, PreviewedImage } from '../../lib/engine/job'
-import type { GenerateProgress } from '../../lib/request'
+import type { GenerateProgress } from '../../lib/request/request'
 import type { FakeDevice } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
 

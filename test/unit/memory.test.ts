@@ -1,6 +1,6 @@
-import { pictureOf } from '../../lib/engine/job'
-import { keptBytes, Memory, pictureBytes, sumOf } from '../../lib/engine/memory'
-import { type Offload, Residency } from '../../lib/engine/residency'
+import { keptBytes, Memory, pictureBytes, sumOf } from '../../lib/memory/memory'
+import { pictureOf } from '../../lib/memory/picture'
+import { type Offload, Residency } from '../../lib/memory/residency'
 import { FakeDevice, FakeGraph } from '../support/fake-device'
 import { fakeRequest } from '../support/fake-model'
 

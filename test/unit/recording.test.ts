@@ -1,5 +1,5 @@
 /** Which devices record their steps, and what is said of those that do not. */
-import { chooseRecording, summed } from '../../lib/engine/recording'
+import { chooseRecording, summed } from '../../lib/loading/recording'
 
 describe('chooseRecording()', () => {
   it('takes the library for a CUDA device that has all weights', () => {

@@ -1,11 +1,16 @@
 import { join } from 'node:path'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
+import { nearest } from '../../lib/checks/names'
 import { DEFAULT_STAGE_C_TIMESTEPS, linearTimesteps } from '../../lib/diffusion/scheduler'
 import type { ModelGeometry } from '../../lib/diffusion/sizes'
 import { WuerstchenError } from '../../lib/errors'
-import { type GenerateOptions, parseRequest, type Request, type RequestModel } from '../../lib/request'
-import { nearest } from '../../lib/request/names'
+import {
+  type GenerateOptions,
+  parseRequest,
+  type Request,
+  type RequestModel,
+} from '../../lib/request/request'
 import { loadTokenizer } from '../../lib/text/tokenizer'
 
 const GEOMETRY: ModelGeometry = {

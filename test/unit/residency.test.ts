@@ -1,4 +1,4 @@
-import { largestBlock, type Offload, offloading, Residency } from '../../lib/engine/residency'
+import { largestBlock, type Offload, offloading, Residency } from '../../lib/memory/residency'
 import { FakeDevice, FakeGraph } from '../support/fake-device'
 
 const MEMORY = { weights: 100, copied: 10 }

@@ -1,7 +1,10 @@
 import type { ErrorObject } from 'ajv'
 
 /** What ajv found, in the words that this package uses: name, expected, received. */
-export function mistakeOf(error: ErrorObject, root: string): { readonly name: string; readonly message: string } {
+export function mistakeOf(
+  error: ErrorObject,
+  root: string,
+): { readonly name: string; readonly message: string } {
   const path = pathOf(error.instancePath)
   const name = path === '' ? root : path
   if (error.keyword === 'additionalProperties') {
@@ -9,11 +12,17 @@ export function mistakeOf(error: ErrorObject, root: string): { readonly name: st
     const known = Object.keys((error.parentSchema as { properties?: object } | undefined)?.properties ?? {})
     const near = nearest(additionalProperty, known)
     const hint = near === null ? '' : ` Did you mean '${near}'?`
-    return { name: join(path, additionalProperty), message: `Unknown option ${shown(additionalProperty)}.${hint}` }
+    return {
+      name: join(path, additionalProperty),
+      message: `Unknown option ${shown(additionalProperty)}.${hint}`,
+    }
   }
   if (error.keyword === 'required') {
     const { missingProperty } = error.params as { missingProperty: string }
-    return { name: join(path, missingProperty), message: `Expected ${join(path, missingProperty)} but it is missing` }
+    return {
+      name: join(path, missingProperty),
+      message: `Expected ${join(path, missingProperty)} but it is missing`,
+    }
   }
   return { name, message: `Expected ${name} to be ${wanted(error)} but received ${shown(error.data)}` }
 }
@@ -73,7 +82,9 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value !== 'string') return String(value)
-  const start = Array.from(value.slice(0, 2 * LONGEST_SHOWN)).slice(0, LONGEST_SHOWN).join('')
+  const start = Array.from(value.slice(0, 2 * LONGEST_SHOWN))
+    .slice(0, LONGEST_SHOWN)
+    .join('')
   const quoted = JSON.stringify(start).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")
   return start.length < value.length ? `'${quoted}…' (${value.length} characters)` : `'${quoted}'`
 }

@@ -102,10 +102,7 @@ function fromEnvironment(
   return settings
 }
 
-function fromFlags(
-  flags: Readonly<Record<string, unknown>>,
-  mistakes: string[],
-): Record<string, unknown> {
+function fromFlags(flags: Readonly<Record<string, unknown>>, mistakes: string[]): Record<string, unknown> {
   const settings: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(flags)) {
     if (value === undefined) continue
@@ -135,7 +132,8 @@ function parse(name: string, text: string): unknown {
   if (type === 'integer') return /^-?\d+$/.test(text.trim()) ? Number(text) : text
   if (type === 'boolean') return { true: true, 1: true, false: false, 0: false }[text] ?? text
   if (type !== 'array') return text
-  if (items?.type === 'string' && !text.trim().startsWith('[')) return text.split(',').map((one) => one.trim())
+  if (items?.type === 'string' && !text.trim().startsWith('['))
+    return text.split(',').map((one) => one.trim())
   try {
     return JSON.parse(text)
   } catch {

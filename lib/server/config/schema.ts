@@ -71,9 +71,12 @@ export const ServerConfig = Type.Object(
       maxItems: 10_000,
       description: 'API keys. None: no key is asked for, on a loopback address only.',
     }),
-    urlSecret: text('Signs the addresses of pictures; the same on all servers of one queue. Defaults to a random one.', {
-      minLength: 32,
-    }),
+    urlSecret: text(
+      'Signs the addresses of pictures; the same on all servers of one queue. Defaults to a random one.',
+      {
+        minLength: 32,
+      },
+    ),
     cors: Type.Array(Type.String({ pattern: '^(\\*|https?://[^/\\s]+)$' }), {
       default: [],
       maxItems: 100,
@@ -98,7 +101,11 @@ export const ServerConfig = Type.Object(
       description: 'What is kept in memory of the weights.',
     }),
     threads: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 1024, description: 'CPU threads. Defaults to the cores there are.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 1024,
+        description: 'CPU threads. Defaults to the cores there are.',
+      }),
     ),
     maxMemory: Type.Optional(
       Type.Integer({
@@ -115,7 +122,12 @@ export const ServerConfig = Type.Object(
 
     maxQueue: integer('Pictures that may wait or run at once; more are refused with 429.', 1, 1_000_000, 256),
     maxJobsPerKey: integer('Unfinished jobs that one key may have.', 1, 100_000, 64),
-    requestsPerMinute: integer('Requests of one key, or of one address without keys; 0 is no limit.', 0, 1_000_000, 0),
+    requestsPerMinute: integer(
+      'Requests of one key, or of one address without keys; 0 is no limit.',
+      0,
+      1_000_000,
+      0,
+    ),
     maxBodyBytes: integer('Bytes of a request.', 1024, 16_777_216, 262_144),
     maxPromptCharacters: integer('Characters of a prompt, and of a negative prompt.', 1, 32_000, 4000),
     maxPixels: integer('Pixels of a picture, width times height.', 4096, 16_777_216, 4_194_304),
@@ -132,7 +144,12 @@ export const ServerConfig = Type.Object(
     ),
     headerTimeoutSeconds: integer("How long a client may take for a request's headers.", 1, 3600, 10),
     bodyTimeoutSeconds: integer('How long a client may take for a whole request.', 1, 3600, 30),
-    drainSeconds: integer('After SIGTERM: how long accepted jobs may take before they are ended.', 0, 86_400, 25),
+    drainSeconds: integer(
+      'After SIGTERM: how long accepted jobs may take before they are ended.',
+      0,
+      86_400,
+      25,
+    ),
 
     web: Type.Boolean({ default: true, description: "Whether the page is served at '/'." }),
     metrics: oneOf(['local', 'keyed', 'open', 'off'], {

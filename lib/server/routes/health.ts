@@ -1,5 +1,5 @@
-import type { FastifyInstance } from 'fastify'
 import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
 import type { Context } from '../context'
 import { oneOf } from '../schemas/kinds'
 
@@ -31,7 +31,8 @@ export function registerHealth(app: FastifyInstance, { backend }: Context): void
       config: { public: true },
       schema: {
         summary: 'Whether it takes jobs',
-        description: '503 while the model loads, while the server drains, and after the model failed to load.',
+        description:
+          '503 while the model loads, while the server drains, and after the model failed to load.',
         tags: ['health'],
         response: { 200: Type.Ref(Readiness), 503: Type.Ref(Readiness) },
       },

@@ -1,16 +1,20 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { packageVersion } from '../../index'
+import { packageVersion } from '../../files/package-root'
 import { type Context, clientOf } from '../context'
 import { HttpError } from '../errors'
 import { Info } from '../schemas/jobs'
 import { REFUSALS } from './refusals'
 
-const Scales = Type.Record(Type.String({ minLength: 1, maxLength: 200 }), Type.Number({ minimum: -100, maximum: 100 }), {
-  $id: 'LoraScales',
-  maxProperties: 64,
-  description: 'Scales by the names of loaded LoRAs.',
-})
+const Scales = Type.Record(
+  Type.String({ minLength: 1, maxLength: 200 }),
+  Type.Number({ minimum: -100, maximum: 100 }),
+  {
+    $id: 'LoraScales',
+    maxProperties: 64,
+    description: 'Scales by the names of loaded LoRAs.',
+  },
+)
 
 /** What the page and other programs want to know before they ask. */
 export function registerInfo(app: FastifyInstance, context: Context): void {
@@ -40,7 +44,10 @@ export function registerInfo(app: FastifyInstance, context: Context): void {
     },
     async (request) => {
       if (!clientOf(request).admin)
-        throw new HttpError('forbidden', 'Expected a key with admin: scales of LoRAs change the pictures of all clients')
+        throw new HttpError(
+          'forbidden',
+          'Expected a key with admin: scales of LoRAs change the pictures of all clients',
+        )
       await context.backend.setLoraScales(request.body)
       request.log.info({ scales: request.body }, 'LoRA scales set')
       return infoOf(context, request)

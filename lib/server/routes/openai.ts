@@ -3,14 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JobEvent, JobRequest, JobSnapshot, PictureFormat, PictureInfo } from '../backend'
 import { type Context, defaultModel, originOf } from '../context'
 import { answerOf, bodyOf, HttpError, JobFailure } from '../errors'
-import {
-  ImagesEvents,
-  ImagesRequest,
-  ImagesResponse,
-  Model,
-  ModelList,
-  NO_USAGE,
-} from '../schemas/openai'
+import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
 import { type ServerEvent, sendEvents } from '../sse'
 import { jobRequestOf, sizeOf } from '../wishes'
 import { REFUSALS } from './refusals'

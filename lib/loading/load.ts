@@ -1,21 +1,29 @@
 import { bug, DeviceError, ModelError } from '../errors'
+import type { Model } from '../memory/loaded-model'
+import { Memory, type StageNetworks } from '../memory/memory'
+import { largestBlock, type Offload, offloading, Residency } from '../memory/residency'
 import { findGraph, type Graph } from '../model/graphs'
 import type { Component, ModelFiles } from '../model/layout'
 import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
 import { librariesOf, libraryName } from '../native/libtorch'
-import type { Dtype, NativeDevice, NativeGraph, NativeKernels, WeightBinding } from '../native/types'
+import type {
+  Dtype,
+  NativeDevice,
+  NativeGraph,
+  NativeKernels,
+  StepRecordings,
+  WeightBinding,
+} from '../native/types'
 import { Decoder } from '../stages/decoder'
-import { Previewer } from '../stages/previewer'
+import { PixelDecoder } from '../stages/pixel-decoder'
 import { Prior } from '../stages/prior'
 import { TextEncoder } from '../stages/text-encoder'
-import { Vqgan } from '../stages/vqgan'
+import { bytesOf } from '../tensors/dtype'
+import { volume } from '../tensors/shape'
 import { type CompiledMethod, chooseCompiled, type Running } from './compiled'
 import type { Dtypes } from './dtypes'
-import { Memory, type StageNetworks } from './memory'
-import type { Model } from './model'
-import { largestBlock, type Offload, offloading, Residency } from './residency'
 import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
 type ComponentName = keyof ModelFiles['components']
@@ -126,13 +134,22 @@ export interface LoadOptions extends Dtypes {
   readonly onLoaded?: ((name: ComponentName, loaded: number, of: number) => void) | undefined
 }
 
+/** A model, and what became of what was to make it faster. */
+export interface LoadedModel {
+  readonly model: Model
+  /** Everything that is compiled of its networks, used or not. */
+  readonly compiled: readonly CompiledMethod[]
+  /** Recorded steps of the denoising stages. */
+  readonly recordings: () => readonly StepRecordings[]
+}
+
 /** Gives every stage its graph and weights. On failure what was loaded is freed; the device stays the caller's. */
 export async function loadModel(
   device: NativeDevice,
   files: ModelFiles,
   plan: LoadPlan,
   options: LoadOptions,
-): Promise<Model> {
+): Promise<LoadedModel> {
   const { stored, dtype, kernels, offload, signal, onLoaded } = options
   const residency = new Residency(device, offload)
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
@@ -163,12 +180,12 @@ export async function loadModel(
     kernels: kernels !== null,
   }
   const memory = new Memory(residency, networks, files.footprint, computing, options.maxMemory)
-  return assemble(offloading(device, residency), files, loaded, {
-    ...options,
-    memory,
+  const records = options.recorder !== null
+  return {
+    model: assemble(offloading(device, residency), files, loaded, { ...options, memory, records }),
     compiled,
-    records: options.recorder !== null,
-  })
+    recordings: () => [loaded.prior.recordings(), loaded.decoder.recordings()],
+  }
 }
 
 /** What is compiled of a network, with what libtorch said against it. */
@@ -195,10 +212,6 @@ async function loadNetwork(
   if (file === null) return graph
   graph.dispose()
   return load(file) // without the private copies of the first
-}
-
-function bytesOf(dtype: Dtype): number {
-  return dtype === 'float32' ? 4 : 2
 }
 
 /**
@@ -252,23 +265,20 @@ function assemble(
     rounding,
     offload,
     memory,
-    compiled,
     records,
-  }: Pick<LoadOptions, 'rounding' | 'offload'> & Pick<Model, 'memory' | 'compiled' | 'records'>,
+  }: Pick<LoadOptions, 'rounding' | 'offload'> & Pick<Model, 'memory' | 'records'>,
 ): Model {
   return {
     device,
     offload,
     memory,
-    compiled,
     records,
-    recordings: () => [graphs.prior.recordings(), graphs.decoder.recordings()],
     priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder),
     prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
     decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),
     decoder: new Decoder(device, graphs.decoder, schedulers.decoder, rounding),
-    vqgan: new Vqgan(device, graphs.vqgan),
-    previewer: graphs.previewer ? new Previewer(device, graphs.previewer) : null,
+    vqgan: new PixelDecoder(device, graphs.vqgan),
+    previewer: graphs.previewer ? new PixelDecoder(device, graphs.previewer) : null,
     rounding,
     latentMean: constants.latentMean,
     latentStd: constants.latentStd,
@@ -286,8 +296,4 @@ function naming(name: ComponentName, { weightFiles }: Component, error: unknown)
     cause: error.cause,
     details,
   })
-}
-
-function volume(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1)
 }

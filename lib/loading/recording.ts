@@ -1,6 +1,7 @@
 /** Steps that a GPU records once for each shape, and repeats at one launch. */
+
+import type { Offload } from '../memory/residency'
 import type { StepRecordings } from '../native/types'
-import type { Offload } from './residency'
 
 /** What `cudaGraphs` came to. */
 export interface CudaGraphs {

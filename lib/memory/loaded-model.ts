@@ -1,10 +1,8 @@
-import type { Dtype, NativeDevice, StepRecordings } from '../native/types'
+import type { Dtype, NativeDevice } from '../native/types'
 import type { Decoder } from '../stages/decoder'
-import type { Previewer } from '../stages/previewer'
+import type { PixelDecoder } from '../stages/pixel-decoder'
 import type { Prior } from '../stages/prior'
 import type { TextEncoder } from '../stages/text-encoder'
-import type { Vqgan } from '../stages/vqgan'
-import type { CompiledMethod } from './compiled'
 import type { Memory } from './memory'
 import type { Offload } from './residency'
 
@@ -15,9 +13,9 @@ export interface Model {
   readonly prior: Prior
   readonly decoderTextEncoder: TextEncoder
   readonly decoder: Decoder
-  readonly vqgan: Vqgan
+  readonly vqgan: PixelDecoder
   /** Null for a model that has none. */
-  readonly previewer: Previewer | null
+  readonly previewer: PixelDecoder | null
   /** What noise is drawn in and latents are rounded to. */
   readonly rounding: Dtype
   /** image embeddings = prior latents * latentMean - latentStd */
@@ -27,12 +25,8 @@ export interface Model {
   readonly latentChannels: number
   readonly offload: Offload
   readonly memory: Memory
-  /** Everything that is compiled of its networks, used or not. */
-  readonly compiled: readonly CompiledMethod[]
   /** Whether steps are recorded, once for each shape of a batch. */
   readonly records: boolean
-  /** What became of steps that were to be recorded. */
-  readonly recordings: () => readonly StepRecordings[]
 }
 
 /** Frees the weights, lets the device finish what it has and ends its thread. */

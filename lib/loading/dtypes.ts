@@ -1,10 +1,10 @@
 /** What weights are held in, what the networks compute in, and on which kernels. */
+
 import { DeviceError } from '../errors'
-import type { NativeRuntime } from '../native/binding'
+import type { Offload } from '../memory/residency'
 import { type Cpu, multipliesBytes } from '../native/cpu'
 import type { Dtype, Kernels, NativeKernels, StoredDtype, WeightBinding } from '../native/types'
-import type { LoadPlan } from './load'
-import type { Offload } from './residency'
+import { volume } from '../tensors/shape'
 
 /** What a pipeline's weights may be held in. */
 export type WeightsDtype = Dtype | 'int8'
@@ -21,8 +21,8 @@ export interface Dtypes {
 const LARGE = 500e6 // parameters
 
 /** What `'auto'` means: float32, or bfloat16 for a large model where the device multiplies it natively. */
-export function chooseDtype(plan: LoadPlan, device: string, { cpu }: NativeRuntime): Dtype {
-  const large = weightsOf(plan).reduce((sum, weight) => sum + volume(weight), 0) > LARGE
+export function chooseDtype(weights: readonly WeightBinding[], device: string, cpu: Cpu): Dtype {
+  const large = weights.reduce((sum, weight) => sum + volume(weight.shape), 0) > LARGE
   // On a CPU without it, bfloat16 is about six times slower than float32.
   const fast = device === 'cpu' ? cpu.bfloat16 : device.startsWith('cuda')
   return large && fast ? 'bfloat16' : 'float32'
@@ -32,24 +32,24 @@ export function chooseDtype(plan: LoadPlan, device: string, { cpu }: NativeRunti
 export function dtypesOn(
   device: string,
   wanted: WeightsDtype,
-  plan: LoadPlan,
+  weights: readonly WeightBinding[],
   parity: string | null,
-  runtime: NativeRuntime,
+  cpu: Cpu,
 ): Dtypes {
   if (wanted === 'int8') {
-    if (device !== 'cpu' || runtime.cpu.kind === 'baseline') {
+    if (device !== 'cpu' || cpu.kind === 'baseline') {
       const message = `Expected a CPU with AVX2 or AVX-512 for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
       throw new DeviceError(message, { details: { device } })
     }
-    return { stored: dtypeOfFiles(plan), dtype: 'float32', rounding: 'float32' }
+    return { stored: dtypeOfFiles(weights), dtype: 'float32', rounding: 'float32' }
   }
   return parity === 'diffusers'
     ? { stored: wanted, dtype: wanted, rounding: wanted }
-    : { stored: wanted, dtype: computeDtype(wanted, device, runtime), rounding: 'float32' }
+    : { stored: wanted, dtype: computeDtype(wanted, device, cpu), rounding: 'float32' }
 }
 
 /** float32 where the CPU is slow at anything else. */
-function computeDtype(stored: Dtype, device: string, { cpu }: NativeRuntime): Dtype {
+function computeDtype(stored: Dtype, device: string, cpu: Cpu): Dtype {
   return device === 'cpu' && stored !== 'float32' && !cpu[stored] ? 'float32' : stored
 }
 
@@ -60,11 +60,11 @@ const OF_FILES: Readonly<Partial<Record<StoredDtype, Dtype>>> = {
 }
 
 /** What most of the weights are stored in: to hold them so costs no copy. */
-function dtypeOfFiles(plan: LoadPlan): Dtype {
+function dtypeOfFiles(weights: readonly WeightBinding[]): Dtype {
   const sizes: Record<Dtype, number> = { float32: 0, bfloat16: 0, float16: 0 }
-  for (const weight of weightsOf(plan)) {
+  for (const weight of weights) {
     const float = OF_FILES[weight.dtype]
-    if (float !== undefined) sizes[float] += volume(weight)
+    if (float !== undefined) sizes[float] += volume(weight.shape)
   }
   const dtypes = Object.keys(sizes) as Dtype[]
   return dtypes.reduce((most, dtype) => (sizes[dtype] > sizes[most] ? dtype : most))
@@ -92,12 +92,4 @@ export function chooseKernels(
 function hasKernels({ kind, amx }: Cpu, dtype: Dtype): boolean {
   if (dtype === 'bfloat16') return kind === 'avx512_bf16' && !amx
   return dtype === 'float32' && kind !== 'baseline'
-}
-
-function weightsOf(plan: LoadPlan): readonly WeightBinding[] {
-  return Object.values(plan).flatMap(({ weights }) => weights)
-}
-
-function volume({ shape }: WeightBinding): number {
-  return shape.reduce((product, size) => product * size, 1)
 }

@@ -1,7 +1,7 @@
 /** Reading a model's JSON files, which anybody may have written. */
 
-import { ModelError, show } from './errors'
-import { openRegular } from './files/open'
+import { ModelError, show } from '../errors'
+import { openRegular } from './open'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 

@@ -1,8 +1,8 @@
 import { expected } from '../errors'
+import type { Model } from '../memory/loaded-model'
 import { LORA_TARGETS, type LoraChange, type LoraParameters, type LoraTarget } from '../model/lora'
 import { fromNative } from '../native/binding'
 import type { WeightBinding, WeightDelta } from '../native/types'
-import type { Model } from './model'
 
 /** A LoRA at work. */
 export interface LoadedLora {

@@ -1,10 +1,10 @@
 /** Which compiled methods of a network are used. They are made for one kind of machine, and not everywhere they win. */
 import { readRegular } from '../files/open'
+import type { Offload } from '../memory/residency'
 import { type CompiledEntry, type Graph, sha256 } from '../model/graphs'
 import type { NativeRuntime } from '../native/binding'
 import type { NativeCompiled, NativeKernels } from '../native/types'
 import type { Dtypes } from './dtypes'
-import type { Offload } from './residency'
 
 /** A method in machine code that was found beside a network's graph. */
 export interface CompiledMethod extends NativeCompiled {

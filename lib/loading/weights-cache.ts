@@ -4,15 +4,18 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdir, realpath, stat, statfs } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { mkdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { ownCache } from '../files/caches'
+import { freeBytesOn } from '../files/space'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
 import type { GraphEntry } from '../model/manifest'
 import { readHeader } from '../model/safetensors'
 import { bindWeights } from '../model/weights'
 import type { Dtype, NativeDevice, NativeGraph, StoredDtype, WeightBinding } from '../native/types'
+import { bytesOf } from '../tensors/dtype'
+import { volume } from '../tensors/shape'
 
 export interface WeightsCache {
   readonly folder: string
@@ -26,7 +29,6 @@ const SPARE_BYTES = 256 * 1024 * 1024
 const ABANDONED_AFTER_MS = 3600 * 1000
 const FORMAT = 1
 const STORED: Readonly<Record<Dtype, StoredDtype>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' }
-const SIZES: Readonly<Record<Dtype, number>> = { float32: 4, float16: 2, bfloat16: 2 }
 
 /** `null` switches it off. Where weights come and go, `all` of them are kept: what has no file cannot go. */
 export function weightsCacheOf(
@@ -34,8 +36,7 @@ export function weightsCacheOf(
   { all = false, env = process.env }: { readonly all?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
 ): WeightsCache | null {
   if (folder === false) return null
-  const home = env.WUERSTCHEN_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wuerstchen')
-  return { folder: folder ?? join(home, 'weights'), leastBytes: all ? 1 : LEAST_BYTES }
+  return { folder: folder ?? join(ownCache(env), 'weights'), leastBytes: all ? 1 : LEAST_BYTES }
 }
 
 /** Where the converted weights of one network are kept, or null where there is nothing to convert, or too little. */
@@ -46,7 +47,7 @@ export async function cacheFileOf(
 ): Promise<string | null> {
   if (cache === null) return null
   const converted = weights.filter((one) => one.mix !== undefined || isConverted(one.dtype, dtype))
-  const bytes = converted.reduce((sum, { shape }) => sum + SIZES[dtype] * shape.reduce((a, b) => a * b, 1), 0)
+  const bytes = converted.reduce((sum, { shape }) => sum + bytesOf(dtype) * volume(shape), 0)
   if (bytes === 0 || bytes < cache.leastBytes) return null
   const sources = new Set(weights.flatMap(({ file, mix }) => (mix ? [file, mix.other.file] : [file])))
   const identities = await Promise.all([...sources].map(identityOf)).catch(() => null)
@@ -90,8 +91,7 @@ export async function keepWeights(
   try {
     await mkdir(dirname(file), { recursive: true })
     await sweepDrafts(dirname(file), { olderThanMs: ABANDONED_AFTER_MS })
-    const { bavail, bsize } = await statfs(dirname(file))
-    if (bavail * bsize < graph.memory.weights + SPARE_BYTES) return
+    if ((await freeBytesOn(dirname(file))) < graph.memory.weights + SPARE_BYTES) return
     await placeAtomically(file, (draft) => device.save(graph, draft))
     await device.rebind(graph, bindWeights(entry, [await readHeader(file)]))
   } catch {

@@ -1,5 +1,7 @@
 import type { GraphEntry } from '../model/manifest'
 import type { Dtype, NativeDevice, NativeGraph, NativeTensor } from '../native/types'
+import { bytesOf } from '../tensors/dtype'
+import { volume } from '../tensors/shape'
 
 /**
  * Which weights a device holds: `'none'`: all of them. `'model'`: those of the network at work. `'sequential'`: about one
@@ -61,8 +63,6 @@ export class Residency {
   }
 }
 
-const BYTES: Readonly<Record<Dtype, number>> = { float32: 4, float16: 2, bfloat16: 2 }
-
 /** `blocks.3.norm.weight` and `down_blocks.1.2.norm.weight` belong to `blocks.3` and `down_blocks.1.2`. */
 const BLOCK = /^.*?\.\d+(?:\.\d+)?(?=\.)/
 
@@ -71,7 +71,7 @@ export function largestBlock({ parameters }: Pick<GraphEntry, 'parameters'>, dty
   const blocks = new Map<string, number>()
   for (const { name, shape } of parameters) {
     const block = BLOCK.exec(name)?.[0] ?? name
-    const bytes = BYTES[dtype] * shape.reduce((product, size) => product * size, 1)
+    const bytes = bytesOf(dtype) * volume(shape)
     blocks.set(block, (blocks.get(block) ?? 0) + bytes)
   }
   return Math.max(0, ...blocks.values())

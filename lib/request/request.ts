@@ -3,13 +3,13 @@
  * seeded, sized and tokenised. All user errors end here.
  */
 
-import { type LatentSizes, latentSizes, type ModelGeometry, sizeOfGrid } from './diffusion/sizes'
-import { checkTensor, type FloatTensor } from './embeddings/float-tensor'
-import { ImageEmbeddings, type ImageEmbeddingsFacts } from './embeddings/image-embeddings'
-import { expected } from './errors'
-import * as check from './request/checks'
-import { checkNames } from './request/names'
-import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds } from './request/noise'
+import { checkNames } from '../checks/names'
+import * as check from '../checks/values'
+import { type LatentSizes, latentSizes, type ModelGeometry, sizeOfGrid } from '../diffusion/sizes'
+import { ImageEmbeddings, type ImageEmbeddingsFacts } from '../embeddings/image-embeddings'
+import { expected } from '../errors'
+import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
+import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds } from './noise'
 import {
   type CommonOptions,
   type DecodeOptions,
@@ -19,7 +19,7 @@ import {
   OPTION_NAMES,
   type PriorOptions,
   type Prompt,
-} from './request/options'
+} from './options'
 import {
   checkCharacters,
   MOST_IMAGES,
@@ -29,10 +29,10 @@ import {
   readPrompts,
   type TextReaders,
   warningsOf,
-} from './request/prompts'
-import { readDecoder, readPrior, type StageRequest } from './request/schedules'
+} from './prompts'
+import { readDecoder, readPrior, type StageRequest } from './schedules'
 
-export type { NoiseStream } from './request/noise'
+export type { NoiseStream } from './noise'
 export type {
   DecodeOptions,
   GenerateOptions,
@@ -40,9 +40,9 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
-} from './request/options'
-export type { ReadPrompt } from './request/prompts'
-export type { StageRequest } from './request/schedules'
+} from './options'
+export type { ReadPrompt } from './prompts'
+export type { StageRequest } from './schedules'
 
 /** What a request is checked against. */
 export interface RequestModel {

@@ -74,6 +74,11 @@ export function abortSignal(name: string, value: unknown): AbortSignal {
   return signal as AbortSignal
 }
 
+export function oneOf<Name extends string>(name: string, value: unknown, known: readonly Name[]): Name {
+  if (known.includes(value as Name)) return value as Name
+  throw expected(name, `one of ${known.slice(0, -1).join(', ')} or ${known.at(-1)}`, value)
+}
+
 export function callback<F>(name: string, value: F): F {
   if (typeof value !== 'function') throw expected(name, 'a function', value)
   return value

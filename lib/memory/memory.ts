@@ -1,8 +1,8 @@
 import { MemoryLimitError } from '../errors'
 import type { Footprint, Level } from '../model/footprint'
 import type { NativeGraph } from '../native/types'
-import type { Request } from '../request'
-import { STAGES, type Stage } from './batching'
+import { STAGES, type Stage } from '../stages/stage'
+import type { Picture } from './picture'
 import type { Residency } from './residency'
 
 /** Memory of one stage, its text encoder included, in bytes. Node and libtorch themselves are not counted. */
@@ -31,9 +31,6 @@ export interface PipelineMemory {
   readonly predicted: number
   readonly stages: Readonly<Record<Stage, StageMemory>>
 }
-
-/** What decides how much memory the tensors of a picture take. */
-export type Picture = Pick<Request, 'sizes' | 'prior' | 'decoder' | 'part'> & { readonly tokens: number }
 
 /** A network that runs in a stage. */
 export interface StageNetwork {

@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import { expected } from '../errors'
+import { volume } from './shape'
 
 /** Numbers on this side of the border, row-major. */
 export interface FloatTensor {
@@ -19,8 +20,8 @@ export function checkTensor(name: string, value: unknown, shape: Shape): FloatTe
   }
   const fits = given.length === shape.length && given.every((size, axis) => isSize(size, shape[axis]))
   if (!fits) throw expected(`${name}.shape`, `[${shape.map((size) => size ?? 'any').join(', ')}]`, given)
-  const volume = given.reduce((product, size) => product * size, 1)
-  if (data.length !== volume) throw expected(`${name}.data`, `${volume} numbers`, data)
+  const numbers = volume(given)
+  if (data.length !== numbers) throw expected(`${name}.data`, `${numbers} numbers`, data)
   const wrong = data.findIndex((number) => !Number.isFinite(number))
   if (wrong >= 0) throw expected(`${name}.data[${wrong}]`, 'a finite number', data[wrong])
   return { shape: [...given], data }

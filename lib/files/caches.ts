@@ -1,0 +1,19 @@
+/** The two cache folders: ours, and the one that Python's huggingface_hub uses too. */
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Weights that were converted: `WUERSTCHEN_CACHE`, or `wuerstchen` in the user's cache folder. */
+export function ownCache(env: Environment = process.env): string {
+  return env.WUERSTCHEN_CACHE || join(userCache(env), 'wuerstchen')
+}
+
+/** What huggingface_hub calls its home: `HF_HOME`, or `huggingface` in the user's cache folder. */
+export function hubHome(env: Environment = process.env): string {
+  return env.HF_HOME || join(userCache(env), 'huggingface')
+}
+
+function userCache(env: Environment): string {
+  return env.XDG_CACHE_HOME || join(homedir(), '.cache')
+}
