@@ -7,6 +7,7 @@ import fastify, {
   type FastifyError,
   type FastifyHttpOptions,
   type FastifyInstance,
+  LogController,
 } from 'fastify'
 import type { Context } from './context'
 import { answerOf, HttpError, type HttpErrorCode } from './errors'
@@ -17,7 +18,7 @@ import { registerInfo } from './routes/info'
 import { registerJobs } from './routes/jobs'
 import { registerOpenAi } from './routes/openai'
 import { ErrorBody } from './schemas/pictures'
-import { useValidation } from './validation'
+import { buildValidator } from './validation'
 import { registerWeb } from './web'
 
 /** A client that reads nothing for so long while an answer waits for it is let go. */
@@ -34,7 +35,6 @@ export function buildApp(context: Context, logger?: Logger): FastifyInstance {
   const app = fastify(optionsOf(context, logger))
   app.server.maxConnections = context.config.maxConnections
   strictContentTypes(app)
-  useValidation(app)
   useErrors(app)
   registerLogging(app, context)
   registerGuard(app, context)
@@ -54,7 +54,8 @@ export function buildApp(context: Context, logger?: Logger): FastifyInstance {
 function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<HttpServer> {
   return {
     ...(logger === undefined ? { logger: loggingOf(config.logLevel) } : { loggerInstance: logger }),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
+    schemaController: { compilersFactory: { buildValidator } },
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
       return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID()
@@ -95,7 +96,7 @@ const OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {
 function useErrors(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { status, body, headers } = answerOf(ours(error))
-    if (status >= 500) request.log.error({ err: error }, 'request failed')
+    if (status === 500) request.log.error({ err: error }, 'request failed')
     // What is left of a body that nobody reads would be taken for the next request.
     if (status === 413 || status === 415) reply.header('connection', 'close')
     return reply.code(status).headers(headers).type('application/json').send(body)
@@ -155,11 +156,12 @@ function registerLimits(app: FastifyInstance, { config }: Context): void {
     maxAge: 600,
   })
   const perMinute: RateLimitPluginOptions = {
-    max: ({ client }) => client?.requestsPerMinute || Number.MAX_SAFE_INTEGER,
+    max: ({ client }) => client?.requestsPerMinute ?? 0,
     timeWindow: 60_000,
     keyGenerator: ({ client, ip }) =>
       client === null || client.name === 'local' ? ip : `key ${client.name}`,
-    allowList: ({ routeOptions }) => routeOptions.config.public === true,
+    // Public routes have no client; 0 is no limit.
+    allowList: ({ client }) => client === null || client.requestsPerMinute === 0,
     errorResponseBuilder: (_request, { ttl, max }) =>
       new HttpError('rate_limit_exceeded', `Expected at most ${max} requests a minute of this key`, {
         retryAfterMs: ttl,

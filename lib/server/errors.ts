@@ -91,7 +91,7 @@ export function jobErrorOf(error: unknown): JobError {
   const param = name === null ? null : snakeCase(name)
   const line = error.message.split('\n', 1)[0] ?? ''
   const message =
-    name === null || param === null ? line : line.replace(`Expected ${name} `, `Expected ${param} `)
+    name === null || param === null ? line : line.replace(`Expected ${name}`, `Expected ${param}`)
   return { code, message, retryable, param }
 }
 

@@ -1,23 +1,24 @@
-import Ajv from 'ajv'
-import type { FastifyInstance } from 'fastify'
+import Ajv, { type AnySchema } from 'ajv'
+import type { FastifySchemaCompiler } from 'fastify'
 import { mistakeOf } from './config/mistakes'
 import { HttpError } from './errors'
 
-const STRICT = { verbose: true, strict: false, useDefaults: false, allErrors: false } as const
-
-/** A body is JSON and means what it says; paths, queries and headers are text, of which numbers are made. */
-export function useValidation(app: FastifyInstance): void {
-  app.setValidatorCompiler(({ schema, httpPart }) => {
-    const text = httpPart !== 'body'
-    const ajv = new Ajv({ ...STRICT, coerceTypes: text, useDefaults: text })
-    for (const shared of Object.values(app.getSchemas())) ajv.addSchema(shared as object)
-    const validate = ajv.compile(schema as object)
+/**
+ * Checks what comes in against the schemas of routes. A body is JSON and means what it says; paths, queries and headers are
+ * text, of which numbers are made. The first mistake is the answer.
+ */
+export function buildValidator(shared: unknown): FastifySchemaCompiler<AnySchema> {
+  const schemas = Object.values(shared as Record<string, object>)
+  const body = new Ajv({ schemas, verbose: true, strict: false })
+  const text = new Ajv({ schemas, verbose: true, strict: false, coerceTypes: true, useDefaults: true })
+  return ({ schema, httpPart }) => {
+    const validate = (httpPart === 'body' ? body : text).compile(schema)
     return (data: unknown) => {
       if (validate(data)) return { value: data }
-      const [error] = validate.errors ?? []
-      if (error === undefined) return { error: new HttpError('invalid_request', 'Expected another request') }
-      const { name, message } = mistakeOf(error, 'the body')
+      const [first] = validate.errors ?? []
+      if (first === undefined) return { error: new HttpError('invalid_request', 'Expected another request') }
+      const { name, message } = mistakeOf(first, httpPart === 'body' ? 'the body' : `the ${httpPart}`)
       return { error: new HttpError('invalid_request', message, { param: name }) }
     }
-  })
+  }
 }
