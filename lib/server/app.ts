@@ -7,6 +7,7 @@ import fastify, {
   type FastifyError,
   type FastifyHttpOptions,
   type FastifyInstance,
+  type FastifyReply,
   LogController,
 } from 'fastify'
 import type { Context } from './context'
@@ -51,11 +52,18 @@ export function buildApp(context: Context, logger?: Logger): FastifyInstance {
   return app
 }
 
+// Its type asks for the one of a package that fastify brings along.
+const VALIDATION = { compilersFactory: { buildValidator } } as unknown as NonNullable<
+  FastifyHttpOptions<HttpServer>['schemaController']
+>
+
 function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<HttpServer> {
   return {
     ...(logger === undefined ? { logger: loggingOf(config.logLevel) } : { loggerInstance: logger }),
     logController: new LogController({ disableRequestLogging: true }),
-    schemaController: { compilersFactory: { buildValidator } },
+    // What the router refuses before any route is found.
+    frameworkErrors: (error, _request, reply) => refuse(error, reply as unknown as FastifyReply),
+    schemaController: VALIDATION,
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
       return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID()
@@ -95,11 +103,8 @@ const OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {
 
 function useErrors(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const { status, body, headers } = answerOf(ours(error))
+    const status = refuse(error, reply)
     if (status === 500) request.log.error({ err: error }, 'request failed')
-    // What is left of a body that nobody reads would be taken for the next request.
-    if (status === 413 || status === 415) reply.header('connection', 'close')
-    return reply.code(status).headers(headers).type('application/json').send(body)
   })
   app.setNotFoundHandler(async (request) => {
     const { method } = request
@@ -110,15 +115,18 @@ function useErrors(app: FastifyInstance): void {
   })
 }
 
+function refuse(error: FastifyError, reply: FastifyReply): number {
+  const { status, body, headers } = answerOf(ours(error))
+  // What is left of a body that nobody reads would be taken for the next request.
+  if (status === 413 || status === 415) reply.header('connection', 'close')
+  void reply.code(status).headers(headers).type('application/json').send(body)
+  return status
+}
+
 function ours(error: FastifyError): unknown {
-  const { code, statusCode = 500 } = error
-  if (error instanceof HttpError || statusCode >= 500 || !code?.startsWith('FST_')) {
-    // Of the JSON parser, and of whatever else says that it is the client's fault.
-    return statusCode === 400
-      ? new HttpError('invalid_request', `Expected a JSON body: ${error.message}`)
-      : error
-  }
-  return new HttpError(OF_FASTIFY[code] ?? 'invalid_request', error.message)
+  const { code, statusCode = 500, message } = error
+  if (error instanceof HttpError || statusCode >= 500) return error
+  return code?.startsWith('FST_') ? new HttpError(OF_FASTIFY[code] ?? 'invalid_request', message) : error
 }
 
 /** One line for each request; never its body, its query or its key. */

@@ -11,7 +11,6 @@ export const HTTP_ERRORS = {
   forbidden: { status: 403, type: 'permission_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
   model_not_found: { status: 404, type: 'invalid_request_error' },
-  method_not_allowed: { status: 405, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
   canceled: { status: 409, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
@@ -87,7 +86,8 @@ export function jobErrorOf(error: unknown): JobError {
     }
   }
   const { code, retryable, details } = error
-  const name = typeof details?.name === 'string' ? details.name : null
+  // Of `priorTimesteps[3], the last,` the option.
+  const name = typeof details?.name === 'string' ? (/^[\w-]+/.exec(details.name)?.[0] ?? null) : null
   const param = name === null ? null : snakeCase(name)
   const line = error.message.split('\n', 1)[0] ?? ''
   const message =
@@ -96,7 +96,7 @@ export function jobErrorOf(error: unknown): JobError {
 }
 
 export function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  return /^[a-z]/.test(name) ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name
 }
 
 function retryAfterOf(error: unknown): number | undefined {

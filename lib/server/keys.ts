@@ -5,7 +5,9 @@ import type { KeyConfig } from './config/schema'
 export interface Client {
   /** Owns its jobs. */
   readonly name: string
+  /** Of jobs that ask for none. */
   readonly priority: number
+  readonly maxPriority: number
   readonly maxJobs: number
   readonly requestsPerMinute: number
   readonly admin: boolean
@@ -25,9 +27,9 @@ export class Keys {
     const limits = { maxJobs: maxJobsPerKey, requestsPerMinute }
     this.entries = keys.map(({ name, sha256, priority = 0, admin = false, ...own }) => ({
       hash: Buffer.from(sha256, 'hex'),
-      client: { name, priority, admin, ...limits, ...own },
+      client: { name, priority, maxPriority: priority, admin, ...limits, ...own },
     }))
-    this.anyone = { name: 'local', priority: 10, admin: true, ...limits }
+    this.anyone = { name: 'local', priority: 0, maxPriority: 10, admin: true, ...limits }
   }
 
   /** Whether keys are asked for. */

@@ -1,17 +1,21 @@
 import Ajv, { type AnySchema } from 'ajv'
-import type { FastifySchemaCompiler } from 'fastify'
 import { mistakeOf } from './config/mistakes'
 import { HttpError } from './errors'
+
+interface Part {
+  readonly schema: AnySchema
+  readonly httpPart?: string
+}
 
 /**
  * Checks what comes in against the schemas of routes. A body is JSON and means what it says; paths, queries and headers are
  * text, of which numbers are made. The first mistake is the answer.
  */
-export function buildValidator(shared: unknown): FastifySchemaCompiler<AnySchema> {
+export function buildValidator(shared: unknown) {
   const schemas = Object.values(shared as Record<string, object>)
   const body = new Ajv({ schemas, verbose: true, strict: false })
   const text = new Ajv({ schemas, verbose: true, strict: false, coerceTypes: true, useDefaults: true })
-  return ({ schema, httpPart }) => {
+  return ({ schema, httpPart = 'body' }: Part) => {
     const validate = (httpPart === 'body' ? body : text).compile(schema)
     return (data: unknown) => {
       if (validate(data)) return { value: data }

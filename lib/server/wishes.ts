@@ -52,7 +52,7 @@ export function jobRequestOf(
     format,
     quality:
       format === 'png' || wish.output_compression == null ? null : Math.max(1, wish.output_compression),
-    priority: Math.min(client.priority, wish.priority ?? client.priority),
+    priority: Math.min(client.maxPriority, wish.priority ?? client.priority),
     deadline: Date.now() + Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, limits.maxTimeoutSeconds * 1000),
     owner: client.name,
     idempotencyKey,
