@@ -95,6 +95,27 @@ program
     process.exitCode = doctor(flags)
   })
 
+program
+  .command('serve')
+  .description('serve pictures over HTTP: the OpenAI images API, jobs, and a page')
+  .argument('[flags...]', "see 'wuerstchen serve --help'")
+  .helpOption(false)
+  .allowUnknownOption()
+  .action(async (flags: string[]) => {
+    const { serve } = require('./serve') as typeof import('./serve')
+    await serve(flags)
+  })
+
+program
+  .command('key')
+  .description("make an API key for 'wuerstchen serve'")
+  .argument('<name>', 'names the client in logs and metrics, and owns its jobs')
+  .option('--json', 'key and entry as JSON on standard output')
+  .action((name: string, flags) => {
+    const { key } = require('./key') as typeof import('./key')
+    key(name, flags)
+  })
+
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
   else fail(error)

@@ -203,6 +203,8 @@ export interface BackendStatistics {
 export interface Backend {
   readonly state: BackendState
   readonly info: BackendInfo
+  /** Resolves once `state` is ready; rejects with the reason if it never will be. */
+  ready(): Promise<void>
   statistics(): Promise<BackendStatistics>
   /**
    * Resolves as soon as the job is accepted, which for a queue means: durable. A known idempotency key resolves with the job

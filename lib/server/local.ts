@@ -120,7 +120,7 @@ export class LocalBackend implements Backend {
       checkSame(same.request, request)
       return { job: same.snapshot(), found: true }
     }
-    const pipeline = this.ready()
+    const pipeline = this.checkReady()
     this.checkRoom()
     this.checkShare(request, maxUnfinished)
     const job = this.store.create(request)
@@ -175,7 +175,7 @@ export class LocalBackend implements Backend {
   }
 
   async setLoraScales(scales: Readonly<Record<string, number>>): Promise<void> {
-    await this.ready().setLoraScales(scales)
+    await this.checkReady().setLoraScales(scales)
   }
 
   dispose(options: { readonly drain?: boolean; readonly timeoutMs?: number } = {}): Promise<void> {
@@ -204,7 +204,11 @@ export class LocalBackend implements Backend {
     if (this.state.name === 'loading') this.state = { name: 'failed', message }
   }
 
-  private ready(): ServedPipeline {
+  async ready(): Promise<void> {
+    await this.loading
+  }
+
+  private checkReady(): ServedPipeline {
     if (this.pipeline !== null && this.state.name === 'ready') return this.pipeline
     throw new DisposedError(`Expected the server to be ready but it is ${this.state.name}.`, {
       details: { state: this.state.name },

@@ -45,9 +45,9 @@ export function checkConfig(settings: Readonly<Record<string, unknown>>): Server
 function checked(settings: object, mistakes: string[]): ServerConfig {
   const ajv = new Ajv({ allErrors: true, useDefaults: true, verbose: true, strict: false })
   const validate = ajv.compile<ServerConfig>(ServerConfig)
-  const valid = validate(settings)
+  validate(settings)
   for (const error of validate.errors ?? []) mistakes.push(lineOf(error))
-  if (valid) mistakes.push(...contradictions(settings))
+  mistakes.push(...contradictions(settings))
   if (mistakes.length === 0) return settings as ServerConfig
   throw new InvalidArgumentError(
     `Expected a valid configuration but found ${mistakes.length} mistake${mistakes.length === 1 ? '' : 's'}:\n${mistakes.map((one) => `  ${one}`).join('\n')}`,
@@ -59,15 +59,17 @@ function lineOf(error: ErrorObject): string {
   return mistakeOf(error, 'the configuration').message
 }
 
-/** What no single setting shows. */
-function contradictions({ host, keys, queue, loras }: ServerConfig): string[] {
+/** What no single setting shows. Where one is wrong in itself, that is said already. */
+function contradictions(settings: object): string[] {
+  const { host, keys, queue, loras } = settings as ServerConfig
+  if (typeof host !== 'string' || ![keys, loras].every(Array.isArray)) return []
   const found: string[] = []
   if (keys.length === 0 && !isLoopback(host)) {
     found.push(
       `Expected keys with host '${host}' but there are none: without keys a server listens on a loopback address only. 'wuerstchen key' makes one.`,
     )
   }
-  const names = keys.map(({ name }) => name)
+  const names = keys.map((key) => key?.name).filter((name) => typeof name === 'string')
   for (const name of new Set(names.filter((name, index) => names.indexOf(name) !== index)))
     found.push(`Expected each key to have its own name but '${name}' is there twice`)
   if (queue !== undefined && loras.length > 0)
