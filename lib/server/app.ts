@@ -11,14 +11,16 @@ import fastify, {
   LogController,
 } from 'fastify'
 import type { Context } from './context'
-import { answerOf, HttpError, type HttpErrorCode } from './errors'
+import { type Answer, answerOf, HttpError, type HttpErrorCode } from './errors'
 import { registerGuard } from './guard'
 import { registerOpenApi } from './openapi'
 import { registerHealth } from './routes/health'
 import { registerInfo } from './routes/info'
 import { registerJobs } from './routes/jobs'
+import { registerMetrics } from './routes/metrics'
 import { registerOpenAi } from './routes/openai'
 import { ErrorBody } from './schemas/pictures'
+import { registerTracing } from './tracing'
 import { buildValidator } from './validation'
 import { registerWeb } from './web'
 
@@ -36,8 +38,10 @@ export function buildApp(context: Context, logger?: Logger): FastifyInstance {
   const app = fastify(optionsOf(context, logger))
   app.server.maxConnections = context.config.maxConnections
   strictContentTypes(app)
-  useErrors(app)
+  useErrors(app, context)
   registerLogging(app, context)
+  registerTracing(app, context.backend)
+  registerMetrics(app, context)
   registerGuard(app, context)
   registerLimits(app, context)
   app.addSchema(ErrorBody)
@@ -62,7 +66,9 @@ function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<Htt
     ...(logger === undefined ? { logger: loggingOf(config.logLevel) } : { loggerInstance: logger }),
     logController: new LogController({ disableRequestLogging: true }),
     // What the router refuses before any route is found.
-    frameworkErrors: (error, _request, reply) => refuse(error, reply as unknown as FastifyReply),
+    frameworkErrors: (error, _request, reply) => {
+      refuse(error, reply as unknown as FastifyReply)
+    },
     schemaController: VALIDATION,
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
@@ -101,9 +107,10 @@ const OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
 }
 
-function useErrors(app: FastifyInstance): void {
+function useErrors(app: FastifyInstance, { metrics }: Context): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const status = refuse(error, reply)
+    const { status, body } = refuse(error, reply)
+    metrics.error(body.error.code)
     if (status === 500) request.log.error({ err: error }, 'request failed')
   })
   app.setNotFoundHandler(async (request) => {
@@ -115,12 +122,13 @@ function useErrors(app: FastifyInstance): void {
   })
 }
 
-function refuse(error: FastifyError, reply: FastifyReply): number {
-  const { status, body, headers } = answerOf(ours(error))
+function refuse(error: FastifyError, reply: FastifyReply): Answer {
+  const answer = answerOf(ours(error))
+  const { status, body, headers } = answer
   // What is left of a body that nobody reads would be taken for the next request.
   if (status === 413 || status === 415) reply.header('connection', 'close')
   void reply.code(status).headers(headers).type('application/json').send(body)
-  return status
+  return answer
 }
 
 function ours(error: FastifyError): unknown {

@@ -3,6 +3,7 @@ import type { Backend, BackendModel, JobSnapshot } from './backend'
 import type { ServerConfig } from './config/schema'
 import { HttpError } from './errors'
 import type { Client, Keys, Signer } from './keys'
+import type { Metrics } from './metrics'
 import type { Origin } from './wishes'
 
 declare module 'fastify' {
@@ -23,6 +24,7 @@ export interface Context {
   readonly backend: Backend
   readonly keys: Keys
   readonly signer: Signer
+  readonly metrics: Metrics
 }
 
 export const TIMEOUT_HEADER = 'wuerstchen-timeout-ms'

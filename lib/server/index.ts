@@ -7,6 +7,7 @@ import type { Context } from './context'
 import { Keys, Signer } from './keys'
 import { loadPipeline } from './load'
 import { LocalBackend, type ServedPipeline } from './local'
+import { Metrics } from './metrics'
 import { Server } from './server'
 
 export type * from './backend'
@@ -42,6 +43,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     backend,
     keys: new Keys(config.keys, config),
     signer: new Signer(config.urlSecret),
+    metrics: new Metrics(backend),
   }
   const app = buildApp(context, logger)
   await app.ready()

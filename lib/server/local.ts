@@ -21,6 +21,7 @@ import type {
   SubmitOptions,
 } from './backend'
 import { jobErrorOf } from './errors'
+import { publishJob } from './job-channel'
 import type { JobLog } from './local/job-log'
 import { JobStore } from './local/job-store'
 import { Line } from './local/line'
@@ -242,21 +243,31 @@ export class LocalBackend implements Backend {
   private async begin(job: JobLog, pipeline: ServedPipeline): Promise<void> {
     const stop = new AbortController()
     const events = pipeline.stream(job.request.prompt, { ...optionsOf(job.request), signal: stop.signal })
-    const first = await events.next().catch((error: unknown) => {
+    let second: Promise<IteratorResult<StreamEvent, void>>
+    try {
+      const first = await events.next()
+      if (!first.done && first.value.type === 'queued') job.warnings = first.value.warnings
+      // A queue that is full, and too little memory, are known in the same turn of the event loop, but after `queued`.
+      second = events.next()
+      await Promise.race([second, new Promise(setImmediate)])
+    } catch (error) {
       throw this.refusal(error, job.request.count)
-    })
-    if (!first.done && first.value.type === 'queued') job.warnings = first.value.warnings
+    }
     this.line.enter(job)
     this.throughput.begin()
     job.add({ type: 'queued', position: job.position ?? 0, warnings: job.warnings })
-    this.running.set(job, { stop, done: this.read(job, events) })
+    this.running.set(job, { stop, done: this.read(job, second, events) })
   }
 
-  private async read(job: JobLog, events: AsyncIterable<StreamEvent>): Promise<void> {
+  private async read(
+    job: JobLog,
+    first: Promise<IteratorResult<StreamEvent, void>>,
+    events: AsyncIterator<StreamEvent, void>,
+  ): Promise<void> {
     const encoding: Promise<void>[] = []
     try {
-      for await (const event of events) {
-        if (job.ended) break
+      for (let next = await first; !next.done && !job.ended; next = await events.next()) {
+        const event = next.value
         if (event.type === 'step') this.step(job, event)
         // Beside the next steps: encoding is work of other threads.
         if (event.type === 'image') encoding.push(this.keep(job, event))
@@ -309,6 +320,7 @@ export class LocalBackend implements Backend {
     this.ended[status] += 1
     job.end(status, error)
     this.store.finish(job)
+    publishJob(this, job.snapshot())
   }
 
   private refusal(error: unknown, count: number): unknown {
