@@ -13,8 +13,10 @@ interface Part {
  */
 export function buildValidator(shared: unknown) {
   const schemas = Object.values(shared as Record<string, object>)
-  const body = new Ajv({ schemas, verbose: true, strict: false })
-  const text = new Ajv({ schemas, verbose: true, strict: false, coerceTypes: true, useDefaults: true })
+  // Optimized code would take longer to make than it saves.
+  const options = { schemas, verbose: true, strict: false, code: { optimize: false } } as const
+  const body = new Ajv(options)
+  const text = new Ajv({ ...options, coerceTypes: true, useDefaults: true })
   return ({ schema, httpPart = 'body' }: Part) => {
     const validate = (httpPart === 'body' ? body : text).compile(schema)
     return (data: unknown) => {

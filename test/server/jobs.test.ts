@@ -49,7 +49,10 @@ describe('POST /v1/jobs', () => {
 
   it('refuses what the pipeline refuses, by the name that the client used', async () => {
     await using served = await serveFake()
-    const { response, job } = await submit(served, { prior_timesteps: [1, 0.5], prior_num_inference_steps: undefined })
+    const { response, job } = await submit(served, {
+      prior_timesteps: [1, 0.5],
+      prior_num_inference_steps: undefined,
+    })
     expect(response.status).toBe(400)
     expect(job.error).toMatchObject({
       type: 'invalid_request_error',
@@ -90,14 +93,18 @@ describe('POST /v1/jobs', () => {
     await hold.reached
     const low = await submit(served, { priority: -5 })
     const high = await submit(served, { priority: 5 })
-    expect(high.job.position).toBeLessThan((await (await served.get(`/v1/jobs/${low.job.id}`)).json()).position + 1)
+    expect(high.job.position).toBeLessThan(
+      (await (await served.get(`/v1/jobs/${low.job.id}`)).json()).position + 1,
+    )
     const positions: number[] = []
     for await (const { event, data } of eventsOf(await served.get(`/v1/jobs/${low.job.id}/events`))) {
       if (event === 'queued') positions.push(data.position)
       if (positions.length === 1) setTimeout(hold.open, 300)
     }
     expect(positions[0]).toBeGreaterThanOrEqual(1)
-    expect(positions).toEqual([...positions].sort((a, b) => b - a === 0 ? 0 : a - b).slice(0, positions.length))
+    expect(positions).toEqual(
+      [...positions].sort((a, b) => (b - a === 0 ? 0 : a - b)).slice(0, positions.length),
+    )
   })
 })
 
@@ -124,7 +131,9 @@ describe('GET /v1/jobs/:id/events', () => {
     const rest = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`, { 'last-event-id': middle }))
     expect(rest).toEqual(all.slice(-2))
     const end = all.at(-1)?.id ?? ''
-    expect(await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`, { 'last-event-id': end }))).toEqual([])
+    expect(
+      await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`, { 'last-event-id': end })),
+    ).toEqual([])
   })
 
   it('may be left: the job goes on', async () => {
@@ -161,7 +170,9 @@ describe('POST /v1/jobs/:id/cancel', () => {
     await using served = await serveFake()
     const { job } = await submit(served)
     await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
-    expect(await (await served.post(`/v1/jobs/${job.id}/cancel`)).json()).toMatchObject({ status: 'succeeded' })
+    expect(await (await served.post(`/v1/jobs/${job.id}/cancel`)).json()).toMatchObject({
+      status: 'succeeded',
+    })
   })
 })
 

@@ -7,8 +7,15 @@ import { fakePipeline } from './fake-pipeline'
 export interface Served extends AsyncDisposable {
   readonly server: Server
   readonly url: string
-  get(path: string, headers?: Record<string, string>): Promise<Response>
-  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
+  get(path: string, headers?: Record<string, string>): Promise<Answer>
+  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what a test expects of it is checked by its matchers
+export type Json = any
+
+export interface Answer extends Response {
+  json(): Promise<Json>
 }
 
 export async function serve(options: ServerOptions): Promise<Served> {
@@ -36,7 +43,7 @@ export async function serveFake(options: ServerOptions = {}): Promise<Served & {
 
 /** Steps of the device stop until `open()`. */
 export function gate(device: FakeDevice): { open(): void; readonly reached: Promise<void> } {
-  let open = () => undefined as void
+  let open: () => void = () => undefined
   const opened = new Promise<void>((resolve) => {
     open = resolve
   })
@@ -53,8 +60,7 @@ export function gate(device: FakeDevice): { open(): void; readonly reached: Prom
 export interface SeenEvent {
   readonly event: string
   readonly id: string | undefined
-  // biome-ignore lint/suspicious/noExplicitAny: what a test expects is checked by its matchers
-  readonly data: any
+  readonly data: Json
 }
 
 /** Server-sent events as they arrive. */

@@ -43,7 +43,13 @@ export function checkConfig(settings: Readonly<Record<string, unknown>>): Server
 }
 
 function checked(settings: object, mistakes: string[]): ServerConfig {
-  const ajv = new Ajv({ allErrors: true, useDefaults: true, verbose: true, strict: false })
+  const ajv = new Ajv({
+    allErrors: true,
+    useDefaults: true,
+    verbose: true,
+    strict: false,
+    code: { optimize: false },
+  })
   const validate = ajv.compile<ServerConfig>(ServerConfig)
   validate(settings)
   for (const error of validate.errors ?? []) mistakes.push(lineOf(error))

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JobEvent } from '../backend'
 import { type Context, clientOf, defaultModel, originOf, ownJob } from '../context'
 import { bodyOf, HttpError } from '../errors'
+import { clientGone } from '../gone'
 import { Job, JobCreate, JobEvents, JobImage, JobList } from '../schemas/jobs'
 import { type ServerEvent, sendEvents } from '../sse'
 import { jobRequestOf } from '../wishes'
@@ -124,7 +125,7 @@ function registerEvents(app: FastifyInstance, context: Context): void {
     },
     async (request, reply) => {
       const { id } = await ownJob(context, request, request.params.id)
-      return sendEvents(reply, eventViews(context, request, id))
+      return sendEvents(reply, eventViews(context, request, id, clientGone(reply)))
     },
   )
 }
@@ -133,9 +134,10 @@ async function* eventViews(
   context: Context,
   request: FastifyRequest,
   job: string,
+  signal: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
   const after = request.headers['last-event-id']
-  const options = { signal: request.signal, ...(typeof after === 'string' ? { after } : {}) }
+  const options = { signal, ...(typeof after === 'string' ? { after } : {}) }
   for await (const event of context.backend.follow(job, options)) {
     yield { event: event.type, id: event.id, data: await dataOf(context, request, job, event) }
   }

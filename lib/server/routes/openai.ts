@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JobEvent, JobRequest, JobSnapshot, PictureFormat, PictureInfo } from '../backend'
 import { type Context, defaultModel, originOf } from '../context'
 import { answerOf, bodyOf, HttpError, JobFailure } from '../errors'
+import { clientGone } from '../gone'
 import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
 import { type ServerEvent, sendEvents } from '../sse'
 import { jobRequestOf, sizeOf } from '../wishes'
@@ -64,7 +65,7 @@ async function generate(
   const wanted = wantedOf(context, body, origin)
   const { job } = await backend.submit(wanted, { maxUnfinished: origin.client.maxJobs })
   request.log.info({ job: job.id, images: wanted.count }, 'job accepted')
-  const { signal } = request
+  const signal = clientGone(reply)
   const cancel = () => {
     request.log.info({ job: job.id }, 'client gone, job canceled')
     void backend.remove(job.id)
@@ -73,7 +74,7 @@ async function generate(
   else signal.addEventListener('abort', cancel, { once: true })
   const settled = () => signal.removeEventListener('abort', cancel)
   if (body.stream) return sendEvents(reply, streamed(context, body, job, signal, settled))
-  return finished(context, request, body, job, settled)
+  return finished(context, request, body, job, signal, settled)
 }
 
 function wantedOf(
@@ -108,11 +109,12 @@ async function finished(
   request: FastifyRequest,
   body: ImagesRequest,
   { id }: JobSnapshot,
+  signal: AbortSignal,
   settled: () => void,
 ): Promise<ImagesResponse> {
   const { backend } = context
   // Its own promise: an unread event stream is what tells the end.
-  for await (const event of backend.follow(id, { signal: request.signal }))
+  for await (const event of backend.follow(id, { signal }))
     if (event.type === 'error') {
       settled()
       void backend.remove(id)
