@@ -42,8 +42,9 @@ export function buildApp(context: Context, logger?: Logger): FastifyInstance {
   registerLogging(app, context)
   registerTracing(app, context.backend)
   registerMetrics(app, context)
+  registerCors(app, context)
   registerGuard(app, context)
-  registerLimits(app, context)
+  registerLimits(app)
   app.addSchema(ErrorBody)
   registerOpenApi(app, context)
   app.register(async (routes) => {
@@ -157,13 +158,15 @@ function registerLogging(app: FastifyInstance, { backend }: Context): void {
       'request',
     )
   })
-  app.addHook('onSend', async (request, reply) => {
+  app.addHook('onSend', async ({ raw }, reply) => {
     if (backend.state.name === 'draining') reply.header('connection', 'close')
-    request.raw.socket.setTimeout(STALLED_MS)
+    // The socket of `inject()` has no such thing.
+    if ('setTimeout' in raw.socket) raw.socket.setTimeout(STALLED_MS)
   })
 }
 
-function registerLimits(app: FastifyInstance, { config }: Context): void {
+/** Before the guard: a preflight request carries no key. */
+function registerCors(app: FastifyInstance, { config }: Context): void {
   app.register(cors, {
     origin: config.cors.length === 0 ? false : config.cors.includes('*') ? '*' : [...config.cors],
     methods: ['GET', 'POST', 'PUT', 'DELETE'],
@@ -177,6 +180,9 @@ function registerLimits(app: FastifyInstance, { config }: Context): void {
     exposedHeaders: ['location', 'retry-after', 'x-request-id'],
     maxAge: 600,
   })
+}
+
+function registerLimits(app: FastifyInstance): void {
   const perMinute: RateLimitPluginOptions = {
     max: ({ client }) => client?.requestsPerMinute ?? 0,
     timeWindow: 60_000,

@@ -52,8 +52,9 @@ export async function ownJob(
   request: FastifyRequest,
   id: string,
 ): Promise<JobSnapshot> {
+  const { name } = clientOf(request)
   const job = await backend.find(id)
-  if (job !== null && job.request.owner === clientOf(request).name) return job
+  if (job?.request.owner === name) return job
   throw new HttpError(
     'not_found',
     'Expected the id of a job of this key: it is unknown, or its time to live has ended',

@@ -191,8 +191,13 @@ export class LocalBackend implements Backend {
     for (const job of [...this.running.keys()]) this.end(job, 'failed', error)
     clearInterval(this.sweeper)
     this.line.close()
-    const pipeline = await Promise.resolve(this.loading).catch(() => null)
-    if (this.options.ownsPipeline ?? true) await pipeline?.dispose()
+    if (!(this.options.ownsPipeline ?? true)) return
+    if (this.pipeline !== null) await this.pipeline.dispose()
+    // Nobody waits for a model that is still loading.
+    else
+      Promise.resolve(this.loading)
+        .then((late) => late.dispose())
+        .catch(() => undefined)
   }
 
   private use(pipeline: ServedPipeline): void {
