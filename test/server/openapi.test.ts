@@ -60,7 +60,9 @@ describe('answers', () => {
     const names = { queued: 'Queued', step: 'Step', preview: 'Preview', image: 'Image', done: 'Done' }
     const events = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
     for (const { event, data } of events) expectShape(`Job${names[event as keyof typeof names]}Event`, data)
-    expect(events.map(({ event }) => event)).toEqual(expect.arrayContaining(['queued', 'step', 'image', 'done']))
+    expect(events.map(({ event }) => event)).toEqual(
+      expect.arrayContaining(['queued', 'step', 'image', 'done']),
+    )
     expectShape('Job', await json(`/v1/jobs/${job.id}`))
     expectShape('JobList', await json('/v1/jobs'))
     const picture = await served.post('/v1/images/generations', { prompt: 'x' })
