@@ -131,7 +131,7 @@ function hostileRequest(seed, jobs = []) {
     () => '/v1/jobs',
     () => '/v1/jobs',
     () =>
-      `/v1/jobs?limit=${encodeURIComponent(String(value()))}&after=${encodeURIComponent(String(value()))}`,
+      `/v1/jobs?limit=${encodeURIComponent(JSON.stringify(value()))}&after=${encodeURIComponent(JSON.stringify(value()))}`,
     () => `/v1/jobs/${id()}`,
     () => `/v1/jobs/${id()}/cancel`,
     () =>

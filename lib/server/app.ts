@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Server as HttpServer } from 'node:http'
+import { type Server as HttpServer, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
 import rateLimit, { type RateLimitPluginOptions } from '@fastify/rate-limit'
 import fastify, {
@@ -76,6 +77,7 @@ function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<Htt
     frameworkErrors: (error, _request, reply) => {
       refuse(error, reply as unknown as FastifyReply)
     },
+    clientErrorHandler: hangUp,
     schemaController: VALIDATION,
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
@@ -95,6 +97,21 @@ function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<Htt
       keepAliveInitialDelay: PROBE_MS,
     },
   }
+}
+
+/** What never became a request: no HTTP, too long, or too slow. */
+function hangUp(error: Error & { code?: string }, socket: Socket): void {
+  const code = OF_PARSER[error.code ?? ''] ?? 'invalid_request'
+  const { status, body } = answerOf(new HttpError(code, `Expected an HTTP request: ${error.message}`))
+  const text = JSON.stringify(body)
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Length: ${Buffer.byteLength(text)}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n`
+  socket.write(head + text, () => socket.destroy())
+}
+
+const OF_PARSER: Readonly<Record<string, HttpErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }
 
 function loggingOf(level: string) {

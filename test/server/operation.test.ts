@@ -1,5 +1,5 @@
 import { context, propagation, trace } from '@opentelemetry/api'
-import { createServer } from '../../lib/server'
+import { createServer, newKey } from '../../lib/server'
 import { fakePipeline } from '../support/fake-pipeline'
 import { allEventsOf, gate, serve, serveFake, until } from '../support/http-server'
 
@@ -94,7 +94,7 @@ describe('GET /metrics', () => {
   })
 
   it('is for whom the configuration says', async () => {
-    const { key, entry } = await import('../../lib/server').then(({ newKey }) => newKey('prometheus'))
+    const { key, entry } = newKey('prometheus')
     const status = async (
       metrics: 'local' | 'keyed' | 'open' | 'off',
       headers: Record<string, string> = {},

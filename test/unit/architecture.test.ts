@@ -49,18 +49,18 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   server: ['index', 'files/package-root'],
   'ai-sdk': ['index'],
-  queue: ['index', 'server', 'files/package-root'],
   // --help needs no more than the version and the names of a server's settings.
-  cli: ['index', 'server', 'queue', 'files/package-root'],
+  cli: ['index', 'server', 'files/package-root'],
 }
 
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
 const PACKAGES: Readonly<Record<string, string>> = {
   '@ai-sdk/provider': 'ai-sdk',
   '@fastify/rate-limit': 'server',
-  '@fastify/static': 'server',
+  '@fastify/cors': 'server',
   '@fastify/swagger': 'server',
   '@huggingface/tokenizers': 'text',
+  ajv: 'server',
   'cli-progress': 'cli',
   commander: 'cli',
   'detect-libc': 'native',

@@ -94,7 +94,7 @@ export function nearest(name: string, known: readonly string[]): string | null {
   if (name.length > 40) return null
   const ranked = known.map((one) => [distance(name.toLowerCase(), one.toLowerCase()), one] as const)
   const [best] = ranked.sort(([a], [b]) => a - b)
-  return best !== undefined && best[0] <= Math.max(1, Math.floor(name.length / 3)) ? best[1] : null
+  return best !== undefined && best[0] <= Math.ceil(name.length / 3) ? best[1] : null
 }
 
 function distance(a: string, b: string): number {
