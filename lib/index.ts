@@ -30,12 +30,8 @@ export {
 export type { CachedModel } from './hub/cached'
 export type { DownloadProgress } from './hub/download'
 export type { HubOptions } from './hub/settings'
-export {
-  type FormatOptions,
-  formatOf,
-  GeneratedImage,
-  type ImageFormat,
-} from './image/generated-image'
+export { type FileOptions, type FormatOptions, formatOf, type ImageFormat } from './image/formats'
+export { GeneratedImage } from './image/generated-image'
 export { type ImageMetadata, readParameters } from './image/metadata'
 export type { CompiledMethod } from './loading/compiled'
 export type { WeightsDtype } from './loading/dtypes'
@@ -46,7 +42,7 @@ export { type ExportOptions, exportGraphs } from './model/export'
 export { type Diagnosis, diagnose, type Problem } from './native/diagnose'
 export type { Libtorch, LibtorchSearch, LibtorchSource, RejectedPlace } from './native/libtorch'
 export type { Dtype } from './native/types'
-export type { ModelFolders } from './pipeline/locate'
+export type { ModelFolders, ModelName } from './pipeline/locate'
 export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
 export { listModels, type PullOptions, pullModel } from './pipeline/models'
 export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline/options'
@@ -60,6 +56,7 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
+  Seed,
 } from './request/request'
 export type { FloatTensor } from './tensors/float-tensor'
 

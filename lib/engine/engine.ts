@@ -321,7 +321,7 @@ export class Engine {
   private report(job: Job): void {
     const { run, stage, step, steps } = job
     const etaMs = this.pace.estimate(job.workLeft)
-    this.notify(run, () => run.hooks.onProgress?.({ stage, image: job.image.index, step, steps, etaMs }))
+    this.notify(run, () => run.hooks.onProgress?.({ stage, index: job.image.index, step, steps, etaMs }))
   }
 
   /** Calls a caller's function. What it throws, now or later, ends its own request and nothing else. */

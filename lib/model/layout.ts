@@ -37,7 +37,12 @@ export interface ModelFiles {
     readonly previewer?: Component
   }
   /** What a request that does not say is made with. */
-  readonly defaults: { readonly priorGuidanceScale: number }
+  readonly defaults: {
+    readonly priorGuidanceScale: number
+    /** Null: `DEFAULT_STAGE_C_TIMESTEPS`. */
+    readonly priorSteps: number | null
+    readonly decoderSteps: number
+  }
   readonly tokenizers: { readonly prior: TokenizerFiles; readonly decoder: TokenizerFiles }
   readonly schedulers: { readonly prior: SchedulerConfig; readonly decoder: SchedulerConfig }
   readonly geometry: ModelGeometry
@@ -87,7 +92,12 @@ export async function openModel(folder: string, priorFolder?: string, rest?: str
     },
     schedulers: { prior: await readScheduler(found), decoder: await readScheduler(decoderFolder) },
     // Ours, as `_default_size` is: diffusers ignores names that start with an underscore.
-    defaults: { priorGuidanceScale: priorIndex.number('_default_guidance_scale', { min: 0, max: 100 }, 4) },
+    defaults: {
+      priorGuidanceScale: priorIndex.number('_default_guidance_scale', { min: 0, max: 100 }, 4),
+      priorSteps:
+        priorIndex.values._default_steps === undefined ? null : priorIndex.integer('_default_steps', STEPS),
+      decoderSteps: decoderIndex.integer('_default_steps', STEPS, 12),
+    },
     geometry: geometryOf(networks, constants.resolutionMultiple, defaultSize(decoderIndex)),
     footprint: footprintOf(networks),
     constants,
@@ -146,6 +156,7 @@ function checkIndexEntry(fields: Fields, name: string): void {
   }
 }
 
+const STEPS = { min: 1, max: 1000 }
 const POSITIVE = { min: 1e-6, max: 1e6 }
 
 /** Defaults are those of diffusers' pipelines. */

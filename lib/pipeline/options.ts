@@ -7,7 +7,7 @@ import { type HubOptions, type HubSettings, hubSettings } from '../hub/settings'
 import type { WeightsDtype } from '../loading/dtypes'
 import type { Offload } from '../memory/residency'
 import type { Kernels } from '../native/types'
-import type { PriorPair } from './locate'
+import { type PriorPair, readModelName } from './locate'
 
 /** One network of the model is ready. */
 export interface NetworkLoaded {
@@ -31,6 +31,7 @@ export interface PipelineOptions extends HubOptions {
    */
   prior?:
     | string
+    | URL
     | { readonly from: readonly [string, string]; readonly weight?: number | undefined }
     | undefined
   /** Branch, tag or commit of a model on the hub. Defaults to `'main'`. */
@@ -220,17 +221,18 @@ function deviceName(name: string, value: unknown): string {
   throw expected(name, 'one of auto, cpu, mps, cuda or cuda:1', value)
 }
 
-const FOLDER_OR_ID = 'the path of a folder or the id of a model'
-
 function priorOf(prior: PipelineOptions['prior']): string | PriorPair | undefined {
-  if (typeof prior !== 'object') return folder('prior', prior, FOLDER_OR_ID)
-  if (prior === null) throw expected('prior', FOLDER_OR_ID, prior)
+  if (prior === undefined) return undefined
+  if (typeof prior !== 'object' || prior === null || prior instanceof URL)
+    return readModelName('prior', prior)
   checkNames(prior, ['from', 'weight'])
   const { from, weight = 0.5 } = prior
   const given = check.list('prior.from', from, 'two folders or ids', { min: 2, max: 2 })
-  const [first, second] = given.map((one, index) => folder(`prior.from[${index}]`, one, FOLDER_OR_ID))
-  if (first === undefined || second === undefined) throw expected('prior.from', 'two folders or ids', from)
-  return { from: [first, second], weight: check.number('prior.weight', weight, { min: 0, max: 1 }) }
+  const [first, second] = given.map((one, index) => readModelName(`prior.from[${index}]`, one))
+  return {
+    from: [first as string, second as string],
+    weight: check.number('prior.weight', weight, { min: 0, max: 1 }),
+  }
 }
 
 /** Options of every call that may ask the hub. */

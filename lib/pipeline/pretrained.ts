@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
+import { snapshotIn } from '../hub/snapshot-name'
 import type { CompiledMethod } from '../loading/compiled'
 import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from '../loading/dtypes'
 import { type LoadedModel, loadModel, openDevice, planLoad, withCompiled } from '../loading/load'
@@ -14,15 +15,21 @@ import { findCudaRecorder, loadRuntime, type NativeRuntime } from '../native/bin
 import { usableCores } from '../native/cores'
 import type { RequestModel } from '../request/request'
 import { loadTokenizer } from '../text/tokenizer'
-import { locateModel } from './locate'
+import { locateModel, type ModelName } from './locate'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
 
 /** What a pipeline runs on. */
 export interface PipelineInfo {
-  /** Name of the model's folder. */
+  /** The model's id on the hub, such as `warp-ai/wuerstchen`, or the name of its folder. */
   readonly model: string
-  /** Several are separated by commas. */
-  readonly device: string
+  /** The commit of a model from the hub; null for a folder. */
+  readonly commit: string | null
+  /** One name for each device, such as `cpu` or `cuda:0`. */
+  readonly devices: readonly string[]
+  /** Pixels that `generate()` makes where it is not told a size. */
+  readonly defaultSize: { readonly width: number; readonly height: number }
+  /** Whether the model has a previewer, which `previewEvery` needs. */
+  readonly previews: boolean
   readonly dtype: WeightsDtype
   readonly threads: number
   /** Pixels of a picture whose size nobody asks for. */
@@ -32,7 +39,7 @@ export interface PipelineInfo {
   readonly previews: boolean
   /** What is compiled of the model's networks, and why it is not used where it is not; on the first device. */
   readonly compiled: readonly CompiledMethod[]
-  /** What `cudaGraphs` came to so far; null where nobody asked for it. */
+  /** CUDA graph status; null when disabled. */
   readonly cudaGraphs: CudaGraphs | null
 }
 
@@ -54,13 +61,16 @@ export const bundled = {
 
 /** From a folder's name to a model on its device. What was opened is closed again when a step fails. */
 export async function loadPretrained(
-  folder: string | undefined,
+  name: ModelName | undefined,
   pipelineOptions: PipelineOptions,
 ): Promise<Pretrained> {
   const options = checkPipelineOptions(pipelineOptions, { threads: usableCores() })
   const { signal, onProgress } = options
   signal?.throwIfAborted()
-  const { decoder, prior, rest, other } = await locateModel(folder ?? bundledModel(), options)
+  const { decoder, prior, rest, other } = await locateModel(
+    name === undefined ? bundledModel() : name,
+    options,
+  )
   const files = await openModel(decoder, prior, rest)
   const mix =
     other === undefined
@@ -103,6 +113,7 @@ export async function loadPretrained(
     }
     const [leading] = models as [LoadedModel]
     const loaded = models.map((one) => one.model) as [Model, ...Model[]]
+    const snapshot = snapshotIn(files.decoderFolder)
     return {
       models: loaded,
       requests: {
@@ -112,8 +123,11 @@ export async function loadPretrained(
         tokenizers,
       },
       info: {
-        model: basename(files.decoderFolder),
-        device: devices.map(({ name }) => name).join(','),
+        model: snapshot?.repository ?? basename(files.decoderFolder),
+        commit: snapshot?.commit ?? null,
+        devices: devices.map(({ name }) => name),
+        defaultSize: { width: files.geometry.defaultWidth, height: files.geometry.defaultHeight },
+        previews: files.components.previewer !== undefined,
         dtype,
         threads: options.threads,
         defaultWidth: files.geometry.defaultWidth,

@@ -30,7 +30,7 @@ import {
   type TextReaders,
   warningsOf,
 } from './prompts'
-import { readDecoder, readPrior, type StageRequest } from './schedules'
+import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from './schedules'
 
 export type { NoiseStream } from './noise'
 export type {
@@ -40,6 +40,7 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
+  Seed,
 } from './options'
 export type { ReadPrompt } from './prompts'
 export type { StageRequest } from './schedules'
@@ -47,7 +48,7 @@ export type { StageRequest } from './schedules'
 /** What a request is checked against. */
 export interface RequestModel {
   readonly geometry: ModelGeometry
-  readonly defaults: { readonly priorGuidanceScale: number }
+  readonly defaults: RequestDefaults
   /** Whether it has a previewer. */
   readonly previews: boolean
   readonly tokenizers: TextReaders
@@ -127,7 +128,7 @@ function fromText(
 ): Request {
   const { geometry, defaults } = model
   const { width, height } = readSize(given, { width: geometry.defaultWidth, height: geometry.defaultHeight })
-  const [prior, decoder] = [readPrior(given, defaults.priorGuidanceScale), readDecoder(given)]
+  const [prior, decoder] = [readPrior(given, defaults), readDecoder(given, defaults)]
   const prompts = readPrompts(prompt)
   const negatives = readEach('negativePrompt', given.negativePrompt, prompts.length, () => '')
   checkCharacters([...prompts, ...negatives])
@@ -159,7 +160,7 @@ export function parseDecodeRequest(
   const noise = goesOn ? continued(states) : readSeeds(given.seed, inputs.length * perPrompt)
   const [, , priorHeight, priorWidth] = first.shape
   const sizes = { ...latentSizes({ width, height }, model.geometry), priorWidth, priorHeight }
-  const [prior, decoder] = [readPrior({}, model.defaults.priorGuidanceScale), readDecoder(given)]
+  const [prior, decoder] = [readPrior({}, model.defaults), readDecoder(given, model.defaults)]
   const stages = { width, height, sizes, prior, decoder }
   return assemble('decode', stages, { prompts, negatives, perPrompt, noise, inputs }, given, model)
 }

@@ -19,7 +19,7 @@ describe('A list of devices', () => {
     const expected = (await single.generate('a red circle', { ...QUICK, numImagesPerPrompt: 4 })).images
     await single.dispose()
     const pipeline = await opened({ device: ['cpu', 'cpu'] })
-    expect(pipeline.info.device).toBe('cpu,cpu')
+    expect(pipeline.info.devices).toEqual(['cpu', 'cpu'])
     const { images, seeds } = await pipeline.generate('a red circle', { ...QUICK, numImagesPerPrompt: 4 })
     expect(seeds).toEqual([QUICK.seed, QUICK.seed, QUICK.seed, QUICK.seed])
     for (const [index, image] of images.entries()) {

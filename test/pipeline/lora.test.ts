@@ -1,7 +1,12 @@
 /** LoRAs and mixed priors on the small model, against the same numbers computed here. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type GeneratedImage, type PipelineOptions, WuerstchenPipeline } from '../../lib'
+import {
+  type GeneratedImage,
+  type GenerateOptions,
+  type PipelineOptions,
+  WuerstchenPipeline,
+} from '../../lib'
 import { decode, encode } from '../../lib/embeddings/safetensors'
 import { QUICK, type SmallModel, smallModel } from '../support/models'
 import { folderOf, removeFolders } from '../support/temporary-folder'
@@ -101,8 +106,8 @@ async function pictureOf(folder: string, options: PipelineOptions = {}): Promise
   return await drawn(other)
 }
 
-async function drawn(one: WuerstchenPipeline): Promise<Buffer> {
-  const { images } = await one.generate('a red circle', QUICK)
+async function drawn(one: WuerstchenPipeline, options: GenerateOptions = {}): Promise<Buffer> {
+  const { images } = await one.generate('a red circle', { ...QUICK, ...options })
   return Buffer.from((images[0] as GeneratedImage).data)
 }
 
@@ -200,18 +205,23 @@ describe('a LoRA', () => {
     expect(largest(styled, await drawn(pipeline))).toBeGreaterThan(2)
   })
 
-  it('comes between requests: what runs finishes without it, what waits has it', async () => {
+  it('comes between requests: what runs finishes without it, what comes later has it', async () => {
     const plain = await drawn(pipeline)
     const q = changeOf(weight(TO_Q))
-    const running = drawn(pipeline)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-    const loading = pipeline.loadLora(
-      fileOf({ [`${TO_Q}.lora_A.weight`]: q.down, [`${TO_Q}.lora_B.weight`]: q.up }),
-    )
-    await loading
-    const later = drawn(pipeline)
+    const ended: string[] = []
+    let begin = () => undefined as unknown
+    const begun = new Promise((resolve) => {
+      begin = () => resolve(undefined)
+    })
+    const running = drawn(pipeline, { onProgress: () => begin() }).finally(() => ended.push('running'))
+    await begun
+    const loading = pipeline
+      .loadLora(fileOf({ [`${TO_Q}.lora_A.weight`]: q.down, [`${TO_Q}.lora_B.weight`]: q.up }))
+      .finally(() => ended.push('loading'))
     expect((await running).equals(plain)).toBe(true)
-    expect((await later).equals(plain)).toBe(false)
+    await loading
+    expect(ended).toEqual(['running', 'loading'])
+    expect((await drawn(pipeline)).equals(plain)).toBe(false)
     await pipeline.unloadLora('style')
   })
 
@@ -381,7 +391,7 @@ describe('a prior between two', () => {
     [{ from: ['a', 'b'], weight: 2 }, /prior\.weight/],
     [{ from: ['a'] as never }, /prior\.from to be two folders or ids/],
     [{ from: ['a', ''] }, /prior\.from\[1\]/],
-    [{ form: ['a', 'b'] } as never, /known names/],
+    [{ form: ['a', 'b'] } as never, /Unknown option 'form'/],
   ])('is refused as %j', async (prior, message) => {
     await expect(
       WuerstchenPipeline.fromPretrained(small.folder, { ...small.options, prior }),

@@ -269,3 +269,14 @@ function numberOf(input: NativeTensor | HostTensor | number): number {
   if (input instanceof FakeTensor) return input.value
   return Array.from((input as HostTensor).data).reduce((sum, value, index) => sum + value * (index + 1), 0)
 }
+
+/** Resolves at the `count`th call of a method. */
+export function atCall(device: FakeDevice, method: string, count: number): Promise<void> {
+  return new Promise((resolve) => {
+    const before = device.before
+    device.before = async (call) => {
+      await before(call)
+      if (call.method === method && device.named(method).length === count) resolve()
+    }
+  })
+}

@@ -25,7 +25,7 @@ const MODEL: RequestModel = {
     defaultWidth: 64,
     defaultHeight: 64,
   },
-  defaults: { priorGuidanceScale: 4 },
+  defaults: { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 },
   previews: true,
   tokenizers: { prior: TOKENIZER, decoder: TOKENIZER },
 }
@@ -37,7 +37,10 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
   const engine = new Engine(model, { maxRows: 8, maxQueue: 8 })
   const info = {
     model: 'fake',
-    device: 'cpu',
+    commit: null,
+    devices: ['cpu'],
+    defaultSize: { width: 128, height: 128 },
+    previews: true,
     dtype: 'float32',
     threads: 1,
     defaultWidth: 64,

@@ -22,7 +22,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   // model: the one reader of safetensors headers.
   embeddings: ['model/safetensors', 'tensors', 'files', 'errors'],
   stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
-  image: ['tensors', 'diffusion', 'files', 'errors'],
+  image: ['tensors', 'diffusion', 'checks', 'files', 'errors'],
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
   loading: ['memory', 'stages', 'model', 'native', 'tensors', 'files', 'errors'],

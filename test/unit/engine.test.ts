@@ -1,9 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { alphaCumprod, schedule } from '../../lib/diffusion/scheduler'
 import { Engine } from '../../lib/engine/engine'
-import type { FinishedImage, PreviewedImage } from '../../lib/engine/job'
+import type { FinishedImage, PreviewedImage } from '../../lib/engine/outcome'
 import type { GenerateProgress } from '../../lib/request/request'
-import type { FakeDevice } from '../support/fake-device'
+import { atCall, type FakeDevice } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
 
 const LIMITS = { maxRows: 8, maxQueue: 100 }
@@ -25,17 +25,6 @@ const CACHED = 2
 
 async function alone(options: Parameters<typeof fakeRequest>[0]): Promise<number[]> {
   return greys(await start().engine.submit(fakeRequest(options)))
-}
-
-/** Resolves at the `count`th call of a method. */
-function atCall(device: FakeDevice, method: string, count: number): Promise<void> {
-  return new Promise((resolve) => {
-    const before = device.before
-    device.before = async (call) => {
-      await before(call)
-      if (call.method === method && device.named(method).length === count) resolve()
-    }
-  })
 }
 
 describe('Engine#statistics', () => {
@@ -436,7 +425,7 @@ describe('Engine aborts', () => {
     const stop = new AbortController()
     atCall(device, 'advance', 1).then(() => stop.abort())
     await expect(engine.submit(fakeRequest({ priorSteps: 50, signal: stop.signal }))).rejects.toThrow()
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await engine.dispose({ drain: true })
     expect(device.named('advance')).toHaveLength(1)
   })
 
@@ -455,7 +444,7 @@ describe('Engine callbacks', () => {
     const seen: GenerateProgress[] = []
     await engine.submit(fakeRequest({ images: 2 }), { onProgress: (progress) => void seen.push(progress) })
     const ofSecond = seen
-      .filter(({ image }) => image === 1)
+      .filter(({ index }) => index === 1)
       .map(({ stage, step, steps }) => `${stage} ${step}/${steps}`)
     expect(ofSecond).toEqual([
       'prior 1/3',
@@ -492,7 +481,7 @@ describe('Engine callbacks', () => {
     const order: string[] = []
     await engine.submit(fakeRequest({ images: 2, priorSteps: 1, decoderSteps: 1 }), {
       onImage: ({ image }) => void order.push(`image ${image.index}`),
-      onProgress: ({ stage, image }) => void order.push(`${stage} ${image}`),
+      onProgress: ({ stage, index }) => void order.push(`${stage} ${index}`),
     })
     expect(order.indexOf('image 0')).toBeLessThan(order.indexOf('image 1'))
   })

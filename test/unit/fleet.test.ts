@@ -1,6 +1,7 @@
 import { Engine } from '../../lib/engine/engine'
 import { Fleet } from '../../lib/engine/fleet'
-import type { FinishedImage } from '../../lib/engine/job'
+import type { FinishedImage } from '../../lib/engine/outcome'
+import { atCall } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
 
 function start(devices = 2, limits: { maxRows?: number; maxQueue?: number } = {}) {
@@ -67,17 +68,28 @@ describe('Fleet', () => {
   })
 
   it('passes an abort on to every part', async () => {
-    const { fleet } = start(2)
+    const { fleet, devices } = start(2)
     const abort = new AbortController()
+    const steps = () => devices.map((device) => device.named('advance').length)
+    Promise.all(devices.map((device) => atCall(device, 'advance', 3))).then(() =>
+      abort.abort(new Error('enough')),
+    )
     const running = fleet.submit({ ...fakeRequest({ images: 4, priorSteps: 500 }), signal: abort.signal })
-    setTimeout(() => abort.abort(new Error('enough')), 5)
     await expect(running).rejects.toThrow('enough')
+    const atAbort = steps()
+    await fleet.dispose({ drain: true })
+    for (const [index, count] of steps().entries()) {
+      expect(atAbort[index]).toBeGreaterThanOrEqual(3)
+      expect(count).toBeLessThanOrEqual((atAbort[index] as number) + 1)
+    }
+    expect(devices.map(({ live }) => live.size)).toEqual([0, 0])
   })
 
   it('does exclusive work once, while nothing runs anywhere', async () => {
     const { fleet, devices } = start(2)
+    const begun = Promise.all(devices.map((device) => atCall(device, 'advance', 1)))
     const running = fleet.submit(fakeRequest({ images: 2 }))
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await begun
     const seen: number[] = []
     await fleet.exclusive(async () => {
       seen.push(devices.reduce((sum, device) => sum + device.named('decode', 'vqgan').length, 0))

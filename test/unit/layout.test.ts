@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, renameSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openModel } from '../../lib/model/layout'
 import { priorOfCard } from '../../lib/model/model-card'
@@ -71,10 +71,31 @@ describe('openModel()', () => {
     })
   })
 
-  it("takes the prior's own guidance scale as the default, and 4 where it has none", async () => {
-    expect((await openModel(hubLayout())).defaults).toEqual({ priorGuidanceScale: 4 })
-    const folder = hubLayout({ 'wuerstchen-prior/model_index.json': { _default_guidance_scale: 2.5 } })
-    expect((await openModel(folder)).defaults).toEqual({ priorGuidanceScale: 2.5 })
+  it('takes any effnet_embd where no level reads image embeddings, as in the fast tests of diffusers', async () => {
+    const decoder = { inject_effnet: [false, false, false, false], effnet_embd: 3 }
+    const model = await openModel(hubLayout({ 'wuerstchen/decoder/config.json': decoder }))
+    expect(model.geometry.priorChannels).toBe(16)
+  })
+
+  it('reads JSON that begins with a byte order mark', async () => {
+    const folder = hubLayout()
+    const index = join(folder, 'model_index.json')
+    writeFileSync(index, `\uFEFF${readFileSync(index, 'utf8')}`)
+    expect((await openModel(folder)).decoderFolder).toBe(folder)
+  })
+
+  it("takes the model's own guidance scale and steps as the defaults, and diffusers' where it has none", async () => {
+    const v2 = { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 }
+    expect((await openModel(hubLayout())).defaults).toEqual(v2)
+    const folder = hubLayout({
+      'wuerstchen-prior/model_index.json': { _default_guidance_scale: 2.5, _default_steps: 8 },
+      'wuerstchen/model_index.json': { _default_steps: 4 },
+    })
+    expect((await openModel(folder)).defaults).toEqual({
+      priorGuidanceScale: 2.5,
+      priorSteps: 8,
+      decoderSteps: 4,
+    })
   })
 
   it("takes the classes' defaults for fields that a config leaves out", async () => {
@@ -272,6 +293,7 @@ describe('openModel()', () => {
     ['a missing network', 'wuerstchen/model_index.json', { vqgan: null }, /vqgan/],
     ['another scheduler', 'wuerstchen/model_index.json', { scheduler: ['diffusers', 'DDIM'] }, /scheduler/],
     ['an odd default size', 'wuerstchen/model_index.json', { _default_size: [256] }, /_default_size/],
+    ['no steps', 'wuerstchen/model_index.json', { _default_steps: 0 }, /_default_steps/],
     [
       'a latent scale of text',
       'wuerstchen/model_index.json',
