@@ -121,29 +121,36 @@ function hostileRequest(seed, jobs = []) {
       next() < 0.5 ? { ...spoilt(GOOD), wuerstchen: options } : { ...spoilt(GOOD), ...options },
     )
   }
+  const text = () => encodeURIComponent(JSON.stringify(value()))
   const id = () =>
     jobs.length > 0 && next() < 0.7
       ? pick(jobs)
       : encodeURIComponent(pick(['x', '..', '%', 'job_', '\0', 'a'.repeat(300)]))
-  const path = pick([
-    () => '/v1/images/generations',
-    () => '/v1/images/generations',
-    () => '/v1/jobs',
-    () => '/v1/jobs',
-    () =>
-      `/v1/jobs?limit=${encodeURIComponent(JSON.stringify(value()))}&after=${encodeURIComponent(JSON.stringify(value()))}`,
-    () => `/v1/jobs/${id()}`,
-    () => `/v1/jobs/${id()}/cancel`,
-    () =>
-      `/v1/jobs/${id()}/images/${pick(['0', '1', '-1', '1e9', 'x', '%00'])}?signature=${pick(['', 'x', 'a'.repeat(200)])}`,
-    () => '/v1/images/edits',
-    () => '/v1/loras',
-    () => `/v1/models/${encodeURIComponent(pick(STRINGS).toWellFormed?.() ?? 'x')}`,
-    () => `/${encodeURIComponent(pick(['..', '.git', 'assets', 'index.html']))}/${id()}`,
+  const [own, path] = pick([
+    () => ['POST', '/v1/images/generations'],
+    () => ['POST', '/v1/images/generations'],
+    () => ['POST', '/v1/images/generations'],
+    () => ['POST', '/v1/jobs'],
+    () => ['POST', '/v1/jobs'],
+    () => ['GET', `/v1/jobs?limit=${text()}&after=${text()}`],
+    () => ['GET', `/v1/jobs/${id()}`],
+    () => ['GET', `/v1/jobs/${id()}/events`],
+    () => ['POST', `/v1/jobs/${id()}/cancel`],
+    () => ['DELETE', `/v1/jobs/${id()}`],
+    () => ['GET', `/v1/jobs/${id()}/images/${pick(['0', '1', '-1', '1e9', 'x', '%00'])}`],
+    () => ['GET', `/v1/jobs/${id()}/images/0?signature=${pick(['', 'x', 'a'.repeat(200)])}`],
+    () => ['POST', '/v1/images/edits'],
+    () => ['PUT', '/v1/loras'],
+    () => ['GET', `/v1/models/${text()}`],
+    () => ['GET', `/${encodeURIComponent(pick(['..', '.git', 'assets', 'index.html']))}/${id()}`],
   ])()
-  const method = pick(['POST', 'POST', 'POST', 'POST', 'GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'])
+  const method = next() < 0.9 ? own : pick(['POST', 'GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'])
   const headers = {
     'content-type': pick([
+      'application/json',
+      'application/json',
+      'application/json',
+      'application/json',
       'application/json',
       'application/json',
       'application/json',

@@ -74,12 +74,12 @@ export class WuerstchenImageModel {
 
   /** A size as it is; a ratio as a size of as many pixels as the model was trained for. */
   private sizeOf({ size, aspectRatio }: CallOptions): { width?: number; height?: number } {
-    const [width, height] = numbersOf(size, 'x')
-    if (width !== undefined && height !== undefined) return { width, height }
+    const [wide, high] = numbersOf(size, 'x')
+    if (wide !== undefined && high !== undefined) return { width: wide, height: high }
     const [across, down] = numbersOf(aspectRatio, ':')
     if (across === undefined || down === undefined) return {}
-    const { defaultWidth, defaultHeight } = this.pipeline.info
-    const pixels = defaultWidth * defaultHeight
+    const { width, height } = this.pipeline.info.defaultSize
+    const pixels = width * height
     return {
       width: toGrid(Math.sqrt((pixels * across) / down)),
       height: toGrid(Math.sqrt((pixels * down) / across)),

@@ -32,11 +32,6 @@ export interface PipelineInfo {
   readonly previews: boolean
   readonly dtype: WeightsDtype
   readonly threads: number
-  /** Pixels of a picture whose size nobody asks for. */
-  readonly defaultWidth: number
-  readonly defaultHeight: number
-  /** Whether it makes previews. */
-  readonly previews: boolean
   /** What is compiled of the model's networks, and why it is not used where it is not; on the first device. */
   readonly compiled: readonly CompiledMethod[]
   /** CUDA graph status; null when disabled. */
@@ -130,9 +125,6 @@ export async function loadPretrained(
         previews: files.components.previewer !== undefined,
         dtype,
         threads: options.threads,
-        defaultWidth: files.geometry.defaultWidth,
-        defaultHeight: files.geometry.defaultHeight,
-        previews: loaded[0].previewer !== null,
         compiled: leading.compiled,
         get cudaGraphs() {
           if (!options.cudaGraphs) return null

@@ -87,7 +87,9 @@ export class LocalBackend implements Backend {
   get info(): BackendInfo {
     const { pipeline } = this
     if (pipeline === null) return { kind: 'local', models: [] }
-    const { model: name, device, dtype, defaultWidth, defaultHeight, previews } = pipeline.info
+    const { model: name, devices, dtype, defaultSize, previews } = pipeline.info
+    const { width: defaultWidth, height: defaultHeight } = defaultSize
+    const device = devices.join(',')
     return {
       kind: 'local',
       models: [{ name, device, dtype, defaultWidth, defaultHeight, previews, loras: pipeline.loras }],
@@ -286,13 +288,13 @@ export class LocalBackend implements Backend {
     }
   }
 
-  private step(job: JobLog, { image, stage, step, steps, etaMs }: StreamEvent & { type: 'step' }): void {
+  private step(job: JobLog, { index, stage, step, steps, etaMs }: StreamEvent & { type: 'step' }): void {
     if (job.startedAt === null) {
       job.startedAt = Date.now()
       job.status = 'running'
       this.line.leave(job)
     }
-    job.add({ type: 'step', index: image, stage, step, steps, etaMs })
+    job.add({ type: 'step', index, stage, step, steps, etaMs })
   }
 
   private async keep(job: JobLog, { index, image, timings }: StreamEvent & { type: 'image' }): Promise<void> {

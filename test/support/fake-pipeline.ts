@@ -43,9 +43,6 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     previews: true,
     dtype: 'float32',
     threads: 1,
-    defaultWidth: 64,
-    defaultHeight: 64,
-    previews: true,
     compiled: [],
     cudaGraphs: null,
   } as const
