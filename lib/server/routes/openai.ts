@@ -1,12 +1,14 @@
-import { type Static, Type } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { JobEvent, JobRequest, JobSnapshot, PictureFormat, PictureInfo } from '../backend'
+import type { JobRequest, JobSnapshot } from '../backend'
 import { type Context, defaultModel, originOf } from '../context'
-import { answerOf, bodyOf, HttpError, JobFailure } from '../errors'
+import { HttpError, JobFailure } from '../errors'
 import { clientGone } from '../gone'
 import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
-import { type ServerEvent, sendEvents } from '../sse'
+import { sendEvents } from '../sse'
 import { jobRequestOf, sizeOf } from '../wishes'
+import { checkModel, registerEdits, registerModels } from './models'
+import { base64Of, sizeText, streamed } from './openai-events'
 import { REFUSALS } from './refusals'
 import { pictureUrl } from './views'
 
@@ -143,154 +145,4 @@ async function finished(
     usage: NO_USAGE,
     wuerstchen: { job: id, seeds: job.pictures.map(({ seed }) => seed), warnings: [...job.warnings] },
   }
-}
-
-async function* streamed(
-  context: Context,
-  body: ImagesRequest,
-  job: JobSnapshot,
-  signal: AbortSignal,
-  settled: () => void,
-): AsyncGenerator<ServerEvent> {
-  const { backend } = context
-  const partials = new Map<number, number>()
-  try {
-    for await (const event of backend.follow(job.id, { signal })) {
-      if (event.type === 'preview') {
-        const partial = partials.get(event.index) ?? 0
-        if (partial >= (body.partial_images ?? 0)) continue
-        partials.set(event.index, partial + 1)
-        yield partialEvent(event, partial)
-      }
-      if (event.type === 'image') yield await completedEvent(context, job, event.picture)
-      if (event.type === 'error') yield { event: 'error', data: { error: bodyOf(event.error) } }
-    }
-  } catch (error) {
-    yield { event: 'error', data: answerOf(error).body }
-  } finally {
-    settled()
-    await backend.remove(job.id)
-  }
-}
-
-function partialEvent(event: JobEvent & { type: 'preview' }, partial: number): ServerEvent {
-  const type = 'image_generation.partial_image' as const
-  const { index, step, steps, width, height, data } = event
-  const shared = eventOf(Buffer.from(data).toString('base64'), `${width}x${height}`, 'png')
-  return {
-    event: type,
-    data: {
-      type,
-      partial_image_index: partial,
-      ...shared,
-      wuerstchen: { index, step, steps },
-    } satisfies Static<(typeof ImagesEvents)[typeof type]>,
-  }
-}
-
-async function completedEvent(
-  context: Context,
-  job: JobSnapshot,
-  picture: PictureInfo,
-): Promise<ServerEvent> {
-  const type = 'image_generation.completed' as const
-  const { index, seed } = picture
-  const base64 = await base64Of(context, job.id, index)
-  return {
-    event: type,
-    data: {
-      type,
-      ...eventOf(base64, sizeText(picture), job.request.format),
-      usage: NO_USAGE,
-      wuerstchen: { index, seed },
-    } satisfies Static<(typeof ImagesEvents)[typeof type]>,
-  }
-}
-
-function eventOf(b64_json: string, size: string, format: PictureFormat) {
-  return {
-    b64_json,
-    created_at: Math.floor(Date.now() / 1000),
-    size,
-    quality: 'high' as const,
-    background: 'opaque' as const,
-    output_format: format,
-  }
-}
-
-async function base64Of({ backend }: Context, id: string, index: number): Promise<string> {
-  const picture = await backend.picture(id, index)
-  if (picture === null) throw new HttpError('canceled', 'The job ended before its pictures were fetched')
-  const { buffer, byteOffset, byteLength } = picture.data
-  return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
-}
-
-function sizeText(picture: PictureInfo | undefined): string {
-  return picture === undefined ? 'auto' : `${picture.width}x${picture.height}`
-}
-
-/** Pictures do not go in yet. The answer comes before the body is read: it may be large, and is not JSON. */
-function registerEdits(app: FastifyInstance): void {
-  for (const what of ['edits', 'variations']) {
-    app.post(
-      `/v1/images/${what}`,
-      {
-        onRequest: async () => {
-          throw new HttpError(
-            'unsupported',
-            `Expected POST /v1/images/generations: this server makes pictures of text, /v1/images/${what} needs a picture.`,
-          )
-        },
-        schema: { summary: 'Not supported: answers 400', tags: ['openai'], response: REFUSALS },
-      },
-      async () => undefined,
-    )
-  }
-}
-
-function registerModels(app: FastifyInstance, context: Context): void {
-  const started = Math.floor(Date.now() / 1000)
-  const view = (id: string) => ({ id, object: 'model' as const, created: started, owned_by: 'wuerstchen' })
-  app.get(
-    '/v1/models',
-    {
-      schema: {
-        summary: 'Models',
-        tags: ['openai'],
-        response: { 200: Type.Ref(ModelList), ...REFUSALS },
-      },
-    },
-    async () => ({ object: 'list' as const, data: namesOf(context).map(view) }),
-  )
-  app.get<{ Params: { id: string } }>(
-    '/v1/models/:id',
-    {
-      schema: {
-        summary: 'A model',
-        tags: ['openai'],
-        params: Type.Object({ id: Type.String({ maxLength: 200 }) }),
-        response: { 200: Type.Ref(Model), ...REFUSALS },
-      },
-    },
-    async ({ params }) => {
-      checkModel(context, params.id)
-      return view(params.id)
-    },
-  )
-}
-
-/** Every name that a request may call a model by. */
-function namesOf({ backend, config }: Context): string[] {
-  const names = [...backend.info.models.map(({ name }) => name), 'wuerstchen', ...config.modelAliases]
-  return [...new Set(names)]
-}
-
-function checkModel(context: Context, model: string | null | undefined): void {
-  const names = namesOf(context)
-  if (model == null || names.includes(model)) return
-  throw new HttpError(
-    'model_not_found',
-    `Expected model to be one of ${names.join(', ')} but received another name`,
-    { param: 'model' },
-  )
 }
