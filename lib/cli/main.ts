@@ -14,7 +14,10 @@ program
   .command('generate')
   .description('make pictures from captions')
   .argument('[caption]', 'what the picture shows')
-  .option('-o, --output <file>', 'picture file: .png, .jpg, .webp, .avif or .tiff (default: wuerstchen.png)')
+  .option(
+    '-o, --output <file>',
+    "picture file: .png, .jpg, .webp, .avif or .tiff; '-' writes a PNG to standard output (default: wuerstchen.png)",
+  )
   .option('--captions <file>', "text file with one caption a line ('-' reads standard input)")
   .option('--out-dir <folder>', 'folder for the pictures of --captions (default: .)')
   .option(
@@ -22,6 +25,9 @@ program
     "a model's id on the hub, or its decoder's folder (default: the model of this package)",
   )
   .option('--prior <id>', "the prior's id or folder (default: the one that the model card names)")
+  .option('--revision <name>', 'branch, tag or commit of a model on the hub (default: main)')
+  .option('--token <token>', 'access token of the hub (default: HF_TOKEN, or what the hub login stored)')
+  .option('--cache-dir <folder>', "folder of downloaded models (default: the Python hub client's)")
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
   .option('--lora <file>', 'LoRA file, or file=scale; may be given several times', toLora)
   .option('--parity <with>', 'none or diffusers: in a narrow dtype, round where it rounds')
@@ -37,6 +43,15 @@ program
   .option('--dtype <type>', 'auto, float32, bfloat16, float16 or int8')
   .option('--device <name>', 'auto, cpu, cuda, cuda:1 or mps')
   .option('--threads <number>', 'CPU threads', toNumber)
+  .option('--kernels <how>', 'auto, packed, mapped or off')
+  .option('--offload <how>', 'none, model or sequential: what of the weights is kept in memory')
+  .option('--max-memory <bytes>', 'refuse what is predicted to need more', toNumber)
+  .option(
+    '--preview-every <steps>',
+    'write NAME-preview.png after every so many steps of the prior',
+    toNumber,
+  )
+  .option('--timeout-ms <number>', 'give up on a caption after so many milliseconds', toNumber)
   .option('--libtorch <folder>', "folder of libtorch (default: searched for, see 'wuerstchen doctor')")
   .option('--json', 'one JSON object per picture on standard output')
   .option('--quiet', 'print errors only')

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { openModel } from '../../lib/model/layout'
 import { priorOfCard } from '../../lib/model/model-card'
-import { hubLayout } from '../support/hub-layout'
+import { combinedLayout, hubLayout } from '../support/hub-layout'
 import { removeFolders } from '../support/temporary-folder'
 
 afterAll(removeFolders)
@@ -68,6 +68,27 @@ describe('openModel()', () => {
       multiple: 64,
       defaultWidth: 256,
       defaultHeight: 320,
+    })
+  })
+
+  it("opens the one folder of diffusers' combined pipeline, and asks for no second one", async () => {
+    const folder = combinedLayout()
+    expect(await openModel(folder)).toMatchObject({
+      decoderFolder: folder,
+      priorFolder: folder,
+      components: {
+        prior: { weightFiles: [join(folder, 'prior_prior', 'diffusion_pytorch_model.safetensors')] },
+        priorTextEncoder: { weightFiles: [join(folder, 'prior_text_encoder', 'model.safetensors')] },
+        decoder: { weightFiles: [join(folder, 'decoder', 'diffusion_pytorch_model.safetensors')] },
+      },
+      tokenizers: { prior: { folder: join(folder, 'prior_tokenizer') } },
+      constants: { latentMean: 42, latentStd: 1, resolutionMultiple: 42.67 },
+    })
+    const { priorFolder } = await openModel(folder, priorOf(hubLayout()))
+    expect(priorFolder).not.toBe(folder)
+    await expect(openModel(combinedLayout({ 'prior_prior/config.json': null }))).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_MODEL_INVALID',
+      message: expect.stringMatching(/prior_prior\/config\.json/),
     })
   })
 
@@ -270,7 +291,9 @@ describe('openModel()', () => {
   it("refuses a prior's folder in place of the decoder's", async () => {
     await expect(openModel(priorOf(hubLayout()))).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_MODEL_INVALID',
-      message: expect.stringMatching(/_class_name to be WuerstchenDecoderPipeline/),
+      message: expect.stringMatching(
+        /_class_name to be WuerstchenDecoderPipeline or WuerstchenCombinedPipeline/,
+      ),
     })
   })
 

@@ -50,7 +50,7 @@ const refusal = (prompt: unknown, options?: unknown): WuerstchenError => {
 
 describe('parseRequest()', () => {
   it("uses the model's guidance scale where the request names none", () => {
-    const other = { ...model, defaults: { priorGuidanceScale: 2.5 } }
+    const other = { ...model, defaults: { ...model.defaults, priorGuidanceScale: 2.5 } }
     expect(parseRequest('a cat', {}, other).prior.guidanceScale).toBe(2.5)
     expect(parseRequest('a cat', { priorGuidanceScale: 6 }, other).prior.guidanceScale).toBe(6)
   })
