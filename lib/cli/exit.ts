@@ -54,6 +54,9 @@ const FLAGS: Readonly<Record<string, string>> = {
   revision: '--revision',
   token: '--token',
   cacheDir: '--cache-dir',
+  from: '--from',
+  sha256: '--sha256',
+  folder: '--folder',
 }
 
 /** One line on standard error, and the exit code for this kind of error. */

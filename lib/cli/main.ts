@@ -131,6 +131,48 @@ program
     key(name, flags)
   })
 
+const runtime = program
+  .command('runtime')
+  .description("libtorch, installed by this package: for GPUs, and where npm's package of it was left out")
+
+runtime
+  .command('install')
+  .description('download an official libtorch, check it, and put it where pipelines look for it')
+  .argument('[flavour]', "cpu, cu126 or cu130 (default: what fits this machine's GPU, else cpu)")
+  .option('--from <place>', 'a file, a folder or an address that has the official archive')
+  .option('--sha256 <hash>', 'hash of the archive in --from, for one that this package does not know')
+  .option('--dry-run', 'say what would be done, with addresses and hashes, and do nothing')
+  .option(
+    '--folder <folder>',
+    'folder of the runtimes (default: libtorch in WUERSTCHEN_CACHE or ~/.cache/wuerstchen)',
+  )
+  .option('--json', 'the outcome as JSON on standard output')
+  .option('--quiet', 'no progress')
+  .action(async (flavour: string | undefined, flags) => {
+    const { installedRuntime } = require('./runtime') as typeof import('./runtime')
+    await installedRuntime(flavour, flags)
+  })
+
+runtime
+  .command('list')
+  .description('list what is installed')
+  .option('--folder <folder>', 'folder of the runtimes')
+  .option('--json', 'the list as JSON on standard output')
+  .action((flags) => {
+    const { listedRuntimes } = require('./runtime') as typeof import('./runtime')
+    listedRuntimes(flags)
+  })
+
+runtime
+  .command('remove')
+  .description('remove what was installed')
+  .argument('<name>', "a name of the list, a flavour, or 'all'")
+  .option('--folder <folder>', 'folder of the runtimes')
+  .action(async (name: string, flags) => {
+    const { removedRuntimes } = require('./runtime') as typeof import('./runtime')
+    await removedRuntimes(name, flags)
+  })
+
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
   else fail(error)

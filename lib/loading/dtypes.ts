@@ -2,7 +2,7 @@
 
 import { DeviceError } from '../errors'
 import type { Offload } from '../memory/residency'
-import { type Cpu, multipliesBytes } from '../native/cpu'
+import { type Cpu, multipliesBFloat16, multipliesBytes } from '../native/cpu'
 import type { Dtype, Kernels, NativeKernels, StoredDtype, WeightBinding } from '../native/types'
 import { volume } from '../tensors/shape'
 
@@ -38,7 +38,7 @@ export function dtypesOn(
 ): Dtypes {
   if (wanted === 'int8') {
     if (device !== 'cpu' || cpu.kind === 'baseline') {
-      const message = `Expected a CPU with AVX2 or AVX-512 for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
+      const message = `Expected a CPU with AVX2, AVX-512 or Arm's NEON for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
       throw new DeviceError(message, { details: { device } })
     }
     return { stored: dtypeOfFiles(weights), dtype: 'float32', rounding: 'float32' }
@@ -89,7 +89,7 @@ export function chooseKernels(
 }
 
 /** float32 everywhere; bfloat16 where the CPU multiplies it, but not where libtorch has AMX for it. */
-function hasKernels({ kind, amx }: Cpu, dtype: Dtype): boolean {
-  if (dtype === 'bfloat16') return kind === 'avx512_bf16' && !amx
-  return dtype === 'float32' && kind !== 'baseline'
+function hasKernels(cpu: Cpu, dtype: Dtype): boolean {
+  if (dtype === 'bfloat16') return multipliesBFloat16(cpu) && !cpu.amx
+  return dtype === 'float32' && cpu.kind !== 'baseline'
 }

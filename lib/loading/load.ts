@@ -1,13 +1,15 @@
 import { bug, DeviceError, ModelError } from '../errors'
+import { hasCuda } from '../libtorch/libraries'
 import type { Model } from '../memory/loaded-model'
+import { Maps } from '../memory/maps'
 import { Memory, type StageNetworks } from '../memory/memory'
+import { type ImageWidths, packedNumbers } from '../memory/packing'
 import { largestBlock, type Offload, offloading, Residency } from '../memory/residency'
 import { findGraph, type Graph } from '../model/graphs'
 import type { Component, ModelFiles } from '../model/layout'
 import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
-import { librariesOf, libraryName } from '../native/libtorch'
 import type {
   Dtype,
   NativeDevice,
@@ -104,7 +106,7 @@ export function openDevice(
   wanted: string,
   threads: number,
 ): { readonly device: NativeDevice; readonly name: string } {
-  const cuda = librariesOf(libtorch.directory).some((path) => path.endsWith(libraryName('torch_cuda')))
+  const cuda = hasCuda(libtorch.directory)
   const names = wanted !== 'auto' ? [wanted] : cuda ? ['cuda', 'cpu'] : ['cpu']
   let refusal: unknown
   for (const name of names) {
@@ -173,13 +175,9 @@ export async function loadModel(
     throw error
   }
   const loaded = graphs as OfEach<NativeGraph>
-  const networks = networksOf(loaded, plan, options)
-  // What libtorch's own operators take beside their tensors makes up for narrow numbers: measured is more than half.
-  const computing = {
-    numberBytes: kernels === null ? bytesOf('float32') : bytesOf(dtype),
-    kernels: kernels !== null,
-  }
-  const memory = new Memory(residency, networks, files.footprint, computing, options.maxMemory)
+  const networks = networksOf(loaded, plan, options, files.footprint.decoder)
+  const maps = new Maps(files.footprint, { numberBytes: bytesOf(dtype), kernels: kernels !== null })
+  const memory = new Memory(residency, networks, maps, options.maxMemory)
   const records = options.recorder !== null
   return {
     model: assemble(offloading(device, residency), files, loaded, { ...options, memory, records }),
@@ -202,7 +200,8 @@ async function loadNetwork(
   const used = compiled.filter(({ ignored }) => ignored === null)
   const lazy = offload !== 'none'
   const how = { stored, dtype, kernels, compiled: used, lazy, visits, ...(recorder !== null && { recorder }) }
-  const load = (bindings: readonly WeightBinding[]) => device.load({ graph: path, weights: bindings, ...how })
+  const { blocks } = entry
+  const load = (weights: readonly WeightBinding[]) => device.load({ graph: path, weights, blocks, ...how })
   const kept = await cacheFileOf(cache, weights, stored)
   const mapped = await cachedWeights(kept, entry)
   const graph = await load(mapped ?? weights)
@@ -215,8 +214,8 @@ async function loadNetwork(
 }
 
 /**
- * Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale, made larger by those that stay. Stage
- * A's are packed wherever there are kernels: its scalars are folded into them.
+ * Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale. Stage A's are packed wherever there are
+ * kernels: its scalars are folded into them.
  */
 function packedBytes(name: ComponentName, kernels: NativeKernels | null, dtype: Dtype): number {
   if (kernels === null || !hasBlocks(name)) return 0
@@ -236,17 +235,17 @@ function networksOf(
   graphs: OfEach<NativeGraph>,
   plan: LoadPlan,
   { stored, dtype, kernels }: Pick<LoadOptions, 'stored' | 'dtype' | 'kernels'>,
+  image: ImageWidths,
 ): StageNetworks {
   const of = (name: ComponentName) => {
     const { graph } = plan[name] as NetworkPlan
-    const volumes = graph.entry.parameters.map(({ shape }) => volume(shape))
-    const widest = Math.max(0, ...volumes)
-    const all = volumes.reduce((sum, one) => sum + one, 0)
+    const widest = Math.max(0, ...graph.entry.parameters.map(({ shape }) => volume(shape)))
+    const packed = packedNumbers(graph.entry, image)
     return {
       graph: graphs[name] as NativeGraph,
       widest: stored !== dtype ? widest : 0,
-      packed: Math.ceil(packedBytes(name, kernels, dtype) * all),
-      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * widest : 0,
+      packed: Math.ceil(packedBytes(name, kernels, dtype) * packed.all),
+      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * packed.folded : 0,
     }
   }
   const previewer = graphs.previewer === undefined ? [] : [of('previewer')]

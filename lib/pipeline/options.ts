@@ -57,8 +57,8 @@ export interface PipelineOptions extends HubOptions {
   maxMemory?: number | undefined
   /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
-   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2 or AVX-512: the
-   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI most of what they are
+   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON: the
+   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI, or Arm's `asimddp`, most of what they are
    * multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, so pictures are nearer
    * to float32's than bfloat16's (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
    * Defaults to `'auto'`: float32, or bfloat16 for a model of more than 500 million parameters on a device that multiplies
@@ -72,13 +72,13 @@ export interface PipelineOptions extends HubOptions {
    */
   parity?: 'none' | 'diffusers' | undefined
   /**
-   * How the blocks of the networks run on a CPU: in float32 with AVX2 or AVX-512, in bfloat16 with AVX512-BF16. `'packed'`:
-   * on kernels of ours, with weights in the kernels' own layout; as much private memory as the weights have in the type that
+   * How the blocks of the networks run on a CPU: in float32 with AVX2, AVX-512 or NEON, in bfloat16 with AVX512-BF16 or
+   * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout; as much private memory as the weights have in the type that
    * is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth slower, and processes share
    * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
    * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
-   * the CPU for a lesser kind: `avx512_vnni`,
-   * `avx512`, `avx2`, or `baseline`, which has no kernels.
+   * the CPU for a lesser kind: `avx512_vnni`, `avx512`, `avx2`; on Arm `neon_dotprod`, `neon`; or `baseline`, which has no
+   * kernels.
    */
   kernels?: 'auto' | Kernels | undefined
   /**
@@ -101,7 +101,11 @@ export interface PipelineOptions extends HubOptions {
   weightsCache?: string | false | undefined
   /** Folders with exported graphs, looked at before the package's own. Defaults to none. */
   graphs?: string | readonly string[] | undefined
-  /** Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. Defaults to 8. */
+  /**
+   * Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. It bounds the
+   * images that are begun as well: as many as fill two such batches, and as many again for those of higher priority. All others
+   * wait and hold no memory. Defaults to 8.
+   */
   maxBatchRows?: number | undefined
   /** Images that may wait or run at once, 1 to a million; what exceeds it is refused with QueueFullError. Defaults to 1024. */
   maxQueue?: number | undefined

@@ -16,12 +16,14 @@ import { pictureOf } from '../memory/picture'
 import { readLora } from '../model/lora'
 import {
   type DecodeOptions,
+  type EncodeOptions,
   type GenerateOptions,
   type GeneratePreview,
   type ImageRequest,
   type PriorOptions,
   type Prompt,
   parseDecodeRequest,
+  parseEncodeOptions,
   parsePriorRequest,
   parseRequest,
   type Request,
@@ -63,8 +65,7 @@ export interface PriorResult {
  * ```
  */
 export class WuerstchenPipeline {
-  /** @internal Use `fromPretrained()`. */
-  constructor(
+  private constructor(
     private readonly engine: Executor,
     private readonly model: RequestModel,
     /** What this pipeline runs on. */
@@ -72,6 +73,17 @@ export class WuerstchenPipeline {
     private readonly adapters: Loras,
     private readonly memories: readonly Memory[],
   ) {}
+
+  /** @internal From parts that are loaded already. */
+  static of(
+    engine: Executor,
+    model: RequestModel,
+    info: PipelineInfo,
+    adapters: Loras,
+    memories: readonly Memory[],
+  ): WuerstchenPipeline {
+    return new WuerstchenPipeline(engine, model, info, adapters, memories)
+  }
 
   /**
    * Loads a model.
@@ -129,12 +141,14 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected.
-   * @throws InvalidArgumentError, DisposedError.
+   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected. It counts
+   * as one image of `maxQueue`.
+   * @throws InvalidArgumentError, QueueFullError, TimeoutError, DisposedError; rejects with the signal's reason when it aborts.
    */
-  async encodePrompt(prompt: string): Promise<PromptEmbeddings> {
-    const read = readPrompt(prompt, this.model)
-    return new PromptEmbeddings(await this.engine.embed(read), read.text)
+  async encodePrompt(prompt: string, options?: EncodeOptions): Promise<PromptEmbeddings> {
+    const deadline = parseEncodeOptions(options)
+    const { prior, decoder, text } = readPrompt(prompt, this.model)
+    return new PromptEmbeddings(await this.engine.embed({ prior, decoder, ...deadline }), text)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { callbacks } from '../checks/callbacks'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
 import { snapshotIn } from '../hub/snapshot-name'
@@ -9,7 +10,7 @@ import { type LoadedModel, loadModel, openDevice, planLoad, withCompiled } from 
 import { Loras } from '../loading/loras'
 import { type CudaGraphs, chooseRecording, type Recording, summed } from '../loading/recording'
 import { weightsCacheOf } from '../loading/weights-cache'
-import type { Model } from '../memory/loaded-model'
+import { closeModel, type Model } from '../memory/loaded-model'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from '../model/layout'
 import { findCudaRecorder, loadRuntime, type NativeRuntime } from '../native/binding'
 import { usableCores } from '../native/cores'
@@ -81,11 +82,13 @@ export async function loadPretrained(
   const [plan, tokenizers] = await reading
   signal?.throwIfAborted()
   const devices = openDevices(runtime, options)
+  const models: LoadedModel[] = []
+  const calls = callbacks()
+  const told = calls.calling(onProgress)
   try {
     const [{ name: first }] = devices
     const weights = Object.values(plan).flatMap((network) => network.weights)
     const dtype = options.dtype === 'auto' ? chooseDtype(weights, first, runtime.cpu) : options.dtype
-    const models: LoadedModel[] = []
     const recordings: Recording[] = []
     for (const { device, name } of devices) {
       const dtypes = dtypesOn(name, dtype, weights, options.parity, runtime.cpu)
@@ -101,11 +104,12 @@ export async function loadPretrained(
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
         maxMemory: options.maxMemory,
         signal,
-        onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
+        onLoaded: (component, loaded, of) => told({ type: 'load', component, loaded, of }),
       })
       models.push(model)
       recordings.push(recording)
     }
+    await calls.finished()
     const [leading] = models as [LoadedModel]
     const loaded = models.map((one) => one.model) as [Model, ...Model[]]
     const snapshot = snapshotIn(files.decoderFolder)
@@ -144,6 +148,7 @@ export async function loadPretrained(
       options,
     }
   } catch (error) {
+    await Promise.all(models.map(({ model }) => closeModel(model)))
     await Promise.all(devices.map(({ device }) => device.close()))
     throw error
   }

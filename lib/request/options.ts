@@ -116,6 +116,9 @@ export interface DecodeOptions extends CommonOptions, DecoderOptions {
   prompt?: Prompt | readonly Prompt[] | undefined
 }
 
+/** Options of `encodePrompt()`. */
+export interface EncodeOptions extends Pick<CommonOptions, 'signal' | 'timeoutMs'> {}
+
 /** Options of `generate()`. Names and meanings are those of diffusers' combined pipeline, in camelCase. */
 export interface GenerateOptions extends PriorOptions, DecoderOptions {}
 
@@ -147,10 +150,12 @@ const DECODER: Names<DecoderOptions> = {
 }
 const DECODE: Names<DecodeOptions> = { ...COMMON, ...DECODER, prompt: true }
 const GENERATE: Names<GenerateOptions> = { ...PRIOR, ...DECODER }
+const ENCODE: Names<EncodeOptions> = { signal: true, timeoutMs: true }
 
 /** The options that each call has. */
 export const OPTION_NAMES = {
   generate: Object.keys(GENERATE),
   prior: Object.keys(PRIOR),
   decode: Object.keys(DECODE),
+  encode: Object.keys(ENCODE),
 } as const

@@ -13,6 +13,7 @@ import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds
 import {
   type CommonOptions,
   type DecodeOptions,
+  type EncodeOptions,
   type GenerateOptions,
   type GeneratePreview,
   type GenerateProgress,
@@ -35,6 +36,7 @@ import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from 
 export type { NoiseStream } from './noise'
 export type {
   DecodeOptions,
+  EncodeOptions,
   GenerateOptions,
   GeneratePreview,
   GenerateProgress,
@@ -260,8 +262,7 @@ function assemble(
   { tokenizers, previews }: RequestModel,
 ): Request {
   check.integer('priority', priority, PRIORITY)
-  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
-  if (signal !== undefined) check.abortSignal('signal', signal)
+  checkDeadline({ timeoutMs, signal })
   if (onProgress !== undefined) check.callback('onProgress', onProgress)
   if (onPreview !== undefined) check.callback('onPreview', onPreview)
   if (previewEvery !== undefined) {
@@ -287,6 +288,18 @@ function assemble(
     previewEvery: previewEvery ?? 0,
     onPreview,
   })
+}
+
+function checkDeadline({ timeoutMs, signal }: EncodeOptions): void {
+  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
+  if (signal !== undefined) check.abortSignal('signal', signal)
+}
+
+/** The options of `encodePrompt()`, checked. */
+export function parseEncodeOptions(options: EncodeOptions | undefined): EncodeOptions {
+  const given = readOptions<EncodeOptions>('encode', options)
+  checkDeadline(given)
+  return given
 }
 
 function imagesOf(contents: Contents, read: ReadonlyMap<Prompt, ReadPrompt>): readonly ImageRequest[] {

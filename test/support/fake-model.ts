@@ -1,4 +1,5 @@
 import type { Model } from '../../lib/memory/loaded-model'
+import { Maps } from '../../lib/memory/maps'
 import { Memory } from '../../lib/memory/memory'
 import { Residency } from '../../lib/memory/residency'
 import type { GenerateProgress, Request } from '../../lib/request/request'
@@ -42,8 +43,9 @@ export function fakeMemory(device: FakeDevice, limit: number | null = null): Mem
     },
     vqgan: { levels: [{ channels: 1, scale: 1 }] },
   }
+  const maps = new Maps(footprint, { numberBytes: 4, kernels: false })
   const none = { prior: [], decoder: [], vqgan: [] }
-  return new Memory(new Residency(device, 'none'), none, footprint, { numberBytes: 4, kernels: false }, limit)
+  return new Memory(new Residency(device, 'none'), none, maps, limit)
 }
 
 export interface FakeRequestOptions {

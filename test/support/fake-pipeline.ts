@@ -47,7 +47,7 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     cudaGraphs: null,
   } as const
   return {
-    pipeline: new WuerstchenPipeline(
+    pipeline: WuerstchenPipeline.of(
       engine,
       MODEL,
       info,

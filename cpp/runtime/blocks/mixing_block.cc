@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/checks.h"
 #include "runtime/blocks/depthwise.h"
 #include "runtime/blocks/tasks.h"
 
@@ -21,6 +22,7 @@ class MixingBlock final : public Block {
   at::Tensor Run(const Inputs& inputs) override {
     if (!ready_) Prepare();
     const auto& kernels = context_.kernels;
+    CheckMap(context_, inputs.x, reduce_.columns());
     const auto x = inputs.x.contiguous();
     const int64_t channels = x.size(3), rows = x.numel() / channels, pixels = rows / x.size(0);
     float* const statistics = context_.arena.Get(Arena::kStatistics, 2 * rows);
@@ -63,7 +65,6 @@ class MixingBlock final : public Block {
     expand_bias_ = (Wide(module_, "channelwise.0.bias").to(at::kDouble) + gamma(4) * expand.sum(1))
                        .to(at::kFloat);
     reduce_bias_ = (Wide(module_, "channelwise.2.bias").to(at::kDouble) * gamma(5)).to(at::kFloat);
-    // They are no longer what lies in the file.
     // They are no longer what lies in the file. What is left of a picture by then forgives less:
     // rows keep 16 bits.
     const auto packing = context_.packing == Packing::kBytes  ? Packing::kInt8
