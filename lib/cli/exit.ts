@@ -64,7 +64,15 @@ const FLAGS: Readonly<Record<string, string>> = {
 /** One line on standard error, and the exit code for this kind of error. */
 export function fail(error: unknown): void {
   process.exitCode = exitCodeOf(error)
-  if (!(error instanceof Interrupted)) console.error(lineFor(error))
+  if (error instanceof Interrupted) return
+  console.error(lineFor(error))
+  for (const mistake of mistakesOf(error)) console.error(`  ${mistake}`)
+}
+
+/** Of a configuration: one line each, below the first. */
+function mistakesOf(error: unknown): readonly unknown[] {
+  const mistakes = (error as { details?: { mistakes?: unknown } } | null)?.details?.mistakes
+  return Array.isArray(mistakes) ? mistakes : []
 }
 
 const WRONG = ['ERR_WUERSTCHEN_INVALID_ARGUMENT', 'ERR_WUERSTCHEN_PROMPT_SYNTAX']

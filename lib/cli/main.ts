@@ -113,6 +113,27 @@ program
     process.exitCode = doctor(flags)
   })
 
+program
+  .command('serve')
+  .description('serve pictures over HTTP: the OpenAI images API, jobs, and a page')
+  .argument('[flags...]', "see 'wuerstchen serve --help'")
+  .helpOption(false)
+  .allowUnknownOption()
+  .action(async (flags: string[]) => {
+    const { serve } = require('./serve') as typeof import('./serve')
+    await serve(flags)
+  })
+
+program
+  .command('key')
+  .description("make an API key for 'wuerstchen serve'")
+  .argument('<name>', 'names the client in logs and metrics, and owns its jobs')
+  .option('--json', 'key and entry as JSON on standard output')
+  .action((name: string, flags) => {
+    const { key } = require('./key') as typeof import('./key')
+    key(name, flags)
+  })
+
 const runtime = program
   .command('runtime')
   .description("libtorch, installed by this package: for GPUs, and where npm's package of it was left out")

@@ -52,16 +52,27 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ],
     ...['libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
-  // --help needs no more than the version.
-  cli: ['index', 'files/package-root'],
+  server: ['index', 'files/package-root'],
+  'ai-sdk': ['index'],
+  // --help needs no more than the version and the names of a server's settings.
+  cli: ['index', 'server', 'files/package-root'],
 }
 
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
 const PACKAGES: Readonly<Record<string, string>> = {
+  '@ai-sdk/provider': 'ai-sdk',
+  '@fastify/rate-limit': 'server',
+  '@fastify/cors': 'server',
+  '@fastify/swagger': 'server',
   '@huggingface/tokenizers': 'text',
+  ajv: 'server',
   'cli-progress': 'cli',
   commander: 'cli',
   'detect-libc': 'native',
+  '@opentelemetry/api': 'server',
+  '@sinclair/typebox': 'server',
+  fastify: 'server',
+  'prom-client': 'server',
   yauzl: 'libtorch',
   sharp: 'image',
   undici: 'download',
