@@ -42,6 +42,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'doctor',
       'runtime',
       'engine',
+      'stages',
       'loading',
       'memory',
       'request',
