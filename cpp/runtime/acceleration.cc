@@ -175,6 +175,8 @@ Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kern
                            const KernelOptions& options)
     : module_(module), options_(options), context_{kernels, options.packing, {}, {}} {
   collapses_ = Uses("collapse") && module.hasattr("effnet_mappers") && AllResBlocksFit();
+  if (Uses("strips") && Uses("MixingBlock"))
+    decoder_ = blocks::PictureDecoder::Of(context_, module_);
 }
 
 bool Acceleration::Uses(const std::string& name) const {
@@ -236,9 +238,18 @@ blocks::Copies Acceleration::CopiesOf(const std::vector<int64_t>& sources) const
   return {at::tensor(sources, at::kLong), distinct};
 }
 
+std::optional<c10::IValue> Acceleration::RunDecoder(const std::string& method,
+                                                    const std::vector<c10::IValue>& inputs) {
+  if (decoder_ == nullptr) return std::nullopt;
+  if (method == kPaint) return decoder_->Paint(inputs.at(0).toTensor());
+  if (method == "decode") return decoder_->Decode(inputs.at(0).toTensor());
+  return std::nullopt;
+}
+
 std::optional<c10::IValue> Acceleration::Run(const std::string& method,
                                              const std::vector<c10::IValue>& inputs,
                                              const std::vector<int64_t>& sources) {
+  if (auto result = RunDecoder(method, inputs)) return result;
   auto known = methods_.find(method);
   if (known == methods_.end()) {
     auto graph = Rewriter(*this, method).Rewrite();
@@ -255,6 +266,7 @@ std::optional<c10::IValue> Acceleration::Run(const std::string& method,
 }
 
 void Acceleration::Forget(const std::vector<std::string>& names) {
+  if (decoder_ != nullptr) decoder_->Forget();
   for (const auto& name : names) {
     const bool mapper = StartsWith(name, "effnet_mappers.");
     for (const auto& [path, block] : blocks_) {
@@ -266,6 +278,7 @@ void Acceleration::Forget(const std::vector<std::string>& names) {
 int64_t Acceleration::bytes() const {
   int64_t sum = context_.arena.bytes();
   for (const auto& [path, block] : blocks_) sum += block == nullptr ? 0 : block->packed_bytes();
+  if (decoder_ != nullptr) sum += decoder_->packed_bytes();
   return sum;
 }
 

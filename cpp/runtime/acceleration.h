@@ -14,9 +14,13 @@
 #include <vector>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/picture_decoder.h"
 #include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
+
+// What Stage A's decoder does where it runs in strips.
+constexpr char kPaint[] = "paint";
 
 class Acceleration {
  public:
@@ -29,6 +33,8 @@ class Acceleration {
   // themselves; empty where all differ.
   std::optional<c10::IValue> Run(const std::string& method, const std::vector<c10::IValue>& inputs,
                                  const std::vector<int64_t>& sources);
+  // Whether it has `kPaint`: Stage A's latents -> bytes, a method that the graph has not.
+  bool Paints() const { return decoder_ != nullptr; }
   // The weights of these names changed.
   void Forget(const std::vector<std::string>& names);
   // Gives scratch memory back until the next run.
@@ -46,6 +52,8 @@ class Acceleration {
   Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
                const KernelOptions& options);
   bool Uses(const std::string& name) const;
+  std::optional<c10::IValue> RunDecoder(const std::string& method,
+                                        const std::vector<c10::IValue>& inputs);
   bool Collapses() const { return collapses_; }
   bool AllResBlocksFit();
   bool SharesCopies() const;
@@ -60,6 +68,7 @@ class Acceleration {
   blocks::Context context_;
   std::map<std::string, std::optional<Method>> methods_;          // by name, once wanted
   std::map<std::string, std::unique_ptr<blocks::Block>> blocks_;  // by path; null where none fits
+  std::unique_ptr<blocks::PictureDecoder> decoder_;  // null where there is none, or none fits
 };
 
 }  // namespace wuerstchen::runtime

@@ -6,9 +6,20 @@
 #include "runtime/workspace.h"
 
 namespace wuerstchen::runtime {
+namespace {
+
+HostArray<uint8_t> ToHost(const at::Tensor& pixels) {  // [H, W, 3]
+  auto data = std::shared_ptr<uint8_t>(pixels.mutable_data_ptr<uint8_t>(), [pixels](uint8_t*) {});
+  return {pixels.sizes().vec(), std::move(data), pixels.numel()};
+}
+
+}  // namespace
 
 HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& latents) {
   auto& vqgan = Torch(graph);
+  if (vqgan.acceleration != nullptr && vqgan.acceleration->Paints()) {
+    return ToHost(Call(workspace, vqgan, kPaint, {Value(latents).to(vqgan.dtype)}).at(0));
+  }
   const auto image =
       Call(workspace, vqgan, "decode", {Value(latents).to(vqgan.dtype)}).at(0);  // [1, 3, H, W]
   if (image.dim() != 4 || image.size(0) != 1 || image.size(1) != 3) {
@@ -23,8 +34,7 @@ HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& late
                           .to(at::kByte)
                           .to(at::kCPU)
                           .contiguous();  // [H, W, 3]
-  auto data = std::shared_ptr<uint8_t>(pixels.mutable_data_ptr<uint8_t>(), [pixels](uint8_t*) {});
-  return {pixels.sizes().vec(), std::move(data), pixels.numel()};
+  return ToHost(pixels);
 }
 
 }  // namespace wuerstchen::runtime

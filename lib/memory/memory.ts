@@ -51,20 +51,27 @@ const FLOAT = 4 // bytes
 export interface Computing {
   /** Bytes of a number of a map: of the type that is computed in. */
   readonly numberBytes: number
-  /** Whether blocks run on kernels of ours, whose wide layers are fewer, and in Stage A never in memory. */
+  /** Whether blocks run on kernels of ours, whose wide layers are fewer; Stage A then runs in strips. */
   readonly kernels: boolean
+  readonly threads: number
 }
 
 /**
  * Numbers that a block holds at once, per channel of a cell. Without kernels: its input, and the channel mixer's maps, four
  * times as wide, before and after the activation; Stage B's last level also reads what the first one left. Measured with v2's
- * widths (`bench/memory.js`): 9 and 13 of the graph, with kernels 8.8 in Stage B, maps that are kept included; in Stage A 2.5,
- * and 4.3 with what the upsampling takes below libtorch.
+ * widths (`bench/memory.js`): 9 and 13 of the graph, with kernels 8.8 in Stage B, maps that are kept included.
  */
 const AT_ONCE = {
   graph: { prior: 10, decoder: 12, vqgan: 10 },
-  kernels: { prior: 9, decoder: 8, vqgan: 4.5 },
+  kernels: { prior: 9, decoder: 8 },
 } as const
+
+/** How Stage A is cut into strips (cpp/runtime/blocks/picture_decoder.cc, strips.h). */
+const STRIP = { cells: 512, cellsPerThread: 32, kept: 4 } as const
+/** Bytes of a picture's pixel. */
+const PIXEL = 3
+/** Numbers of a cell that are kept beside its channels: its mean and deviation, in float32. */
+const STATISTICS_BYTES = 8
 
 /** Bytes that the tensors of one picture take in a stage: in a step, and what is kept between steps. */
 export function pictureBytes(
@@ -77,19 +84,35 @@ export function pictureBytes(
 }
 
 /** Those that live for one step only. */
-function stepBytes(
-  footprint: Footprint,
-  stage: Stage,
-  picture: Picture,
-  { numberBytes, kernels }: Computing,
-): number {
+function stepBytes(footprint: Footprint, stage: Stage, picture: Picture, computing: Computing): number {
   const { sizes, tokens } = picture
-  const wide = numberBytes * AT_ONCE[kernels ? 'kernels' : 'graph'][stage]
+  const { numberBytes, kernels } = computing
   const cells = sizes.latentHeight * sizes.latentWidth
-  if (stage === 'vqgan') return wide * widest(footprint.vqgan.levels, cells)
+  if (stage === 'vqgan') {
+    return kernels
+      ? stripBytes(footprint, picture, computing)
+      : numberBytes * AT_ONCE.graph.vqgan * widest(footprint.vqgan.levels, cells)
+  }
+  const wide = numberBytes * AT_ONCE[kernels ? 'kernels' : 'graph'][stage]
   const rows = picture[stage].guided ? 2 : 1
   if (stage === 'decoder') return rows * wide * widest(footprint.decoder.levels, cells)
   return rows * wide * footprint.prior.channels * (sizes.priorHeight * sizes.priorWidth + tokens)
+}
+
+/** What Stage A's layers keep of their rows while it runs in strips, and the picture itself. */
+function stripBytes(
+  { vqgan: { levels, blocks } }: Footprint,
+  { sizes }: Picture,
+  { numberBytes, threads }: Computing,
+): number {
+  const { latentHeight, latentWidth, pixelHeight, pixelWidth } = sizes
+  const rows = Math.ceil(Math.max(STRIP.cells, STRIP.cellsPerThread * threads) / latentWidth)
+  const cells = latentWidth * Math.min(latentHeight, STRIP.kept * rows)
+  const kept = levels.map(({ channels, scale }, level) => {
+    const maps = level === 0 ? 1 + blocks : 2 // what comes into a level, and what its blocks make
+    return maps * cells * scale ** 2 * (numberBytes * channels + STATISTICS_BYTES)
+  })
+  return sum(kept) + PIXEL * pixelHeight * pixelWidth
 }
 
 /** Conditions: a picture that has begun a stage holds them between its steps, too. */
@@ -134,7 +157,7 @@ export class Memory {
     private readonly residency: Residency,
     private readonly networks: StageNetworks,
     private readonly footprint: Footprint,
-    private readonly computing: Computing,
+    private readonly computing: Readonly<Record<Stage, Computing>>,
     /** Bytes; null for no limit. */
     private readonly limit: number | null,
   ) {}
@@ -167,10 +190,12 @@ export class Memory {
       return room <= 0 ? 1 : Math.min(1, bytes / room)
     }
     // What the prior's conditions take is theirs until no picture of the request needs them.
-    const kept = sum(stages.map((stage) => keptBytes(this.footprint, stage, picture, this.computing)))
+    const kept = sum(stages.map((stage) => keptBytes(this.footprint, stage, picture, this.computing[stage])))
     return {
       kept: Math.max(...stages.map((stage) => shareOf(kept, stage))),
-      steps: byStage((stage) => shareOf(stepBytes(this.footprint, stage, picture, this.computing), stage)),
+      steps: byStage((stage) =>
+        shareOf(stepBytes(this.footprint, stage, picture, this.computing[stage]), stage),
+      ),
     }
   }
 
@@ -219,7 +244,7 @@ export class Memory {
   }
 
   private tensors(stage: Stage, picture: Picture): number {
-    return Math.ceil(pictureBytes(this.footprint, stage, picture, this.computing))
+    return Math.ceil(pictureBytes(this.footprint, stage, picture, this.computing[stage]))
   }
 }
 

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { WuerstchenError } from '../errors'
 import { packageRoot, packageVersion } from '../files/package-root'
 import { compiledTorch, findAddon, loadLoader, loadRuntime, refuseUnsupportedPlatform } from './binding'
-import type { CpuKind } from './cpu'
+import { type CpuKind, describeKernels } from './cpu'
 import { findLibtorch, type LibtorchSearch } from './libtorch'
+import type { Dtype } from './types'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
@@ -30,6 +31,8 @@ export interface Diagnosis {
     readonly capability: string
     /** The kind of CPU that kernels are chosen for. */
     readonly kernels: CpuKind
+    /** What each dtype runs on here, where nothing else is chosen. */
+    readonly dtypes: Readonly<Record<Dtype | 'int8', string>>
   } | null
   readonly bundledModel: { readonly folder: string; readonly present: boolean }
   readonly graphs: readonly string[]
@@ -80,6 +83,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
             ...runtime.addon.versions,
             capability: runtime.addon.cpu.capability,
             kernels: runtime.cpu.kind,
+            dtypes: describeKernels(runtime.cpu),
           },
     bundledModel: { folder: model, present: existsSync(model) },
     graphs,

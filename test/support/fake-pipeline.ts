@@ -30,6 +30,8 @@ const MODEL: RequestModel = {
   tokenizers: { prior: TOKENIZER, decoder: TOKENIZER },
 }
 
+const RUN = { stored: 'float32', dtype: 'float32', kernels: null } as const
+
 /** A whole pipeline but for the native half. */
 export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevice } {
   const device = new FakeDevice()
@@ -40,6 +42,7 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     device: 'cpu',
     dtype: 'float32',
     threads: 1,
+    stages: { prior: RUN, decoder: RUN, vqgan: RUN },
     compiled: [],
     cudaGraphs: null,
   } as const
