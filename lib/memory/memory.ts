@@ -67,7 +67,9 @@ const AT_ONCE = {
 } as const
 
 /** How Stage A is cut into strips (cpp/runtime/blocks/picture_decoder.cc, strips.h). */
-const STRIP = { cells: 512, cellsPerThread: 32, kept: 4 } as const
+const STRIP = { cells: 1024, cellsPerThread: 32, kept: 4 } as const
+/** Numbers of a latent cell, times how often latents are there: scaled, and in another order. */
+const LATENT_COPIES = 3 * 4
 /** Bytes of a picture's pixel. */
 const PIXEL = 3
 /** Numbers of a cell that are kept beside its channels: its mean and deviation, in float32. */
@@ -112,7 +114,8 @@ function stripBytes(
     const maps = level === 0 ? 1 + blocks : 2 // what comes into a level, and what its blocks make
     return maps * cells * scale ** 2 * (numberBytes * channels + STATISTICS_BYTES)
   })
-  return sum(kept) + PIXEL * pixelHeight * pixelWidth
+  const latents = LATENT_COPIES * numberBytes * latentHeight * latentWidth
+  return sum(kept) + latents + PIXEL * pixelHeight * pixelWidth
 }
 
 /** Conditions: a picture that has begun a stage holds them between its steps, too. */

@@ -30,7 +30,7 @@ const manifest: {
 /** A core's rate in operations a microsecond, and microseconds to wake two threads: of 2 cores of an AMD EPYC (Zen 4). */
 const COSTS = { rate: 90e3, region: 5 }
 const FLOAT = 4
-const THREADS = [1, 2, 4, 8, 16, 32, 64]
+const THREADS = [1, 2, 16, 64]
 
 const zeros = (...shape: number[]): HostTensor => ({
   dtype: 'float32',
@@ -96,56 +96,65 @@ async function callOf(device: NativeDevice, graph: NativeGraph, stage: Stage, si
   return () => device.advance({ graph, steps: 1, rounding: 'float32', rows })
 }
 
-async function plansOf(stage: Stage, side: number, batch: number) {
-  const { device } = openDevice(runtime, 'cpu', 2)
-  try {
-    const graph = await load(device, stage)
-    const call = await callOf(device, graph, stage, side, batch)
-    await device.traceTasks(2, false)
-    await call() // packs weights, which is no part of a step
-    const found = []
-    for (const threads of THREADS) {
-      await device.traceTasks(threads, false)
-      await call()
-      found.push(regionsOf((await device.traceTasks(0, false)).data))
-    }
-    const [single] = found
-    return found.map((regions, index) => describePlan(regions, single ?? [], THREADS[index] as number, COSTS))
-  } finally {
-    await device.close()
+async function plansOf(device: NativeDevice, graph: NativeGraph, stage: Stage, side: number, batch: number) {
+  const call = await callOf(device, graph, stage, side, batch)
+  const found = []
+  for (const threads of THREADS) {
+    await device.traceTasks(threads, false)
+    await call()
+    found.push(regionsOf((await device.traceTasks(0, false)).data))
   }
+  const [single] = found
+  return found.map((regions, index) => describePlan(regions, single ?? [], THREADS[index] as number, COSTS))
 }
 
+/** Sides, pictures, and how much of 16 threads is used at least. What libtorch's own operators do is not counted. */
+const SIZES = {
+  prior: [
+    [512, 1, 0.8],
+    [1024, 1, 0.9],
+    [1024, 8, 0.95],
+  ],
+  decoder: [
+    [512, 1, 0.8],
+    [1024, 1, 0.8],
+    [512, 8, 0.9],
+  ],
+  vqgan: [
+    [512, 1, 0.9],
+    [1024, 1, 0.9],
+  ],
+} as const
+
 describeKernels(`the plan of a step${because}`, () => {
-  it.each([
-    ['prior', 512, 1, 0.6],
-    ['prior', 1024, 1, 0.8],
-    ['prior', 512, 8, 0.8],
-    ['prior', 1024, 8, 0.8],
-    ['decoder', 512, 1, 0.7],
-    ['decoder', 1024, 1, 0.8],
-    ['decoder', 512, 8, 0.8],
-    ['vqgan', 512, 1, 0.8],
-    ['vqgan', 1024, 1, 0.8],
-  ] as const)(
-    '%s: %d pixels, %d pictures, on 16 threads uses %d of them',
-    async (stage, side, batch, share) => {
-      const plans = await plansOf(stage, side, batch)
-      const shown = process.env.SHOW_PLANS // a file
-      if (shown)
-        appendFileSync(
-          shown,
-          `${plans.map((plan) => JSON.stringify({ stage, side, batch, ...plan })).join('\n')}\n`,
-        )
-      for (const plan of plans) {
-        expect(plan.serial).toBeLessThan(0.01)
-        expect(plan.regions).toBe(plans[0]?.regions)
+  it.each(['prior', 'decoder', 'vqgan'] as const)('%s: has work for 16 threads and more', async (stage) => {
+    const { device } = openDevice(runtime, 'cpu', 2)
+    try {
+      const graph = await load(device, stage)
+      await device.traceTasks(2, false)
+      await (await callOf(device, graph, stage, 64, 1))() // packs weights, which is no part of a step
+      for (const [side, batch, share] of SIZES[stage]) {
+        const plans = await plansOf(device, graph, stage, side, batch)
+        const shown = process.env.SHOW_PLANS // a file
+        if (shown)
+          appendFileSync(
+            shown,
+            `${plans.map((plan) => JSON.stringify({ stage, side, batch, ...plan })).join('\n')}\n`,
+          )
+        const [one, two, sixteen, many] = plans.map(({ efficiency }) => efficiency)
+        expect(one).toBe(1)
+        expect(two).toBeGreaterThan(0.94)
+        expect(sixteen).toBeGreaterThan(share)
+        expect(many).toBeGreaterThan(side === 1024 || batch > 1 ? 0.7 : 0.5)
+        for (const plan of plans) {
+          expect(plan.serial).toBeLessThan(0.01)
+          expect(plan.regions).toBe(plans[0]?.regions)
+          expect(plan.regions).toBeLessThan(500)
+        }
+        expect(plans[2]?.starved).toBeLessThan(0.01)
       }
-      const at = (threads: number) => plans[THREADS.indexOf(threads)]
-      expect(at(2)?.efficiency).toBeGreaterThan(0.95)
-      expect(at(16)?.efficiency).toBeGreaterThan(share)
-      expect(at(64)?.speedup).toBeGreaterThan(at(32)?.speedup ?? 0)
-      expect(at(16)?.starved).toBeLessThan(0.02)
-    },
-  )
+    } finally {
+      await device.close()
+    }
+  })
 })

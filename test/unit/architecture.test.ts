@@ -28,7 +28,18 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   loading: ['memory', 'stages', 'model', 'native', 'tensors', 'files', 'errors'],
   engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'errors'],
   pipeline: [
-    ...['engine', 'loading', 'memory', 'request', 'embeddings', 'image', 'model', 'native', 'text'],
+    ...[
+      'engine',
+      'loading',
+      'memory',
+      'request',
+      'embeddings',
+      'image',
+      'model',
+      'native',
+      'stages/stage',
+      'text',
+    ],
     ...['hub', 'tensors', 'checks', 'files', 'errors'],
   ],
   // The door shows types of every room.

@@ -82,6 +82,44 @@ describe('pictureBytes()', () => {
     },
   )
 
+  // What a decode took at most beside packed weights, with v2's widths on two threads (`NativeGraph.peakBytes`).
+  it.each([
+    [512, 2, 54.7e6],
+    [2048, 2, 68.7e6],
+    [2048, 4, 124.4e6],
+  ] as const)(
+    'is what strips of Stage A were measured to take at %d pixels, and little more',
+    (side, numberBytes, measured) => {
+      const [latents, pixels] = [side / 4, side]
+      const sizes = {
+        ...PICTURE.sizes,
+        latentHeight: latents,
+        latentWidth: latents,
+        pixelWidth: pixels,
+        pixelHeight: pixels,
+      }
+      const predicted = pictureBytes(FOOTPRINT, 'vqgan', { ...PICTURE, sizes }, { ...KERNELS, numberBytes })
+      expect(predicted / measured).toBeGreaterThan(1)
+      expect(predicted / measured).toBeLessThan(1.25)
+    },
+  )
+
+  it('hardly grows with the height of a picture in Stage A, and stays below half a gigabyte', () => {
+    const of = (side: number, threads: number) => {
+      const sizes = {
+        ...PICTURE.sizes,
+        latentHeight: side / 4,
+        latentWidth: side / 4,
+        pixelWidth: side,
+        pixelHeight: side,
+      }
+      return pictureBytes(FOOTPRINT, 'vqgan', { ...PICTURE, sizes }, { ...KERNELS, threads })
+    }
+    expect(of(4096, 2)).toBeLessThan(0.25e9)
+    expect(of(4096, 64)).toBeLessThan(0.5e9)
+    expect(of(4096, 2) / of(1024, 2)).toBeLessThan(2)
+  })
+
   it('is half in a type of half the width', () => {
     for (const stage of ['prior', 'decoder'] as const) {
       const narrow = pictureBytes(FOOTPRINT, stage, PICTURE, { ...KERNELS, numberBytes: 2 })

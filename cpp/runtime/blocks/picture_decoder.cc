@@ -14,10 +14,10 @@ namespace {
 
 // Of a strip, at the latents' size: so many tasks of one layer follow each other that its weights
 // stay in the cache, and the rows that are kept still fit there.
-constexpr int64_t kStripCells = 512;
-constexpr int64_t kCellsPerThread = 32;  // enough tasks for all layers' threads
-constexpr int64_t kTaskNumbers = 72 * 384;
-constexpr int64_t kMostCells = 288;  // of a task of narrow layers
+constexpr int64_t kStripCells = 1024;
+constexpr int64_t kCellsPerThread = 32;      // enough tasks for all layers' threads
+constexpr int64_t kTaskNumbers = 112 * 384;  // of a task: its hidden layer fits the second cache
+constexpr int64_t kMostCells = 288;          // of a task of narrow layers
 
 int64_t DivideUp(int64_t value, int64_t by) {
   return (value + by - 1) / by;
