@@ -92,7 +92,7 @@ async function race(folder, names, turns) {
   for (const worker of workers) await worker.ready()
   for (let turn = 0; turn <= turns; turn++) {
     for (const [index, worker] of workers.entries()) {
-      const made = await worker.generate(WHOLE)
+      const made = await worker.generate({ ...WHOLE, prompt: `${PROMPT}, ${turn}` }) // a text that nobody knows yet
       if (turn > 0) seconds[index].push(made.seconds)
     }
   }

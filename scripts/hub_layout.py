@@ -36,6 +36,7 @@ class Checkpoint:
     latent_dim_scale: float = 10.67
     default_size: tuple[int, int] | None = None  # ours; diffusers ignores names that start with an underscore
     default_guidance_scale: float | None = None  # of the prior; ours as well
+    default_steps: tuple[int, int] | None = None  # of the prior and the decoder; ours as well
     card: str = ""  # the text of both model cards
 
     def component(self, name: str) -> Component:
@@ -97,6 +98,10 @@ def write_checkpoint(checkpoint: Checkpoint, decoder: Path, prior: Path) -> None
     size = {"_default_size": list(checkpoint.default_size)} if checkpoint.default_size else {}
     scale = checkpoint.default_guidance_scale
     guidance = {} if scale is None else {"_default_guidance_scale": scale}
+    steps = [
+        {} if not checkpoint.default_steps else {"_default_steps": count}
+        for count in checkpoint.default_steps or (0, 0)
+    ]
     common = {
         "scheduler": ["diffusers", "DDPMWuerstchenScheduler"],
         "text_encoder": ["transformers", "CLIPTextModel"],
@@ -108,6 +113,7 @@ def write_checkpoint(checkpoint: Checkpoint, decoder: Path, prior: Path) -> None
             "_class_name": "WuerstchenDecoderPipeline",
             "_diffusers_version": DIFFUSERS_VERSION,
             **size,
+            **steps[1],
             "decoder": ["wuerstchen", "WuerstchenDiffNeXt"],
             "latent_dim_scale": checkpoint.latent_dim_scale,
             **common,
@@ -120,6 +126,7 @@ def write_checkpoint(checkpoint: Checkpoint, decoder: Path, prior: Path) -> None
             "_class_name": "WuerstchenPriorPipeline",
             "_diffusers_version": DIFFUSERS_VERSION,
             **guidance,
+            **steps[0],
             "latent_mean": checkpoint.latent_mean,
             "latent_std": checkpoint.latent_std,
             "prior": ["wuerstchen", "WuerstchenPrior"],

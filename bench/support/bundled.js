@@ -13,8 +13,8 @@ const REQUEST = {
   seed: 7,
   width: 256,
   height: 256,
-  priorNumInferenceSteps: 29,
-  numInferenceSteps: 12,
+  priorNumInferenceSteps: 8,
+  numInferenceSteps: 4,
   // Said, because the two have other defaults.
   priorGuidanceScale: 4,
   decoderGuidanceScale: 0,

@@ -1,6 +1,8 @@
 // Latents -> the bytes of a picture.
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
+
 #include "runtime/graph.h"
 #include "runtime/tensor.h"
 #include "runtime/workspace.h"
@@ -17,7 +19,9 @@ HostArray<uint8_t> ToHost(const at::Tensor& pixels) {  // [H, W, 3]
 
 HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& latents) {
   auto& vqgan = Torch(graph);
-  if (vqgan.acceleration != nullptr && vqgan.acceleration->Paints()) {
+  const auto& executors = vqgan.executors;
+  if (std::any_of(executors.begin(), executors.end(),
+                  [](const auto& one) { return one->Paints(); })) {
     return ToHost(Call(workspace, vqgan, kPaint, {Value(latents).to(vqgan.dtype)}).at(0));
   }
   const auto image =

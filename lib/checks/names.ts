@@ -1,14 +1,14 @@
 /** Options that do not exist, and what the caller may have meant. */
 
-import { expected } from '../errors'
+import { InvalidArgumentError } from '../errors'
 
 /** Refuses the first name that is not known. */
 export function checkNames(options: object, known: readonly string[]): void {
   const unknown = Object.keys(options).find((name) => !known.includes(name))
   if (unknown === undefined) return
   const meant = nearest(unknown, known)
-  const hint = meant === undefined ? ` (the options are ${known.join(', ')})` : ` (did you mean ${meant}?)`
-  throw expected('options', `made of known names${hint}`, unknown)
+  const hint = meant === undefined ? `The options are ${known.join(', ')}.` : `Did you mean '${meant}'?`
+  throw new InvalidArgumentError(`Unknown option '${unknown}'. ${hint}`, { details: { name: unknown } })
 }
 
 /** The known name that is the same but for case and underscores, or at most two letters in five away. */

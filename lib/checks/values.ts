@@ -1,5 +1,6 @@
 /** What callers may pass, one check per kind of value. Every refusal names the option. */
 
+import { types } from 'node:util'
 import { expected } from '../errors'
 
 interface Range {
@@ -18,9 +19,13 @@ export function number(name: string, value: unknown, { min, max }: Range): numbe
 }
 
 export function list(name: string, value: unknown, what: string, { min, max }: Range): readonly unknown[] {
-  // Array.isArray is right for arrays of other realms, too.
-  if (Array.isArray(value) && value.length >= min && value.length <= max) return Array.from(value)
+  if (isList(value) && value.length >= min && value.length <= max) return Array.from(value)
   throw expected(name, `${what}, ${min === max ? min : `${min} to ${max}`} in all,`, value)
+}
+
+/** An array or a typed array, of any realm. */
+export function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || types.isTypedArray(value)
 }
 
 /** Text that a tokenizer can read: half a surrogate pair is no text, and a huge one is an attack. */

@@ -41,6 +41,12 @@ const FLAGS: Readonly<Record<string, string>> = {
   prior: '--prior',
   graphs: '--graphs',
   dtype: '--dtype',
+  parity: '--parity',
+  kernels: '--kernels',
+  offload: '--offload',
+  maxMemory: '--max-memory',
+  previewEvery: '--preview-every',
+  timeoutMs: '--timeout-ms',
   device: '--device',
   threads: '--threads',
   libtorch: '--libtorch',
@@ -48,6 +54,9 @@ const FLAGS: Readonly<Record<string, string>> = {
   revision: '--revision',
   token: '--token',
   cacheDir: '--cache-dir',
+  from: '--from',
+  sha256: '--sha256',
+  folder: '--folder',
 }
 
 /** One line on standard error, and the exit code for this kind of error. */

@@ -2,18 +2,22 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import {
   formatOf,
+  type GeneratedImage,
   type GenerateOptions,
   type LoadProgress,
   type PipelineOptions,
   WuerstchenPipeline,
 } from '../index'
 import { fail, Interrupted, interruptSignal, lineFor } from './exit'
-import { type Task, type TaskFlags, tasksOf } from './names'
+import { previewOf, STANDARD_OUTPUT, type Task, type TaskFlags, tasksOf } from './names'
 import { type Progress, showProgress } from './progress'
 
 export interface GenerateFlags extends TaskFlags {
   readonly model?: string
   readonly prior?: string
+  readonly revision?: string
+  readonly token?: string
+  readonly cacheDir?: string
   readonly graphs?: string
   readonly lora?: readonly { readonly path: string; readonly scale: number }[]
   readonly parity?: NonNullable<PipelineOptions['parity']>
@@ -26,7 +30,12 @@ export interface GenerateFlags extends TaskFlags {
   readonly guidance?: number
   readonly decoderGuidance?: number
   readonly dtype?: NonNullable<PipelineOptions['dtype']>
+  readonly kernels?: NonNullable<PipelineOptions['kernels']>
   readonly device?: string
+  readonly offload?: NonNullable<PipelineOptions['offload']>
+  readonly maxMemory?: number
+  readonly previewEvery?: number
+  readonly timeoutMs?: number
   readonly threads?: number
   readonly libtorch?: string
   readonly json?: boolean
@@ -41,14 +50,16 @@ export async function generate(caption: string | undefined, flags: GenerateFlags
   const tasks = tasksOf(caption, flags)
   prepareFolders(tasks, flags)
   const signal = interruptSignal()
-  const { model, prior, graphs, dtype, parity, device, threads, libtorch } = flags
   const images = tasks.reduce((sum, { files }) => sum + files.length, 0)
   const progress = await showProgress(images, { quiet: flags.quiet ?? false })
   const onProgress = (loading: LoadProgress) => progress.load(loading)
-  const options = { prior, graphs, dtype, parity, device, threads, libtorch, signal, onProgress }
   let pipeline: WuerstchenPipeline | undefined
   try {
-    const ready = await WuerstchenPipeline.fromPretrained(model, options)
+    const ready = await WuerstchenPipeline.fromPretrained(flags.model, {
+      ...loadingOf(flags),
+      signal,
+      onProgress,
+    })
     pipeline = ready
     for (const { path, scale } of flags.lora ?? []) await ready.loadLora(path, { scale })
     await forEach(tasks, progress, (task) => make(ready, task, { flags, progress, signal }))
@@ -70,14 +81,20 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
     ...optionsOf(flags),
     signal,
     onProgress: (step) => progress.update(step),
+    ...(flags.previewEvery !== undefined && {
+      previewEvery: flags.previewEvery,
+      onPreview: ({ index, image }) => image.toFile(previewOf(task.files[index] ?? '')),
+    }),
   })
   const written = result.images.map((image, index) => ({
     file: task.files[index] ?? '',
     image,
     timings: result.timings[index],
   }))
-  await Promise.all(written.map(({ file, image }) => image.toFile(file)))
-  if (flags.quiet && !flags.json) return
+  await Promise.all(written.map(({ file, image }) => write(file, image)))
+  if (!flags.quiet) for (const warning of result.warnings) progress.warn(`warning: ${warning}`)
+  // What goes to standard output is the picture's.
+  if ((flags.quiet && !flags.json) || flags.output === STANDARD_OUTPUT) return
   for (const { file, image, timings } of written) {
     const { width, height, seed, metadata } = image
     const { warnings } = result
@@ -88,7 +105,24 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
         : `${file}  ${width}x${height}, seed ${seed}, ${seconds} s`,
     )
   }
-  if (!flags.quiet) for (const warning of result.warnings) progress.warn(`warning: ${warning}`)
+}
+
+async function write(file: string, image: GeneratedImage): Promise<void> {
+  if (file !== STANDARD_OUTPUT) return image.toFile(file)
+  const png = await image.toBuffer()
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(png, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** The flags that are options of `fromPretrained()`. */
+function loadingOf(flags: GenerateFlags): PipelineOptions {
+  const { prior, revision, token, cacheDir, graphs, dtype, parity, kernels } = flags
+  const { device, offload, maxMemory, threads, libtorch } = flags
+  return {
+    ...{ prior, revision, token, cacheDir, graphs, dtype, parity, kernels },
+    ...{ device, offload, maxMemory, threads, libtorch },
+  }
 }
 
 /** The flags that are options of `generate()`; what was not given is left to its defaults. */
@@ -103,15 +137,16 @@ function optionsOf(flags: GenerateFlags): GenerateOptions {
     priorGuidanceScale: flags.guidance,
     decoderGuidanceScale: flags.decoderGuidance,
     numImagesPerPrompt: flags.count,
+    timeoutMs: flags.timeoutMs,
   }
 }
 
 /** A wrong file name shows before minutes of work, not after. */
 function prepareFolders(tasks: readonly Task[], { outDir }: GenerateFlags): void {
-  for (const { files } of tasks) for (const file of files) formatOf(file)
+  for (const { files } of tasks) for (const file of files) if (file !== STANDARD_OUTPUT) formatOf(file)
   const first = tasks[0]?.files[0]
   if (outDir !== undefined) mkdirSync(outDir, { recursive: true })
-  else if (first !== undefined) mkdirSync(dirname(first), { recursive: true })
+  else if (first !== undefined && first !== STANDARD_OUTPUT) mkdirSync(dirname(first), { recursive: true })
 }
 
 /** Does the tasks a few at a time. One that fails does not stop the others, unless it is the only one or Ctrl-C. */

@@ -14,7 +14,10 @@ program
   .command('generate')
   .description('make pictures from captions')
   .argument('[caption]', 'what the picture shows')
-  .option('-o, --output <file>', 'picture file: .png, .jpg, .webp, .avif or .tiff (default: wuerstchen.png)')
+  .option(
+    '-o, --output <file>',
+    "picture file: .png, .jpg, .webp, .avif or .tiff; '-' writes a PNG to standard output (default: wuerstchen.png)",
+  )
   .option('--captions <file>', "text file with one caption a line ('-' reads standard input)")
   .option('--out-dir <folder>', 'folder for the pictures of --captions (default: .)')
   .option(
@@ -22,6 +25,9 @@ program
     "a model's id on the hub, or its decoder's folder (default: the model of this package)",
   )
   .option('--prior <id>', "the prior's id or folder (default: the one that the model card names)")
+  .option('--revision <name>', 'branch, tag or commit of a model on the hub (default: main)')
+  .option('--token <token>', 'access token of the hub (default: HF_TOKEN, or what the hub login stored)')
+  .option('--cache-dir <folder>', "folder of downloaded models (default: the Python hub client's)")
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
   .option('--lora <file>', 'LoRA file, or file=scale; may be given several times', toLora)
   .option('--parity <with>', 'none or diffusers: in a narrow dtype, round where it rounds')
@@ -37,6 +43,15 @@ program
   .option('--dtype <type>', 'auto, float32, bfloat16, float16 or int8')
   .option('--device <name>', 'auto, cpu, cuda, cuda:1 or mps')
   .option('--threads <number>', 'CPU threads', toNumber)
+  .option('--kernels <how>', 'auto, packed, mapped or off')
+  .option('--offload <how>', 'none, model or sequential: what of the weights is kept in memory')
+  .option('--max-memory <bytes>', 'refuse what is predicted to need more', toNumber)
+  .option(
+    '--preview-every <steps>',
+    'write NAME-preview.png after every so many steps of the prior',
+    toNumber,
+  )
+  .option('--timeout-ms <number>', 'give up on a caption after so many milliseconds', toNumber)
   .option('--libtorch <folder>', "folder of libtorch (default: searched for, see 'wuerstchen doctor')")
   .option('--json', 'one JSON object per picture on standard output')
   .option('--quiet', 'print errors only')
@@ -93,6 +108,48 @@ program
   .action((flags) => {
     const { doctor } = require('./doctor') as typeof import('./doctor')
     process.exitCode = doctor(flags)
+  })
+
+const runtime = program
+  .command('runtime')
+  .description("libtorch, installed by this package: for GPUs, and where npm's package of it was left out")
+
+runtime
+  .command('install')
+  .description('download an official libtorch, check it, and put it where pipelines look for it')
+  .argument('[flavour]', "cpu, cu126 or cu130 (default: what fits this machine's GPU, else cpu)")
+  .option('--from <place>', 'a file, a folder or an address that has the official archive')
+  .option('--sha256 <hash>', 'hash of the archive in --from, for one that this package does not know')
+  .option('--dry-run', 'say what would be done, with addresses and hashes, and do nothing')
+  .option(
+    '--folder <folder>',
+    'folder of the runtimes (default: libtorch in WUERSTCHEN_CACHE or ~/.cache/wuerstchen)',
+  )
+  .option('--json', 'the outcome as JSON on standard output')
+  .option('--quiet', 'no progress')
+  .action(async (flavour: string | undefined, flags) => {
+    const { installedRuntime } = require('./runtime') as typeof import('./runtime')
+    await installedRuntime(flavour, flags)
+  })
+
+runtime
+  .command('list')
+  .description('list what is installed')
+  .option('--folder <folder>', 'folder of the runtimes')
+  .option('--json', 'the list as JSON on standard output')
+  .action((flags) => {
+    const { listedRuntimes } = require('./runtime') as typeof import('./runtime')
+    listedRuntimes(flags)
+  })
+
+runtime
+  .command('remove')
+  .description('remove what was installed')
+  .argument('<name>', "a name of the list, a flavour, or 'all'")
+  .option('--folder <folder>', 'folder of the runtimes')
+  .action(async (name: string, flags) => {
+    const { removedRuntimes } = require('./runtime') as typeof import('./runtime')
+    await removedRuntimes(name, flags)
   })
 
 program.parseAsync().catch((error: unknown) => {

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { UsageError } from './exit'
 
+/** The file name that stands for standard output, as elsewhere. */
+export const STANDARD_OUTPUT = '-'
+
 /** One caption, and a file for each of its pictures. */
 export interface Task {
   readonly caption: string
@@ -22,6 +25,8 @@ export function tasksOf(caption: string | undefined, flags: TaskFlags): Task[] {
     if (caption === undefined) throw new UsageError('Expected a caption or --captions but received neither')
     if (flags.outDir !== undefined)
       throw new UsageError('Expected --captions with --out-dir: name one picture by -o')
+    if (flags.output === STANDARD_OUTPUT && count > 1)
+      throw new UsageError('Expected one picture for --output - but --count asks for more')
     return [{ caption, files: numbered(flags.output ?? 'wuerstchen.png', count) }]
   }
   if (caption !== undefined) throw new UsageError('Expected a caption or --captions but received both')
@@ -53,6 +58,12 @@ export function numbered(file: string, count: number): string[] {
   const extension = extname(file)
   const stem = file.slice(0, file.length - extension.length)
   return Array.from({ length: count }, (_, index) => `${stem}-${index + 1}${extension}`)
+}
+
+/** `cat.png` -> `cat-preview.png` */
+export function previewOf(file: string): string {
+  const extension = extname(file)
+  return `${file.slice(0, file.length - extension.length)}-preview.png`
 }
 
 /** A caption as part of a file name: letters and digits of any script, nothing that a file system minds. */

@@ -23,12 +23,18 @@ export interface PipelineStatistics {
   readonly finished: number
   /** Images that were not: aborted, timed out, failed, or refused by `dispose()`. */
   readonly failed: number
+  /** Batch entries that a native call may have now, summed over devices; less than `maxBatchRows` while memory is short. */
+  readonly maxRows: number
+  /** Native calls of several images that ran out of memory, and were repeated for each alone. */
+  readonly shortages: number
   readonly stages: Readonly<Record<Stage, StageStatistics>>
 }
 
 /** Published on the diagnostics channel `wuerstchen:turn` after each native call of a stage. */
 export interface TurnMessage {
   readonly stage: Stage
+  /** What pictures must have in common to share it: the stage, the size of its maps, and the number of tokens. */
+  readonly key: string
   /** Pictures that shared it. */
   readonly images: number
   readonly rows: number
@@ -48,6 +54,11 @@ export interface RequestMessage {
 const turns = channel('wuerstchen:turn')
 const requests = channel('wuerstchen:request')
 
+/** Tells those who listen that a request has ended. */
+export function publishRequest(message: RequestMessage): void {
+  if (requests.hasSubscribers) requests.publish(message)
+}
+
 /** Counts what an engine does and tells those who listen. */
 export class Statistics {
   finished = 0
@@ -65,10 +76,6 @@ export class Statistics {
       count.busyMs += message.ms
     }
     if (turns.hasSubscribers) turns.publish(message)
-  }
-
-  request(message: RequestMessage): void {
-    if (requests.hasSubscribers) requests.publish(message)
   }
 
   get stages(): PipelineStatistics['stages'] {

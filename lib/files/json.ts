@@ -20,7 +20,8 @@ export async function readTextIfAny(file: string): Promise<string | null> {
       const { size } = await handle.stat()
       if (size > LARGEST_BYTES)
         throw invalid(file, `Expected at most ${LARGEST_BYTES} bytes but found ${size}`)
-      return await handle.readFile('utf8')
+      // Editors of some systems begin a file with a byte order mark.
+      return (await handle.readFile('utf8')).replace(/^\uFEFF/, '')
     } finally {
       await handle.close()
     }

@@ -14,8 +14,8 @@ export interface CachedModel {
   readonly commit: string
   /** Branches and tags that stood at this commit when they were last asked for. */
   readonly revisions: readonly string[]
-  /** A pipeline's half, or a prior's network alone. */
-  readonly kind: 'decoder' | 'prior' | 'bare prior'
+  /** A pipeline's half, a prior's network alone, or both halves in one repository. */
+  readonly kind: 'decoder' | 'prior' | 'bare prior' | 'combined'
   readonly folder: string
   /** Bytes, each file counted once. */
   readonly size: number
@@ -51,6 +51,7 @@ const KINDS: Readonly<Record<string, CachedModel['kind']>> = {
   WuerstchenDecoderPipeline: 'decoder',
   WuerstchenPriorPipeline: 'prior',
   WuerstchenPrior: 'bare prior',
+  WuerstchenCombinedPipeline: 'combined',
 }
 
 function kindOf(folder: string): CachedModel['kind'] | null {

@@ -1,6 +1,7 @@
 /** What of a repository is needed: the fp32 safetensors and the configs, never their pickled or half-precision twins. */
 
 import { ModelError } from '../errors'
+import { isNetwork, isScheduler, isTokenizer } from './parts'
 
 /** One file of a repository, as the hub lists it. */
 export interface RemoteFile {
@@ -12,7 +13,6 @@ export interface RemoteFile {
   readonly etag: string
 }
 
-const NETWORKS = ['decoder', 'prior', 'vqgan', 'text_encoder', 'previewer']
 const WEIGHTS = /^(diffusion_pytorch_model|model)(-\d{5}-of-\d{5})?\.safetensors$/
 const SHARDED = /^(diffusion_pytorch_model|model)\.safetensors\.index\.json$/
 const TOKENIZER = /^(tokenizer|tokenizer_config|special_tokens_map|vocab|added_tokens)\.json$|^merges\.txt$/
@@ -24,7 +24,7 @@ export function neededFiles(repository: string, listed: readonly RemoteFile[]): 
     throw unusable(repository, 'Expected model_index.json but the repository has none')
   }
   for (const folder of new Set(needed.filter(({ path }) => path.endsWith('config.json')).map(folderOf))) {
-    if (!NETWORKS.includes(folder) && folder !== '') continue
+    if (!isNetwork(folder) && folder !== '') continue
     if (folder === '' && needed.some(({ path }) => path === 'model_index.json')) continue
     const found = needed.some((file) => folderOf(file) === folder && file.path.endsWith('.safetensors'))
     if (!found) throw noSafetensors(repository, folder, listed)
@@ -39,9 +39,9 @@ function isNeeded(path: string): boolean {
     return ['model_index.json', 'README.md', 'config.json'].includes(name) || isWeights(name)
   const folder = parts[0] as string
   if (parts.length > 2) return false
-  if (folder === 'scheduler') return name === 'scheduler_config.json'
-  if (folder === 'tokenizer') return TOKENIZER.test(name)
-  return NETWORKS.includes(folder) && (name === 'config.json' || isWeights(name))
+  if (isScheduler(folder)) return name === 'scheduler_config.json'
+  if (isTokenizer(folder)) return TOKENIZER.test(name)
+  return isNetwork(folder) && (name === 'config.json' || isWeights(name))
 }
 
 function isWeights(name: string): boolean {

@@ -3,9 +3,9 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { readRegularSync } from '../files/open'
+import { isNetwork, isScheduler, isTokenizer } from './parts'
 
 const INDEX = 'model_index.json'
-const NETWORKS = ['decoder', 'prior', 'vqgan', 'text_encoder', 'previewer']
 
 /** Paths that are missing below a snapshot's folder; a link to nothing is as good as none. Null: there is no snapshot. */
 export function missingFiles(folder: string): readonly string[] | null {
@@ -17,15 +17,16 @@ export function missingFiles(folder: string): readonly string[] | null {
   }
   return Object.entries(index).flatMap(([name, entry]) => {
     if (!Array.isArray(entry) || typeof entry[1] !== 'string') return []
-    if (NETWORKS.includes(name)) return missingOfNetwork(folder, name)
-    if (name === 'scheduler') return missingOf(folder, 'scheduler/scheduler_config.json')
-    return name === 'tokenizer' ? missingOfTokenizer(folder) : []
+    if (isNetwork(name)) return missingOfNetwork(folder, name)
+    if (isScheduler(name)) return missingOf(folder, `${name}/scheduler_config.json`)
+    return isTokenizer(name) ? missingOfTokenizer(folder, name) : []
   })
 }
 
 /** A decoder's card names its prior; a repository may lack one, so that only the hub knows whether it is missing. */
 export function lacksCard(folder: string): boolean {
-  return 'decoder' in (readIfAny(join(folder, INDEX)) ?? {}) && !existsSync(join(folder, 'README.md'))
+  const index = readIfAny(join(folder, INDEX)) ?? {}
+  return 'decoder' in index && !('prior_prior' in index) && !existsSync(join(folder, 'README.md'))
 }
 
 function missingOfNetwork(folder: string, network: string): readonly string[] {
@@ -42,11 +43,12 @@ function missingOfNetwork(folder: string, network: string): readonly string[] {
   return [...config, ...(broken.length > 0 ? broken : ['*.safetensors']).map(path)]
 }
 
-function missingOfTokenizer(folder: string): readonly string[] {
-  const names = namesIn(join(folder, 'tokenizer'))
-  const broken = names.filter((name) => !existsSync(join(folder, 'tokenizer', name)))
-  if (broken.length > 0) return broken.map((name) => `tokenizer/${name}`)
-  return names.includes('tokenizer.json') || names.includes('vocab.json') ? [] : ['tokenizer/tokenizer.json']
+function missingOfTokenizer(folder: string, tokenizer: string): readonly string[] {
+  const names = namesIn(join(folder, tokenizer))
+  const broken = names.filter((name) => !existsSync(join(folder, tokenizer, name)))
+  if (broken.length > 0) return broken.map((name) => `${tokenizer}/${name}`)
+  const whole = names.includes('tokenizer.json') || names.includes('vocab.json')
+  return whole ? [] : [`${tokenizer}/tokenizer.json`]
 }
 
 function missingOf(folder: string, path: string): readonly string[] {

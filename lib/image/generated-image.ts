@@ -1,31 +1,18 @@
-import { extname } from 'node:path'
-import type { AvifOptions, JpegOptions, PngOptions, Sharp, TiffOptions, WebpOptions } from 'sharp'
-import { expected, InvalidArgumentError } from '../errors'
+import type { Sharp } from 'sharp'
+import { checkNames } from '../checks/names'
+import { InvalidArgumentError } from '../errors'
 import { saveFile } from '../files/save'
+import {
+  checkFormat,
+  type FileOptions,
+  type FormatOptions,
+  formatOf,
+  type ImageFormat,
+  optionNames,
+} from './formats'
 import type { ImageMetadata } from './metadata'
 import { textFields } from './metadata'
 import { withText } from './png-text'
-
-/** Encoder options of sharp, by format. */
-export interface FormatOptions {
-  png: PngOptions
-  jpeg: JpegOptions
-  webp: WebpOptions
-  avif: AvifOptions
-  tiff: TiffOptions
-}
-export type ImageFormat = keyof FormatOptions
-
-const FORMATS: readonly ImageFormat[] = ['png', 'jpeg', 'webp', 'avif', 'tiff']
-const EXTENSIONS: Readonly<Record<string, ImageFormat>> = {
-  '.png': 'png',
-  '.jpg': 'jpeg',
-  '.jpeg': 'jpeg',
-  '.webp': 'webp',
-  '.avif': 'avif',
-  '.tif': 'tiff',
-  '.tiff': 'tiff',
-}
 
 /** A picture: plain pixels and how they came about. Encoding happens when it is asked for. */
 export class GeneratedImage {
@@ -48,26 +35,28 @@ export class GeneratedImage {
    * Encodes the picture. A PNG carries the caption and all options in text fields, which `readParameters` reads.
    * @param format `'png'`, `'jpeg'`, `'webp'`, `'avif'` or `'tiff'`. Defaults to `'png'`.
    * @param options sharp's options of that format.
-   * @throws InvalidArgumentError for another format.
+   * @throws InvalidArgumentError for another format, or an option that the format does not have.
    */
   async toBuffer<Format extends ImageFormat = 'png'>(
     format?: Format,
-    options?: FormatOptions[Format],
+    options: FormatOptions[Format] = {},
   ): Promise<Buffer> {
     const wanted = checkFormat(format ?? 'png')
-    const image = await this.toSharp()
-    const encoded = await image.toFormat(wanted, options).toBuffer()
+    checkNames(options, optionNames(wanted))
+    const encoded = await encoder(await this.toSharp(), wanted, options).toBuffer()
     return wanted === 'png' ? withText(encoded, textFields(this.metadata)) : encoded
   }
 
   /**
    * Writes the picture to a file, whole or not at all.
    * @param path ends in .png, .jpg, .jpeg, .webp, .avif, .tif or .tiff, unless `format` is given.
-   * @throws InvalidArgumentError for another ending; WuerstchenError (FILE_NOT_WRITTEN) when the file cannot be written.
+   * @param options `format`, and sharp's options of that format, such as `quality`.
+   * @throws InvalidArgumentError for another ending or an option that the format does not have; WuerstchenError
+   * (FILE_NOT_WRITTEN) when the file cannot be written.
    */
-  async toFile(path: string, options: { readonly format?: ImageFormat | undefined } = {}): Promise<void> {
-    const format = formatOf(path, options.format)
-    await saveFile(path, await this.toBuffer(format))
+  async toFile(path: string, options: FileOptions = {}): Promise<void> {
+    const { format, ...encoding } = options
+    await saveFile(path, await this.toBuffer(formatOf(path, format), encoding))
   }
 
   /** The pixels as a sharp image, for whatever sharp can do. */
@@ -77,19 +66,11 @@ export class GeneratedImage {
   }
 }
 
-/** The format that a file's name asks for, or the one that is named. */
-export function formatOf(path: string, format?: ImageFormat): ImageFormat {
-  if (typeof path !== 'string' || path === '') throw expected('path', 'a file name', path)
-  if (format !== undefined) return checkFormat(format)
-  const known = EXTENSIONS[extname(path).toLowerCase()]
-  if (known !== undefined) return known
-  throw new InvalidArgumentError(
-    `Expected path to end in one of ${Object.keys(EXTENSIONS).join(', ')} but received '${path}'`,
-    { details: { name: 'path' } },
-  )
-}
-
-function checkFormat(format: ImageFormat): ImageFormat {
-  if (FORMATS.includes(format)) return format
-  throw expected('format', `one of ${FORMATS.join(', ')}`, format)
+/** sharp checks the values of its options. */
+function encoder(image: Sharp, format: ImageFormat, options: object): Sharp {
+  try {
+    return image.toFormat(format, options)
+  } catch (cause) {
+    throw new InvalidArgumentError((cause as Error).message, { cause })
+  }
 }

@@ -39,7 +39,7 @@ export function dtypesOn(
 ): Dtypes {
   if (wanted === 'int8') {
     if (device !== 'cpu' || cpu.kind === 'baseline') {
-      const message = `Expected a CPU with AVX2 or AVX-512 for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
+      const message = `Expected a CPU with AVX2, AVX-512 or Arm's NEON for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
       throw new DeviceError(message, { details: { device } })
     }
     return { stored: dtypeOfFiles(weights), dtype: 'float32', rounding: 'float32' }

@@ -1,13 +1,15 @@
 import { bug, DeviceError, ModelError } from '../errors'
+import { hasCuda } from '../libtorch/libraries'
 import type { Model } from '../memory/loaded-model'
-import { type Computing, Memory, type StageNetworks } from '../memory/memory'
+import { type Computing, Maps } from '../memory/maps'
+import { Memory, type StageNetworks } from '../memory/memory'
+import { type ImageWidths, packedNumbers } from '../memory/packing'
 import { largestBlock, type Offload, offloading, Residency } from '../memory/residency'
 import { findGraph, type Graph } from '../model/graphs'
 import type { Component, ModelFiles } from '../model/layout'
 import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
-import { librariesOf, libraryName } from '../native/libtorch'
 import type {
   Dtype,
   NativeDevice,
@@ -107,7 +109,7 @@ export function openDevice(
   wanted: string,
   threads: number,
 ): { readonly device: NativeDevice; readonly name: string } {
-  const cuda = librariesOf(libtorch.directory).some((path) => path.endsWith(libraryName('torch_cuda')))
+  const cuda = hasCuda(libtorch.directory)
   const names = wanted !== 'auto' ? [wanted] : cuda ? ['cuda', 'cpu'] : ['cpu']
   let refusal: unknown
   for (const name of names) {
@@ -181,22 +183,17 @@ export async function loadModel(
     throw error
   }
   const loaded = graphs as OfEach<NativeGraph>
-  const networks = networksOf(loaded, plan, options)
-  // What libtorch's own operators take beside their tensors makes up for narrow numbers: measured is more than half.
+  const networks = networksOf(loaded, plan, options, files.footprint.decoder)
   const computingOf = (stage: Stage): Computing => {
     const { kernels, dtype } = runOf(stage, options)
-    return {
-      numberBytes: kernels === null ? bytesOf('float32') : bytesOf(dtype),
-      kernels: kernels !== null,
-      threads: options.threads,
-    }
+    return { numberBytes: bytesOf(dtype), kernels: kernels !== null, threads: options.threads }
   }
-  const computing = {
+  const maps = new Maps(files.footprint, {
     prior: computingOf('prior'),
     decoder: computingOf('decoder'),
     vqgan: computingOf('vqgan'),
-  }
-  const memory = new Memory(residency, networks, files.footprint, computing, options.maxMemory)
+  })
+  const memory = new Memory(residency, networks, maps, options.maxMemory)
   const records = options.recorder !== null
   return {
     model: assemble(offloading(device, residency), files, loaded, { ...options, memory, records }),
@@ -219,7 +216,8 @@ async function loadNetwork(
   const used = compiled.filter(({ ignored }) => ignored === null)
   const lazy = offload !== 'none'
   const how = { stored, dtype, kernels, compiled: used, lazy, visits, ...(recorder !== null && { recorder }) }
-  const load = (bindings: readonly WeightBinding[]) => device.load({ graph: path, weights: bindings, ...how })
+  const { blocks } = entry
+  const load = (weights: readonly WeightBinding[]) => device.load({ graph: path, weights, blocks, ...how })
   const kept = await cacheFileOf(cache, weights, stored)
   const mapped = await cachedWeights(kept, entry)
   const graph = await load(mapped ?? weights)
@@ -232,8 +230,8 @@ async function loadNetwork(
 }
 
 /**
- * Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale, made larger by those that stay. Stage
- * A's are packed wherever there are kernels: its scalars are folded into them.
+ * Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale. Stage A's are packed wherever there are
+ * kernels: its scalars are folded into them.
  */
 function packedBytes(name: ComponentName, kernels: NativeKernels | null, dtype: Dtype): number {
   if (kernels === null || !hasBlocks(name)) return 0
@@ -263,18 +261,22 @@ function runOf(name: ComponentName, { stages, stored, dtype, kernels }: LoadOpti
 }
 
 /** Which networks run in which stage. */
-function networksOf(graphs: OfEach<NativeGraph>, plan: LoadPlan, options: LoadOptions): StageNetworks {
+function networksOf(
+  graphs: OfEach<NativeGraph>,
+  plan: LoadPlan,
+  options: LoadOptions,
+  image: ImageWidths,
+): StageNetworks {
   const of = (name: ComponentName) => {
     const { stored, dtype, kernels } = runOf(name, options)
     const { graph } = plan[name] as NetworkPlan
-    const volumes = graph.entry.parameters.map(({ shape }) => volume(shape))
-    const widest = Math.max(0, ...volumes)
-    const all = volumes.reduce((sum, one) => sum + one, 0)
+    const widest = Math.max(0, ...graph.entry.parameters.map(({ shape }) => volume(shape)))
+    const packed = packedNumbers(graph.entry, image)
     return {
       graph: graphs[name] as NativeGraph,
       widest: stored !== dtype ? widest : 0,
-      packed: Math.ceil(packedBytes(name, kernels, dtype) * all),
-      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * widest : 0,
+      packed: Math.ceil(packedBytes(name, kernels, dtype) * packed.all),
+      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * packed.folded : 0,
     }
   }
   const previewer = graphs.previewer === undefined ? [] : [of('previewer')]

@@ -9,7 +9,7 @@ import { Fields, invalid, readJson } from '../files/json'
 import { type Component, openComponent } from './component'
 import { type Footprint, footprintOf } from './footprint'
 import { checkNetworks, geometryOf, scaleFactorOf, textLimits } from './geometry'
-import { findPrior, type PriorFolders } from './prior-folder'
+import { combinedPrior, findPrior, type PriorFolders } from './prior-folder'
 
 export type { Component, Config, NetworkClass } from './component'
 
@@ -37,7 +37,12 @@ export interface ModelFiles {
     readonly previewer?: Component
   }
   /** What a request that does not say is made with. */
-  readonly defaults: { readonly priorGuidanceScale: number }
+  readonly defaults: {
+    readonly priorGuidanceScale: number
+    /** Null: `DEFAULT_STAGE_C_TIMESTEPS`. */
+    readonly priorSteps: number | null
+    readonly decoderSteps: number
+  }
   readonly tokenizers: { readonly prior: TokenizerFiles; readonly decoder: TokenizerFiles }
   readonly schedulers: { readonly prior: SchedulerConfig; readonly decoder: SchedulerConfig }
   readonly geometry: ModelGeometry
@@ -63,10 +68,19 @@ export interface ModelConstants {
  */
 export async function openModel(folder: string, priorFolder?: string, rest?: string): Promise<ModelFiles> {
   const decoderFolder = resolve(folder)
-  const decoderIndex = await readIndex(decoderFolder, 'WuerstchenDecoderPipeline', ['decoder', 'vqgan'])
-  const prior = await findPrior(decoderFolder, priorFolder, rest)
+  const decoderIndex = await readIndex(decoderFolder, [DECODER, COMBINED], ['decoder', 'vqgan', ...COMMON])
+  const isCombined = decoderIndex.values._class_name === COMBINED
+  // A prior that is asked for by name wins over the one that comes along.
+  const combined = isCombined && priorFolder === undefined
+  const prior = combined ? combinedPrior(decoderFolder) : await findPrior(decoderFolder, priorFolder, rest)
   const found = prior.folder
-  const priorIndex = await readIndex(found, 'WuerstchenPriorPipeline', ['prior'])
+  const priorIndex = combined
+    ? await readIndex(
+        found,
+        [COMBINED],
+        ['prior', ...COMMON].map((name) => `prior_${name}`),
+      )
+    : await readIndex(found, [PRIOR], ['prior', ...COMMON])
   const networks = await openNetworks(decoderFolder, prior)
   checkNetworks(networks)
   const constants = constantsOf(priorIndex, decoderIndex, scaleFactorOf(networks.vqgan.fields))
@@ -82,12 +96,20 @@ export async function openModel(folder: string, priorFolder?: string, rest?: str
       ...(networks.previewer && { previewer: networks.previewer.component }),
     },
     tokenizers: {
-      prior: tokenizerOf(found, networks.priorTextEncoder.fields),
-      decoder: tokenizerOf(decoderFolder, networks.decoderTextEncoder.fields),
+      prior: tokenizerOf(prior.tokenizer, networks.priorTextEncoder.fields),
+      decoder: tokenizerOf(join(decoderFolder, 'tokenizer'), networks.decoderTextEncoder.fields),
     },
-    schedulers: { prior: await readScheduler(found), decoder: await readScheduler(decoderFolder) },
+    schedulers: {
+      prior: await readScheduler(prior.scheduler),
+      decoder: await readScheduler(join(decoderFolder, 'scheduler')),
+    },
     // Ours, as `_default_size` is: diffusers ignores names that start with an underscore.
-    defaults: { priorGuidanceScale: priorIndex.number('_default_guidance_scale', { min: 0, max: 100 }, 4) },
+    defaults: {
+      priorGuidanceScale: priorIndex.number('_default_guidance_scale', { min: 0, max: 100 }, 4),
+      priorSteps:
+        priorIndex.values._default_steps === undefined ? null : priorIndex.integer('_default_steps', STEPS),
+      decoderSteps: decoderIndex.integer('_default_steps', STEPS, 12),
+    },
     geometry: geometryOf(networks, constants.resolutionMultiple, defaultSize(decoderIndex)),
     footprint: footprintOf(networks),
     constants,
@@ -102,7 +124,7 @@ export async function openPrior(decoderFolder: string, folder: string, rest?: st
 
 async function openNetworks(decoderFolder: string, prior: PriorFolders) {
   return {
-    priorTextEncoder: await openComponent(join(prior.folder, 'text_encoder'), 'CLIPTextModel'),
+    priorTextEncoder: await openComponent(prior.textEncoder, 'CLIPTextModel'),
     prior: await openComponent(prior.network, 'WuerstchenPrior'),
     decoderTextEncoder: await openComponent(join(decoderFolder, 'text_encoder'), 'CLIPTextModel'),
     decoder: await openComponent(join(decoderFolder, 'decoder'), 'WuerstchenDiffNeXt'),
@@ -113,6 +135,13 @@ async function openNetworks(decoderFolder: string, prior: PriorFolders) {
   }
 }
 
+const DECODER = 'WuerstchenDecoderPipeline'
+const PRIOR = 'WuerstchenPriorPipeline'
+/** Both halves in one folder, as diffusers' combined pipeline saves them. */
+const COMBINED = 'WuerstchenCombinedPipeline'
+/** What each half has. */
+const COMMON = ['text_encoder', 'scheduler']
+
 /** The classes that model_index.json may name; the library beside them has had three spellings, which say nothing. */
 const CLASSES: Readonly<Record<string, string>> = {
   decoder: 'WuerstchenDiffNeXt',
@@ -122,7 +151,11 @@ const CLASSES: Readonly<Record<string, string>> = {
   scheduler: 'DDPMWuerstchenScheduler',
 }
 
-async function readIndex(folder: string, pipeline: string, networks: readonly string[]): Promise<Fields> {
+async function readIndex(
+  folder: string,
+  pipelines: readonly string[],
+  parts: readonly string[],
+): Promise<Fields> {
   const file = join(folder, 'model_index.json')
   if (!existsSync(file)) {
     throw new ModelError(
@@ -132,20 +165,21 @@ async function readIndex(folder: string, pipeline: string, networks: readonly st
   }
   const fields = new Fields(file, await readJson(file))
   const stated = fields.values._class_name
-  if (stated !== pipeline) throw fields.wrong('_class_name', pipeline, stated)
-  for (const name of [...networks, 'text_encoder', 'scheduler']) checkIndexEntry(fields, name)
+  if (!pipelines.includes(String(stated))) throw fields.wrong('_class_name', pipelines.join(' or '), stated)
+  for (const name of parts) checkIndexEntry(fields, name)
   return fields
 }
 
 /** ["wuerstchen", "WuerstchenPrior"], ["diffusers", …] or ["diffusers.pipelines.…", …] */
 function checkIndexEntry(fields: Fields, name: string): void {
   const entry = fields.values[name]
-  const known = CLASSES[name] as string
+  const known = CLASSES[name.replace(/^prior_/, '')] as string
   if (!Array.isArray(entry) || typeof entry[0] !== 'string' || entry[1] !== known) {
     throw fields.wrong(name, `[library, '${known}']`, entry)
   }
 }
 
+const STEPS = { min: 1, max: 1000 }
 const POSITIVE = { min: 1e-6, max: 1e6 }
 
 /** Defaults are those of diffusers' pipelines. */
@@ -169,7 +203,7 @@ function defaultSize({ file, values }: Fields): readonly [number, number] {
 }
 
 async function readScheduler(folder: string): Promise<SchedulerConfig> {
-  const file = join(folder, 'scheduler', 'scheduler_config.json')
+  const file = join(folder, 'scheduler_config.json')
   const fields = new Fields(file, await readJson(file))
   const stated = fields.values._class_name ?? CLASSES.scheduler
   if (stated !== CLASSES.scheduler) throw fields.wrong('_class_name', CLASSES.scheduler as string, stated)
@@ -179,8 +213,7 @@ async function readScheduler(folder: string): Promise<SchedulerConfig> {
   }
 }
 
-function tokenizerOf(repository: string, textEncoder: Fields): TokenizerFiles {
-  const folder = join(repository, 'tokenizer')
+function tokenizerOf(folder: string, textEncoder: Fields): TokenizerFiles {
   if (!existsSync(folder)) throw invalid(folder, 'Expected a folder with tokenizer.json but found none')
   return { folder, ...textLimits(textEncoder) }
 }

@@ -1,6 +1,6 @@
 /**
  * LoRA files: which low-rank changes they hold for which weights. Trainers spell the same thing in many ways; what is read here
- * is what diffusers, peft and kohya write (docs/weights.md).
+ * is what diffusers, peft and kohya write (docs/lora.md).
  */
 
 import { isDeepStrictEqual } from 'node:util'

@@ -6,11 +6,33 @@ import { ModelError, show } from '../errors'
 import { readTextIfAny } from '../files/json'
 import { priorOfCard } from './model-card'
 
-/** A prior's repository, and the network in it or, for a prior that was published alone, elsewhere. */
+/** Where the parts of a prior lie. */
 export interface PriorFolders {
-  /** Text encoder, tokenizer, scheduler and the numbers of model_index.json. */
+  /** The one with model_index.json, which has the prior's numbers. */
   readonly folder: string
+  /** In that folder or, for a prior that was published alone, elsewhere. */
   readonly network: string
+  readonly textEncoder: string
+  readonly tokenizer: string
+  readonly scheduler: string
+}
+
+/** The prior of a combined pipeline: its folders stand beside the decoder's, under names of their own. */
+export function combinedPrior(folder: string): PriorFolders {
+  const network = join(folder, 'prior_prior')
+  if (!existsSync(join(network, 'config.json'))) throw withoutNetwork(folder, 'prior_prior')
+  return partsOf(folder, network, 'prior_')
+}
+
+function partsOf(folder: string, network: string, prefix = ''): PriorFolders {
+  const part = (name: string) => join(folder, `${prefix}${name}`)
+  return {
+    folder,
+    network,
+    textEncoder: part('text_encoder'),
+    tokenizer: part('tokenizer'),
+    scheduler: part('scheduler'),
+  }
 }
 
 /**
@@ -75,8 +97,12 @@ function missing(folder: string): ModelError {
 
 function whole(folder: string): PriorFolders {
   const network = join(folder, 'prior')
-  if (existsSync(join(network, 'config.json'))) return { folder, network }
-  throw new ModelError('MODEL_INVALID', `${folder}: Expected prior/config.json but found none`, {
+  if (existsSync(join(network, 'config.json'))) return partsOf(folder, network)
+  throw withoutNetwork(folder, 'prior')
+}
+
+function withoutNetwork(folder: string, name: string): ModelError {
+  return new ModelError('MODEL_INVALID', `${folder}: Expected ${name}/config.json but found none`, {
     details: { folder },
   })
 }

@@ -9,6 +9,7 @@ import { ModelError, show } from '../errors'
 import { isObject, readJson } from '../files/json'
 import { openRegular } from '../files/open'
 import { volume } from '../tensors/shape'
+import { mistakenFor } from './mistaken-file'
 
 /** Bytes per element. */
 const DTYPES = {
@@ -48,6 +49,8 @@ export interface SafetensorsHeader {
 
 const LENGTH_BYTES = 8
 const LONGEST_HEADER = 100_000_000
+/** Enough to tell other kinds of files. */
+const SNIFFED_BYTES = 64
 
 /** Reads and checks the header of one .safetensors file. The weights themselves are not read. */
 export async function readHeader(file: string): Promise<SafetensorsHeader> {
@@ -97,8 +100,10 @@ function checkLength(length: number, size: number, file: string): number {
 async function readHeaderText(file: string): Promise<HeaderText> {
   return reading(file, async (handle) => {
     const { size } = await handle.stat()
-    const stated = Number((await readExactly(handle, 0, LENGTH_BYTES, file)).readBigUInt64LE())
-    const length = checkLength(stated, size, file)
+    const start = await readExactly(handle, 0, Math.max(LENGTH_BYTES, Math.min(size, SNIFFED_BYTES)), file)
+    const mistaken = mistakenFor(start)
+    if (mistaken !== null) throw invalid(file, `Expected safetensors but it is ${mistaken}`)
+    const length = checkLength(Number(start.readBigUInt64LE()), size, file)
     const header = await readExactly(handle, LENGTH_BYTES, length, file)
     return { text: decode(header, file), dataStart: LENGTH_BYTES + length, size }
   })
@@ -171,21 +176,27 @@ function keysWritten(text: string): number {
   return count
 }
 
-/** How many keys the parsed header has, of which no entry nests deeper. */
-function keysRead(header: Readonly<Record<string, unknown>>): number {
-  const values = Object.values(header)
-  return (
-    values.length +
-    values.reduce<number>((sum, value) => sum + (isObject(value) ? Object.keys(value).length : 0), 0)
-  )
+/** How many keys the parsed header has, at any depth. */
+function keysRead(header: unknown): number {
+  let count = 0
+  for (const waiting = [header]; waiting.length > 0; ) {
+    const value = waiting.pop()
+    if (typeof value !== 'object' || value === null) continue
+    if (!Array.isArray(value)) count += Object.keys(value).length
+    waiting.push(...Object.values(value))
+  }
+  return count
 }
 
 function metadataOf(metadata: unknown, file: string): Readonly<Record<string, string>> {
   if (metadata === undefined) return {}
-  if (isObject(metadata) && Object.values(metadata).every((value) => typeof value === 'string')) {
-    return metadata as Readonly<Record<string, string>>
+  if (!isObject(metadata))
+    throw invalid(file, `Expected __metadata__ to be an object but found ${show(metadata)}`)
+  for (const [name, value] of Object.entries(metadata)) {
+    if (typeof value !== 'string')
+      throw invalid(file, `Expected __metadata__.${name} to be a string but found ${show(value)}`)
   }
-  throw invalid(file, 'Expected __metadata__ to be an object of texts')
+  return metadata as Readonly<Record<string, string>>
 }
 
 function tensorOf(name: string, entry: unknown, dataStart: number, file: string): SafetensorsTensor {

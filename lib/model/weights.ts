@@ -1,6 +1,7 @@
 /** Where each parameter of a graph lies in a checkpoint's files; checked before anything native sees it. */
 
 import { isDeepStrictEqual } from 'node:util'
+import { warn } from '../checks/warn'
 import { ModelError } from '../errors'
 import type { StoredDtype, WeightBinding } from '../native/types'
 import type { GraphEntry, GraphParameter } from './manifest'
@@ -19,14 +20,23 @@ interface Problems {
   readonly misshapen: readonly string[]
 }
 
-/** One binding per parameter of the graph, in its order. All that is missing, left over or misshapen is told at once. */
+/**
+ * One binding per parameter of the graph, in its order. What is missing or misshapen is an error that tells all at once;
+ * what is left over is a warning, as in diffusers: training leaves counters and scales behind that no network reads.
+ */
 export function bindWeights(
   entry: GraphEntry,
   headers: readonly SafetensorsHeader[],
 ): readonly WeightBinding[] {
   const stored = collect(headers)
   const problems = problemsOf(entry, stored)
-  if (Object.values(problems).some((names) => names.length > 0)) throw mismatch(entry, headers, problems)
+  if (problems.missing.length > 0 || problems.misshapen.length > 0) throw mismatch(entry, headers, problems)
+  if (problems.extra.length > 0) {
+    const files = headers.map(({ file }) => file).join(', ')
+    warn(
+      `The weights of the ${entry.class} have more than it reads, ${listed('left over', problems.extra)}. Read from ${files}.`,
+    )
+  }
   return entry.parameters.map(({ name, shape }) => {
     const { file, dtype, offset, bytes } = stored.get(plain(name)) as Stored
     return { name, file, dtype: dtype as StoredDtype, shape, offset, bytes }

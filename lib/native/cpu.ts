@@ -2,8 +2,20 @@
 import { expected } from '../errors'
 import type { Dtype, NativeAddon } from './types'
 
-/** Kinds of CPU that there are kernels for, the fastest first. `baseline` has none: there the graphs run. */
-const KINDS = ['avx512_bf16', 'avx512_vnni', 'avx512', 'avx2', 'baseline'] as const
+/**
+ * Kinds of CPU that there are kernels for: those of x86-64, then those of 64-bit Arm, the fastest first. `baseline` has
+ * none: there the graphs run.
+ */
+const KINDS = [
+  'avx512_bf16',
+  'avx512_vnni',
+  'avx512',
+  'avx2',
+  'neon_bf16',
+  'neon_dotprod',
+  'neon',
+  'baseline',
+] as const
 
 export type CpuKind = (typeof KINDS)[number]
 
@@ -18,13 +30,18 @@ export interface Cpu {
 
 /** Whether fours of bytes are multiplied at once. */
 export function multipliesBytes({ kind }: Cpu): boolean {
-  return kind === 'avx512_bf16' || kind === 'avx512_vnni'
+  return ['avx512_bf16', 'avx512_vnni', 'neon_bf16', 'neon_dotprod'].includes(kind)
+}
+
+/** Whether pairs of bfloat16 are multiplied at once. */
+export function multipliesBFloat16({ kind }: Cpu): boolean {
+  return kind === 'avx512_bf16' || kind === 'neon_bf16'
 }
 
 /** Kernels of ours: float32 everywhere; bfloat16 where the CPU multiplies it, but not where libtorch has AMX for it. */
-export function hasKernels({ kind, amx }: Cpu, dtype: Dtype): boolean {
-  if (dtype === 'bfloat16') return kind === 'avx512_bf16' && !amx
-  return dtype === 'float32' && kind !== 'baseline'
+export function hasKernels(cpu: Cpu, dtype: Dtype): boolean {
+  if (dtype === 'bfloat16') return multipliesBFloat16(cpu) && !cpu.amx
+  return dtype === 'float32' && cpu.kind !== 'baseline'
 }
 
 /** What the blocks of each stage run on, by dtype, where nothing else is chosen: in words, for reports. */

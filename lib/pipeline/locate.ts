@@ -1,15 +1,18 @@
 /** Where a model's folders are: as given, or downloaded from the hub first. */
 
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { expected, ModelError } from '../errors'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { checkNames } from '../checks/names'
+import { expected, InvalidArgumentError, ModelError } from '../errors'
 import type { DownloadProgress } from '../hub/download'
 import { type HubId, parseHubId } from '../hub/id'
 import type { HubSettings } from '../hub/settings'
 import { fetchSnapshot } from '../hub/snapshot'
 import { isBarePrior, namedPrior } from '../model/prior-folder'
 
-/** The arguments of `openModel()`. */
+/** Where all of a model lies: what `pullModel()` returns and `fromPretrained()` takes. Absolute paths. */
 export interface ModelFolders {
   readonly decoder: string
   /** Undefined: the folder beside the decoder's that its model card names. */
@@ -36,8 +39,48 @@ export interface LocateOptions {
   readonly onProgress: ((progress: DownloadProgress) => void) | undefined
 }
 
-/** `model` is the folder of a decoder or its id on the hub, and so is `prior`, in any combination. */
-export async function locateModel(model: string, options: LocateOptions): Promise<ModelFolders> {
+const FOLDER_OR_ID = 'the path of a folder or the id of a model'
+
+/** A path or an id, of what callers pass: a path, an id, or a `file:` URL as text or object. */
+export function readModelName(name: string, given: unknown): string {
+  if (given instanceof URL) return readModelName(name, given.href)
+  if (typeof given !== 'string' || given === '' || given.includes('\0'))
+    throw expected(name, FOLDER_OR_ID, given)
+  if (/^file:/i.test(given)) return pathOf(name, given)
+  const [, page] = /^https?:\/\/[^/]+\/([^/?#]+\/[^/?#]+)/i.exec(given) ?? []
+  if (/^https?:/i.test(given)) {
+    const hint =
+      page !== undefined && parseHubId(page) !== null ? `: for a model on the hub say '${page}'` : ''
+    throw expected(name, `${FOLDER_OR_ID}, not an address${hint},`, given)
+  }
+  if (/^~[/\\]?/.test(given) && !existsSync(given)) {
+    const whole = join(homedir(), given.slice(2))
+    throw expected(name, `${FOLDER_OR_ID}: only shells know ~, here it is '${whole}',`, given)
+  }
+  return given
+}
+
+function pathOf(name: string, url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch (cause) {
+    throw new InvalidArgumentError(
+      `Expected ${name} to be a file: URL of this machine but ${(cause as Error).message}`,
+      {
+        cause,
+        details: { name },
+      },
+    )
+  }
+}
+
+/** What a caller may call a model: a folder, an id on the hub, a `file:` URL, or what `pullModel()` returned. */
+export type ModelName = string | URL | ModelFolders
+
+/** `name` is the folder of a decoder or its id on the hub, and so is `prior`, in any combination. */
+export async function locateModel(name: ModelName, options: LocateOptions): Promise<ModelFolders> {
+  if (isFolders(name)) return readFolders(name, options)
+  const model = readModelName('model', name)
   const decoder = await locate('model', model, options)
   const named = await priorOnHub(model, decoder)
   const { prior = named } = options
@@ -51,6 +94,20 @@ export async function locateModel(model: string, options: LocateOptions): Promis
   return { decoder, prior: folder, rest, other }
 }
 
+function isFolders(name: ModelName): name is ModelFolders {
+  return typeof name === 'object' && name !== null && !(name instanceof URL)
+}
+
+function readFolders(folders: ModelFolders, { prior, revision }: LocateOptions): ModelFolders {
+  checkNames(folders, ['decoder', 'prior', 'rest', 'other'])
+  if (prior !== undefined) throw expected('prior', 'left out where model names its folders', prior)
+  if (revision !== undefined) throw expected('revision', 'left out where model names its folders', revision)
+  const read = (part: 'prior' | 'rest' | 'other') =>
+    folders[part] === undefined ? undefined : resolve(readModelName(`model.${part}`, folders[part]))
+  const decoder = resolve(readModelName('model.decoder', folders.decoder))
+  return { decoder, prior: read('prior'), rest: read('rest'), other: read('other') }
+}
+
 /** The prior that the card of a downloaded decoder names; a folder's prior lies beside it. */
 async function priorOnHub(model: string, decoder: string): Promise<string | undefined> {
   if (hubIdOf(model) === null) return undefined
@@ -59,8 +116,6 @@ async function priorOnHub(model: string, decoder: string): Promise<string | unde
 }
 
 async function locate(name: string, given: string, options: LocateOptions): Promise<string> {
-  if (typeof given !== 'string' || given === '')
-    throw expected(name, 'the path of a folder or the id of a model', given)
   const id = hubIdOf(given, options.revision)
   if (id === null) return resolve(given)
   const { hub: settings, signal, onProgress } = options

@@ -7,7 +7,7 @@ import type { DownloadProgress } from '../hub/download'
 import { checkRevision } from '../hub/id'
 import { type HubOptions, hubSettings } from '../hub/settings'
 import { openModel } from '../model/layout'
-import { locateModel, type ModelFolders } from './locate'
+import { locateModel, type ModelFolders, readModelName } from './locate'
 import { checkHubOptions } from './options'
 
 export interface PullOptions extends HubOptions {
@@ -33,14 +33,14 @@ const PULL_NAMES: Readonly<Record<keyof PullOptions, true>> = {
 /**
  * Downloads a model and its prior from the hub, or finds them in the cache, and checks that a pipeline can be made of them.
  * @param model `org/name`, `org/name@revision`, or a folder.
- * @returns the folders, for `fromPretrained()` on a machine without a network.
+ * @returns the model's folders, which `fromPretrained()` takes.
  * @throws ModelError, HubError, InvalidArgumentError; rejects with the signal's reason when it aborts.
  */
-export async function pullModel(model: string, options: PullOptions = {}): Promise<ModelFolders> {
+export async function pullModel(model: string | URL, options: PullOptions = {}): Promise<ModelFolders> {
   checkNames(options, Object.keys(PULL_NAMES))
   const { prior, revision, onProgress, signal } = options
   const folders = await locateModel(model, {
-    prior,
+    prior: prior === undefined ? undefined : readModelName('prior', prior),
     revision: revision === undefined ? undefined : checkRevision(revision),
     hub: hubSettings(checkHubOptions(options)),
     onProgress: onProgress === undefined ? undefined : check.callback('onProgress', onProgress),

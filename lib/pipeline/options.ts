@@ -8,7 +8,7 @@ import type { StageKernels, WeightsDtype } from '../loading/dtypes'
 import type { Offload } from '../memory/residency'
 import type { Kernels } from '../native/types'
 import { STAGES, type Stage } from '../stages/stage'
-import type { PriorPair } from './locate'
+import { type PriorPair, readModelName } from './locate'
 
 /** One network of the model is ready. */
 export interface NetworkLoaded {
@@ -32,6 +32,7 @@ export interface PipelineOptions extends HubOptions {
    */
   prior?:
     | string
+    | URL
     | { readonly from: readonly [string, string]; readonly weight?: number | undefined }
     | undefined
   /** Branch, tag or commit of a model on the hub. Defaults to `'main'`. */
@@ -57,8 +58,8 @@ export interface PipelineOptions extends HubOptions {
   maxMemory?: number | undefined
   /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
-   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2 or AVX-512: the
-   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI most of what they are
+   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON: the
+   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI, or Arm's `asimddp`, most of what they are
    * multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, so pictures are nearer
    * to float32's than bfloat16's (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
    * Defaults to `'auto'`: float32, or bfloat16 for a model of more than 500 million parameters on a device that multiplies
@@ -72,13 +73,14 @@ export interface PipelineOptions extends HubOptions {
    */
   parity?: 'none' | 'diffusers' | undefined
   /**
-   * How the blocks of the networks run on a CPU: in float32 with AVX2 or AVX-512, in bfloat16 with AVX512-BF16. `'packed'`:
-   * on kernels of ours, with weights in the kernels' own layout; as much private memory as the weights have in the type that
+   * How the blocks of the networks run on a CPU: in float32 with AVX2, AVX-512 or NEON, in bfloat16 with AVX512-BF16 or
+   * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout; as much private memory as the weights have in the type that
    * is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth slower, and processes share
    * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
    * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
-   * the CPU for a lesser kind: `avx512_vnni`, `avx512`, `avx2`, or `baseline`, which has no kernels. An object chooses for each
-   * stage: `{ prior, decoder, vqgan }`, of which any may be left out. `pipeline.info.stages` says what was chosen.
+   * the CPU for a lesser kind: `avx512_vnni`, `avx512`, `avx2`; on Arm `neon_dotprod`, `neon`; or `baseline`, which has no
+   * kernels. An object chooses for each stage: `{ prior, decoder, vqgan }`, of which any may be left out.
+   * `pipeline.info.stages` says what was chosen.
    */
   kernels?: 'auto' | Kernels | { readonly [stage in Stage]?: 'auto' | Kernels | undefined } | undefined
   /**
@@ -101,7 +103,11 @@ export interface PipelineOptions extends HubOptions {
   weightsCache?: string | false | undefined
   /** Folders with exported graphs, looked at before the package's own. Defaults to none. */
   graphs?: string | readonly string[] | undefined
-  /** Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. Defaults to 8. */
+  /**
+   * Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. It bounds the
+   * images that are begun as well: as many as fill two such batches, and as many again for those of higher priority. All others
+   * wait and hold no memory. Defaults to 8.
+   */
   maxBatchRows?: number | undefined
   /** Images that may wait or run at once, 1 to a million; what exceeds it is refused with QueueFullError. Defaults to 1024. */
   maxQueue?: number | undefined
@@ -235,17 +241,18 @@ function deviceName(name: string, value: unknown): string {
   throw expected(name, 'one of auto, cpu, mps, cuda or cuda:1', value)
 }
 
-const FOLDER_OR_ID = 'the path of a folder or the id of a model'
-
 function priorOf(prior: PipelineOptions['prior']): string | PriorPair | undefined {
-  if (typeof prior !== 'object') return folder('prior', prior, FOLDER_OR_ID)
-  if (prior === null) throw expected('prior', FOLDER_OR_ID, prior)
+  if (prior === undefined) return undefined
+  if (typeof prior !== 'object' || prior === null || prior instanceof URL)
+    return readModelName('prior', prior)
   checkNames(prior, ['from', 'weight'])
   const { from, weight = 0.5 } = prior
   const given = check.list('prior.from', from, 'two folders or ids', { min: 2, max: 2 })
-  const [first, second] = given.map((one, index) => folder(`prior.from[${index}]`, one, FOLDER_OR_ID))
-  if (first === undefined || second === undefined) throw expected('prior.from', 'two folders or ids', from)
-  return { from: [first, second], weight: check.number('prior.weight', weight, { min: 0, max: 1 }) }
+  const [first, second] = given.map((one, index) => readModelName(`prior.from[${index}]`, one))
+  return {
+    from: [first as string, second as string],
+    weight: check.number('prior.weight', weight, { min: 0, max: 1 }),
+  }
 }
 
 /** Options of every call that may ask the hub. */

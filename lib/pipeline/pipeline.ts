@@ -16,12 +16,14 @@ import { pictureOf } from '../memory/picture'
 import { readLora } from '../model/lora'
 import {
   type DecodeOptions,
+  type EncodeOptions,
   type GenerateOptions,
   type GeneratePreview,
   type ImageRequest,
   type PriorOptions,
   type Prompt,
   parseDecodeRequest,
+  parseEncodeOptions,
   parsePriorRequest,
   parseRequest,
   type Request,
@@ -29,6 +31,7 @@ import {
   readPrompt,
 } from '../request/request'
 import type { FloatTensor } from '../tensors/float-tensor'
+import type { ModelName } from './locate'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
@@ -62,8 +65,7 @@ export interface PriorResult {
  * ```
  */
 export class WuerstchenPipeline {
-  /** @internal Use `fromPretrained()`. */
-  constructor(
+  private constructor(
     private readonly engine: Executor,
     private readonly model: RequestModel,
     /** What this pipeline runs on. */
@@ -72,14 +74,26 @@ export class WuerstchenPipeline {
     private readonly memories: readonly Memory[],
   ) {}
 
+  /** @internal From parts that are loaded already. */
+  static of(
+    engine: Executor,
+    model: RequestModel,
+    info: PipelineInfo,
+    adapters: Loras,
+    memories: readonly Memory[],
+  ): WuerstchenPipeline {
+    return new WuerstchenPipeline(engine, model, info, adapters, memories)
+  }
+
   /**
-   * Loads a model: a decoder's folder in the hub's layout, whose model card names its prior's folder; without one, the
-   * small model that comes with the package.
+   * Loads a model.
+   * @param model a decoder's folder in the hub's layout, whose model card names its prior; an id on the hub; a `file:` URL; or
+   * what `pullModel()` returned. Defaults to the small model that comes with the package.
    * @throws InvalidArgumentError for an option out of range, ModelError for a folder that cannot be used, LibtorchError
    * when the native half cannot run here, DeviceError for a device this machine does not have; rejects with the
    * signal's reason when it aborts.
    */
-  static async fromPretrained(model?: string, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
+  static async fromPretrained(model?: ModelName, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
     const { models, requests, info, loras, options: checked } = await loadPretrained(model, options)
     const limits = { maxRows: checked.maxBatchRows, maxQueue: checked.maxQueue }
     const [first, ...others] = models.map((one) => new Engine(one, limits)) as [Engine, ...Engine[]]
@@ -127,12 +141,14 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected.
-   * @throws InvalidArgumentError, DisposedError.
+   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected. It counts
+   * as one image of `maxQueue`.
+   * @throws InvalidArgumentError, QueueFullError, TimeoutError, DisposedError; rejects with the signal's reason when it aborts.
    */
-  async encodePrompt(prompt: string): Promise<PromptEmbeddings> {
-    const read = readPrompt(prompt, this.model)
-    return new PromptEmbeddings(await this.engine.embed(read), read.text)
+  async encodePrompt(prompt: string, options?: EncodeOptions): Promise<PromptEmbeddings> {
+    const deadline = parseEncodeOptions(options)
+    const { prior, decoder, text } = readPrompt(prompt, this.model)
+    return new PromptEmbeddings(await this.engine.embed({ prior, decoder, ...deadline }), text)
   }
 
   /**
@@ -238,9 +254,9 @@ export class WuerstchenPipeline {
   private streaming(request: Request, events: EventQueue): RunHooks {
     return {
       onPreview: (seen) => {
-        const { image: index, preview: image, ...at } = this.preview(request, seen)
-        events.push({ type: 'preview', index, image, ...at })
-        return request.onPreview?.({ image: index, preview: image, ...at })
+        const preview = this.preview(request, seen)
+        events.push({ type: 'preview', ...preview })
+        return request.onPreview?.(preview)
       },
       onProgress: (progress) => {
         events.push({ type: 'step', ...progress })
@@ -285,8 +301,8 @@ export class WuerstchenPipeline {
   /** All of the prior's grid: a little more than the picture where its size is no multiple of 42.67. */
   private preview(request: Request, { image, step, steps, pixels }: PreviewedImage): GeneratePreview {
     const { data, width, height } = pixels
-    const preview = new GeneratedImage(data, width, height, this.metadata(request, image))
-    return { image: image.index, step, steps, preview }
+    const shown = new GeneratedImage(data, width, height, this.metadata(request, image))
+    return { index: image.index, step, steps, image: shown }
   }
 
   private picture(request: Request, { image, pixels }: FinishedImage): GeneratedImage {

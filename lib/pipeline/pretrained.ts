@@ -1,35 +1,43 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { callbacks } from '../checks/callbacks'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
+import { snapshotIn } from '../hub/snapshot-name'
 import type { CompiledMethod } from '../loading/compiled'
 import { chooseDtype, chooseRuns, dtypesOn, type StageRuns, type WeightsDtype } from '../loading/dtypes'
 import { type LoadedModel, loadModel, openDevice, planLoad, withCompiled } from '../loading/load'
 import { Loras } from '../loading/loras'
 import { type CudaGraphs, chooseRecording, type Recording, summed } from '../loading/recording'
 import { weightsCacheOf } from '../loading/weights-cache'
-import type { Model } from '../memory/loaded-model'
+import { closeModel, type Model } from '../memory/loaded-model'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from '../model/layout'
 import { findCudaRecorder, loadRuntime, type NativeRuntime } from '../native/binding'
 import { usableCores } from '../native/cores'
 import type { RequestModel } from '../request/request'
 import { loadTokenizer } from '../text/tokenizer'
-import { locateModel } from './locate'
+import { locateModel, type ModelName } from './locate'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
 
 /** What a pipeline runs on. */
 export interface PipelineInfo {
-  /** Name of the model's folder. */
+  /** The model's id on the hub, such as `warp-ai/wuerstchen`, or the name of its folder. */
   readonly model: string
-  /** Several are separated by commas. */
-  readonly device: string
+  /** The commit of a model from the hub; null for a folder. */
+  readonly commit: string | null
+  /** One name for each device, such as `cpu` or `cuda:0`. */
+  readonly devices: readonly string[]
+  /** Pixels that `generate()` makes where it is not told a size. */
+  readonly defaultSize: { readonly width: number; readonly height: number }
+  /** Whether the model has a previewer, which `previewEvery` needs. */
+  readonly previews: boolean
   readonly dtype: WeightsDtype
   readonly threads: number
   /** What each stage computes in, and on which kernels; null where its graph runs as it is. On the first device. */
   readonly stages: StageRuns
   /** What is compiled of the model's networks, and why it is not used where it is not; on the first device. */
   readonly compiled: readonly CompiledMethod[]
-  /** What `cudaGraphs` came to so far; null where nobody asked for it. */
+  /** CUDA graph status; null when disabled. */
   readonly cudaGraphs: CudaGraphs | null
 }
 
@@ -51,13 +59,16 @@ export const bundled = {
 
 /** From a folder's name to a model on its device. What was opened is closed again when a step fails. */
 export async function loadPretrained(
-  folder: string | undefined,
+  name: ModelName | undefined,
   pipelineOptions: PipelineOptions,
 ): Promise<Pretrained> {
   const options = checkPipelineOptions(pipelineOptions, { threads: usableCores() })
   const { signal, onProgress } = options
   signal?.throwIfAborted()
-  const { decoder, prior, rest, other } = await locateModel(folder ?? bundledModel(), options)
+  const { decoder, prior, rest, other } = await locateModel(
+    name === undefined ? bundledModel() : name,
+    options,
+  )
   const files = await openModel(decoder, prior, rest)
   const mix =
     other === undefined
@@ -73,11 +84,13 @@ export async function loadPretrained(
   const [plan, tokenizers] = await reading
   signal?.throwIfAborted()
   const devices = openDevices(runtime, options)
+  const models: LoadedModel[] = []
+  const calls = callbacks()
+  const told = calls.calling(onProgress)
   try {
     const [{ name: first }] = devices
     const weights = Object.values(plan).flatMap((network) => network.weights)
     const dtype = options.dtype === 'auto' ? chooseDtype(weights, first, runtime.cpu) : options.dtype
-    const models: LoadedModel[] = []
     const runs: StageRuns[] = []
     const recordings: Recording[] = []
     for (const { device, name } of devices) {
@@ -97,14 +110,16 @@ export async function loadPretrained(
         maxMemory: options.maxMemory,
         threads: options.threads,
         signal,
-        onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
+        onLoaded: (component, loaded, of) => told({ type: 'load', component, loaded, of }),
       })
       models.push(model)
       runs.push(stages)
       recordings.push(recording)
     }
+    await calls.finished()
     const [leading] = models as [LoadedModel]
     const loaded = models.map((one) => one.model) as [Model, ...Model[]]
+    const snapshot = snapshotIn(files.decoderFolder)
     return {
       models: loaded,
       requests: {
@@ -114,8 +129,11 @@ export async function loadPretrained(
         tokenizers,
       },
       info: {
-        model: basename(files.decoderFolder),
-        device: devices.map(({ name }) => name).join(','),
+        model: snapshot?.repository ?? basename(files.decoderFolder),
+        commit: snapshot?.commit ?? null,
+        devices: devices.map(({ name }) => name),
+        defaultSize: { width: files.geometry.defaultWidth, height: files.geometry.defaultHeight },
+        previews: files.components.previewer !== undefined,
         dtype,
         threads: options.threads,
         stages: Object.freeze({ ...(runs[0] as StageRuns) }),
@@ -138,6 +156,7 @@ export async function loadPretrained(
       options,
     }
   } catch (error) {
+    await Promise.all(models.map(({ model }) => closeModel(model)))
     await Promise.all(devices.map(({ device }) => device.close()))
     throw error
   }

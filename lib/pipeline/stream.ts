@@ -1,6 +1,6 @@
 import type { ImageTimings } from '../engine/clock'
 import type { GeneratedImage } from '../image/generated-image'
-import type { GenerateProgress } from '../request/request'
+import type { GeneratePreview, GenerateProgress } from '../request/request'
 
 /** What `stream()` yields. */
 export type StreamEvent =
@@ -9,13 +9,7 @@ export type StreamEvent =
   /** A step forward of one image. A slow reader gets the latest of each image, not all. */
   | ({ readonly type: 'step' } & GenerateProgress)
   /** What an image will show, small; only with `previewEvery`. A slow reader gets the latest of each image. */
-  | {
-      readonly type: 'preview'
-      readonly index: number
-      readonly step: number
-      readonly steps: number
-      readonly image: GeneratedImage
-    }
+  | ({ readonly type: 'preview' } & GeneratePreview)
   /** A finished image, as soon as it is; `index` is its place in the request. */
   | {
       readonly type: 'image'
@@ -61,6 +55,6 @@ export class EventQueue {
 }
 
 function supersedes(event: StreamEvent, other: StreamEvent): boolean {
-  if (event.type === 'step') return other.type === 'step' && event.image === other.image
-  return event.type === 'preview' && other.type === 'preview' && event.index === other.index
+  if (event.type !== 'step' && event.type !== 'preview') return false
+  return other.type === event.type && event.index === other.index
 }

@@ -21,7 +21,7 @@ export interface Noise {
 }
 
 const MOST_IMAGES_PER_PROMPT = 64
-const SEED = { min: 0, max: Number.MAX_SAFE_INTEGER }
+const LARGEST_SEED = 2n ** 64n - 1n
 
 export function readImagesPerPrompt(value: unknown, prompts: number): number {
   const count = check.integer('numImagesPerPrompt', value, { min: 1, max: MOST_IMAGES_PER_PROMPT })
@@ -33,16 +33,31 @@ export function readImagesPerPrompt(value: unknown, prompts: number): number {
 
 /** One generator for all images, or one for each. */
 export function readSeeds(seed: unknown, images: number): Noise {
-  if (Array.isArray(seed)) {
+  if (check.isList(seed)) {
     const seeds = check.list('seed', seed, 'a list with a seed for each image', { min: images, max: images })
     return {
-      streams: seeds.map((one, i) => ({ seed: check.integer(`seed[${i}]`, one, SEED), rows: 1 })),
+      streams: seeds.map((one, i) => ({ seed: readSeed(`seed[${i}]`, one), rows: 1 })),
       places: seeds.map((_, index) => ({ noiseStream: index, noiseRow: 0 })),
     }
   }
-  const one = seed === undefined ? randomInt(2 ** 32) : check.integer('seed', seed, SEED)
+  const one = seed === undefined ? randomInt(2 ** 32) : readSeed('seed', seed)
   const places = Array.from({ length: images }, (_, row) => ({ noiseStream: 0, noiseRow: row }))
   return { streams: [{ seed: one, rows: images }], places }
+}
+
+/**
+ * As a number: of what a number cannot hold exactly the low 32 bits, which are all that torch's generator reads of any
+ * seed.
+ */
+function readSeed(name: string, seed: unknown): number {
+  if (Number.isSafeInteger(seed) && (seed as number) >= 0) return seed as number
+  if (typeof seed === 'bigint' && seed >= 0n && seed <= LARGEST_SEED)
+    return Number(seed <= BigInt(Number.MAX_SAFE_INTEGER) ? seed : BigInt.asUintN(32, seed))
+  throw expected(
+    name,
+    `an integer from 0 to ${Number.MAX_SAFE_INTEGER}, or a BigInt up to 2n ** 64n - 1n,`,
+    seed,
+  )
 }
 
 /** The generators of the prior, where it left them. Images of one `prior()` share theirs again. */

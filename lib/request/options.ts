@@ -7,7 +7,7 @@ import type { GeneratedImage } from '../image/generated-image'
 export interface GenerateProgress {
   readonly stage: 'prior' | 'decoder' | 'vqgan'
   /** Which image of the request, from 0. */
-  readonly image: number
+  readonly index: number
   /** Steps done in this stage, of `steps`. */
   readonly step: number
   readonly steps: number
@@ -17,6 +17,9 @@ export interface GenerateProgress {
 
 /** A text, or what the text encoders made of one: see `encodePrompt()`. */
 export type Prompt = string | PromptEmbeddings
+
+/** A seed of the noise. */
+export type Seed = number | bigint
 
 /** What all calls understand. */
 export interface CommonOptions {
@@ -36,11 +39,12 @@ export interface CommonOptions {
   /** Pictures of each prompt, or of each image embeddings, an integer from 1 to 64; 256 in one request. Defaults to 1. */
   numImagesPerPrompt?: number | undefined
   /**
-   * A safe integer from 0 on: the same seed and request make the same pictures, as diffusers draws several pictures from
-   * one generator. A list has one seed for each picture, which is then the picture of a request for it alone. Defaults
-   * to a random one, which the pictures record; in `decode()` to going on with the generator that made the image embeddings.
+   * The same seed and request make the same pictures, in diffusers' order of drawing. A safe integer from 0, or a BigInt up
+   * to 2n ** 64n - 1n. torch's generator reads the low 32 bits only: 1 and 1 + 2 ** 32 make one picture. A list, or a typed
+   * array, has one seed for each picture, and each is then the picture of a request for it alone. Defaults to a random seed,
+   * which the pictures record; in `decode()` the default goes on with the generator that made the image embeddings.
    */
-  seed?: number | readonly number[] | undefined
+  seed?: Seed | ArrayLike<Seed> | undefined
   /**
    * An integer from -10 to 10: of what waits, higher ones go first, though nobody waits for ever. Defaults to 0.
    */
@@ -59,12 +63,12 @@ export interface CommonOptions {
 /** A look at one image before it is painted. */
 export interface GeneratePreview {
   /** Which image of the request, from 0. */
-  readonly image: number
+  readonly index: number
   /** Steps of the prior that are done, of `steps`. */
   readonly step: number
   readonly steps: number
   /** A small picture, some 8 pixels for each 42.67 of the large one. */
-  readonly preview: GeneratedImage
+  readonly image: GeneratedImage
 }
 
 /** Options of `prior()`. */
@@ -77,15 +81,15 @@ export interface PriorOptions extends CommonOptions {
   /** Called with each preview, where `previewEvery` asks for any. What it throws rejects the call. Defaults to none. */
   onPreview?: ((preview: GeneratePreview) => void) | undefined
   /**
-   * Evenly spaced steps of the prior, an integer from 1 to 1000. Not together with `priorTimesteps`. Defaults to
-   * `DEFAULT_STAGE_C_TIMESTEPS` instead: 29 steps, denser where it matters.
+   * Evenly spaced steps of the prior, an integer from 1 to 1000. Not together with `priorTimesteps`. Defaults to the model's
+   * own recommendation (8 in the bundled one), or to `DEFAULT_STAGE_C_TIMESTEPS`: 29 steps, denser where it matters.
    */
   priorNumInferenceSteps?: number | undefined
   /**
    * The prior's own schedule: 2 to 1001 numbers that fall from at most 1 to exactly 0, one more than there are steps.
-   * Defaults to `DEFAULT_STAGE_C_TIMESTEPS`.
+   * Defaults to what `priorNumInferenceSteps` says.
    */
-  priorTimesteps?: readonly number[] | undefined
+  priorTimesteps?: ArrayLike<number> | undefined
   /**
    * How closely the prior follows the prompt, 0 to 100. Up to 1 it is off, which halves the prior's work and ignores the
    * negative prompt. Defaults to the model's own recommendation, or 4.
@@ -95,10 +99,13 @@ export interface PriorOptions extends CommonOptions {
 
 /** What the second half of a picture is made with. */
 export interface DecoderOptions {
-  /** Evenly spaced steps of the decoder, an integer from 1 to 1000. Not together with `decoderTimesteps`. Defaults to 12. */
+  /**
+   * Evenly spaced steps of the decoder, an integer from 1 to 1000. Not together with `decoderTimesteps`. Defaults to the
+   * model's own recommendation (4 in the bundled one), or 12.
+   */
   numInferenceSteps?: number | undefined
-  /** The decoder's own schedule, like `priorTimesteps`. Defaults to 12 evenly spaced steps. */
-  decoderTimesteps?: readonly number[] | undefined
+  /** The decoder's own schedule, like `priorTimesteps`. Defaults to what `numInferenceSteps` says. */
+  decoderTimesteps?: ArrayLike<number> | undefined
   /** How closely the decoder follows the prompt, 0 to 100; off up to 1. Defaults to 0. */
   decoderGuidanceScale?: number | undefined
 }
@@ -108,6 +115,9 @@ export interface DecodeOptions extends CommonOptions, DecoderOptions {
   /** For all image embeddings, or one for each. Defaults to the text that they were made of, or `''`. */
   prompt?: Prompt | readonly Prompt[] | undefined
 }
+
+/** Options of `encodePrompt()`. */
+export interface EncodeOptions extends Pick<CommonOptions, 'signal' | 'timeoutMs'> {}
 
 /** Options of `generate()`. Names and meanings are those of diffusers' combined pipeline, in camelCase. */
 export interface GenerateOptions extends PriorOptions, DecoderOptions {}
@@ -140,10 +150,12 @@ const DECODER: Names<DecoderOptions> = {
 }
 const DECODE: Names<DecodeOptions> = { ...COMMON, ...DECODER, prompt: true }
 const GENERATE: Names<GenerateOptions> = { ...PRIOR, ...DECODER }
+const ENCODE: Names<EncodeOptions> = { signal: true, timeoutMs: true }
 
 /** The options that each call has. */
 export const OPTION_NAMES = {
   generate: Object.keys(GENERATE),
   prior: Object.keys(PRIOR),
   decode: Object.keys(DECODE),
+  encode: Object.keys(ENCODE),
 } as const

@@ -13,6 +13,7 @@ import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds
 import {
   type CommonOptions,
   type DecodeOptions,
+  type EncodeOptions,
   type GenerateOptions,
   type GeneratePreview,
   type GenerateProgress,
@@ -30,16 +31,18 @@ import {
   type TextReaders,
   warningsOf,
 } from './prompts'
-import { readDecoder, readPrior, type StageRequest } from './schedules'
+import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from './schedules'
 
 export type { NoiseStream } from './noise'
 export type {
   DecodeOptions,
+  EncodeOptions,
   GenerateOptions,
   GeneratePreview,
   GenerateProgress,
   PriorOptions,
   Prompt,
+  Seed,
 } from './options'
 export type { ReadPrompt } from './prompts'
 export type { StageRequest } from './schedules'
@@ -47,7 +50,7 @@ export type { StageRequest } from './schedules'
 /** What a request is checked against. */
 export interface RequestModel {
   readonly geometry: ModelGeometry
-  readonly defaults: { readonly priorGuidanceScale: number }
+  readonly defaults: RequestDefaults
   /** Whether it has a previewer. */
   readonly previews: boolean
   readonly tokenizers: TextReaders
@@ -127,7 +130,7 @@ function fromText(
 ): Request {
   const { geometry, defaults } = model
   const { width, height } = readSize(given, { width: geometry.defaultWidth, height: geometry.defaultHeight })
-  const [prior, decoder] = [readPrior(given, defaults.priorGuidanceScale), readDecoder(given)]
+  const [prior, decoder] = [readPrior(given, defaults), readDecoder(given, defaults)]
   const prompts = readPrompts(prompt)
   const negatives = readEach('negativePrompt', given.negativePrompt, prompts.length, () => '')
   checkCharacters([...prompts, ...negatives])
@@ -159,7 +162,7 @@ export function parseDecodeRequest(
   const noise = goesOn ? continued(states) : readSeeds(given.seed, inputs.length * perPrompt)
   const [, , priorHeight, priorWidth] = first.shape
   const sizes = { ...latentSizes({ width, height }, model.geometry), priorWidth, priorHeight }
-  const [prior, decoder] = [readPrior({}, model.defaults.priorGuidanceScale), readDecoder(given)]
+  const [prior, decoder] = [readPrior({}, model.defaults), readDecoder(given, model.defaults)]
   const stages = { width, height, sizes, prior, decoder }
   return assemble('decode', stages, { prompts, negatives, perPrompt, noise, inputs }, given, model)
 }
@@ -259,8 +262,7 @@ function assemble(
   { tokenizers, previews }: RequestModel,
 ): Request {
   check.integer('priority', priority, PRIORITY)
-  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
-  if (signal !== undefined) check.abortSignal('signal', signal)
+  checkDeadline({ timeoutMs, signal })
   if (onProgress !== undefined) check.callback('onProgress', onProgress)
   if (onPreview !== undefined) check.callback('onPreview', onPreview)
   if (previewEvery !== undefined) {
@@ -286,6 +288,18 @@ function assemble(
     previewEvery: previewEvery ?? 0,
     onPreview,
   })
+}
+
+function checkDeadline({ timeoutMs, signal }: EncodeOptions): void {
+  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
+  if (signal !== undefined) check.abortSignal('signal', signal)
+}
+
+/** The options of `encodePrompt()`, checked. */
+export function parseEncodeOptions(options: EncodeOptions | undefined): EncodeOptions {
+  const given = readOptions<EncodeOptions>('encode', options)
+  checkDeadline(given)
+  return given
 }
 
 function imagesOf(contents: Contents, read: ReadonlyMap<Prompt, ReadPrompt>): readonly ImageRequest[] {

@@ -15,18 +15,28 @@ export interface StageRequest {
 
 const GUIDANCE = { min: 0, max: 100 }
 
-export function readPrior(given: PriorOptions, defaultGuidanceScale: number): StageRequest {
-  const { priorGuidanceScale = defaultGuidanceScale } = given
+/** What a model recommends for requests that do not say. */
+export interface RequestDefaults {
+  readonly priorGuidanceScale: number
+  /** Null: `DEFAULT_STAGE_C_TIMESTEPS`. */
+  readonly priorSteps: number | null
+  readonly decoderSteps: number
+}
+
+export function readPrior(given: PriorOptions, defaults: RequestDefaults): StageRequest {
+  const { priorGuidanceScale = defaults.priorGuidanceScale } = given
+  const { priorSteps } = defaults
+  const recommended = priorSteps === null ? DEFAULT_STAGE_C_TIMESTEPS : linearTimesteps(priorSteps)
   return stageOf(
-    readSchedule(given, 'priorNumInferenceSteps', 'priorTimesteps') ?? DEFAULT_STAGE_C_TIMESTEPS,
+    readSchedule(given, 'priorNumInferenceSteps', 'priorTimesteps') ?? recommended,
     check.number('priorGuidanceScale', priorGuidanceScale, GUIDANCE),
   )
 }
 
-export function readDecoder(given: DecoderOptions): StageRequest {
+export function readDecoder(given: DecoderOptions, { decoderSteps }: RequestDefaults): StageRequest {
   const { decoderGuidanceScale = 0 } = given
   return stageOf(
-    readSchedule(given, 'numInferenceSteps', 'decoderTimesteps') ?? linearTimesteps(12),
+    readSchedule(given, 'numInferenceSteps', 'decoderTimesteps') ?? linearTimesteps(decoderSteps),
     check.number('decoderGuidanceScale', decoderGuidanceScale, GUIDANCE),
   )
 }

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from ..configurations import Component, component
 from ..hub_layout import DEFAULT_WEIGHTS, Checkpoint, cast, write_checkpoint
 from . import tokenizer
-from .configs import CONFIGS, GUIDANCE_SCALE, LATENT_SIZE, PICTURE_SIZE, SEMANTIC_GRID
+from .configs import CONFIGS, GUIDANCE_SCALE, LATENT_SIZE, PICTURE_SIZE, SEMANTIC_GRID, STEPS
 from .train_semantic import load_encoder
 from .training import trained
 
@@ -69,6 +69,7 @@ def main() -> None:
         latent_dim_scale=round(LATENT_SIZE / SEMANTIC_GRID + 0.005, 2),  # 5.34: diffusers rounds down
         default_size=(PICTURE_SIZE, PICTURE_SIZE),
         default_guidance_scale=GUIDANCE_SCALE,
+        default_steps=STEPS,
         card=CARD,
     )
     prior = options.out.with_name(f"{options.out.name}-prior")

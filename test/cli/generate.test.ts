@@ -44,6 +44,36 @@ describe('wuerstchen generate', () => {
     })
   })
 
+  it('writes a PNG and nothing else to standard output', async () => {
+    const args = ['generate', 'a cat', '-o', '-', ...flags]
+    const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...args])
+    expect(status).toBe(0)
+    expect(await readParameters(stdout)).toMatchObject({ prompt: 'a cat', seed: 7 })
+    expect(stdout.subarray(-8, -4).toString()).toBe('IEND')
+    const two = runCli(['generate', 'a cat', '-o', '-', '--count', '2', ...flags])
+    expect(two).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('--output -') })
+  })
+
+  it('passes the other options of the API on', () => {
+    const file = join(folderOf({}), 'cat.png')
+    const draw = (...more: string[]) => runCli(['generate', 'a cat', '-o', file, ...flags, ...more])
+    expect(draw('--offload', 'sequential', '--kernels', 'mapped', '--max-memory', '4e9').status).toBe(0)
+    const refused: readonly (readonly [readonly string[], RegExp])[] = [
+      [['--offload', 'some'], /Expected --offload to be one of none, model or sequential/],
+      [['--max-memory', '1000'], /ERR_WUERSTCHEN_MEMORY_LIMIT/],
+      [['--kernels', 'fast'], /Expected --kernels to be one of/],
+      [['--revision', '..'], /Expected --revision to be a branch/],
+      [['--token', 'a b'], /Expected --token/],
+      [['--preview-every', '1'], /Expected --preview-every to be none, as this model has no previewer/],
+      [['--timeout-ms', '1'], /ERR_WUERSTCHEN_TIMEOUT/],
+    ]
+    for (const [more, message] of refused) {
+      const { status, stderr } = draw(...more)
+      expect(stderr).toMatch(message)
+      expect(status).toBeGreaterThan(0)
+    }
+  })
+
   it('draws with LoRAs, scaled', async () => {
     const ones = { shape: [96, 1], data: new Float32Array(96).fill(1) }
     const lora = join(folderOf({}), 'style.safetensors')

@@ -110,6 +110,7 @@ async function answer(
     const options = {
       graph: graph.path,
       weights: change(weights),
+      blocks: graph.entry.blocks,
       stored,
       dtype,
       kernels,

@@ -248,7 +248,7 @@ describe('dtype', () => {
   it.each(['bfloat16', 'float16'] as const)('computes in %s', async (dtype) => {
     const small = smallModel()
     const narrow = await WuerstchenPipeline.fromPretrained(small.folder, { ...small.options, dtype })
-    expect(narrow.info).toMatchObject({ dtype, device: 'cpu', threads: 1, model: 'small' })
+    expect(narrow.info).toMatchObject({ dtype, devices: ['cpu'], threads: 1, model: 'small', commit: null })
     const { images } = await narrow.generate('a red circle', QUICK)
     await narrow.dispose()
     const [image] = images

@@ -15,9 +15,9 @@ it('show small what the image embeddings will be', async () => {
   const seen: GeneratePreview[] = []
   const options = { width: 256, height: 128, seed: 7, priorTimesteps: [0.6, 0], previewEvery: 1 }
   const { embeddings } = await pipeline.prior('a cat', { ...options, onPreview: (one) => seen.push(one) })
-  const [{ preview } = {}] = seen
+  const [{ image: preview } = {}] = seen
   const [{ shape, data } = { shape: [], data: new Float32Array() }] = embeddings
-  expect(seen).toMatchObject([{ image: 0, step: 1, steps: 1, preview: { width: 24, height: 12 } }])
+  expect(seen).toMatchObject([{ index: 0, step: 1, steps: 1, image: { width: 24, height: 12 } }])
 
   const { model } = (pipeline as unknown as { engine: { model: Model } }).engine
   const tensor = await model.device.write({ dtype: 'float32', shape, data })

@@ -1,4 +1,5 @@
 import type { Model } from '../../lib/memory/loaded-model'
+import { Maps } from '../../lib/memory/maps'
 import { Memory } from '../../lib/memory/memory'
 import { Residency } from '../../lib/memory/residency'
 import type { GenerateProgress, Request } from '../../lib/request/request'
@@ -43,9 +44,9 @@ export function fakeMemory(device: FakeDevice, limit: number | null = null): Mem
     vqgan: { levels: [{ channels: 1, scale: 1 }], blocks: 0 },
   }
   const graph = { numberBytes: 4, kernels: false, threads: 2 }
-  const computing = { prior: graph, decoder: graph, vqgan: graph }
+  const maps = new Maps(footprint, { prior: graph, decoder: graph, vqgan: graph })
   const none = { prior: [], decoder: [], vqgan: [] }
-  return new Memory(new Residency(device, 'none'), none, footprint, computing, limit)
+  return new Memory(new Residency(device, 'none'), none, maps, limit)
 }
 
 export interface FakeRequestOptions {

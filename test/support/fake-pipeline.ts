@@ -25,7 +25,7 @@ const MODEL: RequestModel = {
     defaultWidth: 64,
     defaultHeight: 64,
   },
-  defaults: { priorGuidanceScale: 4 },
+  defaults: { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 },
   previews: true,
   tokenizers: { prior: TOKENIZER, decoder: TOKENIZER },
 }
@@ -39,7 +39,10 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
   const engine = new Engine(model, { maxRows: 8, maxQueue: 8 })
   const info = {
     model: 'fake',
-    device: 'cpu',
+    commit: null,
+    devices: ['cpu'],
+    defaultSize: { width: 128, height: 128 },
+    previews: true,
     dtype: 'float32',
     threads: 1,
     stages: { prior: RUN, decoder: RUN, vqgan: RUN },
@@ -47,7 +50,7 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     cudaGraphs: null,
   } as const
   return {
-    pipeline: new WuerstchenPipeline(
+    pipeline: WuerstchenPipeline.of(
       engine,
       MODEL,
       info,

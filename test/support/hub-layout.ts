@@ -83,3 +83,26 @@ export function hubLayout(changes: Readonly<Record<string, Json | string | Uint8
   }
   return join(folderOf(files), 'wuerstchen')
 }
+
+/** The same as diffusers' combined pipeline saves it: one folder, the prior's parts under names of their own. */
+export function combinedLayout(changes: Readonly<Record<string, Json | null>> = {}): string {
+  const files: Record<string, string | Uint8Array | object> = {}
+  for (const [name, content] of Object.entries({ ...V2, ...REST })) {
+    const part = name.split('/').slice(1).join('/')
+    files[name.startsWith('wuerstchen-prior/') ? `prior_${part}` : part] = content
+  }
+  delete files['prior_model_index.json']
+  delete files['README.md']
+  const { text_encoder, scheduler, tokenizer } = COMMON
+  files['model_index.json'] = {
+    ...V2['wuerstchen/model_index.json'],
+    _class_name: 'WuerstchenCombinedPipeline',
+    prior_prior: ['wuerstchen', 'WuerstchenPrior'],
+    ...{ prior_text_encoder: text_encoder, prior_scheduler: scheduler, prior_tokenizer: tokenizer },
+  }
+  for (const [name, change] of Object.entries(changes)) {
+    if (change === null) delete files[name]
+    else files[name] = { ...(files[name] as object), ...change }
+  }
+  return folderOf(files)
+}

@@ -15,18 +15,22 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   checks: ['errors'],
   tensors: ['errors'],
   diffusion: [],
-  hub: ['files', 'errors'],
+  download: ['files', 'errors'],
+  hub: ['download', 'checks', 'files', 'errors'],
+  libtorch: ['download', 'files', 'errors'],
   text: ['files', 'errors'],
-  native: ['tensors', 'files', 'errors'],
+  native: ['libtorch', 'tensors', 'files', 'errors'],
   model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
   // model: the one reader of safetensors headers.
   embeddings: ['model/safetensors', 'tensors', 'files', 'errors'],
   stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
-  image: ['tensors', 'diffusion', 'files', 'errors'],
+  image: ['tensors', 'diffusion', 'checks', 'files', 'errors'],
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
-  loading: ['memory', 'stages', 'model', 'native', 'tensors', 'files', 'errors'],
-  engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'errors'],
+  loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'errors'],
+  runtime: ['native', 'libtorch', 'download', 'checks', 'files', 'errors'],
+  doctor: ['native', 'libtorch', 'files', 'errors'],
+  engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   pipeline: [
     ...[
       'engine',
@@ -46,6 +50,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   index: [
     ...[
       'pipeline',
+      'doctor',
+      'runtime',
       'engine',
       'loading',
       'memory',
@@ -54,9 +60,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'image',
       'model',
       'native',
-      'hub',
     ],
-    ...['tensors', 'diffusion', 'files', 'errors'],
+    ...['stages/stage', 'libtorch', 'hub', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   // --help needs no more than the version.
   cli: ['index', 'files/package-root'],
@@ -68,8 +73,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'cli-progress': 'cli',
   commander: 'cli',
   'detect-libc': 'native',
+  yauzl: 'libtorch',
   sharp: 'image',
-  undici: 'hub',
+  undici: 'download',
 }
 
 /** Which folder of cpp/ may include which headers of others. */
@@ -79,17 +85,19 @@ const HEADERS: readonly {
   readonly rooms: readonly string[]
 }[] = [
   { what: 'Node', header: /^(napi|node_api|uv|v8|node)\.h$/, rooms: ['binding', 'loader'] },
-  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda'] },
+  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda', 'testing'] },
 ]
 
 /** Folders of cpp/ and the folders whose headers they may include. */
 const CPP_ARROWS: Readonly<Record<string, readonly string[]>> = {
-  loader: [],
-  runtime: [],
+  platform: [],
+  loader: ['platform'],
+  runtime: ['platform'],
   binding: ['runtime'],
   // Libraries of their own, which know one header of it.
   cuda: ['runtime'],
   testing: ['runtime'],
+  portable: [],
 }
 
 interface Import {

@@ -1,4 +1,4 @@
-import { cpuOf, describeKernels } from '../../lib/native/cpu'
+import { cpuOf, describeKernels, multipliesBFloat16, multipliesBytes } from '../../lib/native/cpu'
 
 const cpu = {
   bfloat16: true,
@@ -13,6 +13,16 @@ describe('cpuOf()', () => {
     expect(cpuOf({ cpu }, {})).toEqual({ kind: 'avx512_bf16', bfloat16: true, float16: false, amx: true })
     expect(cpuOf({ cpu: { ...cpu, kernels: ['avx2'] } }, {}).kind).toBe('avx2')
     expect(cpuOf({ cpu: { ...cpu, kernels: [] } }, {}).kind).toBe('baseline')
+  })
+
+  it('knows the kinds of Arm', () => {
+    const arm = { ...cpu, kernels: ['neon_bf16', 'neon_dotprod', 'neon'], capability: 'DEFAULT', amx: false }
+    expect(cpuOf({ cpu: arm }, {}).kind).toBe('neon_bf16')
+    expect(multipliesBFloat16(cpuOf({ cpu: arm }, {}))).toBe(true)
+    const older = cpuOf({ cpu: arm }, { WUERSTCHEN_CPU: 'neon_dotprod' })
+    expect([multipliesBytes(older), multipliesBFloat16(older)]).toEqual([true, false])
+    const oldest = cpuOf({ cpu: arm }, { WUERSTCHEN_CPU: 'neon' })
+    expect([multipliesBytes(oldest), multipliesBFloat16(oldest)]).toEqual([false, false])
   })
 
   it.each(['avx512_vnni', 'avx512', 'avx2', 'baseline'])(

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { crop } from '../../lib/image/crop'
-import { formatOf, GeneratedImage } from '../../lib/image/generated-image'
+import { formatOf } from '../../lib/image/formats'
+import { GeneratedImage } from '../../lib/image/generated-image'
 import { type ImageMetadata, readParameters } from '../../lib/image/metadata'
 
 const METADATA: ImageMetadata = {
@@ -68,6 +69,30 @@ describe('GeneratedImage#toBuffer()', () => {
 })
 
 describe('GeneratedImage#toFile()', () => {
+  it("passes sharp's options on, and refuses those that the format does not have", async () => {
+    const large = new GeneratedImage(
+      Uint8Array.from({ length: 3 * 64 * 64 }, (_, i) => (i * i) % 251),
+      64,
+      64,
+      METADATA,
+    )
+    const [fine, coarse] = [join(folder, 'fine.jpg'), join(folder, 'coarse.jpg')]
+    await large.toFile(fine, { quality: 95 })
+    await large.toFile(coarse, { quality: 10 })
+    expect(readFileSync(coarse).length).toBeLessThan(readFileSync(fine).length / 2)
+    const refused = async (options: object) =>
+      large.toFile(join(folder, 'no.jpg'), options).catch((error) => error)
+    expect(await refused({ qualty: 80 })).toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      message: "Unknown option 'qualty'. Did you mean 'quality'?",
+    })
+    expect(await refused({ quality: 101 })).toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      message: expect.stringContaining('quality'),
+    })
+    expect(existsSync(join(folder, 'no.jpg'))).toBe(false)
+  })
+
   it('takes the format from the name', async () => {
     await picture().toFile(join(folder, 'a.JPG'))
     expect((await sharp(join(folder, 'a.JPG')).metadata()).format).toBe('jpeg')

@@ -1,8 +1,8 @@
-import { cpSync, mkdirSync, renameSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openModel } from '../../lib/model/layout'
 import { priorOfCard } from '../../lib/model/model-card'
-import { hubLayout } from '../support/hub-layout'
+import { combinedLayout, hubLayout } from '../support/hub-layout'
 import { removeFolders } from '../support/temporary-folder'
 
 afterAll(removeFolders)
@@ -71,10 +71,52 @@ describe('openModel()', () => {
     })
   })
 
-  it("takes the prior's own guidance scale as the default, and 4 where it has none", async () => {
-    expect((await openModel(hubLayout())).defaults).toEqual({ priorGuidanceScale: 4 })
-    const folder = hubLayout({ 'wuerstchen-prior/model_index.json': { _default_guidance_scale: 2.5 } })
-    expect((await openModel(folder)).defaults).toEqual({ priorGuidanceScale: 2.5 })
+  it("opens the one folder of diffusers' combined pipeline, and asks for no second one", async () => {
+    const folder = combinedLayout()
+    expect(await openModel(folder)).toMatchObject({
+      decoderFolder: folder,
+      priorFolder: folder,
+      components: {
+        prior: { weightFiles: [join(folder, 'prior_prior', 'diffusion_pytorch_model.safetensors')] },
+        priorTextEncoder: { weightFiles: [join(folder, 'prior_text_encoder', 'model.safetensors')] },
+        decoder: { weightFiles: [join(folder, 'decoder', 'diffusion_pytorch_model.safetensors')] },
+      },
+      tokenizers: { prior: { folder: join(folder, 'prior_tokenizer') } },
+      constants: { latentMean: 42, latentStd: 1, resolutionMultiple: 42.67 },
+    })
+    const { priorFolder } = await openModel(folder, priorOf(hubLayout()))
+    expect(priorFolder).not.toBe(folder)
+    await expect(openModel(combinedLayout({ 'prior_prior/config.json': null }))).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_MODEL_INVALID',
+      message: expect.stringMatching(/prior_prior\/config\.json/),
+    })
+  })
+
+  it('takes any effnet_embd where no level reads image embeddings, as in the fast tests of diffusers', async () => {
+    const decoder = { inject_effnet: [false, false, false, false], effnet_embd: 3 }
+    const model = await openModel(hubLayout({ 'wuerstchen/decoder/config.json': decoder }))
+    expect(model.geometry.priorChannels).toBe(16)
+  })
+
+  it('reads JSON that begins with a byte order mark', async () => {
+    const folder = hubLayout()
+    const index = join(folder, 'model_index.json')
+    writeFileSync(index, `\uFEFF${readFileSync(index, 'utf8')}`)
+    expect((await openModel(folder)).decoderFolder).toBe(folder)
+  })
+
+  it("takes the model's own guidance scale and steps as the defaults, and diffusers' where it has none", async () => {
+    const v2 = { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 }
+    expect((await openModel(hubLayout())).defaults).toEqual(v2)
+    const folder = hubLayout({
+      'wuerstchen-prior/model_index.json': { _default_guidance_scale: 2.5, _default_steps: 8 },
+      'wuerstchen/model_index.json': { _default_steps: 4 },
+    })
+    expect((await openModel(folder)).defaults).toEqual({
+      priorGuidanceScale: 2.5,
+      priorSteps: 8,
+      decoderSteps: 4,
+    })
   })
 
   it("takes the classes' defaults for fields that a config leaves out", async () => {
@@ -249,7 +291,9 @@ describe('openModel()', () => {
   it("refuses a prior's folder in place of the decoder's", async () => {
     await expect(openModel(priorOf(hubLayout()))).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_MODEL_INVALID',
-      message: expect.stringMatching(/_class_name to be WuerstchenDecoderPipeline/),
+      message: expect.stringMatching(
+        /_class_name to be WuerstchenDecoderPipeline or WuerstchenCombinedPipeline/,
+      ),
     })
   })
 
@@ -272,6 +316,7 @@ describe('openModel()', () => {
     ['a missing network', 'wuerstchen/model_index.json', { vqgan: null }, /vqgan/],
     ['another scheduler', 'wuerstchen/model_index.json', { scheduler: ['diffusers', 'DDIM'] }, /scheduler/],
     ['an odd default size', 'wuerstchen/model_index.json', { _default_size: [256] }, /_default_size/],
+    ['no steps', 'wuerstchen/model_index.json', { _default_steps: 0 }, /_default_steps/],
     [
       'a latent scale of text',
       'wuerstchen/model_index.json',

@@ -81,7 +81,7 @@ describe('checkPipelineOptions()', () => {
     [{ graphs: ['a', null] }, /graphs/],
     [{ onProgress: 'x' }, /onProgress/],
     [{ signal: {} }, /signal/],
-    [{ thread: 2 }, /did you mean threads\?/],
+    [{ thread: 2 }, /Did you mean 'threads'\?/],
     [null, 'Expected options to be an object but received null'],
   ])('refuses %j', (options, message) => {
     expect(() => check(options as object)).toThrow(message)

@@ -30,7 +30,7 @@ beforeAll(async () => {
   const tokenizer = { length: loaded.length, channels: 8, tokenize: (text: string) => loaded.tokenize(text) }
   model = {
     geometry: GEOMETRY,
-    defaults: { priorGuidanceScale: 4 },
+    defaults: { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 },
     previews: true,
     tokenizers: { prior: tokenizer, decoder: tokenizer },
   }
@@ -50,7 +50,7 @@ const refusal = (prompt: unknown, options?: unknown): WuerstchenError => {
 
 describe('parseRequest()', () => {
   it("uses the model's guidance scale where the request names none", () => {
-    const other = { ...model, defaults: { priorGuidanceScale: 2.5 } }
+    const other = { ...model, defaults: { ...model.defaults, priorGuidanceScale: 2.5 } }
     expect(parseRequest('a cat', {}, other).prior.guidanceScale).toBe(2.5)
     expect(parseRequest('a cat', { priorGuidanceScale: 6 }, other).prior.guidanceScale).toBe(6)
   })
@@ -80,6 +80,13 @@ describe('parseRequest()', () => {
       noiseStream: 0,
       noiseRow: 0,
     })
+  })
+
+  it("takes the model's own steps where it names some, evenly spaced", () => {
+    const own = { ...model, defaults: { priorGuidanceScale: 2.5, priorSteps: 8, decoderSteps: 4 } }
+    const request = parseRequest('a fox', undefined, own)
+    expect(request.prior).toEqual({ timesteps: linearTimesteps(8), guidanceScale: 2.5, guided: true })
+    expect(request.decoder.timesteps).toEqual(linearTimesteps(4))
   })
 
   it('treats an option that is undefined as left out', () => {
@@ -222,6 +229,28 @@ describe('parseRequest()', () => {
       ])
     })
 
+    it('take a BigInt, of which only what the generator reads is kept where a number cannot hold it', () => {
+      const seedOf = (seed: bigint) => parse('a', { seed }).streams[0]?.seed
+      expect(seedOf(42n)).toBe(42)
+      expect(seedOf(2n ** 40n + 1n)).toBe(2 ** 40 + 1)
+      expect(seedOf(2n ** 64n - 1n)).toBe(2 ** 32 - 1)
+      expect(() => seedOf(2n ** 64n)).toThrow(
+        /BigInt up to 2n \*\* 64n - 1n, but received 18446744073709551616n/,
+      )
+      expect(() => seedOf(-1n)).toThrow(/received -1n/)
+    })
+
+    it('take typed arrays of seeds and timesteps', () => {
+      const options = { seed: Uint32Array.of(3, 4), numImagesPerPrompt: 2 }
+      expect(parse('a', options).streams).toEqual([
+        { seed: 3, rows: 1 },
+        { seed: 4, rows: 1 },
+      ])
+      expect(parse('a', { seed: BigUint64Array.of(5n) }).streams).toEqual([{ seed: 5, rows: 1 }])
+      const { prior } = parse('a', { priorTimesteps: Float32Array.of(1, 0.5, 0) })
+      expect(prior.timesteps).toEqual([1, 0.5, 0])
+    })
+
     it('without a seed record a random one', () => {
       const seeds = Array.from({ length: 5 }, () => parse('a').images[0]?.seed)
       expect(new Set(seeds).size).toBeGreaterThan(1)
@@ -252,11 +281,7 @@ describe('parseRequest()', () => {
     ['a\ud800', undefined, "Expected prompt to be well-formed Unicode but received 'a\\ud800'"],
     ['a', null, 'Expected options to be an object but received null'],
     ['a', 'fast', "Expected options to be an object but received 'fast'"],
-    [
-      'a',
-      { widht: 1 },
-      "Expected options to be made of known names (did you mean width?) but received 'widht'",
-    ],
+    ['a', { widht: 1 }, "Unknown option 'widht'. Did you mean 'width'?"],
     ['a', { width: null }, 'Expected width to be an integer from 64 to 4096 but received null'],
     ['a', { width: '512' }, "Expected width to be an integer from 64 to 4096 but received '512'"],
     ['a', { width: Number.NaN }, 'Expected width to be an integer from 64 to 4096 but received NaN'],
@@ -379,16 +404,32 @@ describe('parseRequest()', () => {
       { numImagesPerPrompt: 64 },
       'Expected numImagesPerPrompt times prompts to be at most 256 images but received 320',
     ],
-    ['a', { seed: -1 }, 'Expected seed to be an integer from 0 to 9007199254740991 but received -1'],
+    [
+      'a',
+      { seed: -1 },
+      'Expected seed to be an integer from 0 to 9007199254740991, or a BigInt up to 2n ** 64n - 1n, but received -1',
+    ],
     [
       'a',
       { seed: 2 ** 53 },
-      'Expected seed to be an integer from 0 to 9007199254740991 but received 9007199254740992',
+      'Expected seed to be an integer from 0 to 9007199254740991, or a BigInt up to 2n ** 64n - 1n, but received 9007199254740992',
     ],
-    ['a', { seed: null }, 'Expected seed to be an integer from 0 to 9007199254740991 but received null'],
-    ['a', { seed: 5n }, 'Expected seed to be an integer from 0 to 9007199254740991 but received 5n'],
+    [
+      'a',
+      { seed: null },
+      'Expected seed to be an integer from 0 to 9007199254740991, or a BigInt up to 2n ** 64n - 1n, but received null',
+    ],
+    [
+      'a',
+      { seed: -5n },
+      'Expected seed to be an integer from 0 to 9007199254740991, or a BigInt up to 2n ** 64n - 1n, but received -5n',
+    ],
     ['a', { seed: [] }, 'Expected seed to be a list with a seed for each image, 1 in all, but received []'],
-    ['a', { seed: ['x'] }, "Expected seed[0] to be an integer from 0 to 9007199254740991 but received 'x'"],
+    [
+      'a',
+      { seed: ['x'] },
+      "Expected seed[0] to be an integer from 0 to 9007199254740991, or a BigInt up to 2n ** 64n - 1n, but received 'x'",
+    ],
     ['a', { signal: {} }, 'Expected signal to be an AbortSignal but received an object'],
     ['a', { signal: true }, 'Expected signal to be an AbortSignal but received true'],
     ['a', { onProgress: 1 }, 'Expected onProgress to be a function but received 1'],

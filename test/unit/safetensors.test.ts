@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { ModelError } from '../../lib/errors'
 import { readHeader, readShardIndex } from '../../lib/model/safetensors'
@@ -49,6 +50,12 @@ describe('readHeader()', () => {
     expect(Array.from(tensors.keys()).sort()).toEqual(['__proto__', 'a":"b\\', 'ü\u2028 : '])
   })
 
+  it.each([0x0280, 0x8b1f])('takes a header of %d bytes, which begins as other files do', async (length) => {
+    const entries = { __metadata__: { pad: '' }, a: tensor(0, 4) }
+    entries.__metadata__.pad = 'x'.repeat(length - JSON.stringify(entries).length)
+    expect((await readHeader(fileOf(safetensorsOf(entries, 4)))).tensors.size).toBe(1)
+  })
+
   it('accepts a file without tensors', async () => {
     expect((await readHeader(fileOf(safetensorsOf({}, 0)))).tensors.size).toBe(0)
   })
@@ -61,6 +68,19 @@ describe('readHeader()', () => {
     ['an empty file', '', /ends at 0/],
     ['seven bytes', Buffer.alloc(7), /Expected 8 bytes but the file ends at 7/],
     ['a header longer than the file', huge, /at most 8 bytes but its length says 922337203685477\d+/],
+    [
+      'a git-lfs pointer',
+      'version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 130\n',
+      /it is a git-lfs pointer, not the weights: run 'git lfs pull'/,
+    ],
+    ['a web page', '<!DOCTYPE html><html><head><title>Sign in</title>', /it is a web page/],
+    ['a gzip file', gzipSync(safetensorsOf({ a: tensor(0, 4) }, 4)), /it is compressed by gzip/],
+    ['a file of torch.save()', Buffer.from('PK\x03\x04 archive/data.pkl'), /it is a zip file/],
+    [
+      'metadata that nests',
+      safetensorsOf({ __metadata__: { format: 'pt', notes: { a: 'b' } }, a: tensor(0, 4) }, 4),
+      /Expected __metadata__\.notes to be a string but found an object/,
+    ],
     ['a header of no bytes', safetensorsOf('', 0), /JSON/],
     ['a header that is no JSON', safetensorsOf('{"a":', 0), /JSON/],
     ['a header that is a list', safetensorsOf('[]', 0), /header to be an object/],

@@ -1,7 +1,7 @@
 import { EventQueue, type StreamEvent } from '../../lib/pipeline/stream'
 
-function step(image: number, number: number): StreamEvent {
-  return { type: 'step', stage: 'prior', image, step: number, steps: 9, etaMs: null }
+function step(index: number, number: number): StreamEvent {
+  return { type: 'step', stage: 'prior', index, step: number, steps: 9, etaMs: null }
 }
 
 async function readAll(queue: EventQueue): Promise<StreamEvent[]> {

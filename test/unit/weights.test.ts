@@ -93,6 +93,17 @@ describe('bindWeights()', () => {
     expect(error.message).toContain('/m.safetensors')
   })
 
+  it('warns of what is left over, by name, and goes on', () => {
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const left = { scaled_fp8: tensor([0], 'F8_E4M3'), 'text_projection.weight': tensor([2, 2]) }
+    expect(bindWeights(entryOf({ a: [1] }), [headerOf({ a: tensor([1]), ...left })])).toHaveLength(1)
+    expect(warned).toHaveBeenCalledWith(
+      expect.stringMatching(/2 left over: scaled_fp8, text_projection\.weight\. Read from \/m\.safetensors/),
+      { type: 'WuerstchenWarning' },
+    )
+    warned.mockRestore()
+  })
+
   it('refuses a tensor that two shards hold, or one file under two names', () => {
     const a = headerOf({ a: tensor([1]) }, '/1.safetensors')
     expect(refusal(entryOf({ a: [1] }), a, headerOf({ a: tensor([1]) }, '/2.safetensors'))).toMatchObject({

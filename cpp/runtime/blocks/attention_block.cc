@@ -7,15 +7,13 @@
 #include <cmath>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/checks.h"
 #include "runtime/blocks/depthwise.h"
 #include "runtime/blocks/tasks.h"
+#include "runtime/numbers.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 // Queries, keys and values of image tokens side by side, and keys and values of the text.
 struct Tokens {
@@ -40,7 +38,9 @@ class AttentionBlock final : public Block {
     const auto& kernels = context_.kernels;
     auto& arena = context_.arena;
     const auto x = context_.copies.Restore(inputs.x).contiguous();
-    const at::Tensor text = inputs.condition->get(index_).contiguous();
+    CheckMap(context_, x, out_.columns());
+    const auto text =
+        CheckedText(context_, inputs, index_, x.size(0), heads_, out_.columns() / heads_);
     const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
     const int64_t rows = images * pixels;
 

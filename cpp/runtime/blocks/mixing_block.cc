@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/checks.h"
 #include "runtime/blocks/mixer.h"
 #include "runtime/blocks/tasks.h"
 
@@ -21,6 +22,7 @@ class MixingBlock final : public Block {
     const auto& kernels = context_.kernels;
     if (!ready_) mixer_ = {kernels, module_, context_.packing};
     ready_ = true;
+    CheckMap(context_, inputs.x, mixer_.channels());
     const auto x = inputs.x.contiguous();
     const int64_t channels = x.size(3), rows = x.numel() / channels, pixels = rows / x.size(0);
     float* const statistics = context_.arena.Get(Arena::kStatistics, 2 * rows);

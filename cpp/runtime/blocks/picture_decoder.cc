@@ -5,9 +5,11 @@
 
 #include <algorithm>
 
+#include "runtime/blocks/checks.h"
 #include "runtime/blocks/mixer.h"
 #include "runtime/blocks/tasks.h"
 #include "runtime/blocks/upsampler.h"
+#include "runtime/numbers.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
@@ -18,10 +20,6 @@ constexpr int64_t kStripCells = 1024;
 constexpr int64_t kCellsPerThread = 32;      // enough tasks for all layers' threads
 constexpr int64_t kTaskNumbers = 112 * 384;  // of a task: its hidden layer fits the second cache
 constexpr int64_t kMostCells = 288;          // of a task of narrow layers
-
-int64_t DivideUp(int64_t value, int64_t by) {
-  return (value + by - 1) / by;
-}
 
 torch::jit::Module Child(const torch::jit::Module& module, const std::string& name) {
   return module.attr(name).toModule();
@@ -109,6 +107,7 @@ std::vector<RowsKept> PictureDecoder::PlaceRows(int64_t height, int64_t width, i
 
 void PictureDecoder::DecodeOne(const at::Tensor& latents, const Canvas& canvas) {
   if (layers_.empty()) Prepare();
+  CheckMap(context_, latents.permute({0, 2, 3, 1}), layers_.front()->channels_in());
   const auto map = (latents[0] * module_.attr("scale_factor").toDouble())
                        .permute({1, 2, 0})
                        .contiguous();  // (h, w, 4)

@@ -8,6 +8,7 @@
 
 #include "runtime/blocks/tasks.h"
 #include "runtime/error.h"
+#include "runtime/numbers.h"
 #include "runtime/walk.h"
 
 namespace wuerstchen::runtime::blocks {
@@ -35,14 +36,6 @@ kernels::Format FormatOf(at::ScalarType type) {
 // Some columns of a larger weight are as good as a whole one.
 kernels::Weight AsStored(const at::Tensor& weight) {
   return {weight.const_data_ptr(), FormatOf(weight.scalar_type()), weight.stride(0)};
-}
-
-int64_t DivideUp(int64_t value, int64_t by) {
-  return (value + by - 1) / by;
-}
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return DivideUp(value, multiple) * multiple;
 }
 
 using kernels::Format;
@@ -99,7 +92,7 @@ void* Arena::Get(Slot slot, int64_t numbers, const kernels::Kernels& kernels) {
 }
 
 char* Arena::GetBytes(Slot slot, int64_t bytes) {
-  return reinterpret_cast<char*>(Get(slot, DivideUp(bytes, sizeof(float))));
+  return reinterpret_cast<char*>(Get(slot, DivideUp(bytes, static_cast<int64_t>(sizeof(float)))));
 }
 
 int64_t Arena::bytes() const {

@@ -4,6 +4,7 @@
 #include <ATen/ops/matmul.h>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/checks.h"
 #include "runtime/blocks/depthwise.h"
 
 namespace wuerstchen::runtime::blocks {
@@ -42,6 +43,8 @@ class ResBlock final : public Block {
     const auto& kernels = context_.kernels;
     auto& arena = context_.arena;
     const auto x = context_.copies.Leave(inputs.x).contiguous();
+    CheckMap(context_, x, depthwise_.bias.size(0));
+    CheckSkip(context_, inputs.skip, x, skip_depth());
     const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
     const int64_t rows = images * pixels, hidden_channels = expand_.columns();
 
@@ -104,6 +107,12 @@ class ResBlock final : public Block {
   }
 
  private:
+  int64_t skip_depth() const {
+    int64_t depth = 0;
+    for (const auto& part : skip_) depth += part.depth();
+    return depth;
+  }
+
   void Prepare() {
     const auto& kernels = context_.kernels;
     depthwise_ = {kernels, Wide(module_, "depthwise.weight"), Wide(module_, "depthwise.bias")};

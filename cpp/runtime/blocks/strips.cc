@@ -7,16 +7,14 @@
 #include <utility>
 
 #include "runtime/blocks/tasks.h"
+#include "runtime/interruption.h"
+#include "runtime/numbers.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
 
 constexpr int64_t kBehind = 2;   // strips between a layer and the next
 constexpr int kPatience = 2000;  // looks at a number before the core is offered to others
-
-int64_t DivideUp(int64_t value, int64_t by) {
-  return (value + by - 1) / by;
-}
 
 // What is left to do of each strip of each layer.
 class Progress {
@@ -109,6 +107,7 @@ void RunStrips(const StripPlan& plan, double work,
     try {
       for (int64_t place; (place = next.fetch_add(1, std::memory_order_relaxed)) < plan.tasks();) {
         const auto task = plan.At(place);
+        StopIfHalting();  // on the device's own thread, which is one of these
         if (!progress.WaitFor(task)) return;
         run(task);
         progress.Done(task);
