@@ -34,9 +34,13 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wuerstchen-first-'))
 const times = new Map()
 for (let run = 0; run <= RUNS; run++) {
   let before = Date.now()
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', PROGRAM, path.join(folder, 'a.png')], {
-    encoding: 'utf8',
-  })
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['-e', PROGRAM, path.join(folder, 'a.png')],
+    {
+      encoding: 'utf8',
+    },
+  )
   const ended = Date.now()
   if (status !== 0) throw new Error(stderr)
   if (run === 0) continue // fills the page cache

@@ -6,6 +6,7 @@
 /** What each code means, whether the same call may work later, and the class it comes as. */
 export const ERRORS = {
   INVALID_ARGUMENT: { retryable: false, as: 'InvalidArgumentError' },
+  PROMPT_SYNTAX: { retryable: false, as: 'PromptSyntaxError' },
   MODEL_NOT_FOUND: { retryable: false, as: 'ModelError' },
   MODEL_INVALID: { retryable: false, as: 'ModelError' },
   WEIGHTS_INVALID: { retryable: false, as: 'ModelError' },
@@ -75,6 +76,13 @@ export class WuerstchenError extends Error {
 export class InvalidArgumentError extends WuerstchenError {
   constructor(message: string, options?: WuerstchenErrorOptions) {
     super('INVALID_ARGUMENT', message, options)
+  }
+}
+
+/** A prompt is not written as its syntax wants it, or asks for what cannot be done. `details.column` says where, from 1. */
+export class PromptSyntaxError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('PROMPT_SYNTAX', message, options)
   }
 }
 

@@ -10,6 +10,7 @@ export type {
   PipelineStatistics,
   RequestMessage,
   StageStatistics,
+  TextStatistics,
   TurnMessage,
 } from './engine/statistics'
 export {
@@ -26,6 +27,7 @@ export {
   MemoryLimitError,
   ModelError,
   OutOfMemoryError,
+  PromptSyntaxError,
   QueueFullError,
   TimeoutError,
   WuerstchenError,
@@ -65,6 +67,7 @@ export type {
   GenerateProgress,
   PriorOptions,
   Prompt,
+  PromptOptions,
   Seed,
 } from './request/request'
 export {
@@ -79,3 +82,8 @@ export type { FloatTensor } from './tensors/float-tensor'
 
 /** The version of this package, such as `0.1.0`. */
 export const version: string = packageVersion()
+export type { TextualInversionInfo, TextualInversionOptions } from './pipeline/textual-inversions'
+export { parsePrompt } from './text/syntax/parse'
+export { printPrompt } from './text/syntax/print'
+export type { PromptNode, PromptPart, PromptSyntax, PromptTree } from './text/syntax/tree'
+export type { LongPrompts } from './text/weights'

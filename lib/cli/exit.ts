@@ -29,6 +29,8 @@ export function interruptSignal(): AbortSignal {
 const FLAGS: Readonly<Record<string, string>> = {
   prompt: 'caption',
   negativePrompt: '--negative-prompt',
+  promptSyntax: '--prompt-syntax',
+  longPrompts: '--long-prompts',
   seed: '--seed',
   width: '--width',
   height: '--height',
@@ -62,13 +64,22 @@ const FLAGS: Readonly<Record<string, string>> = {
 /** One line on standard error, and the exit code for this kind of error. */
 export function fail(error: unknown): void {
   process.exitCode = exitCodeOf(error)
-  if (!(error instanceof Interrupted)) console.error(lineFor(error))
+  if (error instanceof Interrupted) return
+  console.error(lineFor(error))
+  for (const mistake of mistakesOf(error)) console.error(`  ${mistake}`)
 }
+
+/** Of a configuration: one line each, below the first. */
+function mistakesOf(error: unknown): readonly unknown[] {
+  const mistakes = (error as { details?: { mistakes?: unknown } } | null)?.details?.mistakes
+  return Array.isArray(mistakes) ? mistakes : []
+}
+
+const WRONG = ['ERR_WUERSTCHEN_INVALID_ARGUMENT', 'ERR_WUERSTCHEN_PROMPT_SYNTAX']
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return ExitCode.interrupted
-  if (error instanceof UsageError || codeOf(error) === 'ERR_WUERSTCHEN_INVALID_ARGUMENT')
-    return ExitCode.usage
+  if (error instanceof UsageError || WRONG.includes(codeOf(error) ?? '')) return ExitCode.usage
   return ExitCode.failure
 }
 

@@ -30,8 +30,11 @@ program
   .option('--cache-dir <folder>', "folder of downloaded models (default: the Python hub client's)")
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
   .option('--lora <file>', 'LoRA file, or file=scale; may be given several times', toLora)
+  .option('--embedding <file>', 'textual inversion, a word of its own; may be given several times', toList)
   .option('--parity <with>', 'none or diffusers: in a narrow dtype, round where it rounds')
   .option('--negative-prompt <text>', 'what the picture should not show')
+  .option('--prompt-syntax <name>', 'how captions are written: plain, compel or a1111')
+  .option('--long-prompts <how>', 'what becomes of text beyond 77 tokens: truncate or chunk')
   .option('--seed <number>', 'same seed, same picture (default: random)', toNumber)
   .option('--width <pixels>', 'width of the picture', toNumber)
   .option('--height <pixels>', 'height of the picture', toNumber)
@@ -110,6 +113,27 @@ program
     process.exitCode = doctor(flags)
   })
 
+program
+  .command('serve')
+  .description('serve pictures over HTTP: the OpenAI images API, jobs, and a page')
+  .argument('[flags...]', "see 'wuerstchen serve --help'")
+  .helpOption(false)
+  .allowUnknownOption()
+  .action(async (flags: string[]) => {
+    const { serve } = require('./serve') as typeof import('./serve')
+    await serve(flags)
+  })
+
+program
+  .command('key')
+  .description("make an API key for 'wuerstchen serve'")
+  .argument('<name>', 'names the client in logs and metrics, and owns its jobs')
+  .option('--json', 'key and entry as JSON on standard output')
+  .action((name: string, flags) => {
+    const { key } = require('./key') as typeof import('./key')
+    key(name, flags)
+  })
+
 const runtime = program
   .command('runtime')
   .description("libtorch, installed by this package: for GPUs, and where npm's package of it was left out")
@@ -164,6 +188,11 @@ function toLora(
 ): { path: string; scale: number }[] {
   const [, path = text, scale = '1'] = /^(.*)=([^=]*)$/.exec(text) ?? []
   return [...before, { path, scale: toNumber(scale) }]
+}
+
+/** Every one of a flag that may be given several times. */
+function toList(text: string, before: string[] = []): string[] {
+  return [...before, text]
 }
 
 function toNumber(text: string): number {

@@ -6,18 +6,16 @@ import type { NativeTensor } from '../native/types'
 import type { ReadPrompt, Request } from '../request/request'
 import type { Denoising, NextStep } from '../stages/denoise'
 import { PARTS, type Stage } from '../stages/stage'
-import type { TextEncoder } from '../stages/text-encoder'
 import type { FloatTensor } from '../tensors/float-tensor'
-import type { Tokens } from '../text/tokenizer'
 import { inTurn } from './batching'
 import { Crowd } from './crowd'
 import { type Deadline, withDeadline } from './deadline'
 import { type Job, Run } from './job'
 import type { FinishedImage, RunHooks } from './outcome'
 import { Pace, Widths } from './pace'
-import { embed, prepare, readTexts } from './prepare'
+import { embedded, prepare, readTexts } from './prepare'
 import { RowLimit } from './row-limit'
-import { type PipelineStatistics, publishRequest, Statistics } from './statistics'
+import { type PipelineStatistics, publishRequest, Statistics, textsOf } from './statistics'
 
 export interface EngineLimits {
   /** Batch entries of one native call; a guided image takes two. */
@@ -88,7 +86,9 @@ export class Engine {
     const running = this.crowd.members.filter(({ running }) => running).length
     const { finished, failed, stages } = this.counters
     const { now: maxRows, shortages } = this.rows
-    return { waiting: this.size - running, running, finished, failed, maxRows, shortages, stages }
+    const { priorTextEncoder, decoderTextEncoder } = this.model
+    const texts = textsOf([priorTextEncoder.cache.counts, decoderTextEncoder.cache.counts])
+    return { waiting: this.size - running, running, finished, failed, maxRows, shortages, stages, texts }
   }
 
   /** Queues a request. Rejects with the signal's reason, a callback's exception, or an error of this package. */
@@ -141,17 +141,14 @@ export class Engine {
   }
 
   private async encode({ prior, decoder }: PromptRequest): Promise<PromptTensors> {
-    const { device, priorTextEncoder, decoderTextEncoder } = this.model
-    const read = async (encoder: TextEncoder, source: Tokens | FloatTensor) => {
-      const tensor = await embed(device, encoder, source)
-      return device.read(tensor).finally(() => tensor.dispose())
-    }
+    const { priorTextEncoder, decoderTextEncoder } = this.model
     try {
       const [forPrior, forDecoder] = await Promise.all([
-        read(priorTextEncoder, prior),
-        read(decoderTextEncoder, decoder),
+        embedded(priorTextEncoder, prior),
+        embedded(decoderTextEncoder, decoder),
       ])
-      return { prior: forPrior, decoder: forDecoder }
+      // Copies: what the caller does with them changes nothing that is kept.
+      return { prior: copyOf(forPrior), decoder: copyOf(forDecoder) }
     } catch (error) {
       throw fromNative(error)
     }
@@ -400,6 +397,10 @@ function rowOf(job: Job): NextStep {
 function denoisingOf({ denoising }: Job): Denoising {
   if (denoising === null) throw bug('Expected a prepared job but received one that is not.')
   return denoising
+}
+
+function copyOf({ shape, data }: FloatTensor): FloatTensor {
+  return { shape: [...shape], data: data.slice() }
 }
 
 function allFinite(values: Float32Array): boolean {

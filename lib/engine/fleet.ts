@@ -2,7 +2,7 @@ import { joinSignals } from '../checks/signals'
 import type { Request } from '../request/request'
 import type { Engine, PromptRequest, PromptTensors } from './engine'
 import type { FinishedImage, RunHooks } from './outcome'
-import { type PipelineStatistics, publishRequest, type StageStatistics } from './statistics'
+import { type PipelineStatistics, publishRequest, type StageStatistics, textsOf } from './statistics'
 
 /** What takes requests: an engine, or several that work as one. */
 export type Executor = Pick<Engine, 'submit' | 'embed' | 'exclusive' | 'dispose' | 'statistics'>
@@ -105,6 +105,7 @@ export class Fleet implements Executor {
       maxRows: sum(({ maxRows }) => maxRows),
       shortages: sum(({ shortages }) => shortages),
       stages: { prior: stage('prior'), decoder: stage('decoder'), vqgan: stage('vqgan') },
+      texts: textsOf(all.map(({ texts }) => texts)),
     }
   }
 

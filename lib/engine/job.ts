@@ -3,7 +3,7 @@ import { bug } from '../errors'
 import type { MemoryShares } from '../memory/memory'
 import { tokensIn } from '../memory/picture'
 import type { NativeNoise, NativeTensor } from '../native/types'
-import type { ImageRequest, ReadPrompt, Request } from '../request/request'
+import type { ImageRequest, ReadPrompt, Request, Stretch } from '../request/request'
 import type { Denoising } from '../stages/denoise'
 import { PARTS, type Stage } from '../stages/stage'
 import { Clock, type ImageTimings } from './clock'
@@ -104,8 +104,13 @@ export class Run {
   }
 }
 
-function keysOf({ promptKey, negativeKey }: ImageRequest): string[] {
-  return [promptKey, negativeKey]
+/** What the prior reads of an image's prompts, from which step on. */
+export function stretchesOf({ stretches, promptKey, negativeKey }: ImageRequest): readonly Stretch[] {
+  return stretches ?? [{ from: 0, promptKey, negativeKey }]
+}
+
+function keysOf(image: ImageRequest): string[] {
+  return stretchesOf(image).flatMap(({ promptKey, negativeKey }) => [promptKey, negativeKey])
 }
 
 /** One image on its way. Only the engine changes one. */

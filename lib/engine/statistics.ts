@@ -13,6 +13,16 @@ export interface StageStatistics {
   readonly busyMs: number
 }
 
+/** What the text encoders did, both together. */
+export interface TextStatistics {
+  /** Times that one of them read a text: 77 tokens, in v2. */
+  readonly encoded: number
+  /** Times that one of them had read it before, and the answer was still there. */
+  readonly cached: number
+  /** The part of all that was still there, 0 to 1; 0 before the first text. */
+  readonly hitRate: number
+}
+
 /** Counters of a pipeline since it was loaded. */
 export interface PipelineStatistics {
   /** Images that had no turn yet. */
@@ -28,6 +38,14 @@ export interface PipelineStatistics {
   /** Native calls of several images that ran out of memory, and were repeated for each alone. */
   readonly shortages: number
   readonly stages: Readonly<Record<Stage, StageStatistics>>
+  readonly texts: TextStatistics
+}
+
+/** Of several text encoders. */
+export function textsOf(counts: readonly Pick<TextStatistics, 'encoded' | 'cached'>[]): TextStatistics {
+  const encoded = counts.reduce((sum, one) => sum + one.encoded, 0)
+  const cached = counts.reduce((sum, one) => sum + one.cached, 0)
+  return { encoded, cached, hitRate: cached === 0 ? 0 : cached / (encoded + cached) }
 }
 
 /** Published on the diagnostics channel `wuerstchen:turn` after each native call of a stage. */

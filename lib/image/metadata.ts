@@ -5,6 +5,9 @@ import { packageVersion } from '../files/package-root'
 export interface ImageMetadata {
   readonly prompt: string
   readonly negativePrompt: string
+  /** How both are written, and whether long ones were read in pieces, where that is not the default. */
+  readonly promptSyntax?: 'compel' | 'a1111' | undefined
+  readonly longPrompts?: 'chunk' | undefined
   /** Of the noise stream; `image` is this picture's place among the `images` that drew from it. */
   readonly seed: number
   readonly image: number
@@ -38,9 +41,14 @@ const isNumber = (value: unknown) => Number.isFinite(value)
 const isTimes = (value: unknown) => Array.isArray(value) && value.every(isNumber)
 const orNull = (check: (value: unknown) => boolean) => (value: unknown) => value === null || check(value)
 
+const orAbsent = (check: (value: unknown) => boolean) => (value: unknown) =>
+  value === undefined || check(value)
+
 const CHECKS: Readonly<Record<keyof ImageMetadata, (value: unknown) => boolean>> = {
   prompt: isText,
   negativePrompt: isText,
+  promptSyntax: orAbsent((value) => value === 'compel' || value === 'a1111'),
+  longPrompts: orAbsent((value) => value === 'chunk'),
   seed: isNumber,
   image: isNumber,
   images: isNumber,

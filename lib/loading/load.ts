@@ -138,6 +138,8 @@ export interface LoadOptions extends Dtypes {
   readonly visits: boolean
   /** Bytes; null for no limit. */
   readonly maxMemory: number | null
+  /** Bytes of texts' embeddings that are kept, of both text encoders together. Defaults to none. */
+  readonly textCacheBytes?: number
   readonly signal?: AbortSignal | undefined
   /** After each network that is ready. */
   readonly onLoaded?: ((name: ComponentName, loaded: number, of: number) => void) | undefined
@@ -296,16 +298,17 @@ function assemble(
     offload,
     memory,
     records,
-  }: Pick<LoadOptions, 'rounding' | 'offload'> & Pick<Model, 'memory' | 'records'>,
+    textCacheBytes = 0,
+  }: Pick<LoadOptions, 'rounding' | 'offload' | 'textCacheBytes'> & Pick<Model, 'memory' | 'records'>,
 ): Model {
   return {
     device,
     offload,
     memory,
     records,
-    priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder),
+    priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder, textCacheBytes / 2),
     prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
-    decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),
+    decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder, textCacheBytes / 2),
     decoder: new Decoder(device, graphs.decoder, schedulers.decoder, rounding),
     vqgan: new PixelDecoder(device, graphs.vqgan),
     previewer: graphs.previewer ? new PixelDecoder(device, graphs.previewer) : null,

@@ -57,6 +57,11 @@ export interface PipelineOptions extends HubOptions {
    */
   maxMemory?: number | undefined
   /**
+   * Bytes of texts' embeddings that are kept for requests with the same text, on each device, an integer from 0 on; about 700,000
+   * for 77 tokens in v2. They come on top of `maxMemory`. 0 has every request encode its own. Defaults to 67,108,864 (64 MiB).
+   */
+  promptCacheBytes?: number | undefined
+  /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
    * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON: the
    * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI, or Arm's `asimddp`, most of what they are
@@ -125,6 +130,7 @@ export interface CheckedPipelineOptions {
   readonly devices: readonly string[]
   readonly offload: Offload
   readonly maxMemory: number | null
+  readonly promptCacheBytes: number
   readonly dtype: 'auto' | WeightsDtype
   readonly parity: 'none' | 'diffusers'
   readonly kernels: StageKernels
@@ -148,6 +154,7 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   device: true,
   offload: true,
   maxMemory: true,
+  promptCacheBytes: true,
   dtype: true,
   parity: true,
   kernels: true,
@@ -175,7 +182,7 @@ export function checkPipelineOptions(
   if (dtype === 'int8') checkInt8({ parity, kernels, offload })
   const devices = devicesOf(options.device)
   const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
-  const { cudaGraphs = false, maxBatchRows = 8, maxQueue = 1024 } = options
+  const { cudaGraphs = false, maxBatchRows = 8, maxQueue = 1024, promptCacheBytes = 2 ** 26 } = options
   if (typeof cudaGraphs !== 'boolean') throw expected('cudaGraphs', 'true or false', cudaGraphs)
   return {
     prior: priorOf(options.prior),
@@ -183,6 +190,7 @@ export function checkPipelineOptions(
     hub: hubSettings(checkHubOptions(options)),
     devices,
     offload: check.oneOf('offload', offload, ['none', 'model', 'sequential']),
+    promptCacheBytes: check.integer('promptCacheBytes', promptCacheBytes, { min: 0, max: 2 ** 40 }),
     maxMemory:
       options.maxMemory === undefined
         ? null

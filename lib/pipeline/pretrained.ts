@@ -18,6 +18,7 @@ import type { RequestModel } from '../request/request'
 import { loadTokenizer } from '../text/tokenizer'
 import { locateModel, type ModelName } from './locate'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
+import type { LearningReaders } from './textual-inversions'
 
 /** What a pipeline runs on. */
 export interface PipelineInfo {
@@ -48,6 +49,7 @@ export interface Pretrained {
   readonly requests: RequestModel
   readonly info: PipelineInfo
   readonly loras: Loras
+  readonly readers: LearningReaders
   readonly options: CheckedPipelineOptions
 }
 
@@ -109,6 +111,7 @@ export async function loadPretrained(
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
         maxMemory: options.maxMemory,
         threads: options.threads,
+        textCacheBytes: options.promptCacheBytes,
         signal,
         onLoaded: (component, loaded, of) => told({ type: 'load', component, loaded, of }),
       })
@@ -119,6 +122,12 @@ export async function loadPretrained(
     await calls.finished()
     const [leading] = models as [LoadedModel]
     const loaded = models.map((one) => one.model) as [Model, ...Model[]]
+    const loras = new Loras(loaded, {
+      prior: plan.prior.weights,
+      priorTextEncoder: plan.priorTextEncoder.weights,
+      decoder: plan.decoder.weights,
+      decoderTextEncoder: plan.decoderTextEncoder.weights,
+    })
     const snapshot = snapshotIn(files.decoderFolder)
     return {
       models: loaded,
@@ -127,6 +136,7 @@ export async function loadPretrained(
         defaults: files.defaults,
         previews: loaded[0].previewer !== null,
         tokenizers,
+        loras: () => loras.list,
       },
       info: {
         model: snapshot?.repository ?? basename(files.decoderFolder),
@@ -148,11 +158,8 @@ export async function loadPretrained(
           )
         },
       },
-      loras: new Loras(loaded, {
-        prior: plan.prior.weights,
-        priorTextEncoder: plan.priorTextEncoder.weights,
-        decoder: plan.decoder.weights,
-      }),
+      loras,
+      readers: tokenizers,
       options,
     }
   } catch (error) {
@@ -185,15 +192,14 @@ function weightOf({ prior }: CheckedPipelineOptions): number {
   return typeof prior === 'object' ? prior.weight : 0
 }
 
-async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel['tokenizers']> {
+async function loadTokenizers({ tokenizers }: ModelFiles): Promise<LearningReaders> {
   const [prior, decoder] = await Promise.all([loadReader(tokenizers.prior), loadReader(tokenizers.decoder)])
   return { prior, decoder }
 }
 
-async function loadReader(files: TokenizerFiles): Promise<RequestModel['tokenizers']['prior']> {
+async function loadReader(files: TokenizerFiles): Promise<LearningReaders['prior']> {
   const tokenizer = await loadTokenizer(files.folder, files)
-  const { channels } = files
-  return { length: tokenizer.length, channels, tokenize: (text) => tokenizer.tokenize(text) }
+  return Object.assign(tokenizer, { channels: files.channels })
 }
 
 function bundledModel(): string {

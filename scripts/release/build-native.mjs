@@ -25,10 +25,14 @@ const USAGE = `Usage: node scripts/release/build-native.mjs [--target TARGET] [-
   --target    one of ${TARGETS.join(', ')}; this machine's by default
   --libtorch  a folder with lib/ and include/ of libtorch for that target; by default the one in .venv, and for
               linux-arm64 the one of scripts/arm64/setup.mjs
-  --out       where the addons go; prebuilds/TARGET by default
+  --out       where the addons go; .release/built/TARGET by default
 `
 
-export async function buildNative({ target = HOST, libtorch: folder, out = at('prebuilds', target) } = {}) {
+export async function buildNative({
+  target = HOST,
+  libtorch: folder,
+  out = at('.release', 'built', target),
+} = {}) {
   if (!TARGETS.includes(target))
     throw new Error(`Expected --target to be one of ${TARGETS.join(', ')} but received '${target}'`)
   if (target !== HOST && !(target in CROSS))

@@ -1,13 +1,15 @@
 /**
- * Everything about a release that can be done on one machine: `npm run release:check [-- --only npm,worker]`.
+ * Everything about a release that can be done on one machine: `npm run release:check [-- --only npm,worker] [--arm64]`.
  * Makes the packages for this platform, publishes them to a registry on this machine, installs from there with every
  * package manager and Node that npm's registry has, and makes the same picture with each. Fails where one differs.
+ * `--arm64` also cross-compiles the native parts for linux-arm64 (docs/platforms.md).
  */
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { missingTargets } from './main-package.mjs'
 import { checkoutManifest } from './manifest.mjs'
-import { libtorchPackage, TARGETS, THIS_TARGET } from './places.mjs'
-import { collectPrebuilds } from './prebuild.mjs'
+import { libtorchPackage, RELEASE, TARGETS, THIS_TARGET } from './places.mjs'
+import { buildPortable, collectPrebuilds } from './prebuild.mjs'
 import { CASES } from './proof/cases.mjs'
 import { CLIENTS } from './proof/clients.mjs'
 import { referencePicture } from './proof/pictures.mjs'
@@ -23,7 +25,9 @@ const NODES = [
   { name: 'node-26', npm: 'npm 12', programs: [...BOTH, 'using.mjs', 'worker.mjs'] },
 ]
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, arm64: { type: 'boolean', default: false } },
+})
 const chosen = values.only?.split(',') ?? ['']
 const isChosen = (name) => chosen.some((part) => name.includes(part))
 
@@ -38,14 +42,15 @@ try {
 summarize()
 
 async function publishAll() {
-  await collectPrebuilds()
+  await collectPrebuilds(await buildPortable())
+  if (values.arm64) await collectPrebuilds(await buildPortable('linux-arm64'))
   const tarballs = [await packLibtorch(THIS_TARGET), await packMain()]
   for (const target of TARGETS.filter((one) => one !== THIS_TARGET)) tarballs.push(await packStandIn(target))
   const opened = await openRegistry()
   // As in a release: nobody can install the main package before all that it depends on is there.
   for (const tarball of tarballs.filter((path) => path.includes('libtorch'))) await opened.publish(tarball)
   await opened.publish(tarballs[1])
-  await opened.publish(await packMain(secondVersion), 'second')
+  await opened.publish(await packMain(secondVersion, join(RELEASE, 'second')), 'second')
   return opened
 }
 

@@ -1,6 +1,7 @@
 /**
- * Collects this machine's native parts:
- * `node scripts/release/prebuild.mjs [--target linux-arm64 --loader FILE --engine FOLDER ...]`.
+ * Collects native parts: `node scripts/release/prebuild.mjs` takes those that the checkout has built, `--portable` builds them as
+ * a release does (`build-native.mjs`), also for further versions of libtorch with `--libtorch FOLDER ...`, and
+ * `--target linux-arm64 --loader FILE --engine FOLDER ...` takes what is named.
  *
  *   .release/prebuilds/linux-x64/loader.node
  *   .release/prebuilds/linux-x64/torch-2.13/wuerstchen.node, torch-version, libwuerstchen_cuda.so
@@ -13,6 +14,7 @@ import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ENGINE_BUILD, LOADER } from '../tooling/places.mjs'
 import { run } from '../tooling/shell.mjs'
+import { buildNative } from './build-native.mjs'
 import { chosenTargets, LIBTORCH, PREBUILDS, RELEASE, THIS_TARGET } from './places.mjs'
 
 const log = join(RELEASE, 'prebuild.log')
@@ -40,6 +42,19 @@ export async function collectPrebuilds({
   return folder
 }
 
+/** Other systems than Linux have no older libraries to build against. */
+export async function buildPortable(target = THIS_TARGET, libtorches = []) {
+  if (!target.startsWith('linux-')) return { target }
+  const engines = []
+  for (const libtorch of [undefined, ...libtorches]) {
+    const out = join(RELEASE, 'built', target, `${engines.length}`)
+    rmSync(out, { recursive: true, force: true })
+    await buildNative({ target, libtorch, out })
+    engines.push(out)
+  }
+  return { target, loader: join(engines[0], 'loader.node'), engines }
+}
+
 const isShipped = (path) => SHIPPED.test(path.split(/[\\/]/).pop())
 
 async function ship(target, from, to) {
@@ -57,8 +72,11 @@ if (import.meta.filename === process.argv[1]) {
       target: { type: 'string' },
       loader: { type: 'string' },
       engine: { type: 'string', multiple: true },
+      portable: { type: 'boolean', default: false },
+      libtorch: { type: 'string', multiple: true },
     },
   })
   const [target] = chosenTargets(values.target, [THIS_TARGET])
-  console.log(await collectPrebuilds({ target, loader: values.loader, engines: values.engine }))
+  const named = { target, loader: values.loader, engines: values.engine }
+  console.log(await collectPrebuilds(values.portable ? await buildPortable(target, values.libtorch) : named))
 }

@@ -14,7 +14,7 @@ import { chosenTargets, NPM, RELEASE, TARBALLS } from './places.mjs'
 const log = join(RELEASE, 'pack.log')
 
 /** Absolute path of `wuerstchen`'s tarball, made anew: it takes a second. */
-export const packMain = (version) => pack(makeMainPackage(version))
+export const packMain = (version, destination) => pack(makeMainPackage(version), destination)
 
 /** Absolute path of a libtorch package's tarball. Packing 345 MB takes half a minute, so it is done once. */
 export async function packLibtorch(target) {

@@ -23,8 +23,10 @@ function packageWith(prebuilds: string): string {
   cpSync(ensureDist(), join(folder, 'dist'), { recursive: true })
   for (const name of ['package.json', 'graphs', 'models', 'node_modules'])
     symlinkSync(join(ROOT, name), join(folder, name))
-  mkdirSync(join(folder, 'prebuilds'))
-  cpSync(prebuilds, join(folder, 'prebuilds', `${platform}-${arch}`), { recursive: true })
+  const target = join(folder, 'prebuilds', `${platform}-${arch}`)
+  mkdirSync(target, { recursive: true })
+  cpSync(join(prebuilds, 'loader.node'), join(target, 'loader.node'))
+  cpSync(prebuilds, join(target, 'torch-2.13'), { recursive: true })
   return folder
 }
 

@@ -1,11 +1,11 @@
 import { dirname, join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
-import { findAddon } from '../../lib/native/binding'
-import { libraryName } from '../../lib/native/libtorch'
+import { libraryName } from '../../lib/libtorch/find'
+import { findEngines } from '../../lib/native/addons'
 import { runScript } from './node-process'
 
 /** A library of cpp/testing. */
-export const testLibrary = (name: string): string => join(dirname(findAddon('wuerstchen')), libraryName(name))
+export const testLibrary = (name: string): string => join(dirname(findEngines()[0].path), libraryName(name))
 
 /** Runs `body` in a process of its own, with the addon at hand as `addon` and a small network's load options as `network`. */
 export function runWithAddon(body: string, environment: Readonly<Record<string, string | undefined>> = {}) {

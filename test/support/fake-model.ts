@@ -103,6 +103,7 @@ export function fakeRequest(options: FakeRequestOptions = {}): Request {
       prior: tokens(text.padEnd(8)),
       decoder: tokens(text.padEnd(8)),
     })),
+    reading: { syntax: 'plain', longPrompts: 'truncate' },
     streams: [{ seed, rows: images }],
     width: pixels,
     height: pixels,

@@ -22,7 +22,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   native: ['libtorch', 'tensors', 'files', 'errors'],
   model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
   // model: the one reader of safetensors headers.
-  embeddings: ['model/safetensors', 'tensors', 'files', 'errors'],
+  embeddings: ['model/safetensors', 'text', 'tensors', 'files', 'errors'],
   stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
   image: ['tensors', 'diffusion', 'checks', 'files', 'errors'],
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
@@ -53,6 +53,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'doctor',
       'runtime',
       'engine',
+      'stages',
       'loading',
       'memory',
       'request',
@@ -61,18 +62,29 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'model',
       'native',
     ],
-    ...['stages/stage', 'libtorch', 'hub', 'tensors', 'diffusion', 'files', 'errors'],
+    ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
-  // --help needs no more than the version.
-  cli: ['index', 'files/package-root'],
+  server: ['index', 'files/package-root'],
+  'ai-sdk': ['index'],
+  // --help needs no more than the version and the names of a server's settings.
+  cli: ['index', 'server', 'files/package-root'],
 }
 
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
 const PACKAGES: Readonly<Record<string, string>> = {
+  '@ai-sdk/provider': 'ai-sdk',
+  '@fastify/rate-limit': 'server',
+  '@fastify/cors': 'server',
+  '@fastify/swagger': 'server',
   '@huggingface/tokenizers': 'text',
+  ajv: 'server',
   'cli-progress': 'cli',
   commander: 'cli',
   'detect-libc': 'native',
+  '@opentelemetry/api': 'server',
+  '@sinclair/typebox': 'server',
+  fastify: 'server',
+  'prom-client': 'server',
   yauzl: 'libtorch',
   sharp: 'image',
   undici: 'download',

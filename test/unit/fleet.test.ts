@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events'
 import { Engine } from '../../lib/engine/engine'
 import { Fleet } from '../../lib/engine/fleet'
 import type { FinishedImage } from '../../lib/engine/outcome'
-import type { ReadPrompt } from '../../lib/request/prompts'
+import type { ReadPrompt } from '../../lib/request/texts'
 import { atCall } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
 

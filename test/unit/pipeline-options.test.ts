@@ -6,6 +6,7 @@ describe('checkPipelineOptions()', () => {
   it('fills in the defaults', () => {
     expect(check({})).toEqual({
       prior: undefined,
+      promptCacheBytes: 2 ** 26,
       revision: undefined,
       hub: expect.objectContaining({ offline: false }),
       devices: ['auto'],

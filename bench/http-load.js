@@ -1,0 +1,236 @@
+'use strict'
+// npm run bench:http-load — `wuerstchen serve` with the bundled model under load, against the engine in this process without
+// HTTP, and against FastAPI around diffusers with the same weights. Closed loop of 1 to 64 clients (autocannon), then
+// arrivals at random up to twice the capacity: what is refused, how fast, and how /healthz does meanwhile.
+// The Python server: --python names an interpreter that has fastapi, uvicorn and what .venv has.
+
+const os = require('node:os')
+const path = require('node:path')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { parseArgs } = require('node:util')
+const autocannon = require('autocannon')
+const { WuerstchenPipeline } = require('../dist')
+const { percentile, random } = require('./support/crowd')
+const { ROOT } = require('./support/reference')
+const { serveOurs, startServer } = require('./support/served')
+const { machine } = require('./support/statistics')
+
+const { values } = parseArgs({
+  options: {
+    clients: { type: 'string', default: '1,8,64' },
+    seconds: { type: 'string', default: '20' },
+    python: { type: 'string', default: '' }, // without it the Python server is left out
+    queue: { type: 'string', default: '64' },
+    threads: { type: 'string', default: String(os.availableParallelism()) },
+    only: { type: 'string', default: 'engine,closed,open,python' },
+    port: { type: 'string', default: '18092' },
+  },
+})
+const seconds = Number(values.seconds)
+const MODEL = path.join(ROOT, 'models', 'shapes')
+const STEPS = { prior: 20, decoder: 12 }
+
+function body(seed) {
+  return {
+    prompt: 'a red circle on a blue background',
+    size: '256x256',
+    wuerstchen: {
+      seed,
+      prior_num_inference_steps: STEPS.prior,
+      num_inference_steps: STEPS.decoder,
+      prior_guidance_scale: 4,
+    },
+  }
+}
+
+/** The same pictures in this process, encoded as the server does, by so many callers. */
+async function engine(clients) {
+  const pipeline = await WuerstchenPipeline.fromPretrained(MODEL, {
+    device: 'cpu',
+    threads: Number(values.threads),
+  })
+  const options = {
+    width: 256,
+    height: 256,
+    priorNumInferenceSteps: STEPS.prior,
+    numInferenceSteps: STEPS.decoder,
+    priorGuidanceScale: 4,
+  }
+  let [seed, done] = [0, 0]
+  const one = async () => {
+    const { images } = await pipeline.generate('a red circle on a blue background', {
+      ...options,
+      seed: seed++,
+    })
+    await images[0].toBuffer()
+  }
+  await Promise.all(Array.from({ length: clients }, one))
+  const end = performance.now() + 1000 * seconds
+  const started = performance.now()
+  const caller = async () => {
+    while (performance.now() < end) {
+      await one()
+      done++
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, caller))
+  const pace = done / ((performance.now() - started) / 1000)
+  await pipeline.dispose()
+  return { throughput: pace }
+}
+
+/** Each client asks again as soon as it is answered. */
+async function closed(url, clients) {
+  const run = (duration) =>
+    autocannon({
+      url: `${url}/v1/images/generations`,
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body(7)),
+      connections: clients,
+      duration,
+      timeout: 120,
+    })
+  await run(3)
+  const [health, result] = await Promise.all([healthFor(url, seconds), run(seconds)])
+  const { '2xx': ok, non2xx, errors, latency, duration } = result
+  return { throughput: ok / duration, p50: latency.p50, p99: latency.p99, refused: non2xx, errors, health }
+}
+
+/** Requests arrive at random, whether or not anything is finished. */
+async function open(url, rate) {
+  const next = random(99)
+  const taken = { ok: [], refused: [], lost: 0 }
+  const asking = []
+  const end = performance.now() + 1000 * seconds
+  const started = performance.now()
+  const health = healthFor(url, seconds)
+  for (let seed = 0; performance.now() < end; seed++) {
+    asking.push(ask(url, seed, taken))
+    await sleep((-Math.log(1 - next()) / rate) * 1000)
+  }
+  const asked = asking.length
+  await Promise.all(asking)
+  const duration = (performance.now() - started) / 1000
+  const sorted = (list) => list.sort((a, b) => a - b)
+  return {
+    asked,
+    throughput: taken.ok.length / duration,
+    p50: percentile(sorted(taken.ok), 0.5),
+    p99: percentile(sorted(taken.ok), 0.99),
+    refused: taken.refused.length,
+    refusedP99: taken.refused.length === 0 ? null : percentile(sorted(taken.refused), 0.99),
+    errors: taken.lost,
+    health: await health,
+  }
+}
+
+async function ask(url, seed, taken) {
+  const started = performance.now()
+  try {
+    const answer = await fetch(`${url}/v1/images/generations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body(seed)),
+    })
+    const { data } = await answer.json()
+    const ms = performance.now() - started
+    if (answer.status === 200 && data?.[0]?.b64_json) taken.ok.push(ms)
+    else if (answer.status === 429 && answer.headers.get('retry-after')) taken.refused.push(ms)
+    else taken.lost++
+  } catch {
+    taken.lost++
+  }
+}
+
+/** p99 of /healthz in milliseconds, asked every 50 ms. */
+async function healthFor(url, duration) {
+  const end = performance.now() + 1000 * duration
+  const latencies = []
+  while (performance.now() < end) {
+    const started = performance.now()
+    const answer = await fetch(`${url}/healthz`)
+    await answer.text()
+    latencies.push(performance.now() - started)
+    await sleep(50)
+  }
+  return percentile(
+    latencies.sort((a, b) => a - b),
+    0.99,
+  )
+}
+
+function row(what, clients, { throughput, p50, p99, refused = 0, refusedP99 = null, errors = 0, health }) {
+  const number = (value, digits) => (value === undefined || value === null ? '-' : value.toFixed(digits))
+  console.log(
+    `| ${what} | ${clients} | ${number(throughput, 2)} | ${number(p50, 0)} | ${number(p99, 0)} | ${refused} | ${number(refusedP99, 1)} | ${errors} | ${number(health, 1)} |`,
+  )
+}
+
+async function main() {
+  const parts = values.only.split(',')
+  const counts = values.clients.split(',').map(Number)
+  console.log(
+    `${machine()}; 256x256, ${STEPS.prior} + ${STEPS.decoder} steps, ${values.threads} threads, ${seconds} s each`,
+  )
+  console.log(
+    '| | clients or arrivals/s | pictures/s | p50, ms | p99, ms | refused | their p99, ms | errors | /healthz p99, ms |',
+  )
+  console.log('|---|---|---|---|---|---|---|---|---|')
+  const paces = new Map()
+  if (parts.includes('engine')) {
+    for (const clients of counts) {
+      const found = await engine(clients)
+      row('engine in process', clients, found)
+      paces.set(clients, found.throughput)
+    }
+  }
+  let capacity = 0
+  if (parts.includes('closed') || parts.includes('open')) {
+    const server = await serveOurs(
+      ['--threads', values.threads, '--device', 'cpu', '--max-queue', values.queue],
+      { port: Number(values.port) },
+    )
+    try {
+      for (const clients of counts) {
+        const found = await closed(server.url, clients)
+        row('wuerstchen serve, closed loop', clients, found)
+        capacity = Math.max(capacity, found.throughput)
+        const alone = paces.get(clients)
+        if (alone !== undefined)
+          console.log(`  ${((100 * found.throughput) / alone).toFixed(1)}% of the engine`)
+      }
+      if (parts.includes('open'))
+        for (const part of [0.5, 0.9, 1.5, 2]) {
+          const rate = part * capacity
+          row(`open loop at ${part}x capacity`, rate.toFixed(1), await open(server.url, rate))
+        }
+    } finally {
+      await server.stop()
+    }
+  }
+  if (parts.includes('python') && values.python !== '') await python(counts)
+}
+
+async function python(counts) {
+  const port = Number(values.port) + 1
+  const args = [
+    '-m',
+    'bench.peers.http_server',
+    MODEL,
+    `${MODEL}-prior`,
+    '--port',
+    String(port),
+    '--threads',
+    values.threads,
+  ]
+  const server = await startServer(values.python, args, { port })
+  try {
+    for (const clients of counts.filter((count) => count <= 32))
+      row('FastAPI + diffusers, closed loop', clients, await closed(server.url, clients))
+  } finally {
+    server.child.kill('SIGKILL')
+  }
+}
+
+main()

@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto'
+import type { Server as HttpServer } from 'node:http'
+import cors from '@fastify/cors'
+import rateLimit, { type RateLimitPluginOptions } from '@fastify/rate-limit'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyHttpOptions,
+  type FastifyInstance,
+  type FastifyReply,
+  LogController,
+} from 'fastify'
+import type { Context } from './context'
+import { HttpError } from './errors'
+import { registerGuard } from './guard'
+import { registerOpenApi } from './openapi'
+import { hangUp, refuse, useErrors } from './refuse'
+import { registerHealth } from './routes/health'
+import { registerInfo } from './routes/info'
+import { registerJobs } from './routes/jobs'
+import { registerMetrics } from './routes/metrics'
+import { registerOpenAi } from './routes/openai'
+import { ErrorBody } from './schemas/pictures'
+import { registerTracing } from './tracing'
+import { buildValidator } from './validation'
+import { registerWeb } from './web'
+
+/** A client that reads nothing for so long while an answer waits for it is let go. */
+const STALLED_MS = 60_000
+
+/** Seconds of the machine's own keep-alive probes: they find connections whose other end is gone. */
+const PROBE_MS = 30_000
+
+/** What pino's loggers look like. */
+export type Logger = FastifyBaseLogger
+
+/** All routes on one backend. */
+export function buildApp(context: Context, logger?: Logger): FastifyInstance {
+  const app = fastify(optionsOf(context, logger))
+  app.server.maxConnections = context.config.maxConnections
+  strictContentTypes(app)
+  useErrors(app, context)
+  registerLogging(app, context)
+  registerTracing(app, context.backend)
+  registerMetrics(app, context)
+  registerCors(app, context)
+  registerGuard(app, context)
+  registerLimits(app)
+  app.addSchema(ErrorBody)
+  registerOpenApi(app, context)
+  app.register(async (routes) => {
+    registerHealth(routes, context)
+    registerOpenAi(routes, context)
+    registerJobs(routes, context)
+    registerInfo(routes, context)
+    if (context.config.web) registerWeb(routes)
+  })
+  return app
+}
+
+/**
+ * Answers are built by hand, field by field: a serializer for each route would double the time of a start. Tests check them
+ * against their schemas.
+ */
+const buildSerializer = () => () => JSON.stringify
+
+// Its type asks for the one of a package that fastify brings along.
+const VALIDATION = { compilersFactory: { buildValidator, buildSerializer } } as unknown as NonNullable<
+  FastifyHttpOptions<HttpServer>['schemaController']
+>
+
+function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<HttpServer> {
+  return {
+    ...(logger === undefined ? { logger: loggingOf(config.logLevel) } : { loggerInstance: logger }),
+    logController: new LogController({ disableRequestLogging: true }),
+    // What the router refuses before any route is found.
+    frameworkErrors: (error, _request, reply) => {
+      refuse(error, reply as unknown as FastifyReply)
+    },
+    clientErrorHandler: hangUp,
+    schemaController: VALIDATION,
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id']
+      return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID()
+    },
+    trustProxy: config.trustProxy,
+    bodyLimit: config.maxBodyBytes,
+    requestTimeout: config.bodyTimeoutSeconds * 1000,
+    keepAliveTimeout: 72_000, // longer than the minute of most load balancers
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+    http: {
+      headersTimeout: Math.min(config.headerTimeoutSeconds, config.bodyTimeoutSeconds) * 1000,
+      connectionsCheckingInterval: 1000,
+      maxHeaderSize: 16_384,
+      keepAlive: true,
+      keepAliveInitialDelay: PROBE_MS,
+    },
+  }
+}
+
+function loggingOf(level: string) {
+  return level === 'silent' ? false : { level, base: { service: 'wuerstchen' } }
+}
+
+/** JSON, or no body at all. */
+function strictContentTypes(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, parse)
+}
+
+/** One line for each request; never its body, its query or its key. */
+function registerLogging(app: FastifyInstance, { backend }: Context): void {
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? null,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+        client: request.client?.name ?? null,
+      },
+      'request',
+    )
+  })
+  app.addHook('onSend', async ({ raw }, reply) => {
+    if (backend.state.name === 'draining') reply.header('connection', 'close')
+    // The socket of `inject()` has no such thing.
+    if ('setTimeout' in raw.socket) raw.socket.setTimeout(STALLED_MS)
+  })
+}
+
+/** Before the guard: a preflight request carries no key. */
+function registerCors(app: FastifyInstance, { config }: Context): void {
+  app.register(cors, {
+    origin: config.cors.length === 0 ? false : config.cors.includes('*') ? '*' : [...config.cors],
+    methods: ['GET', 'POST', 'PUT', 'DELETE'],
+    allowedHeaders: [
+      'authorization',
+      'content-type',
+      'idempotency-key',
+      'last-event-id',
+      'wuerstchen-timeout-ms',
+    ],
+    exposedHeaders: ['location', 'retry-after', 'x-request-id'],
+    maxAge: 600,
+  })
+}
+
+function registerLimits(app: FastifyInstance): void {
+  const perMinute: RateLimitPluginOptions = {
+    max: ({ client }) => client?.requestsPerMinute ?? 0,
+    timeWindow: 60_000,
+    keyGenerator: ({ client, ip }) =>
+      client === null || client.name === 'local' ? ip : `key ${client.name}`,
+    // Public routes have no client; 0 is no limit.
+    allowList: ({ client }) => client === null || client.requestsPerMinute === 0,
+    errorResponseBuilder: (_request, { ttl, max }) =>
+      new HttpError('rate_limit_exceeded', `Expected at most ${max} requests a minute of this key`, {
+        retryAfterMs: ttl,
+      }),
+  }
+  app.register(rateLimit, perMinute)
+}

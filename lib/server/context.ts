@@ -1,0 +1,79 @@
+import type { FastifyRequest } from 'fastify'
+import type { Backend, BackendModel, JobSnapshot } from './backend'
+import type { ServerConfig } from './config/schema'
+import { HttpError } from './errors'
+import type { Client, Keys, Signer } from './keys'
+import type { Metrics } from './metrics'
+import type { Origin } from './wishes'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set for every route but public ones. */
+    client: Client | null
+    traceparent: string | null
+  }
+  interface FastifyContextConfig {
+    /** Whether the route asks for no key. */
+    public?: boolean
+  }
+}
+
+/** What all routes share. */
+export interface Context {
+  readonly config: ServerConfig
+  readonly backend: Backend
+  readonly keys: Keys
+  readonly signer: Signer
+  readonly metrics: Metrics
+}
+
+export const TIMEOUT_HEADER = 'wuerstchen-timeout-ms'
+
+/** Who asks, for whom, until when. */
+export function originOf(request: FastifyRequest): Origin {
+  const { headers } = request
+  return {
+    client: clientOf(request),
+    requestId: request.id,
+    traceparent: request.traceparent,
+    idempotencyKey: textHeader('Idempotency-Key', headers['idempotency-key'], /^[\x21-\x7e]{1,255}$/),
+    timeoutMs: timeoutOf(headers[TIMEOUT_HEADER]),
+  }
+}
+
+export function clientOf({ client }: FastifyRequest): Client {
+  if (client === null) throw new HttpError('invalid_api_key', 'Expected an API key but there is none')
+  return client
+}
+
+/** The job, if it is the caller's: that another one exists is nobody else's business. */
+export async function ownJob(
+  { backend }: Context,
+  request: FastifyRequest,
+  id: string,
+): Promise<JobSnapshot> {
+  const { name } = clientOf(request)
+  const job = await backend.find(id)
+  if (job?.request.owner === name) return job
+  throw new HttpError(
+    'not_found',
+    'Expected the id of a job of this key: it is unknown, or its time to live has ended',
+  )
+}
+
+export function defaultModel({ backend }: Context): BackendModel | undefined {
+  return backend.info.models[0]
+}
+
+function timeoutOf(value: string | string[] | undefined): number | null {
+  const text = textHeader(TIMEOUT_HEADER, value, /^[1-9]\d{0,8}$/)
+  return text === null ? null : Number(text)
+}
+
+function textHeader(name: string, value: string | string[] | undefined, pattern: RegExp): string | null {
+  if (value === undefined) return null
+  if (typeof value === 'string' && pattern.test(value)) return value
+  throw new HttpError('invalid_request', `Expected the header ${name} to match ${pattern.source}`, {
+    param: name,
+  })
+}

@@ -1,0 +1,57 @@
+/** The door of `wuerstchen/server`. */
+import { buildApp, type Logger } from './app'
+import type { Backend } from './backend'
+import { checkConfig } from './config/read'
+import type { ServerConfig } from './config/schema'
+import type { Context } from './context'
+import { Keys, Signer } from './keys'
+import { loadPipeline } from './load'
+import { LocalBackend, type ServedPipeline } from './local'
+import { Metrics } from './metrics'
+import { Server } from './server'
+
+export type * from './backend'
+export { ENVIRONMENT_PREFIX, flagOf, readConfig, SETTINGS, variableOf } from './config/read'
+export { KeyConfig, ServerConfig } from './config/schema'
+export { newKey } from './keys'
+export { LocalBackend, type LocalOptions, type ServedPipeline } from './local'
+export { Server } from './server'
+
+/** What `createServer()` understands: the settings of the configuration, and what is no setting. */
+export interface ServerOptions extends Partial<ServerConfig> {
+  /**
+   * Makes the pictures: a pipeline, one that is loading, or a backend. Defaults to a pipeline that is loaded as the settings
+   * `model`, `device`, … say. A pipeline that is passed is not disposed by `close()`.
+   */
+  readonly pipeline?: ServedPipeline | Promise<ServedPipeline>
+  readonly backend?: Backend
+  /** pino, or what looks like it. Defaults to JSON lines on standard output. */
+  readonly logger?: Logger
+}
+
+/**
+ * A server that is not listening yet: `listen()` begins that, `close()` ends it. While the model loads it answers `/readyz`
+ * with 503.
+ * @throws InvalidArgumentError naming every setting that is wrong.
+ */
+export async function createServer(options: ServerOptions = {}): Promise<Server> {
+  const { pipeline, backend: given, logger, ...settings } = options
+  const config = checkConfig(settings)
+  const backend = given ?? localBackend(config, pipeline)
+  const context: Context = {
+    config,
+    backend,
+    keys: new Keys(config.keys, config),
+    signer: new Signer(config.urlSecret),
+    metrics: new Metrics(backend),
+  }
+  const app = buildApp(context, logger)
+  await app.ready()
+  return new Server(app, context)
+}
+
+function localBackend(config: ServerConfig, pipeline: ServerOptions['pipeline']): LocalBackend {
+  const options = { timeToLiveMs: config.resultTtlSeconds * 1000, maxKeptBytes: config.maxResultBytes }
+  if (pipeline !== undefined) return new LocalBackend(pipeline, { ...options, ownsPipeline: false })
+  return new LocalBackend(loadPipeline(config), options)
+}

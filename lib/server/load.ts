@@ -1,0 +1,36 @@
+import { type PipelineOptions, WuerstchenPipeline } from '../index'
+import type { ServerConfig } from './config/schema'
+
+/** The pipeline that a configuration describes, with its LoRAs. */
+export async function loadPipeline(config: ServerConfig): Promise<WuerstchenPipeline> {
+  const pipeline = await WuerstchenPipeline.fromPretrained(config.model, pipelineOptions(config))
+  try {
+    for (const { path, name, scale } of config.loras)
+      await pipeline.loadLora(path, {
+        ...(name === undefined ? {} : { name }),
+        ...(scale === undefined ? {} : { scale }),
+      })
+  } catch (error) {
+    await pipeline.dispose()
+    throw error
+  }
+  return pipeline
+}
+
+export function pipelineOptions(config: ServerConfig): PipelineOptions {
+  const { prior, graphs, device, dtype, offload, threads, maxMemory, maxBatchRows, libtorch, maxQueue } =
+    config
+  const devices = device?.split(',').map((one) => one.trim())
+  return {
+    prior,
+    graphs,
+    device: devices?.length === 1 ? devices[0] : devices,
+    dtype,
+    offload,
+    threads,
+    maxMemory,
+    maxBatchRows,
+    libtorch,
+    maxQueue,
+  }
+}

@@ -1,0 +1,131 @@
+import type { JobError, JobEvent, JobRequest, JobSnapshot, JobStatus, PictureInfo } from '../backend'
+
+type EventBody = JobEvent extends infer Event ? (Event extends JobEvent ? Omit<Event, 'id'> : never) : never
+
+interface Kept {
+  readonly number: number
+  readonly event: JobEvent
+}
+
+/**
+ * One job: what it is now, and the events that a reader who comes late still needs. Of each picture the latest step and
+ * preview are kept, so a log has a bounded size however long the job runs and however slow its readers are.
+ */
+export class JobLog {
+  status: JobStatus = 'queued'
+  readonly createdAt = Date.now()
+  startedAt: number | null = null
+  finishedAt: number | null = null
+  expiresAt: number | null = null
+  position: number | null = null
+  warnings: readonly string[] = []
+  error: JobError | null = null
+  readonly pictures = new Map<number, PictureInfo>()
+  /** Encoded pictures, by index. */
+  readonly data = new Map<number, Uint8Array>()
+  /** By what a later event of the same kind takes the place of; in order of their numbers. */
+  private readonly kept = new Map<string, Kept>()
+  private readonly waiting = new Set<() => void>()
+  private last = 0
+
+  constructor(
+    readonly id: string,
+    readonly request: JobRequest,
+  ) {}
+
+  get ended(): boolean {
+    return this.finishedAt !== null
+  }
+
+  /** Bytes of its pictures. */
+  get bytes(): number {
+    return [...this.data.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  }
+
+  add(body: EventBody): void {
+    const number = ++this.last
+    const key = slotOf(body)
+    this.kept.delete(key)
+    this.kept.set(key, { number, event: { id: String(number), ...body } as JobEvent })
+    if (body.type === 'image') this.kept.delete(`preview ${body.picture.index}`)
+    for (const wake of [...this.waiting]) wake()
+  }
+
+  end(status: 'succeeded' | 'failed' | 'canceled', error: JobError | null = null): void {
+    if (this.ended) return
+    this.status = status
+    this.error = error
+    this.position = null
+    this.finishedAt = Date.now()
+    this.add(error === null ? { type: 'done' } : { type: 'error', error })
+  }
+
+  async *follow(after: string | undefined, signal?: AbortSignal): AsyncGenerator<JobEvent, void, void> {
+    let seen = numberOf(after, this.last)
+    for (;;) {
+      const next = this.firstAfter(seen)
+      if (signal?.aborted) return
+      if (next !== undefined) {
+        seen = next.number
+        yield next.event
+      } else if (this.ended) return
+      else await this.change(signal)
+    }
+  }
+
+  snapshot(): JobSnapshot {
+    const { id, status, request, createdAt, startedAt, finishedAt, expiresAt, position, warnings, error } =
+      this
+    const pictures = [...this.pictures.values()].sort((a, b) => a.index - b.index)
+    return {
+      id,
+      status,
+      request,
+      createdAt,
+      startedAt,
+      finishedAt,
+      expiresAt,
+      position,
+      pictures,
+      warnings,
+      error,
+    }
+  }
+
+  private firstAfter(number: number): Kept | undefined {
+    for (const kept of this.kept.values()) if (kept.number > number) return kept
+    return undefined
+  }
+
+  private change(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.waiting.delete(wake)
+        signal?.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.waiting.add(wake)
+      signal?.addEventListener('abort', wake, { once: true })
+    })
+  }
+}
+
+function slotOf(body: EventBody): string {
+  switch (body.type) {
+    case 'step':
+    case 'preview':
+      return `${body.type} ${body.index}`
+    case 'image':
+      return `image ${body.picture.index}`
+    case 'queued':
+      return 'queued'
+    default:
+      return 'end'
+  }
+}
+
+/** What a reader has seen; nothing where the id is none of ours. */
+function numberOf(id: string | undefined, last: number): number {
+  const number = id !== undefined && /^\d{1,15}$/.test(id) ? Number(id) : 0
+  return number <= last ? number : 0
+}

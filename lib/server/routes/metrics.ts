@@ -1,0 +1,24 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Context } from '../context'
+import { HttpError } from '../errors'
+import { isLoopback } from '../loopback'
+
+/** `/metrics`, for whom the configuration says. */
+export function registerMetrics(app: FastifyInstance, context: Context): void {
+  const { metrics } = context
+  metrics.watch(app)
+  if (context.config.metrics === 'off') return
+  app.get('/metrics', { config: { public: true }, schema: { hide: true } }, async (request, reply) => {
+    if (!mayRead(context, request))
+      throw new HttpError('invalid_api_key', 'Expected a key, or a program of this machine')
+    reply.type(metrics.registry.contentType)
+    return metrics.registry.metrics()
+  })
+}
+
+function mayRead({ config, keys }: Context, { headers, socket }: FastifyRequest): boolean {
+  if (config.metrics === 'open' || keys.find(headers.authorization) !== null) return true
+  // What a proxy on this machine passes on is not of this machine.
+  const direct = headers['x-forwarded-for'] === undefined && headers.forwarded === undefined
+  return config.metrics === 'local' && direct && isLoopback(socket.remoteAddress ?? '')
+}

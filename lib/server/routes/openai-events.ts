@@ -1,0 +1,90 @@
+import type { Static } from '@sinclair/typebox'
+import type { JobEvent, JobSnapshot, PictureFormat, PictureInfo } from '../backend'
+import type { Context } from '../context'
+import { answerOf, bodyOf, HttpError } from '../errors'
+import { type ImagesEvents, type ImagesRequest, NO_USAGE } from '../schemas/openai'
+import type { ServerEvent } from '../sse'
+
+export async function* streamed(
+  context: Context,
+  body: ImagesRequest,
+  job: JobSnapshot,
+  signal: AbortSignal,
+  settled: () => void,
+): AsyncGenerator<ServerEvent> {
+  const { backend } = context
+  const partials = new Map<number, number>()
+  try {
+    for await (const event of backend.follow(job.id, { signal })) {
+      if (event.type === 'preview') {
+        const partial = partials.get(event.index) ?? 0
+        if (partial >= (body.partial_images ?? 0)) continue
+        partials.set(event.index, partial + 1)
+        yield partialEvent(event, partial)
+      }
+      if (event.type === 'image') yield await completedEvent(context, job, event.picture)
+      if (event.type === 'error') yield { event: 'error', data: { error: bodyOf(event.error) } }
+    }
+  } catch (error) {
+    yield { event: 'error', data: answerOf(error).body }
+  } finally {
+    settled()
+    await backend.remove(job.id)
+  }
+}
+
+function partialEvent(event: JobEvent & { type: 'preview' }, partial: number): ServerEvent {
+  const type = 'image_generation.partial_image' as const
+  const { index, step, steps, width, height, data } = event
+  const shared = eventOf(Buffer.from(data).toString('base64'), `${width}x${height}`, 'png')
+  return {
+    event: type,
+    data: {
+      type,
+      partial_image_index: partial,
+      ...shared,
+      wuerstchen: { index, step, steps },
+    } satisfies Static<(typeof ImagesEvents)[typeof type]>,
+  }
+}
+
+async function completedEvent(
+  context: Context,
+  job: JobSnapshot,
+  picture: PictureInfo,
+): Promise<ServerEvent> {
+  const type = 'image_generation.completed' as const
+  const { index, seed } = picture
+  const base64 = await base64Of(context, job.id, index)
+  return {
+    event: type,
+    data: {
+      type,
+      ...eventOf(base64, sizeText(picture), job.request.format),
+      usage: NO_USAGE,
+      wuerstchen: { index, seed },
+    } satisfies Static<(typeof ImagesEvents)[typeof type]>,
+  }
+}
+
+function eventOf(b64_json: string, size: string, format: PictureFormat) {
+  return {
+    b64_json,
+    created_at: Math.floor(Date.now() / 1000),
+    size,
+    quality: 'high' as const,
+    background: 'opaque' as const,
+    output_format: format,
+  }
+}
+
+export async function base64Of({ backend }: Context, id: string, index: number): Promise<string> {
+  const picture = await backend.picture(id, index)
+  if (picture === null) throw new HttpError('canceled', 'The job ended before its pictures were fetched')
+  const { buffer, byteOffset, byteLength } = picture.data
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
+}
+
+export function sizeText(picture: PictureInfo | undefined): string {
+  return picture === undefined ? 'auto' : `${picture.width}x${picture.height}`
+}

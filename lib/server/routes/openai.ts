@@ -1,0 +1,148 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { JobRequest, JobSnapshot } from '../backend'
+import { type Context, defaultModel, originOf } from '../context'
+import { HttpError, JobFailure } from '../errors'
+import { clientGone } from '../gone'
+import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
+import { sendEvents } from '../sse'
+import { jobRequestOf, sizeOf } from '../wishes'
+import { checkModel, registerEdits, registerModels } from './models'
+import { base64Of, sizeText, streamed } from './openai-events'
+import { REFUSALS } from './refusals'
+import { pictureUrl } from './views'
+
+/** The images API of OpenAI's clients. */
+export function registerOpenAi(app: FastifyInstance, context: Context): void {
+  for (const schema of [ImagesRequest, ImagesResponse, Model, ModelList, ...Object.values(ImagesEvents)])
+    app.addSchema(schema)
+  registerGenerations(app, context)
+  registerEdits(app)
+  registerModels(app, context)
+}
+
+function registerGenerations(app: FastifyInstance, context: Context): void {
+  app.post<{ Body: ImagesRequest }>(
+    '/v1/images/generations',
+    {
+      schema: {
+        summary: 'Make pictures',
+        description:
+          "OpenAI's call. With `stream: true` the answer is a stream of the events image_generation.partial_image and " +
+          'image_generation.completed. A client that goes away cancels its pictures.',
+        tags: ['openai'],
+        headers: Type.Object({ 'wuerstchen-timeout-ms': Type.Optional(Type.String()) }),
+        body: Type.Ref(ImagesRequest),
+        response: { 200: { ...openAiAnswer() }, ...REFUSALS },
+      },
+    },
+    (request, reply) => generate(context, request, reply),
+  )
+}
+
+function openAiAnswer() {
+  return {
+    description: 'The pictures, or with stream: true their events',
+    content: {
+      'application/json': { schema: Type.Ref(ImagesResponse) },
+      'text/event-stream': { schema: Type.String() },
+    },
+  }
+}
+
+async function generate(
+  context: Context,
+  request: FastifyRequest<{ Body: ImagesRequest }>,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { body } = request
+  checkModel(context, body.model)
+  if (body.background === 'transparent')
+    throw new HttpError('unsupported', 'Expected background to be auto or opaque but received transparent', {
+      param: 'background',
+    })
+  const { backend } = context
+  // A repeated call makes new pictures: the first answer is not kept.
+  const origin = { ...originOf(request), idempotencyKey: null }
+  const wanted = wantedOf(context, body, origin)
+  const { job } = await backend.submit(wanted, { maxUnfinished: origin.client.maxJobs })
+  request.log.info({ job: job.id, images: wanted.count }, 'job accepted')
+  const signal = clientGone(reply)
+  const cancel = () => {
+    request.log.info({ job: job.id }, 'client gone, job canceled')
+    void backend.remove(job.id)
+  }
+  if (signal.aborted) cancel()
+  else signal.addEventListener('abort', cancel, { once: true })
+  const settled = () => signal.removeEventListener('abort', cancel)
+  if (body.stream) return sendEvents(reply, streamed(context, body, job, signal, settled))
+  return finished(context, request, body, job, signal, settled)
+}
+
+function wantedOf(
+  context: Context,
+  body: ImagesRequest,
+  origin: Parameters<typeof jobRequestOf>[1],
+): JobRequest {
+  const { priority, ...own } = body.wuerstchen ?? {}
+  const model = defaultModel(context)
+  const fields = { ...sizeOf(body.size), ...own }
+  const previews = body.stream && model?.previews ? (body.partial_images ?? 0) : 0
+  const steps = fields.prior_num_inference_steps ?? (fields.prior_timesteps?.length ?? DEFAULT_TIMESTEPS) - 1
+  return jobRequestOf(
+    {
+      ...body,
+      priority,
+      preview_every: previews === 0 ? undefined : Math.max(1, Math.floor(steps / (previews + 1))),
+      fields,
+    },
+    origin,
+    context.config,
+    model,
+    'wuerstchen.',
+  )
+}
+
+/** Of DEFAULT_STAGE_C_TIMESTEPS: where previews are placed, nothing else. */
+const DEFAULT_TIMESTEPS = 30
+
+async function finished(
+  context: Context,
+  request: FastifyRequest,
+  body: ImagesRequest,
+  { id }: JobSnapshot,
+  signal: AbortSignal,
+  settled: () => void,
+): Promise<ImagesResponse> {
+  const { backend } = context
+  // Its own promise: an unread event stream is what tells the end.
+  for await (const event of backend.follow(id, { signal }))
+    if (event.type === 'error') {
+      settled()
+      void backend.remove(id)
+      throw new JobFailure(event.error)
+    }
+  settled()
+  const job = await backend.find(id)
+  if (job === null || job.status !== 'succeeded')
+    throw new HttpError('canceled', 'The job ended before its pictures were finished')
+  const asUrl = body.response_format === 'url'
+  const data = await Promise.all(
+    job.pictures.map(async ({ index }) =>
+      asUrl
+        ? { url: pictureUrl(context, request, id, index) }
+        : { b64_json: await base64Of(context, id, index) },
+    ),
+  )
+  if (!asUrl) await backend.remove(id)
+  return {
+    created: Math.floor(job.createdAt / 1000),
+    data,
+    background: 'opaque',
+    output_format: job.request.format,
+    size: sizeText(job.pictures[0]),
+    quality: 'high',
+    usage: NO_USAGE,
+    wuerstchen: { job: id, seeds: job.pictures.map(({ seed }) => seed), warnings: [...job.warnings] },
+  }
+}

@@ -1,0 +1,84 @@
+/** What every way of asking for pictures has in common. Names are diffusers', as Python clients write them. */
+import { type Static, Type } from '@sinclair/typebox'
+import { oneOf, orNull } from './kinds'
+
+export const SIDE = { minimum: 64, maximum: 4096 } as const
+
+const guidance = (what: string) => Type.Optional(Type.Number({ minimum: 0, maximum: 100, description: what }))
+const steps = (what: string) => Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: what }))
+const timesteps = (what: string) =>
+  Type.Optional(
+    Type.Array(Type.Number({ minimum: 0, maximum: 1 }), { minItems: 2, maxItems: 1001, description: what }),
+  )
+
+export const Prompt = Type.String({
+  minLength: 1,
+  maxLength: 32_000,
+  description: 'What the pictures show. The server may allow less.',
+})
+
+export const Count = Type.Integer({
+  minimum: 1,
+  maximum: 10,
+  default: 1,
+  description: 'Pictures of the prompt.',
+})
+
+export const OutputFormat = oneOf(['png', 'jpeg', 'webp'], {
+  default: 'png',
+  description: 'A PNG carries its prompt and settings in text fields.',
+})
+
+export const OutputCompression = Type.Integer({
+  minimum: 0,
+  maximum: 100,
+  default: 100,
+  description: 'Quality of jpeg and webp; ignored for png.',
+})
+
+export const PictureOptions = Type.Object(
+  {
+    width: Type.Optional(Type.Integer({ ...SIDE, description: "Pixels. Defaults to the model's own size." })),
+    height: Type.Optional(
+      Type.Integer({ ...SIDE, description: "Pixels. Defaults to the model's own size." }),
+    ),
+    negative_prompt: Type.Optional(
+      Type.String({ maxLength: 32_000, description: 'What the pictures should not show.' }),
+    ),
+    seed: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description:
+          'The same seed and request make the same pictures. Defaults to a random one, which is returned.',
+      }),
+    ),
+    prior_num_inference_steps: steps(
+      'Evenly spaced steps of the prior. Defaults to 29 steps of its own spacing.',
+    ),
+    prior_timesteps: timesteps("The prior's own schedule, from at most 1 down to 0. Not with its steps."),
+    prior_guidance_scale: guidance("How closely the prior follows the prompt. Defaults to the model's."),
+    num_inference_steps: steps('Evenly spaced steps of the decoder. Defaults to 12.'),
+    decoder_timesteps: timesteps("The decoder's own schedule. Not with its steps."),
+    decoder_guidance_scale: guidance('How closely the decoder follows the prompt. Defaults to 0.'),
+  },
+  { additionalProperties: false },
+)
+export type PictureOptions = Static<typeof PictureOptions>
+
+/** Higher goes first; a key's own priority is the most that its jobs can have. */
+export const Priority = Type.Integer({ minimum: -10, maximum: 10, default: 0 })
+
+/** Errors are OpenAI's: `code` is one of docs/errors.md, or of the HTTP layer. */
+export const ErrorBody = Type.Object(
+  {
+    error: Type.Object({
+      message: Type.String(),
+      type: Type.String(),
+      param: orNull(Type.String()),
+      code: orNull(Type.String()),
+    }),
+  },
+  { $id: 'Error' },
+)
+export type ErrorBody = Static<typeof ErrorBody>

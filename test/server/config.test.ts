@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../bench/support/reference'
+import {
+  createServer,
+  flagOf,
+  newKey,
+  readConfig,
+  SETTINGS,
+  ServerConfig,
+  variableOf,
+} from '../../lib/server'
+import { folderOf, removeFolders } from '../support/temporary-folder'
+
+afterEach(removeFolders)
+
+const fileOf = (settings: object) => join(folderOf({ 'server.json': settings }), 'server.json')
+const mistakesOf = (sources: Parameters<typeof readConfig>[0]): readonly string[] => {
+  try {
+    readConfig(sources)
+  } catch (error) {
+    return (error as { details: { mistakes: string[] } }).details.mistakes
+  }
+  return []
+}
+
+describe('readConfig()', () => {
+  it('fills in defaults', () => {
+    expect(readConfig()).toMatchObject({ host: '127.0.0.1', port: 8080, keys: [], maxQueue: 256 })
+  })
+
+  it('takes the file, over it the environment, over that the flags', () => {
+    const file = fileOf({ port: 1, maxQueue: 1, maxSteps: 1 })
+    const environment = { WUERSTCHEN_SERVE_MAX_QUEUE: '2', WUERSTCHEN_SERVE_MAX_STEPS: '2', PATH: '/bin' }
+    const config = readConfig({ file, environment, flags: { maxSteps: '3' } })
+    expect([config.port, config.maxQueue, config.maxSteps]).toEqual([1, 2, 3])
+  })
+
+  it('reads text as what the setting is', () => {
+    const { entry } = newKey('web')
+    const environment = {
+      WUERSTCHEN_SERVE_KEYS: JSON.stringify([entry]),
+      WUERSTCHEN_SERVE_CORS: 'https://a.example, https://b.example',
+      WUERSTCHEN_SERVE_WEB: 'false',
+      WUERSTCHEN_SERVE_MODEL: '',
+    }
+    expect(readConfig({ environment })).toMatchObject({
+      keys: [entry],
+      cors: ['https://a.example', 'https://b.example'],
+      web: false,
+    })
+    expect(readConfig({ environment })).not.toHaveProperty('model')
+  })
+
+  it('names every mistake of every source at once', () => {
+    const mistakes = mistakesOf({
+      file: fileOf({ prot: 1, keys: [{ name: 'a b', sha256: 'x' }] }),
+      environment: { WUERSTCHEN_SERVE_MAX_QEUE: '1', WUERSTCHEN_SERVE_PORT: 'x' },
+      flags: { host: '0.0.0.0', dtype: 'float8', maxSteps: 0 },
+    })
+    expect(mistakes).toEqual([
+      'Unknown variable WUERSTCHEN_SERVE_MAX_QEUE. Did you mean WUERSTCHEN_SERVE_MAX_QUEUE?',
+      expect.stringMatching(/^Unknown option 'prot'\. Did you mean 'port'\?$/),
+      expect.stringMatching(/^Expected port to be an integer but received 'x'$/),
+      expect.stringMatching(/^Expected keys\[0\]\.name to be text like .* but received 'a b'$/),
+      expect.stringMatching(/^Expected keys\[0\]\.sha256 to be text like/),
+      expect.stringMatching(/^Expected dtype to be one of auto, .* but received 'float8'$/),
+      expect.stringMatching(/^Expected maxSteps to be from 1 to 1000 but received 0$/),
+    ])
+  })
+
+  it.each(['0.0.0.0', '::', '192.168.1.2', 'example.org'])('asks for keys to listen on %s', (host) => {
+    expect(mistakesOf({ flags: { host } })).toEqual([expect.stringContaining('without keys')])
+    expect(mistakesOf({ flags: { host, keys: [newKey('web').entry] } })).toEqual([])
+  })
+
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('asks for none on %s', (host) => {
+    expect(mistakesOf({ flags: { host } })).toEqual([])
+  })
+
+  it('refuses two keys of one name, a file that is none, and what is no JSON', () => {
+    const keys = [newKey('web').entry, newKey('web').entry]
+    expect(mistakesOf({ flags: { keys } })).toEqual([expect.stringContaining("'web' is there twice")])
+    expect(mistakesOf({ file: '/nowhere.json' })).toEqual([expect.stringContaining('/nowhere.json')])
+    expect(mistakesOf({ file: fileOf([]) })).toEqual([expect.stringContaining('to hold an object')])
+  })
+})
+
+describe('createServer()', () => {
+  it('refuses settings that it does not know', async () => {
+    await expect(createServer({ maxQeue: 3 } as object)).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+    })
+  })
+})
+
+describe('docs/server.md', () => {
+  const guide = readFileSync(join(ROOT, 'docs', 'server.md'), 'utf8')
+  const [, settings = ''] = guide.split('## Settings')
+
+  it('has every setting with its flag, variable and default', () => {
+    for (const name of SETTINGS) {
+      const { default: standard } = ServerConfig.properties[name as keyof typeof ServerConfig.properties]
+      const shown = standard === undefined || Array.isArray(standard) ? '' : `\`${standard}\``
+      const row = settings.split('\n').find((line) => line.startsWith(`| \`${name}\` |`))
+      expect([name, row]).toEqual([name, expect.stringContaining(`| ${shown} |`)])
+    }
+    expect(guide).toContain(flagOf('maxQueue'))
+    expect(guide).toContain(variableOf('maxQueue'))
+  })
+
+  it('has every error code of the server', () => {
+    const { HTTP_ERRORS, STATUS_OF_CODE } =
+      require('../../lib/server/errors') as typeof import('../../lib/server/errors')
+    for (const [code, { status }] of Object.entries({ ...HTTP_ERRORS, ...STATUS_OF_CODE }))
+      expect(guide).toContain(`| \`${code}\` | ${status} |`)
+  })
+})

@@ -1,0 +1,236 @@
+import { allEventsOf, eventsOf, gate, type Served, serveFake, until } from '../support/http-server'
+
+const QUICK = { prior_num_inference_steps: 3, num_inference_steps: 2, seed: 7 }
+const submit = async (served: Served, body: object = {}, headers: Record<string, string> = {}) => {
+  const response = await served.post('/v1/jobs', { prompt: 'a red circle', ...QUICK, ...body }, headers)
+  return { response, job: await response.json() }
+}
+
+describe('POST /v1/jobs', () => {
+  it('accepts a job, which is then found and listed', async () => {
+    await using served = await serveFake()
+    const { response, job } = await submit(served, { n: 2 })
+    expect(response.status).toBe(202)
+    expect(response.headers.get('location')).toBe(`/v1/jobs/${job.id}`)
+    expect(job).toMatchObject({ object: 'job', status: 'queued', images: [], error: null })
+    expect(job.request).toMatchObject({ prompt: 'a red circle', n: 2, seed: 7, prior_num_inference_steps: 3 })
+    await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    const done = await (await served.get(`/v1/jobs/${job.id}`)).json()
+    expect(done).toMatchObject({ id: job.id, status: 'succeeded', position: null })
+    expect(done.images.map(({ index }: { index: number }) => index)).toEqual([0, 1])
+    const { data } = await (await served.get('/v1/jobs')).json()
+    expect(data).toEqual([done])
+  })
+
+  it('makes the same pictures as the pipeline itself', async () => {
+    await using served = await serveFake()
+    const { job } = await submit(served)
+    await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    const picture = await served.get(`/v1/jobs/${job.id}/images/0`)
+    expect(picture.headers.get('content-type')).toBe('image/png')
+    const again = await submit(served)
+    await allEventsOf(await served.get(`/v1/jobs/${again.job.id}/events`))
+    const second = await served.get(`/v1/jobs/${again.job.id}/images/0`)
+    expect(Buffer.from(await picture.arrayBuffer())).toEqual(Buffer.from(await second.arrayBuffer()))
+  })
+
+  it('makes a job once for one idempotency key, even when asked twice at once', async () => {
+    await using served = await serveFake()
+    const key = { 'idempotency-key': 'order-17' }
+    const [first, second] = await Promise.all([submit(served, {}, key), submit(served, {}, key)])
+    expect([first.response.status, second.response.status].sort()).toEqual([200, 202])
+    expect(first.job.id).toBe(second.job.id)
+    const later = await submit(served, {}, key)
+    expect(later.job.id).toBe(first.job.id)
+    const other = await submit(served, { prompt: 'another one' }, key)
+    expect(other.response.status).toBe(400)
+    expect(other.job.error).toMatchObject({ param: 'Idempotency-Key' })
+  })
+
+  it('refuses what the pipeline refuses, by the name that the client used', async () => {
+    await using served = await serveFake()
+    const { response, job } = await submit(served, {
+      prior_timesteps: [1, 0.5],
+      prior_num_inference_steps: undefined,
+    })
+    expect(response.status).toBe(400)
+    expect(job.error).toMatchObject({
+      type: 'invalid_request_error',
+      param: 'prior_timesteps',
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+    })
+    expect((await (await served.get('/v1/jobs')).json()).data).toEqual([])
+  })
+
+  it('refuses more than the queue holds, and says when to come back', async () => {
+    await using served = await serveFake()
+    const hold = gate(served.device)
+    const taken = await submit(served, { n: 8 })
+    const { response, job } = await submit(served)
+    expect(taken.response.status).toBe(202)
+    expect(response.status).toBe(429)
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+    expect(job.error).toMatchObject({ type: 'rate_limit_error', code: 'ERR_WUERSTCHEN_QUEUE_FULL' })
+    hold.open()
+  })
+
+  it('ends a job at the deadline of its client', async () => {
+    await using served = await serveFake()
+    const hold = gate(served.device)
+    const { job } = await submit(served, {}, { 'wuerstchen-timeout-ms': '50' })
+    const events = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    expect(events.at(-1)).toMatchObject({
+      event: 'error',
+      data: { job: { status: 'failed' }, error: { code: 'ERR_WUERSTCHEN_TIMEOUT' } },
+    })
+    hold.open()
+  })
+
+  it('lets the higher priority go first and tells positions', async () => {
+    await using served = await serveFake()
+    const hold = gate(served.device)
+    await submit(served)
+    await hold.reached
+    const low = await submit(served, { priority: -5 })
+    const high = await submit(served, { priority: 5 })
+    expect(high.job.position).toBeLessThan(
+      (await (await served.get(`/v1/jobs/${low.job.id}`)).json()).position + 1,
+    )
+    const positions: number[] = []
+    for await (const { event, data } of eventsOf(await served.get(`/v1/jobs/${low.job.id}/events`))) {
+      if (event === 'queued') positions.push(data.position)
+      if (positions.length === 1) setTimeout(hold.open, 300)
+    }
+    expect(positions[0]).toBeGreaterThanOrEqual(1)
+    expect(positions).toEqual(
+      [...positions].sort((a, b) => (b - a === 0 ? 0 : a - b)).slice(0, positions.length),
+    )
+  })
+})
+
+describe('GET /v1/jobs/:id/events', () => {
+  it('tells the whole story with rising ids', async () => {
+    await using served = await serveFake()
+    const { job } = await submit(served, { preview_every: 1 })
+    const events = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    const names = events.map(({ event }) => event)
+    expect(names[0]).toBe('queued')
+    expect(names.at(-1)).toBe('done')
+    expect(names).toEqual(expect.arrayContaining(['step', 'image']))
+    const ids = events.map(({ id }) => Number(id))
+    expect(ids).toEqual([...ids].sort((a, b) => a - b))
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(events.at(-1)?.data.job).toMatchObject({ id: job.id, status: 'succeeded' })
+  })
+
+  it('goes on after Last-Event-ID', async () => {
+    await using served = await serveFake()
+    const { job } = await submit(served)
+    const all = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    const middle = all.at(-3)?.id ?? ''
+    const rest = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`, { 'last-event-id': middle }))
+    expect(rest).toEqual(all.slice(-2))
+    const end = all.at(-1)?.id ?? ''
+    expect(
+      await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`, { 'last-event-id': end })),
+    ).toEqual([])
+  })
+
+  it('may be left: the job goes on', async () => {
+    await using served = await serveFake()
+    const hold = gate(served.device)
+    const { job } = await submit(served)
+    const leaving = new AbortController()
+    const response = await fetch(`${served.url}/v1/jobs/${job.id}/events`, { signal: leaving.signal })
+    await eventsOf(response).next()
+    leaving.abort()
+    hold.open()
+    const events = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    expect(events.at(-1)?.event).toBe('done')
+  })
+})
+
+describe('POST /v1/jobs/:id/cancel', () => {
+  it('ends the job within a step and frees its place', async () => {
+    await using served = await serveFake()
+    const hold = gate(served.device)
+    const { job } = await submit(served, { prior_num_inference_steps: 50 })
+    await hold.reached
+    const canceled = await (await served.post(`/v1/jobs/${job.id}/cancel`)).json()
+    expect(canceled).toMatchObject({ status: 'canceled', error: { code: 'CANCELED' } })
+    hold.open()
+    await until(async () => (await served.server.backend.statistics()).runningJobs === 0)
+    const steps = served.device.named('advance').length
+    expect(steps).toBeLessThanOrEqual(2)
+    const events = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    expect(events.at(-1)).toMatchObject({ event: 'error', data: { error: { code: 'CANCELED' } } })
+  })
+
+  it('leaves a finished job as it is', async () => {
+    await using served = await serveFake()
+    const { job } = await submit(served)
+    await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    expect(await (await served.post(`/v1/jobs/${job.id}/cancel`)).json()).toMatchObject({
+      status: 'succeeded',
+    })
+  })
+})
+
+describe('DELETE /v1/jobs/:id', () => {
+  it('forgets the job and its pictures', async () => {
+    await using served = await serveFake()
+    const { job } = await submit(served)
+    await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    const done = await (await served.get(`/v1/jobs/${job.id}`)).json()
+    const response = await fetch(`${served.url}/v1/jobs/${job.id}`, { method: 'DELETE' })
+    expect(response.status).toBe(204)
+    expect((await served.get(`/v1/jobs/${job.id}`)).status).toBe(404)
+    expect((await fetch(done.images[0].url)).status).toBe(404)
+    expect((await served.server.backend.statistics()).keptBytes).toBe(0)
+  })
+})
+
+describe('GET /v1/jobs', () => {
+  it('goes through all jobs, newest first, page by page', async () => {
+    await using served = await serveFake()
+    const ids: string[] = []
+    for (let index = 0; index < 5; index++) {
+      const { job } = await submit(served)
+      await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+      ids.push(job.id)
+    }
+    const seen: string[] = []
+    for (let path: string | null = '/v1/jobs?limit=2'; path !== null; ) {
+      const page = await (await served.get(path)).json()
+      seen.push(...page.data.map(({ id }: { id: string }) => id))
+      expect(page.has_more).toBe(page.next !== null)
+      path = page.next === null ? null : `/v1/jobs?limit=2&after=${page.next}`
+    }
+    expect(seen).toEqual(ids.reverse())
+  })
+})
+
+describe('results', () => {
+  it('live until their time to live ends', async () => {
+    await using served = await serveFake({ resultTtlSeconds: 1 })
+    const { job } = await submit(served)
+    await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    const done = await (await served.get(`/v1/jobs/${job.id}`)).json()
+    expect(done.expires_at - done.finished_at).toBe(1)
+    expect((await fetch(done.images[0].url)).status).toBe(200)
+    await until(async () => (await served.get(`/v1/jobs/${job.id}`)).status === 404)
+    expect((await served.server.backend.statistics()).keptJobs).toBe(0)
+  })
+
+  it('are fetched without a key by their signed address only', async () => {
+    await using served = await serveFake()
+    const { job } = await submit(served, { output_format: 'jpeg' })
+    await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    const { images } = await (await served.get(`/v1/jobs/${job.id}`)).json()
+    const picture = await fetch(images[0].url)
+    expect(picture.headers.get('content-type')).toBe('image/jpeg')
+    expect((await picture.arrayBuffer()).byteLength).toBe(images[0].bytes)
+    const forged = images[0].url.replace(/signature=./, 'signature=_')
+    expect((await fetch(forged)).status).toBe(403)
+  })
+})
