@@ -9,9 +9,10 @@ import { type GpuFindings, gpuFindings } from './libtorch/gpu'
 import { TARGET } from './libtorch/runtimes'
 import { findEngines } from './native/addons'
 import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
-import type { CpuKind } from './native/cpu'
+import { type CpuKind, describeKernels } from './native/cpu'
 import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
 import { describeProcessor, type Processor } from './native/processor'
+import type { Dtype } from './native/types'
 
 /** Something that keeps this package from working here, and what to do about it. */
 export interface Problem {
@@ -38,6 +39,8 @@ export interface Diagnosis {
     readonly capability: string
     /** The kind of CPU that kernels are chosen for. */
     readonly kernels: CpuKind
+    /** What each dtype runs on here, where nothing else is chosen. */
+    readonly dtypes: Readonly<Record<Dtype | 'int8', string>>
   } | null
   readonly bundledModel: { readonly folder: string; readonly present: boolean }
   readonly graphs: readonly string[]
@@ -89,6 +92,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
             ...runtime.addon.versions,
             capability: runtime.addon.cpu.capability,
             kernels: runtime.cpu.kind,
+            dtypes: describeKernels(runtime.cpu),
           },
     bundledModel: { folder: model, present: existsSync(model) },
     graphs,

@@ -108,6 +108,7 @@ void DeviceHandle::Define(Napi::Env env) {
        InstanceMethod<&DeviceHandle::Advance>("advance"),
        InstanceMethod<&DeviceHandle::Affine>("affine"), InstanceMethod<&DeviceHandle::Row>("row"),
        InstanceMethod<&DeviceHandle::Decode>("decode"), InstanceMethod<&DeviceHandle::Read>("read"),
+       InstanceMethod<&DeviceHandle::TraceTasks>("traceTasks"),
        InstanceMethod<&DeviceHandle::Write>("write"),
        InstanceMethod<&DeviceHandle::Close>("close")});
   Environment::Of(env).device_class = Napi::Persistent(definition);
@@ -269,6 +270,16 @@ Napi::Value DeviceHandle::Decode(const Napi::CallbackInfo& info) {
       return runtime::Decode(workspace, *graph, *latents);
     };
     return Enqueue(info.Env(), *device_, std::move(work), PresentPixels);
+  });
+}
+
+Napi::Value DeviceHandle::TraceTasks(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [threads = ReadInteger(info[0], "threads", 0, kMaxThreads),
+                 runs = info[1].ToBoolean().Value()](Workspace& workspace) {
+      return runtime::TraceTasks(workspace, threads, runs);
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNumbers);
   });
 }
 

@@ -188,6 +188,8 @@ Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kern
       facts_(facts),
       context_{kernels, options.packing, {}, {}} {
   collapses_ = Uses("collapse") && !facts.mappers.empty() && AllResBlocksFit();
+  if (Uses("strips") && Uses("MixingBlock"))
+    decoder_ = blocks::PictureDecoder::Of(context_, module_);
 }
 
 bool Acceleration::IsFolded(const std::string& path) const {
@@ -256,7 +258,15 @@ blocks::Copies Acceleration::CopiesOf(const std::vector<int64_t>& sources) const
   return {at::tensor(sources, at::kLong), distinct};
 }
 
+std::optional<Executor::Results> Acceleration::RunDecoder(const MethodCall& call) {
+  if (decoder_ == nullptr) return std::nullopt;
+  if (call.method == kPaint) return Results{decoder_->Paint(call.inputs.at(0).toTensor())};
+  if (call.method == "decode") return Results{decoder_->Decode(call.inputs.at(0).toTensor())};
+  return std::nullopt;
+}
+
 std::optional<Executor::Results> Acceleration::Run(const MethodCall& call) {
+  if (auto result = RunDecoder(call)) return result;
   const auto& method = call.method;
   auto known = methods_.find(method);
   if (known == methods_.end()) {
@@ -279,6 +289,7 @@ std::optional<Executor::Results> Acceleration::Run(const MethodCall& call) {
 }
 
 void Acceleration::Rebound(const std::vector<std::string>& names, const Slots&) {
+  if (decoder_ != nullptr) decoder_->Forget();
   for (const auto& name : names) {
     const bool mapper = IsFolded(name.substr(0, name.rfind('.')));
     for (const auto& [path, block] : blocks_) {
@@ -290,6 +301,7 @@ void Acceleration::Rebound(const std::vector<std::string>& names, const Slots&) 
 int64_t Acceleration::bytes() const {
   int64_t sum = context_.arena.bytes();
   for (const auto& [path, block] : blocks_) sum += block == nullptr ? 0 : block->packed_bytes();
+  if (decoder_ != nullptr) sum += decoder_->packed_bytes();
   return sum;
 }
 

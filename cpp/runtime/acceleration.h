@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/picture_decoder.h"
 #include "runtime/executor.h"
 #include "runtime/runtime.h"
 
@@ -28,6 +29,7 @@ class Acceleration final : public Executor {
   // Nothing for a method in which no block could be replaced.
   std::optional<Results> Run(const MethodCall& call) override;
   void Rebound(const std::vector<std::string>& names, const Slots&) override;
+  bool Paints() const override { return decoder_ != nullptr; }
   // Gives scratch memory back until the next run.
   void Rest() override { context_.arena.Clear(); }
   // Of packed weights and between blocks.
@@ -43,6 +45,7 @@ class Acceleration final : public Executor {
   Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
                const KernelOptions& options, const BlockFacts& facts);
   bool Uses(const std::string& name) const;
+  std::optional<Results> RunDecoder(const MethodCall& call);
   // Whether a path is that of a mapper which is folded into the blocks.
   bool IsFolded(const std::string& path) const;
   bool AllResBlocksFit();
@@ -59,6 +62,7 @@ class Acceleration final : public Executor {
   blocks::Context context_;
   std::map<std::string, std::optional<Method>> methods_;          // by name, once wanted
   std::map<std::string, std::unique_ptr<blocks::Block>> blocks_;  // by path; null where none fits
+  std::unique_ptr<blocks::PictureDecoder> decoder_;  // null where there is none, or none fits
 };
 
 }  // namespace wuerstchen::runtime

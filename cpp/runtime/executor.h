@@ -19,6 +19,8 @@ namespace wuerstchen::runtime {
 
 // The method that is run again and again.
 constexpr char kStep[] = "step";
+// Stage A's latents -> bytes of a picture, (H, W, 3): a method that no graph has, but who `Paints`.
+constexpr char kPaint[] = "paint";
 
 struct MethodCall {
   const std::string& method;
@@ -38,6 +40,8 @@ class Executor {
   virtual std::optional<Results> Run(const MethodCall& call) = 0;
   // Weights of these names have other values; `slots` are all of the graph's.
   virtual void Rebound(const std::vector<std::string>& names, const Slots& slots) = 0;
+  // Whether it has `kPaint`.
+  virtual bool Paints() const { return false; }
   // Private memory that it keeps between calls.
   virtual int64_t bytes() const { return 0; }
   // Gives back what it can make again.

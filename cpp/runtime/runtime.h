@@ -234,6 +234,10 @@ TensorPtr Write(Workspace& workspace, const HostTensor& tensor);
 HostArray<float> Read(Workspace& workspace, const Tensor& tensor);
 // (H, W, 3)
 HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& latents);
+// From now on calls cut their work for so many threads, and one does it; 0 ends that. Returns what
+// was found since the last time: for each region its tasks, its work, and microseconds of each.
+// `runs`: whether tasks are done, or only counted, which leaves results without meaning.
+HostArray<float> TraceTasks(Workspace& workspace, int64_t threads, bool runs);
 
 // A tensor whose value is still to come: `FillRow`, run before anything that reads it, makes it a
 // view. If that fails the value stays undefined, and whatever reads it fails.

@@ -21,6 +21,7 @@ function report(diagnosis: Diagnosis): string[] {
     ...(required === null ? [] : [`            needed: ${required}`]),
     ...rejected.map(({ source, path, reason }) => `            not used: ${path} (${source}): ${reason}`),
     `addon       ${addon === null ? 'not loaded' : `built for ${addon.compiled}, runs on ${addon.torch} with ${addon.capability}, ${kernelsOf(addon.kernels)}`}`,
+    ...Object.entries(addon?.dtypes ?? {}).map(([dtype, what]) => `${dtype.padEnd(11)} ${what}`),
     `model       ${bundledModel.present ? bundledModel.folder : 'none'}`,
     `graphs      ${graphs.length === 0 ? 'none' : graphs.join(', ')}`,
     ...(problems.length === 0 ? ['', 'Ready to make pictures.'] : []),

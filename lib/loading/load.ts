@@ -1,7 +1,7 @@
 import { bug, DeviceError, ModelError } from '../errors'
 import { hasCuda } from '../libtorch/libraries'
 import type { Model } from '../memory/loaded-model'
-import { Maps } from '../memory/maps'
+import { type Computing, Maps } from '../memory/maps'
 import { Memory, type StageNetworks } from '../memory/memory'
 import { type ImageWidths, packedNumbers } from '../memory/packing'
 import { largestBlock, type Offload, offloading, Residency } from '../memory/residency'
@@ -21,11 +21,12 @@ import type {
 import { Decoder } from '../stages/decoder'
 import { PixelDecoder } from '../stages/pixel-decoder'
 import { Prior } from '../stages/prior'
+import type { Stage } from '../stages/stage'
 import { TextEncoder } from '../stages/text-encoder'
 import { bytesOf } from '../tensors/dtype'
 import { volume } from '../tensors/shape'
 import { type CompiledMethod, chooseCompiled, type Running } from './compiled'
-import type { Dtypes } from './dtypes'
+import type { Dtypes, NetworkRun, StageRuns } from './dtypes'
 import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
 type ComponentName = keyof ModelFiles['components']
@@ -54,11 +55,13 @@ interface NetworkPlan {
 /** The same plan, with what is compiled and whether it is used. */
 export async function withCompiled(
   plan: LoadPlan,
-  running: Running,
+  running: Omit<Running, keyof NetworkRun>,
+  stages: StageRuns,
   runtime: NativeRuntime,
 ): Promise<LoadPlan> {
   const planned = Object.entries(plan).map(async ([name, network]) => {
-    return [name, { ...network, compiled: await chooseCompiled(network.graph, running, runtime) }] as const
+    const own = { ...running, ...stages[STAGE_OF[name as ComponentName]] }
+    return [name, { ...network, compiled: await chooseCompiled(network.graph, own, runtime) }] as const
   })
   return Object.fromEntries(await Promise.all(planned)) as LoadPlan
 }
@@ -122,9 +125,13 @@ export function openDevice(
 export interface LoadOptions extends Dtypes {
   /** Null runs the graphs as they are. */
   readonly kernels: NativeKernels | null
+  /** Stages that run otherwise. */
+  readonly stages?: Partial<StageRuns> | undefined
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
   readonly offload: Offload
+  /** Of the device. */
+  readonly threads: number
   /** The library that steps are recorded with; null for none. */
   readonly recorder: string | null
   /** Whether offloaded weights reach the device as copies: a GPU has no pages of files. */
@@ -154,7 +161,7 @@ export async function loadModel(
   plan: LoadPlan,
   options: LoadOptions,
 ): Promise<LoadedModel> {
-  const { stored, dtype, kernels, offload, signal, onLoaded } = options
+  const { offload, signal, onLoaded } = options
   const residency = new Residency(device, offload)
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   const compiled: CompiledMethod[] = []
@@ -164,12 +171,13 @@ export async function loadModel(
     for (const [index, name] of names.entries()) {
       signal?.throwIfAborted()
       const network = plan[name] as NetworkPlan
-      const loaded = await loadNetwork(device, network, options).catch((error) => {
+      const run = runOf(name, options)
+      const loaded = await loadNetwork(device, network, { ...options, ...run }).catch((error) => {
         throw naming(name, componentOf(files, name), fromNative(error))
       })
       graphs[name] = loaded
       compiled.push(...asLoaded(network.compiled ?? [], loaded))
-      await residency.admit(loaded, largestBlock(network.graph.entry, stored))
+      await residency.admit(loaded, largestBlock(network.graph.entry, run.stored))
       onLoaded?.(name, index + 1, names.length)
     }
   } catch (error) {
@@ -178,7 +186,15 @@ export async function loadModel(
   }
   const loaded = graphs as OfEach<NativeGraph>
   const networks = networksOf(loaded, plan, options, files.footprint.decoder)
-  const maps = new Maps(files.footprint, { numberBytes: bytesOf(dtype), kernels: kernels !== null })
+  const computingOf = (stage: Stage): Computing => {
+    const { kernels, dtype } = runOf(stage, options)
+    return { numberBytes: bytesOf(dtype), kernels: kernels !== null, threads: options.threads }
+  }
+  const maps = new Maps(files.footprint, {
+    prior: computingOf('prior'),
+    decoder: computingOf('decoder'),
+    vqgan: computingOf('vqgan'),
+  })
   const memory = new Memory(residency, networks, maps, options.maxMemory)
   const records = options.recorder !== null
   return {
@@ -232,14 +248,29 @@ function hasBlocks(name: ComponentName): boolean {
 
 const DOUBLE = 8 // bytes: what is folded into a weight or its bias is multiplied so
 
+const STAGE_OF: Readonly<Record<ComponentName, Stage>> = {
+  priorTextEncoder: 'prior',
+  prior: 'prior',
+  previewer: 'prior',
+  decoderTextEncoder: 'decoder',
+  decoder: 'decoder',
+  vqgan: 'vqgan',
+}
+
+/** How a network runs: as its stage, or as all. */
+function runOf(name: ComponentName, { stages, stored, dtype, kernels }: LoadOptions): NetworkRun {
+  return stages?.[STAGE_OF[name]] ?? { stored, dtype, kernels }
+}
+
 /** Which networks run in which stage. */
 function networksOf(
   graphs: OfEach<NativeGraph>,
   plan: LoadPlan,
-  { stored, dtype, kernels }: Pick<LoadOptions, 'stored' | 'dtype' | 'kernels'>,
+  options: LoadOptions,
   image: ImageWidths,
 ): StageNetworks {
   const of = (name: ComponentName) => {
+    const { stored, dtype, kernels } = runOf(name, options)
     const { graph } = plan[name] as NetworkPlan
     const widest = Math.max(0, ...graph.entry.parameters.map(({ shape }) => volume(shape)))
     const packed = packedNumbers(graph.entry, image)

@@ -6,9 +6,19 @@ import type { Picture } from './picture'
 export interface Computing {
   /** Bytes of a number of a map: of the type that is computed in. */
   readonly numberBytes: number
-  /** Whether blocks run on kernels of ours, whose wide layers are fewer, and in Stage A never in memory. */
+  /** Whether blocks run on kernels of ours, whose wide layers are fewer; Stage A then runs in strips where its widths fit. */
   readonly kernels: boolean
+  readonly threads: number
 }
+
+/** How Stage A is cut into strips (cpp/runtime/blocks/picture_decoder.cc, strips.h). */
+const STRIP = { cells: 1024, cellsPerThread: 32, kept: 4 } as const
+/** Numbers of a latent cell, times how often latents are there: scaled, and in another order. */
+const LATENT_COPIES = 3 * 4
+/** Bytes of a picture's pixel. */
+const PIXEL = 3
+/** Of a cell, kept beside its channels: its mean and deviation, in float32. */
+const STATISTICS_BYTES = 8
 
 /** Channels that kernels take at a time. Levels of other widths stay the graph's. */
 const PANEL = 32
@@ -43,7 +53,7 @@ const HEAP_LIMIT = 32 * 2 ** 20
 export class Maps {
   constructor(
     private readonly footprint: Footprint,
-    private readonly computing: Computing,
+    private readonly computing: Readonly<Record<Stage, Computing>>,
   ) {}
 
   /** Those of a step, and those that are kept between steps. */
@@ -53,13 +63,36 @@ export class Maps {
 
   /** Those that live for one step only. */
   step(stage: Stage, picture: Picture): number {
+    if (stage === 'vqgan' && this.inStrips()) return this.strips(picture)
     const held = this.sizes(stage, picture).map(({ bytes, mode }) => AT_ONCE[mode][stage] * bytes)
     return Math.max(...held)
   }
 
+  private inStrips(): boolean {
+    return (
+      this.computing.vqgan.kernels &&
+      this.footprint.vqgan.levels.every(({ channels }) => channels % PANEL === 0)
+    )
+  }
+
+  /** What Stage A's layers keep of their rows while it runs in strips, and the picture itself. */
+  private strips({ sizes }: Picture): number {
+    const { levels, blocks } = this.footprint.vqgan
+    const { numberBytes, threads } = this.computing.vqgan
+    const { latentHeight, latentWidth, pixelHeight, pixelWidth } = sizes
+    const rows = Math.ceil(Math.max(STRIP.cells, STRIP.cellsPerThread * threads) / latentWidth)
+    const cells = latentWidth * Math.min(latentHeight, STRIP.kept * rows)
+    const kept = levels.map(({ channels, scale }, level) => {
+      const maps = level === 0 ? 1 + blocks : 2 // what comes into a level, and what its blocks make
+      return maps * cells * scale ** 2 * (numberBytes * channels + STATISTICS_BYTES)
+    })
+    const latents = LATENT_COPIES * numberBytes * latentHeight * latentWidth
+    return sum(kept) + latents + PIXEL * pixelHeight * pixelWidth
+  }
+
   /** Conditions: a picture that has begun a stage holds them between its steps, too. */
   kept(stage: Stage, picture: Picture): number {
-    const { numberBytes, kernels } = this.computing
+    const { numberBytes, kernels } = this.computing[stage]
     const { sizes, tokens } = picture
     if (stage === 'vqgan') return 0
     const rows = picture[stage].guided ? 2 : 1
@@ -91,7 +124,7 @@ export class Maps {
     return sum(
       stages.map((stage) => {
         const small = this.sizes(stage, picture).filter(({ bytes }) => bytes < HEAP_LIMIT)
-        return IN_HEAP[this.computing.kernels ? 'kernels' : 'graph'][stage] * mostOf(small)
+        return IN_HEAP[this.computing[stage].kernels ? 'kernels' : 'graph'][stage] * mostOf(small)
       }),
     )
   }
@@ -99,7 +132,7 @@ export class Maps {
   /** A map of each level, for all rows of a picture, and what computes it. */
   private sizes(stage: Stage, picture: Picture): MapSize[] {
     const { sizes, tokens } = picture
-    const { numberBytes, kernels } = this.computing
+    const { numberBytes, kernels } = this.computing[stage]
     const of = (channels: number, cells: number, rows: number): MapSize => ({
       bytes: rows * numberBytes * channels * cells,
       mode: kernels && channels % PANEL === 0 ? 'kernels' : 'graph',

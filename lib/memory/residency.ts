@@ -106,6 +106,7 @@ export function offloading(device: NativeDevice, residency: Residency): NativeDe
     drawLatents: (options) => device.drawLatents(options),
     affine: (tensor, scale, shift) => device.affine(tensor, scale, shift),
     row: (tensor, row) => device.row(tensor, row),
+    traceTasks: (threads, runs) => device.traceTasks(threads, runs),
     read: (tensor) => device.read(tensor),
     write: (tensor) => device.write(tensor),
     close: () => device.close(),

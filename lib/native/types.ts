@@ -268,6 +268,16 @@ export interface NativeDevice {
   affine(tensor: NativeTensor, scale: number, shift: number): Promise<NativeTensor>
   /** A slice [row, row + 1) of the first axis, as a new handle on the same memory. */
   row(tensor: NativeTensor, row: number): NativeTensor
+  /**
+   * For measurements of machines with other cores: from now on calls cut their work for so many threads, and one does it; 0
+   * ends that. Returns what was found since the last time: for each region of a call its tasks, its
+   * work in operations, and the microseconds of each task.
+   * Where tasks do not run they are only counted, and results mean nothing.
+   */
+  traceTasks(
+    threads: number,
+    runs: boolean,
+  ): Promise<{ readonly shape: readonly number[]; readonly data: Float32Array }>
   /** Runs `decode` of a vqgan and returns 8-bit pixels, rounded half to even, row-major RGB. */
   decode(
     graph: NativeGraph,

@@ -4,9 +4,10 @@ import { expected } from '../errors'
 import type { DownloadProgress } from '../hub/download'
 import { checkRevision } from '../hub/id'
 import { type HubOptions, type HubSettings, hubSettings } from '../hub/settings'
-import type { WeightsDtype } from '../loading/dtypes'
+import type { StageKernels, WeightsDtype } from '../loading/dtypes'
 import type { Offload } from '../memory/residency'
 import type { Kernels } from '../native/types'
+import { STAGES, type Stage } from '../stages/stage'
 import { type PriorPair, readModelName } from './locate'
 
 /** One network of the model is ready. */
@@ -83,9 +84,10 @@ export interface PipelineOptions extends HubOptions {
    * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
    * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
    * the CPU for a lesser kind: `avx512_vnni`, `avx512`, `avx2`; on Arm `neon_dotprod`, `neon`; or `baseline`, which has no
-   * kernels.
+   * kernels. An object chooses for each stage: `{ prior, decoder, vqgan }`, of which any may be left out.
+   * `pipeline.info.stages` says what was chosen.
    */
-  kernels?: 'auto' | Kernels | undefined
+  kernels?: 'auto' | Kernels | { readonly [stage in Stage]?: 'auto' | Kernels | undefined } | undefined
   /**
    * Whether a CUDA device records the steps of Stages B and C as CUDA graphs, once for each shape of a batch, and repeats them
    * at one launch: less work for the CPU, more memory on the device. Without offloading only; elsewhere it is ignored, and
@@ -131,7 +133,7 @@ export interface CheckedPipelineOptions {
   readonly promptCacheBytes: number
   readonly dtype: 'auto' | WeightsDtype
   readonly parity: 'none' | 'diffusers'
-  readonly kernels: 'auto' | Kernels
+  readonly kernels: StageKernels
   readonly cudaGraphs: boolean
   readonly threads: number
   readonly libtorch: string | undefined
@@ -175,7 +177,8 @@ export function checkPipelineOptions(
   if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, Object.keys(NAMES))
   const { onProgress, signal, graphs = [] } = options
-  const { dtype = 'auto', parity = 'none', kernels = 'auto', offload = 'none' } = options
+  const { dtype = 'auto', parity = 'none', offload = 'none' } = options
+  const kernels = kernelsOf(options.kernels)
   if (dtype === 'int8') checkInt8({ parity, kernels, offload })
   const devices = devicesOf(options.device)
   const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
@@ -194,7 +197,7 @@ export function checkPipelineOptions(
         : check.integer('maxMemory', options.maxMemory, { min: 1, max: 2 ** 50 }),
     dtype: check.oneOf('dtype', dtype, ['auto', 'float32', 'bfloat16', 'float16', 'int8']),
     parity: check.oneOf('parity', parity, ['none', 'diffusers']),
-    kernels: check.oneOf('kernels', kernels, ['auto', 'packed', 'mapped', 'off']),
+    kernels,
     cudaGraphs,
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
@@ -215,11 +218,24 @@ function checkInt8({
   parity,
   kernels,
   offload,
-}: Pick<PipelineOptions, 'parity' | 'kernels' | 'offload'>): void {
+}: Pick<PipelineOptions, 'parity' | 'offload'> & { readonly kernels: StageKernels }): void {
   if (parity !== 'none') throw expected('parity', "'none' with dtype 'int8'", parity)
   if (offload !== 'none') throw expected('offload', "'none' with dtype 'int8'", offload)
-  if (kernels !== 'auto' && kernels !== 'packed')
-    throw expected('kernels', "'auto' or 'packed' with dtype 'int8'", kernels)
+  for (const wanted of Object.values(kernels)) {
+    if (wanted !== 'auto' && wanted !== 'packed')
+      throw expected('kernels', "'auto' or 'packed' with dtype 'int8'", wanted)
+  }
+}
+
+function kernelsOf(kernels: PipelineOptions['kernels'] = 'auto'): StageKernels {
+  const known = ['auto', 'packed', 'mapped', 'off'] as const
+  if (typeof kernels !== 'object' || kernels === null) {
+    const all = check.oneOf('kernels', kernels, known)
+    return { prior: all, decoder: all, vqgan: all }
+  }
+  checkNames(kernels, STAGES)
+  const of = (stage: Stage) => check.oneOf(`kernels.${stage}`, kernels[stage] ?? 'auto', known)
+  return { prior: of('prior'), decoder: of('decoder'), vqgan: of('vqgan') }
 }
 
 function devicesOf(device: PipelineOptions['device'] = 'auto'): readonly string[] {

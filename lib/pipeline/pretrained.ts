@@ -5,7 +5,7 @@ import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
 import { snapshotIn } from '../hub/snapshot-name'
 import type { CompiledMethod } from '../loading/compiled'
-import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from '../loading/dtypes'
+import { chooseDtype, chooseRuns, dtypesOn, type StageRuns, type WeightsDtype } from '../loading/dtypes'
 import { type LoadedModel, loadModel, openDevice, planLoad, withCompiled } from '../loading/load'
 import { Loras } from '../loading/loras'
 import { type CudaGraphs, chooseRecording, type Recording, summed } from '../loading/recording'
@@ -34,6 +34,8 @@ export interface PipelineInfo {
   readonly previews: boolean
   readonly dtype: WeightsDtype
   readonly threads: number
+  /** What each stage computes in, and on which kernels; null where its graph runs as it is. On the first device. */
+  readonly stages: StageRuns
   /** What is compiled of the model's networks, and why it is not used where it is not; on the first device. */
   readonly compiled: readonly CompiledMethod[]
   /** CUDA graph status; null when disabled. */
@@ -91,25 +93,30 @@ export async function loadPretrained(
     const [{ name: first }] = devices
     const weights = Object.values(plan).flatMap((network) => network.weights)
     const dtype = options.dtype === 'auto' ? chooseDtype(weights, first, runtime.cpu) : options.dtype
+    const runs: StageRuns[] = []
     const recordings: Recording[] = []
     for (const { device, name } of devices) {
       const dtypes = dtypesOn(name, dtype, weights, options.parity, runtime.cpu)
       const where = { device: name, offload: options.offload, cpu: runtime.cpu }
-      const kernels = chooseKernels(options.kernels, dtype, dtypes, where)
-      const running = { ...dtypes, kernels, offload: options.offload }
-      const ready = await withCompiled(plan, { device: name, ...running }, runtime)
+      const stages = chooseRuns(options.kernels, dtype, dtypes, where)
+      const running = { rounding: dtypes.rounding, offload: options.offload }
+      const ready = await withCompiled(plan, { device: name, ...running }, stages, runtime)
       const recording = chooseRecording(name, options.offload, findCudaRecorder())
       const model = await loadModel(device, files, ready, {
         ...running,
+        ...stages.prior,
+        stages,
         recorder: options.cudaGraphs ? recording.recorder : null,
         visits: options.offload !== 'none' && name !== 'cpu',
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
         maxMemory: options.maxMemory,
+        threads: options.threads,
         textCacheBytes: options.promptCacheBytes,
         signal,
         onLoaded: (component, loaded, of) => told({ type: 'load', component, loaded, of }),
       })
       models.push(model)
+      runs.push(stages)
       recordings.push(recording)
     }
     await calls.finished()
@@ -139,6 +146,7 @@ export async function loadPretrained(
         previews: files.components.previewer !== undefined,
         dtype,
         threads: options.threads,
+        stages: Object.freeze({ ...(runs[0] as StageRuns) }),
         compiled: leading.compiled,
         get cudaGraphs() {
           if (!options.cudaGraphs) return null

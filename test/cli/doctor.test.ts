@@ -35,7 +35,17 @@ describe('wuerstchen doctor', () => {
 
   it('says in words what it says in JSON', () => {
     const { stdout } = runCli(['doctor'])
-    for (const word of ['node', 'cpu', 'libtorch', 'addon', 'model', 'graphs', process.versions.node]) {
+    const dtypes = ['float32', 'bfloat16', 'float16', 'int8']
+    for (const word of [
+      'node',
+      'cpu',
+      'libtorch',
+      'addon',
+      ...dtypes,
+      'model',
+      'graphs',
+      process.versions.node,
+    ]) {
       expect(stdout).toContain(word)
     }
   })

@@ -41,9 +41,10 @@ export function fakeMemory(device: FakeDevice, limit: number | null = null): Mem
       maps: [true],
       attentionChannels: 0,
     },
-    vqgan: { levels: [{ channels: 1, scale: 1 }] },
+    vqgan: { levels: [{ channels: 1, scale: 1 }], blocks: 0 },
   }
-  const maps = new Maps(footprint, { numberBytes: 4, kernels: false })
+  const graph = { numberBytes: 4, kernels: false, threads: 2 }
+  const maps = new Maps(footprint, { prior: graph, decoder: graph, vqgan: graph })
   const none = { prior: [], decoder: [], vqgan: [] }
   return new Memory(new Residency(device, 'none'), none, maps, limit)
 }

@@ -21,6 +21,8 @@ const MODEL: RequestModel = {
   tokenizers: { prior: FAKE_TOKENIZER, decoder: FAKE_TOKENIZER },
 }
 
+const RUN = { stored: 'float32', dtype: 'float32', kernels: null } as const
+
 /** A whole pipeline but for the native half. */
 export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevice } {
   const device = new FakeDevice()
@@ -34,6 +36,7 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     previews: true,
     dtype: 'float32',
     threads: 1,
+    stages: { prior: RUN, decoder: RUN, vqgan: RUN },
     compiled: [],
     cudaGraphs: null,
   } as const

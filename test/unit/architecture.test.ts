@@ -32,7 +32,18 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   doctor: ['native', 'libtorch', 'files', 'errors'],
   engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   pipeline: [
-    ...['engine', 'loading', 'memory', 'request', 'embeddings', 'image', 'model', 'native', 'text'],
+    ...[
+      'engine',
+      'loading',
+      'memory',
+      'request',
+      'embeddings',
+      'image',
+      'model',
+      'native',
+      'stages/stage',
+      'text',
+    ],
     ...['hub', 'tensors', 'checks', 'files', 'errors'],
   ],
   // The door shows types of every room.
@@ -51,7 +62,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'model',
       'native',
     ],
-    ...['libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
+    ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   server: ['index', 'files/package-root'],
   'ai-sdk': ['index'],

@@ -21,12 +21,14 @@ const FOOTPRINT = {
       { channels: 384, scale: 1 },
       { channels: 192, scale: 2 },
     ],
+    blocks: 12,
   },
 }
 
-const FLOAT32 = { numberBytes: 4, kernels: false }
-const GRAPH = new Maps(FOOTPRINT, FLOAT32)
-const KERNELS = new Maps(FOOTPRINT, { ...FLOAT32, kernels: true })
+const all = <Value>(value: Value) => ({ prior: value, decoder: value, vqgan: value })
+const FLOAT32 = { numberBytes: 4, kernels: false, threads: 2 }
+const GRAPH = new Maps(FOOTPRINT, all(FLOAT32))
+const KERNELS = new Maps(FOOTPRINT, all({ ...FLOAT32, kernels: true }))
 const PICTURE = pictureOf(fakeRequest({ size: 128, priorGuidanceScale: 4 }))
 const GUIDED = pictureOf(fakeRequest({ size: 128, decoderGuidanceScale: 2 }))
 const LARGE = pictureOf(fakeRequest({ size: 256 }))
@@ -69,7 +71,6 @@ describe('Maps', () => {
   // What a step's tensors were counted to take, v2's widths in float32 at 1024x1024.
   it.each([
     ['vqgan', GRAPH, 1.81e9],
-    ['vqgan', KERNELS, 0.405e9],
     ['decoder', GRAPH, 0.27e9],
     ['decoder', KERNELS, 0.16e9],
   ] as const)('are what the %s was measured to take, within a fifth', (stage, maps, measured) => {
@@ -77,9 +78,37 @@ describe('Maps', () => {
     expect(maps.step(stage, LARGE) / measured).toBeLessThan(1.2)
   })
 
+  const square = (side: number) => {
+    const [latents, pixels] = [side / 4, side]
+    const sizes = { latentHeight: latents, latentWidth: latents, pixelWidth: pixels, pixelHeight: pixels }
+    return { ...PICTURE, sizes: { ...PICTURE.sizes, ...sizes } }
+  }
+
+  // What a decode took at most beside packed weights, with v2's widths on two threads (`NativeGraph.peakBytes`).
+  it.each([
+    [512, 2, 54.7e6],
+    [2048, 2, 68.7e6],
+    [2048, 4, 124.4e6],
+  ] as const)(
+    'are what strips of Stage A were measured to take at %d pixels',
+    (side, numberBytes, measured) => {
+      const maps = new Maps(FOOTPRINT, all({ numberBytes, kernels: true, threads: 2 }))
+      expect(maps.step('vqgan', square(side)) / measured).toBeGreaterThan(1)
+      expect(maps.step('vqgan', square(side)) / measured).toBeLessThan(1.25)
+    },
+  )
+
+  it('hardly grow with a picture in Stage A, and stay below half a gigabyte', () => {
+    const of = (side: number, threads: number) =>
+      new Maps(FOOTPRINT, all({ numberBytes: 4, kernels: true, threads })).step('vqgan', square(side))
+    expect(of(4096, 2)).toBeLessThan(0.25e9)
+    expect(of(4096, 64)).toBeLessThan(0.5e9)
+    expect(of(4096, 2) / of(1024, 2)).toBeLessThan(2)
+  })
+
   it('are half in a type of half the width', () => {
-    const narrow = new Maps(FOOTPRINT, { numberBytes: 2, kernels: true })
-    for (const stage of ['prior', 'decoder', 'vqgan'] as const) {
+    const narrow = new Maps(FOOTPRINT, all({ numberBytes: 2, kernels: true, threads: 2 }))
+    for (const stage of ['prior', 'decoder'] as const) {
       expect(KERNELS.all(stage, PICTURE)).toBe(2 * narrow.all(stage, PICTURE))
     }
   })

@@ -121,14 +121,15 @@ class AttentionBlock final : public Block {
     const int64_t bytes = kernels::BytesOf(attention.number);
     auto* const keys = context_.arena.GetBytes(Arena::kKeys, all_heads * key_size * bytes);
     auto* const values = context_.arena.GetBytes(Arena::kValues, all_heads * value_size * bytes);
-    ForEachTask(all_heads, [&](int64_t head) {
+    const int64_t key_numbers = all_heads * tokens.keys() * tokens.head_dim;
+    ForEachTask(all_heads, WorkOn(2 * key_numbers, 20), [&](int64_t head) {
       Pack(tokens, head, capacity, keys + head * key_size * bytes,
            values + head * value_size * bytes);
     });
     const auto cut = CutRows(kernels, tokens.tokens, kernels::kQueryBlock);
     const int64_t channels = tokens.channels();
     const float scale = 1 / std::sqrt(static_cast<float>(tokens.head_dim));
-    ForEachTask(all_heads * cut.count, [&](int64_t task) {
+    ForEachTask(all_heads * cut.count, WorkOn(key_numbers, 4.0 * tokens.tokens), [&](int64_t task) {
       const int64_t head = task / cut.count, start = task % cut.count * cut.rows;
       const int64_t row = head / tokens.heads * tokens.tokens + start;
       const int64_t column = head % tokens.heads * tokens.head_dim;

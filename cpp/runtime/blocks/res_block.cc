@@ -3,8 +3,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 
-#include <cmath>
-
 #include "runtime/blocks/block.h"
 #include "runtime/blocks/checks.h"
 #include "runtime/blocks/depthwise.h"
@@ -12,16 +10,24 @@
 namespace wuerstchen::runtime::blocks {
 namespace {
 
+// One thread does it while all others wait: several sums at a time.
+double Sum(const float* numbers, int64_t count) {
+  constexpr int kSums = 16;
+  double sums[kSums] = {};
+  for (int64_t i = 0; i < count; ++i) sums[i % kSums] += numbers[i];
+  double sum = 0;
+  for (const double one : sums) sum += one;
+  return sum;
+}
+
 // Scale of each channel of each image: one more than gamma times its share of the energy (ConvNeXt
 // V2's response norm).
 void ResponseFactors(const float* energy, const float* gamma, int64_t images, int64_t channels,
                      float* factors) {
   for (int64_t image = 0; image < images; ++image) {
-    for (int64_t i = 0; i < channels; ++i) factors[i] = std::sqrt(energy[i]);
-    double sum = 0;
-    for (int64_t i = 0; i < channels; ++i) sum += factors[i];
-    const float mean = static_cast<float>(sum / static_cast<double>(channels)) + 1e-6f;
-    for (int64_t i = 0; i < channels; ++i) factors[i] = 1 + gamma[i] * (factors[i] / mean);
+    const float mean = static_cast<float>(Sum(energy, channels) / static_cast<double>(channels));
+    const float share = 1 / (mean + 1e-6f);
+    for (int64_t i = 0; i < channels; ++i) factors[i] = 1 + gamma[i] * (energy[i] * share);
     energy += channels;
     factors += channels;
   }

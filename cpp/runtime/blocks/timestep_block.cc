@@ -11,7 +11,8 @@
 namespace wuerstchen::runtime::blocks {
 namespace {
 
-constexpr int64_t kRows = 32;  // of a task: small, so that many cores have something to do
+constexpr int64_t kRows = 32;       // of a task, at most
+constexpr double kOperations = 40;  // of a number: it is read, written and hardly computed with
 
 class TimestepBlock final : public Block {
  public:
@@ -28,13 +29,14 @@ class TimestepBlock final : public Block {
     auto out = at::empty(x.sizes(), x.options());
     const int64_t pixels = x.size(1) * x.size(2), channels = x.size(3);
     const auto& kernels = context_.kernels;
-    const int64_t strips = DivideUp(pixels, kRows);
-    ForEachTask(x.size(0) * strips, [&](int64_t task) {
-      const int64_t image = task / strips, first = task % strips * kRows;
+    const int64_t rows = TaskSize(x.size(0) * pixels, 4, kRows);
+    const int64_t strips = DivideUp(pixels, rows);
+    ForEachTask(x.size(0) * strips, WorkOn(x.numel(), kOperations), [&](int64_t task) {
+      const int64_t image = task / strips, first = task % strips * rows;
       const int64_t place = (image * pixels + first) * channels;
       const void* const scale =
           kernels.At(modulation.const_data_ptr(), image * modulation.size(1) + start_);
-      kernels.modulate(kernels.At(x.const_data_ptr(), place), std::min(kRows, pixels - first),
+      kernels.modulate(kernels.At(x.const_data_ptr(), place), std::min(rows, pixels - first),
                        channels, scale, kernels.At(scale, channels),
                        kernels.At(out.mutable_data_ptr(), place));
     });
