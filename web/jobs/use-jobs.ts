@@ -32,7 +32,6 @@ export function useJobs({ client, save, announce }: JobsOptions): Jobs {
     return watchJob({ ...watching, signal, save }, id)
   }
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each client
   useEffect(() => {
     page.current = new AbortController()
     for (const id of keptJobs()) resume(client, id, dispatch, () => watch(id))
