@@ -1,11 +1,13 @@
 /** The page in a real browser, on a real server: what tests of it share. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { ROOT } from '../../bench/support/reference'
+import { encode } from '../../lib/embeddings/safetensors'
 import { until } from './http-server'
+import { folderOf, removeFolders } from './temporary-folder'
 
 export const KEY = 'wk-of-this-test'
 
@@ -29,7 +31,13 @@ export async function servePage(): Promise<ServedPage> {
   const child = spawn(
     process.execPath,
     [join(ROOT, 'dist/cli/main.js'), 'serve', '--port', '0', '--threads', '1', '--device', 'cpu'],
-    { env: { ...process.env, WUERSTCHEN_SERVE_KEYS: JSON.stringify(keys) } },
+    {
+      env: {
+        ...process.env,
+        WUERSTCHEN_SERVE_KEYS: JSON.stringify(keys),
+        WUERSTCHEN_SERVE_LORAS: JSON.stringify([{ path: loraFile(), name: 'style' }]),
+      },
+    },
   )
   const log = printedBy(child)
   try {
@@ -42,12 +50,25 @@ export async function servePage(): Promise<ServedPage> {
       async [Symbol.asyncDispose]() {
         await browser.close()
         child.kill('SIGKILL')
+        removeFolders()
       },
     }
   } catch (cause) {
     child.kill('SIGKILL')
     throw new Error(`Expected wuerstchen serve and a browser to start but received: ${log()}`, { cause })
   }
+}
+
+/** A LoRA of rank 1 on one projection of the bundled prior, 160 by 160. */
+function loraFile(): string {
+  const name = 'prior.blocks.11.attention.to_q'
+  const ones = (shape: readonly number[]) => ({ shape, data: new Float32Array(160).fill(0.01) })
+  const file = join(folderOf({}), 'style.safetensors')
+  writeFileSync(
+    file,
+    encode({ [`${name}.lora_A.weight`]: ones([1, 160]), [`${name}.lora_B.weight`]: ones([160, 1]) }, {}),
+  )
+  return file
 }
 
 /** Its sandbox needs rights that root and containers lack; the pages are our own. */

@@ -5,6 +5,7 @@ import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { ROOT } from '../../bench/support/reference'
 import { readParameters } from '../../lib'
+import { until } from '../support/http-server'
 import { describeBundled } from '../support/models'
 import { enterKey, findChromium, type ServedPage, servePage, troubleOf } from '../support/web-page'
 
@@ -42,21 +43,21 @@ describePage('the page at /', () => {
     const { page, trouble } = tab
     await page.getByLabel('Prompt', { exact: true }).focus()
     await page.keyboard.type('a red circle')
-    await fill(page, { 'Prior steps': 60, 'Decoder steps': 4, Seed: 7 })
+    await fill(page, { 'Prior steps': 100, 'Decoder steps': 4, Seed: 7 })
     await page.getByLabel('Prompt', { exact: true }).focus()
     await page.keyboard.press('Control+Enter')
     const job = page.getByRole('article', { name: 'a red circle' })
-    await job.getByText(/Working: prior, step \d+ of 60/).waitFor()
+    await job.getByText(/Working: prior, step \d+ of 100/).waitFor()
     const preview = job.getByRole('img', { name: 'Preview 1' })
     await preview.waitFor()
-    expect(await widthOf(preview)).toBeGreaterThan(4)
+    await hasPixels(preview, 4)
     expect(await job.getByRole('progressbar').getAttribute('value')).toMatch(/^0\.\d/)
     await thumbnails(page).waitFor()
     await job.waitFor({ state: 'detached' })
     expect(await page.getByRole('status').textContent()).toMatch(/a red circle: Done/)
     await page.reload()
     await thumbnails(page).waitFor()
-    expect(await widthOf(page.getByRole('img', { name: 'Open: a red circle' }))).toBeGreaterThan(100)
+    await hasPixels(page.getByRole('img', { name: 'Open: a red circle' }), 256)
     expect(trouble).toEqual([])
   })
 
@@ -120,6 +121,19 @@ describePage('the page at /', () => {
     expect(await page.getByRole('article').count()).toBe(0)
   })
 
+  it('sets the scale of a LoRA, for all that comes', async () => {
+    await using tab = await open()
+    const { page } = tab
+    const scale = page.getByRole('group', { name: 'LoRA scales' }).getByLabel('style')
+    expect(await scale.inputValue()).toBe('1')
+    await scale.fill('0.5')
+    await page.keyboard.press('Tab')
+    await page.getByText('The scale of style is 0.5.').waitFor({ state: 'attached' })
+    await page.reload()
+    await scale.waitFor()
+    expect(await scale.inputValue()).toBe('0.5')
+  })
+
   it.each([
     ['light', { colorScheme: 'light', viewport: { width: 1100, height: 800 } }],
     ['dark, on a phone', { colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true }],
@@ -133,6 +147,10 @@ describePage('the page at /', () => {
     await page.getByRole('button', { name: 'Generate' }).click()
     await page.getByRole('img', { name: 'Preview 4' }).waitFor()
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)
+    await page.getByText(/step [2-9]\d of 100/).waitFor()
+    await page.evaluate(
+      name === 'light' ? 'scrollTo(0, 0)' : "document.querySelector('article').scrollIntoView()",
+    )
     await screenshot(page, name === 'light' ? 'web-page' : 'web-page-phone')
     expect(await objections(page)).toEqual([])
     await thumbnails(page).first().click()
@@ -164,13 +182,14 @@ async function fill(page: Page, values: Record<string, string | number>): Promis
 
 const thumbnails = (page: Page) => page.getByRole('button', { name: /^Open: / })
 
-/** Pixels of the picture itself, however large it is shown. */
-const widthOf = (image: Locator) =>
-  image.evaluate(async (element) => {
-    const shown = element as unknown as { decode(): Promise<void>; readonly naturalWidth: number }
-    await shown.decode()
-    return shown.naturalWidth
-  })
+/** Until the picture itself has so many pixels: a preview is replaced while it is looked at. */
+const hasPixels = (image: Locator, width: number) =>
+  until(() =>
+    image.evaluate(
+      (shown, least) => (shown as unknown as { naturalWidth: number }).naturalWidth >= least,
+      width,
+    ),
+  )
 
 /** By keyboard: the button becomes one that removes the job, and keeps the focus. */
 async function cancel(page: Page, job: Locator): Promise<void> {

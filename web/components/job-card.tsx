@@ -14,12 +14,15 @@ export function JobCard({ job, onCancel, onDismiss }: JobCardProps) {
   const over = isOver(job)
   const button = useRef<HTMLButtonElement>(null)
   const clicked = useRef(false)
+  const card = useRef<HTMLElement>(null)
+  // On a phone the list is below the form.
+  useEffect(() => card.current?.scrollIntoView({ block: 'nearest' }), [])
   // Cancel becomes Remove: who pressed the one by keyboard is at the other.
   useEffect(() => {
     if (over && clicked.current) button.current?.focus()
   }, [over])
   return (
-    <article class="card job" aria-labelledby={`${id}-title`}>
+    <article ref={card} class="card job" aria-labelledby={`${id}-title`}>
       <h3 id={`${id}-title`}>{prompt}</h3>
       <p class={over ? 'error' : 'status'}>{statusOf(job)}</p>
       {!over && <progress max={1} value={progressOf(job)} aria-labelledby={`${id}-title`} />}

@@ -45,11 +45,13 @@ export function Studio({ client, info, gallery, announce, onInfo }: StudioProps)
           promptRef={prompt}
         />
         <Loras client={client} info={info} onInfo={onInfo} announce={announce} />
-        <PictureDrop onReplay={replay} doubt={doubt} announce={announce} />
       </div>
       <div class="made">
         <JobList jobs={jobs} onCancel={cancel} onDismiss={dismiss} />
         <Gallery gallery={gallery} announce={announce} onReplay={replay} doubt={doubt} />
+      </div>
+      <div class="tools">
+        <PictureDrop onReplay={replay} doubt={doubt} announce={announce} />
       </div>
     </div>
   )
