@@ -2,7 +2,13 @@
   # The loader: no libtorch, so it builds and loads everywhere. The engine is cpp/CMakeLists.txt.
   'targets': [{
     'target_name': 'loader',
-    'sources': ['cpp/loader/addon.cc', 'cpp/loader/libraries.cc'],
+    'sources': [
+      'cpp/loader/addon.cc',
+      'cpp/loader/libraries.cc',
+      'cpp/platform/library_posix.cc',
+      'cpp/platform/library_windows.cc',
+      'cpp/platform/windows.cc',
+    ],
     'include_dirs': ['cpp', '<!(node -p "require(\'node-addon-api\').include_dir")'],
     'defines': [
       'NAPI_VERSION=9',

@@ -2,6 +2,7 @@
 // npm run bench:full-size — v2 at its full size (3.1 billion seeded random weights in the hub's layout, 6.2 GB in bfloat16):
 // loads it here and in diffusers, compares one step of each stage at 1024x1024 and whole pictures at 512x512, and prints
 // load times and peak memory. Needs 24 GiB of memory and, with float32, 20 GB of disk. Linux: it reads /proc.
+//   --turns 3 --between bfloat16,diffusers   instead: whole pictures by each in turns, after a first one, and nothing else
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -10,10 +11,14 @@ const { ensureFullSize } = require('./support/checkpoint')
 const { decodeTensors } = require('./support/tensors')
 const { Package } = require('./support/package')
 const { Reference, difference } = require('./support/reference')
-const { machine } = require('./support/statistics')
+const { machine, median } = require('./support/statistics')
 
 const { values } = parseArgs({
-  options: { dtype: { type: 'string', multiple: true, default: ['bfloat16', 'float32'] } },
+  options: {
+    dtype: { type: 'string', multiple: true, default: ['bfloat16', 'float32'] },
+    between: { type: 'string' }, // dtypes of ours, and diffusers (in bfloat16); the first is what others are compared with
+    turns: { type: 'string', default: '3' },
+  },
 })
 const PROMPT = 'a small yellow star left of a blue house'
 const MIDDLE = [0.6, 0] // one step from where signal and noise are of one size
@@ -75,9 +80,36 @@ function apart(one, other) {
 const levels = ({ largest, mean }) => `${largest}, mean ${mean.toFixed(4)}`
 const GB = (bytes) => (bytes / 1e9).toFixed(2)
 
+const contender = (folder, name) =>
+  name === 'diffusers'
+    ? new Reference(folder, `${folder}-prior`, { dtype: 'bfloat16' })
+    : new Package(folder, { dtype: name, device: 'cpu' })
+
+/** Whole pictures, in turns: a first one, which reads the weights from the disk, is left out. */
+async function race(folder, names, turns) {
+  const workers = names.map((name) => contender(folder, name))
+  const seconds = names.map(() => [])
+  for (const worker of workers) await worker.ready()
+  for (let turn = 0; turn <= turns; turn++) {
+    for (const [index, worker] of workers.entries()) {
+      const made = await worker.generate({ ...WHOLE, prompt: `${PROMPT}, ${turn}` }) // a text that nobody knows yet
+      if (turn > 0) seconds[index].push(made.seconds)
+    }
+  }
+  for (const worker of workers) await worker.close()
+  console.log('\n| 512x512, 4 + 3 steps | median (range), s | of the first |\n|---|---|---|')
+  const [first] = seconds.map(median)
+  for (const [index, name] of names.entries()) {
+    const [own, middle] = [seconds[index], median(seconds[index])]
+    const range = `${Math.min(...own).toFixed(2)}–${Math.max(...own).toFixed(2)}`
+    console.log(`| ${name} | ${middle.toFixed(2)} (${range}) | ${(middle / first).toFixed(2)}x |`)
+  }
+}
+
 async function main() {
   const folder = ensureFullSize()
   console.log(machine())
+  if (values.between !== undefined) return race(folder, values.between.split(','), Number(values.turns))
   const lines = []
   for (const dtype of values.dtype) {
     const theirs = await run(new Reference(folder, `${folder}-prior`, { dtype }))

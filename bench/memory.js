@@ -1,13 +1,16 @@
 'use strict'
 // npm run bench:memory — what `pipeline.memory()` predicts for a picture beside what the process then took at most, beyond what
-// Node and libtorch take: v2 at its full size, for each kind of kernels, offload and dtype, one process each. Ends with 1 where
-// the prediction is below the measured peak, or above 1.25 times of it. Linux: it reads /proc.
+// Node and libtorch take: v2's widths for each kind of kernels, offload and dtype, one process each. Ends with 1 where the two
+// are more than 1.25 times apart. Linux: it reads /proc.
 //
-// A picture of 4096x4096 takes minutes a step: sizes that are left out are named at the end.
+// `--model FOLDER --graphs FOLDER` take another checkpoint: v2 with few blocks (`python -m bench.peers.checkpoint .bench`) takes
+// as much beside its weights, in a fifth of the time. `--json FILE` adds to what was measured before; `--docs` writes
+// the table of bench/memory.json into docs/benchmarks.md. Cases that fail or are cut short are named at the end.
 
 const fs = require('node:fs')
-const { spawn } = require('node:child_process')
+const os = require('node:os')
 const path = require('node:path')
+const { spawnSync } = require('node:child_process')
 const { parseArgs } = require('node:util')
 const { ensureFullSize } = require('./support/checkpoint')
 const { machine } = require('./support/statistics')
@@ -16,101 +19,100 @@ const { values } = parseArgs({
   options: {
     model: { type: 'string' },
     graphs: { type: 'string' },
-    size: { type: 'string', multiple: true, default: ['512', '1024', '2048'] },
+    size: { type: 'string', multiple: true, default: ['512', '1024', '1536', '2048'] },
     kernels: { type: 'string', multiple: true, default: ['packed', 'mapped', 'off'] },
     offload: { type: 'string', multiple: true, default: ['none', 'model', 'sequential'] },
-    dtype: { type: 'string', multiple: true, default: ['bfloat16', 'float32'] },
+    dtype: { type: 'string', multiple: true, default: ['bfloat16', 'float32', 'int8'] },
     patience: { type: 'string', default: '280' }, // seconds for one picture
-    child: { type: 'string' },
+    json: { type: 'string' },
+    docs: { type: 'boolean', default: false },
   },
 })
-const ALL_SIZES = ['512', '1024', '1536', '2048', '3072', '4096']
-const [LOW, HIGH] = [1, 1.25]
-const SAMPLE_MS = 5
+const KEPT = path.join(__dirname, 'memory.json')
+const DOCS = path.join(__dirname, '..', 'docs', 'benchmarks.md')
+const MARKS = ['<!-- memory table: npm run bench:memory -- --docs -->', '<!-- end of the memory table -->']
+const APART = 1.25
+const SPARE = 6e9 // bytes of memory that stay free for others
 
-/** Bytes of memory that a process holds, private and of files. */
-function residentBytes(pid) {
-  const text = fs.readFileSync(`/proc/${pid}/status`, 'utf8')
-  const field = (name) => 1024 * Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
-  return field('RssAnon') + field('RssFile')
-}
-
-/** One picture in a process of its own: its base is what is held once libtorch is there. */
-async function child({ model, options, side }) {
-  const { WuerstchenPipeline } = require('../dist')
-  const { loadRuntime } = require('../dist/native/binding')
-  loadRuntime({}).addon.openDevice({ device: 'cpu', threads: 1 })
-  const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
-  say({ base: residentBytes('self') })
-  const pipeline = await WuerstchenPipeline.fromPretrained(model, { device: 'cpu', ...options })
-  const request = {
-    width: side,
-    height: side,
-    priorNumInferenceSteps: 1,
-    numInferenceSteps: 1,
-    priorGuidanceScale: 4,
-    seed: 1,
-  }
-  const { predicted } = pipeline.memory(request)
-  await pipeline.generate('a small yellow star', request)
-  say({ predicted, peak: pipeline.memory(request).peak })
-  process.exit(0)
-}
-
-function measure(task) {
-  return new Promise((resolve) => {
-    const args = [path.join(__dirname, 'memory.js'), '--child', JSON.stringify(task)]
-    const worker = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    const found = { most: 0 }
-    const sample = setInterval(() => {
-      try {
-        found.most = Math.max(found.most, residentBytes(worker.pid))
-      } catch {} // the process is gone
-    }, SAMPLE_MS)
-    const patience = setTimeout(() => worker.kill('SIGKILL'), 1000 * Number(values.patience))
-    let text = ''
-    worker.stdout.on('data', (data) => {
-      text += data
-    })
-    worker.on('close', (code, signal) => {
-      clearInterval(sample)
-      clearTimeout(patience)
-      for (const line of text.split('\n').filter(Boolean)) Object.assign(found, JSON.parse(line))
-      resolve(found.predicted === undefined ? { failed: signal ?? code } : found)
-    })
-  })
-}
-
-async function main() {
-  const model = values.model ?? ensureFullSize()
-  const gb = (bytes) => (bytes / 1e9).toFixed(2)
-  const skipped = ALL_SIZES.filter((size) => !values.size.includes(size)).map((size) => `${size}x${size}`)
-  const missed = []
-  console.log(
-    `${machine()}\n\n| dtype | kernels | offload | picture | predicted, GB | process, GB | of it | tensors and weights, GB |\n|---|---|---|---|---|---|---|---|`,
+/** int8 packs its weights, and never offloads them. */
+function cases() {
+  return values.dtype.flatMap((dtype) =>
+    (dtype === 'int8' ? ['packed'] : values.kernels).flatMap((kernels) =>
+      (dtype === 'int8' ? ['none'] : values.offload).flatMap((offload) =>
+        values.size.map((size) => ({ dtype, kernels, offload, size: Number(size) })),
+      ),
+    ),
   )
-  for (const dtype of values.dtype)
-    for (const kernels of values.kernels)
-      for (const offload of values.offload)
-        for (const size of values.size) {
-          const options = { dtype, kernels, offload, ...(values.graphs && { graphs: values.graphs }) }
-          const what = `| ${dtype} | ${kernels} | ${offload} | ${size}x${size} |`
-          const found = await measure({ model, options, side: Number(size) })
-          if (found.failed !== undefined) {
-            skipped.push(`${what} (ended with ${found.failed})`)
-            continue
-          }
-          const taken = found.most - found.base
-          const ratio = found.predicted / taken
-          console.log(
-            `${what} ${gb(found.predicted)} | ${gb(taken)} | ${ratio.toFixed(2)} | ${gb(found.peak)} |`,
-          )
-          if (ratio < LOW || ratio > HIGH) missed.push(`${what} ${ratio.toFixed(2)}`)
-        }
-  if (skipped.length > 0) console.log(`\nNOT MEASURED: ${skipped.join(', ')}`)
-  for (const what of missed) console.log(`missed: ${what}`)
+}
+
+/** The process of one case; what it printed, or why there is nothing. */
+function measure(model, { dtype, kernels, offload, size }) {
+  const options = { dtype, kernels, offload, ...(values.graphs && { graphs: path.resolve(values.graphs) }) }
+  const task = JSON.stringify({ model: path.resolve(model), options, side: size })
+  const program = path.join(__dirname, 'support', 'memory-child.js')
+  const made = spawnSync(process.execPath, [program, task], {
+    encoding: 'utf8',
+    timeout: 1000 * Number(values.patience),
+  })
+  if (made.status !== 0) return { failed: made.signal ?? made.stderr.trim().split('\n').at(-1) }
+  return JSON.parse(made.stdout.trim().split('\n').at(-1))
+}
+
+const most = (bytes) => Math.max(...Object.values(bytes))
+const gb = (bytes) => (bytes / 1e9).toFixed(2)
+const nameOf = ({ dtype, kernels, offload, size }) => `${dtype}, ${kernels}, ${offload}, ${size}x${size}`
+
+function line({ predicted, taken, ...one }) {
+  const stage = Object.keys(taken).find((name) => taken[name] === most(taken))
+  const ratio = most(predicted) / most(taken)
+  const cells = [one.dtype, one.kernels, one.offload, `${one.size}x${one.size}`, one.model]
+  return `| ${cells.join(' | ')} | ${gb(most(predicted))} | ${gb(most(taken))} | ${stage} | ${ratio.toFixed(2)} |`
+}
+
+const HEAD =
+  '| dtype | kernels | offload | picture | blocks | predicted, GB | process, GB | most in | of it |\n|---|---|---|---|---|---|---|---|---|'
+
+function keep(file, rows) {
+  const before = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')).rows : []
+  const key = (row) => `${row.model} ${nameOf(row)}`
+  const known = new Map([...before, ...rows].map((row) => [key(row), row]))
+  fs.writeFileSync(file, `${JSON.stringify({ machine: machine(), rows: [...known.values()] }, null, 1)}\n`)
+}
+
+/** Puts the table of what was kept between the marks. */
+function writeDocs() {
+  const { machine: where, rows } = JSON.parse(fs.readFileSync(KEPT, 'utf8'))
+  const text = fs.readFileSync(DOCS, 'utf8')
+  const [begin, end] = MARKS.map((mark) => text.indexOf(mark))
+  if (begin < 0 || end < begin)
+    throw new Error(`Expected ${DOCS} to have the lines '${MARKS.join("' and '")}'`)
+  const ratios = rows.map(({ predicted, taken }) => most(predicted) / most(taken))
+  const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`
+  const table = `${where}. ${rows.length} cases; predicted is ${range} times what the process took.\n\n${HEAD}\n${rows.map(line).join('\n')}\n`
+  fs.writeFileSync(DOCS, `${text.slice(0, begin)}${MARKS[0]}\n${table}${text.slice(end)}`)
+}
+
+function main() {
+  if (values.docs) return writeDocs()
+  const model = values.model ?? ensureFullSize()
+  const blocks = values.model === undefined || !/shallow/.test(values.model) ? 'all' : 'few'
+  const missed = []
+  console.log(`${machine()}\n\n${HEAD}`)
+  for (const one of cases()) {
+    if (os.freemem() < SPARE) console.error(`${gb(os.freemem())} GB are free before ${nameOf(one)}`)
+    const found = measure(model, one)
+    if (found.failed !== undefined) {
+      missed.push(`NOT MEASURED: ${nameOf(one)}: ${found.failed}`)
+      continue
+    }
+    const row = { ...one, model: blocks, ...found }
+    console.log(line(row))
+    if (values.json !== undefined) keep(values.json, [row])
+    const ratio = most(found.predicted) / most(found.taken)
+    if (ratio < 1 / APART || ratio > APART) missed.push(`missed: ${nameOf(one)}: ${ratio.toFixed(2)}`)
+  }
+  for (const what of missed) console.log(what)
   if (missed.length > 0) process.exitCode = 1
 }
 
-if (values.child) child(JSON.parse(values.child))
-else main()
+main()

@@ -1,7 +1,10 @@
 'use strict'
-// npm run bench:soak — 1,000 mixed generations with 10% aborts, then 100 workers that load, generate and are terminated:
-// memory must stop growing after the warm-up, and nothing may be left behind. Ends with 1 if either fails.
+// npm run bench:soak — 5,000 mixed generations with 10% aborts, changes of a LoRA, and memory that runs out again and again,
+// then 100 workers that load, generate and are terminated: memory must stop growing after the warm-up, and nothing may be
+// left behind. Ends with 1 if either fails.
 
+const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { Worker } = require('node:worker_threads')
@@ -11,11 +14,15 @@ const { machine, median } = require('./support/statistics')
 
 const { values } = parseArgs({
   options: {
-    generations: { type: 'string', default: '1000' },
+    generations: { type: 'string', default: '5000' },
     workers: { type: 'string', default: '100' },
     clients: { type: 'string', default: '6' },
   },
 })
+// Where a library of cpp/testing reads it; set before threads are there that read it.
+process.env.WUERSTCHEN_TEST_SCARCE_BYTES = '0'
+const SCARCE_BYTES = '200000' // what is larger cannot be had meanwhile
+const SCARCE_MS = 30
 const SIZES = [
   [256, 256],
   [192, 256],
@@ -30,11 +37,86 @@ function growth(samples) {
   return median(samples.slice(-fifth)) - median(samples.slice(fifth, 2 * fifth))
 }
 
+/** Opens the library that makes memory scarce: it takes the place of libtorch's allocator. */
+async function openScarcity() {
+  const { findAddon, loadRuntime } = require('../dist/native/binding')
+  const { libraryName } = require('../dist/native/libtorch')
+  const { planLoad } = require('../dist/loading/load')
+  const { openModel } = require('../dist/model/layout')
+  const { addon } = loadRuntime()
+  const plan = await planLoad(await openModel(path.join(ROOT, 'models', 'shapes')), [
+    path.join(ROOT, 'graphs'),
+  ])
+  const { graph, weights } = plan.prior
+  const device = addon.openDevice({ device: 'cpu', threads: 1 })
+  const recorder = path.join(path.dirname(findAddon('wuerstchen')), libraryName('scarcity'))
+  const options = { graph: graph.path, weights, stored: 'float32', dtype: 'float32', kernels: null, recorder }
+  const loaded = await device.load(options)
+  loaded.dispose()
+  await device.close()
+}
+
+/** A LoRA of the prior, small and visible. */
+function writeLora() {
+  const { encode } = require('../dist/embeddings/safetensors')
+  const { readFileSync } = fs
+  const manifest = JSON.parse(readFileSync(path.join(ROOT, 'graphs', 'shapes', 'manifest.json'), 'utf8'))
+  const prior = manifest.graphs.find(({ component }) => component === 'prior')
+  const tensors = {}
+  for (const { name, shape } of prior.parameters) {
+    if (shape.length !== 2 || !name.endsWith('.weight')) continue
+    const part = (rows, columns) => ({
+      shape: [rows, columns],
+      data: Float32Array.from({ length: rows * columns }, (_, place) => 0.01 * Math.sin(place)),
+    })
+    const base = `prior.${name.slice(0, -'.weight'.length)}`
+    tensors[`${base}.lora_A.weight`] = part(4, shape[1])
+    tensors[`${base}.lora_B.weight`] = part(shape[0], 4)
+  }
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wuerstchen-soak-'))
+  const file = path.join(folder, 'style.safetensors')
+  fs.writeFileSync(file, encode(tensors, {}))
+  return file
+}
+
+/** Loads the LoRA, scales it, removes it, and lets memory run out, for as long as `isOver()` is false. */
+async function trouble(pipeline, lora, isOver) {
+  const counts = { changes: 0, failed: 0, shortages: 0 }
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+  const change = (work) =>
+    work().then(
+      () => (counts.changes += 1),
+      (error) => {
+        if (error.code !== 'ERR_WUERSTCHEN_OUT_OF_MEMORY') throw error
+        counts.failed += 1
+      },
+    )
+  for (let turn = 0; !isOver(); turn++) {
+    await wait(500)
+    const scarce = turn % 2 === 0
+    if (scarce) {
+      process.env.WUERSTCHEN_TEST_SCARCE_BYTES = SCARCE_BYTES
+      counts.shortages += 1
+      setTimeout(() => {
+        process.env.WUERSTCHEN_TEST_SCARCE_BYTES = '0'
+      }, SCARCE_MS)
+    }
+    const loaded = pipeline.loras.length > 0
+    if (turn % 5 === 0) await change(() => (loaded ? pipeline.unloadLora('style') : pipeline.loadLora(lora)))
+    else if (turn % 5 === 2 && loaded) await change(() => pipeline.setLoraScales({ style: (turn % 7) / 4 }))
+  }
+  process.env.WUERSTCHEN_TEST_SCARCE_BYTES = '0'
+  if (pipeline.loras.length > 0) await pipeline.unloadLora('style')
+  return counts
+}
+
 async function generations(count, clients) {
+  await openScarcity()
+  const lora = writeLora()
   const pipeline = await WuerstchenPipeline.fromPretrained(undefined, { device: 'cpu' })
   const before = process.getActiveResourcesInfo().length
   const samples = []
-  const done = { finished: 0, aborted: 0 }
+  const done = { finished: 0, aborted: 0, short: 0 }
   let next = 0
   const client = async () => {
     while (next < count) {
@@ -57,20 +139,33 @@ async function generations(count, clients) {
         })
         done.finished += 1
       } catch (error) {
-        if (!abort.signal.aborted) throw error
-        done.aborted += 1
+        if (error.code === 'ERR_WUERSTCHEN_OUT_OF_MEMORY') done.short += 1
+        else if (abort.signal.aborted) done.aborted += 1
+        else throw error
       }
       if (index % 10 === 0) samples.push(process.memoryUsage.rss())
     }
   }
   const started = performance.now()
+  let over = false
+  const troubled = trouble(pipeline, lora, () => over)
   await Promise.all(Array.from({ length: clients }, client))
+  over = true
+  const counts = await troubled
   const seconds = (performance.now() - started) / 1000
   const { waiting, running } = pipeline.statistics
   await pipeline.dispose()
+  fs.rmSync(path.dirname(lora), { recursive: true })
   await new Promise((resolve) => setImmediate(resolve))
   const left = process.getActiveResourcesInfo().length - before
-  return { ...done, seconds, grown: growth(samples), rss: median(samples), left: left + waiting + running }
+  return {
+    ...done,
+    ...counts,
+    seconds,
+    grown: growth(samples),
+    rss: median(samples),
+    left: left + waiting + running,
+  }
 }
 
 const CODE = `
@@ -106,7 +201,7 @@ async function main() {
   console.log(machine())
   const soak = await generations(Number(values.generations), Number(values.clients))
   console.log(
-    `${soak.finished} generations and ${soak.aborted} aborts in ${soak.seconds.toFixed(0)} s: RSS ${MB(soak.rss)} MB, grown by ${MB(soak.grown)} MB after the warm-up; ${soak.left} handles, images or timers left`,
+    `${soak.finished} generations, ${soak.aborted} aborts and ${soak.short} that ran out of memory in ${soak.seconds.toFixed(0)} s, with ${soak.changes} changes of a LoRA (${soak.failed} more ran out of memory) and ${soak.shortages} shortages: RSS ${MB(soak.rss)} MB, grown by ${MB(soak.grown)} MB after the warm-up; ${soak.left} handles, images or timers left`,
   )
   const loop = await workers(Number(values.workers))
   console.log(

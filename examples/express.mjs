@@ -9,7 +9,10 @@ app.get('/picture', async (request, response) => {
   const gone = new AbortController()
   response.once('close', () => gone.abort())
   try {
-    const { images } = await pipeline.generate(request.query.prompt, { timeoutMs: 30_000, signal: gone.signal })
+    const { images } = await pipeline.generate(request.query.prompt, {
+      timeoutMs: 30_000,
+      signal: gone.signal,
+    })
     response.type('png').send(await images[0].toBuffer())
   } catch (error) {
     if (gone.signal.aborted) return
@@ -18,7 +21,9 @@ app.get('/picture', async (request, response) => {
   }
 })
 
-const server = app.listen(Number(process.env.PORT ?? 3000), () => console.log(`port ${server.address().port}`))
+const server = app.listen(Number(process.env.PORT ?? 3000), () =>
+  console.log(`port ${server.address().port}`),
+)
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => server.close(() => pipeline.dispose({ drain: true })))
 }

@@ -6,6 +6,7 @@
 /** What each code means, whether the same call may work later, and the class it comes as. */
 export const ERRORS = {
   INVALID_ARGUMENT: { retryable: false, as: 'InvalidArgumentError' },
+  PROMPT_SYNTAX: { retryable: false, as: 'PromptSyntaxError' },
   MODEL_NOT_FOUND: { retryable: false, as: 'ModelError' },
   MODEL_INVALID: { retryable: false, as: 'ModelError' },
   WEIGHTS_INVALID: { retryable: false, as: 'ModelError' },
@@ -16,12 +17,15 @@ export const ERRORS = {
   HUB_ACCESS_DENIED: { retryable: false, as: 'HubError' },
   HUB_UNREACHABLE: { retryable: true, as: 'HubError' },
   HUB_OFFLINE: { retryable: false, as: 'HubError' },
-  DOWNLOAD_CORRUPT: { retryable: true, as: 'HubError' },
-  DISK_FULL: { retryable: true, as: 'HubError' },
+  DOWNLOAD_FAILED: { retryable: true, as: 'DownloadError' },
+  DOWNLOAD_CORRUPT: { retryable: true, as: 'DownloadError' },
+  DISK_FULL: { retryable: true, as: 'DownloadError' },
   CACHE_UNUSABLE: { retryable: false, as: 'HubError' },
   LIBTORCH_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_VERSION: { retryable: false, as: 'LibtorchError' },
   LIBTORCH_CONFLICT: { retryable: false, as: 'LibtorchError' },
+  RUNTIME_UNAVAILABLE: { retryable: false, as: 'LibtorchError' },
+  RUNTIME_INVALID: { retryable: false, as: 'LibtorchError' },
   UNSUPPORTED_PLATFORM: { retryable: false, as: 'LibtorchError' },
   ADDON_NOT_FOUND: { retryable: false, as: 'LibtorchError' },
   ADDON_LOAD: { retryable: false, as: 'LibtorchError' },
@@ -75,6 +79,13 @@ export class InvalidArgumentError extends WuerstchenError {
   }
 }
 
+/** A prompt is not written as its syntax wants it, or asks for what cannot be done. `details.column` says where, from 1. */
+export class PromptSyntaxError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('PROMPT_SYNTAX', message, options)
+  }
+}
+
 /** A model's folder, config, weights or graph cannot be used. */
 export class ModelError extends WuerstchenError {
   constructor(kind: KindOf<'ModelError'>, message: string, options?: WuerstchenErrorOptions) {
@@ -85,6 +96,13 @@ export class ModelError extends WuerstchenError {
 /** A model could not be fetched from the hub. */
 export class HubError extends WuerstchenError {
   constructor(kind: KindOf<'HubError'>, message: string, options?: WuerstchenErrorOptions) {
+    super(kind, message, options)
+  }
+}
+
+/** A file, of a model or of libtorch, could not be downloaded or kept. */
+export class DownloadError extends WuerstchenError {
+  constructor(kind: KindOf<'DownloadError'>, message: string, options?: WuerstchenErrorOptions) {
     super(kind, message, options)
   }
 }

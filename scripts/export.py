@@ -128,6 +128,24 @@ def check(component: Component, data: bytes) -> None:
         del graph
 
 
+def block_facts(component: Component) -> dict[str, Any]:
+    """What kernels of the addon may leave out, by the paths of modules in the graph; nothing for a network without."""
+    facts: dict[str, Any] = {"beforeText": [], "mappers": {}}
+    if component.hub_class == "WuerstchenPrior":
+        # One row of blocks, of which the first attention is the first to read the text.
+        facts["beforeText"] = ["blocks.0", "blocks.1", "blocks.2"]
+    elif component.hub_class == "WuerstchenDiffNeXt":
+        inject = component.config["inject_effnet"]
+        levels = len(inject)
+        for place, injects in enumerate([*inject, *reversed(inject)]):
+            if injects:
+                level = f"down_blocks.{place}" if place < levels else f"up_blocks.{place - levels}"
+                facts["mappers"][level] = f"effnet_mappers.{place}"
+    else:
+        return {}
+    return {"blocks": facts}
+
+
 def export(component: Component, folder: Path, compare: bool) -> dict[str, Any]:
     """Writes one graph and returns its entry in the manifest."""
     scripted = script(component)
@@ -158,6 +176,7 @@ def export(component: Component, folder: Path, compare: bool) -> dict[str, Any]:
         },
         "parameters": parameters,
         "ignored": IGNORED.get(component.hub_class, []),
+        **block_facts(component),
     }
 
 

@@ -47,7 +47,7 @@ SMALL = (
         "WuerstchenDiffNeXt",
         {"c_hidden": [32, 64, 96, 96], "nhead": [-1, 2, 3, 3], "blocks": [1, 1, 2, 1], "c_cond": 64, "clip_embd": 64},
     ),
-    component("vqgan", "PaellaVQModel", {"bottleneck_blocks": 2, "embed_dim": 48, "num_vq_embeddings": 32}),
+    component("vqgan", "PaellaVQModel", {"bottleneck_blocks": 2, "embed_dim": 64, "num_vq_embeddings": 32}),
     component("previewer", "WuerstchenPreviewer", {"c_hidden": [16, 8]}),
 )
 

@@ -95,12 +95,6 @@ runtime::Shape ReadShape(Napi::Value value, const char* name) {
   return shape;
 }
 
-int64_t Elements(const runtime::Shape& shape) {
-  int64_t elements = 1;
-  for (const int64_t length : shape) elements *= length;
-  return elements;
-}
-
 std::vector<float> ReadFloats(Napi::Value value, const char* name) {
   auto elements = ReadElements<float>(value, napi_float32_array);
   if (!elements) ThrowInvalid(name, "a Float32Array", value);
@@ -126,9 +120,10 @@ runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name) {
   } else {
     ThrowInvalid("dtype", "one of float32, int64", object.Get("dtype"));
   }
-  if (static_cast<int64_t>(received) != Elements(tensor.shape)) {
-    ThrowInvalid("Expected data to have " + std::to_string(Elements(tensor.shape)) +
-                 " elements but received " + std::to_string(received));
+  if (const auto wanted = runtime::VolumeOf(tensor.shape);
+      static_cast<int64_t>(received) != wanted) {
+    ThrowInvalid("Expected data to have " + std::to_string(wanted) + " elements but received " +
+                 std::to_string(received));
   }
   return tensor;
 }
@@ -200,6 +195,24 @@ std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value) {
     options.without.push_back(ReadString(names.Get(index), "kernels.without[]"));
   }
   return options;
+}
+
+runtime::BlockFacts ReadBlockFacts(Napi::Value value) {
+  runtime::BlockFacts facts;
+  if (value.IsUndefined()) return facts;
+  const auto object = ReadObject(value, "blocks");
+  const auto paths = ReadArray(object.Get("beforeText"), "blocks.beforeText");
+  for (uint32_t index = 0; index < paths.Length(); ++index) {
+    facts.before_text.push_back(ReadString(paths.Get(index), "blocks.beforeText[]"));
+  }
+  const auto mappers = ReadObject(object.Get("mappers"), "blocks.mappers");
+  const auto levels = mappers.GetPropertyNames();
+  for (uint32_t index = 0; index < levels.Length(); ++index) {
+    const Napi::Value level = levels.Get(index);
+    facts.mappers.emplace(ReadString(level, "blocks.mappers"),
+                          ReadString(mappers.Get(level), "blocks.mappers{}"));
+  }
+  return facts;
 }
 
 std::vector<runtime::CompiledMethod> ReadCompiledMethods(Napi::Value value) {

@@ -10,15 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "runtime/numbers.h"
 #include "runtime/runtime.h"
 
 namespace wuerstchen::binding {
 
+using runtime::kMaxSafeInteger;
+
 [[noreturn]] void ThrowInvalid(const std::string& name, const std::string& expected,
                                Napi::Value received);
 [[noreturn]] void ThrowInvalid(const std::string& message);
-
-constexpr int64_t kMaxSafeInteger = (int64_t{1} << 53) - 1;
 
 Napi::Object ReadObject(Napi::Value value, const char* name);
 Napi::Array ReadArray(Napi::Value value, const char* name);
@@ -31,11 +32,9 @@ std::vector<float> ReadFloats(Napi::Value value, const char* name);
 runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name);
 runtime::Dtype ReadDtype(Napi::Value value, const char* name);
 std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value);  // null for none
+runtime::BlockFacts ReadBlockFacts(Napi::Value value);                       // undefined for none
 std::vector<runtime::CompiledMethod> ReadCompiledMethods(Napi::Value value);
 std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value);
-
-// The product of the lengths.
-int64_t Elements(const runtime::Shape& shape);
 
 }  // namespace wuerstchen::binding
 

@@ -18,8 +18,8 @@ void Completions::Settled(Napi::Env env) {
   if (--expected_ == 0 && !closed_) channel_.Unref(env);
 }
 
-void Completions::Post(Settle settle) {
-  auto item = std::make_unique<Settle>(std::move(settle));
+void Completions::Post(const Parcel& parcel) {
+  auto item = std::move(*parcel.settle_);
   const std::lock_guard lock(mutex_);
   // Checked by ourselves: Node frees a channel with its environment even when a thread still means
   // to call it.

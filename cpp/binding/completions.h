@@ -6,7 +6,9 @@
 #include <napi.h>
 
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <utility>
 
 namespace wuerstchen::binding {
 
@@ -16,6 +18,19 @@ class Completions {
   // first.
   using Settle = std::function<void(Napi::Env)>;
 
+  // Something to settle once, with all the memory that this takes: a thread that has none left can
+  // still post it. Copies are the same one.
+  class Parcel {
+   public:
+    explicit Parcel(Settle settle)
+        : settle_(std::make_shared<std::unique_ptr<Settle>>(
+              std::make_unique<Settle>(std::move(settle)))) {}
+
+   private:
+    friend class Completions;
+    std::shared_ptr<std::unique_ptr<Settle>> settle_;
+  };
+
   explicit Completions(Napi::Env env);
 
   // Between these Node stays alive: one call each for every promise that is still to be settled.
@@ -23,7 +38,7 @@ class Completions {
   void Settled(Napi::Env env);
 
   // From any thread, also after `Close`.
-  void Post(Settle settle);
+  void Post(const Parcel& parcel);
 
   // The environment ends: from here on no thread touches it. Safe twice.
   void Close();

@@ -41,6 +41,7 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   request.stored = ReadDtype(object.Get("stored"), "stored");
   request.dtype = ReadDtype(object.Get("dtype"), "dtype");
   request.kernels = ReadKernelOptions(object.Get("kernels"));
+  request.blocks = ReadBlockFacts(object.Get("blocks"));
   request.compiled = ReadCompiledMethods(object.Get("compiled"));
   const auto recorder = object.Get("recorder");
   if (!recorder.IsUndefined()) request.recorder = ReadString(recorder, "recorder");
@@ -107,6 +108,7 @@ void DeviceHandle::Define(Napi::Env env) {
        InstanceMethod<&DeviceHandle::Advance>("advance"),
        InstanceMethod<&DeviceHandle::Affine>("affine"), InstanceMethod<&DeviceHandle::Row>("row"),
        InstanceMethod<&DeviceHandle::Decode>("decode"), InstanceMethod<&DeviceHandle::Read>("read"),
+       InstanceMethod<&DeviceHandle::TraceTasks>("traceTasks"),
        InstanceMethod<&DeviceHandle::Write>("write"),
        InstanceMethod<&DeviceHandle::Close>("close")});
   Environment::Of(env).device_class = Napi::Persistent(definition);
@@ -119,25 +121,20 @@ Napi::Value DeviceHandle::Open(const Napi::CallbackInfo& info) {
     const auto threads = ReadInteger(options.Get("threads"), "threads", 1, kMaxThreads);
     auto& environment = Environment::Of(info.Env());
     auto device = environment.Open(name, static_cast<int>(threads));
-    environment.under_construction = &device;
-    return environment.device_class.New({});
+    return Construct(environment, environment.device_class, &device);
   });
 }
 
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<DeviceHandle>(info), completions_(Environment::Of(info.Env()).completions) {
-  auto* device = std::exchange(Environment::Of(info.Env()).under_construction, nullptr);
-  if (device == nullptr) {
-    throw Napi::TypeError::New(info.Env(), "NativeDevice cannot be constructed");
-  }
-  device_ = *static_cast<DevicePtr*>(device);
+  device_ = *static_cast<DevicePtr*>(TakeUnderConstruction(info.Env(), "NativeDevice"));
 }
 
 void DeviceHandle::Finalize(Napi::BasicEnv) {
   if (device_ == nullptr) return;
-  device_->Finish([completions = completions_, device = device_.get()] {
-    completions->Post([device](Napi::Env env) { Environment::Of(env).Forget(device); });
-  });
+  const Completions::Parcel forget(
+      [device = device_.get()](Napi::Env env) { Environment::Of(env).Forget(device); });
+  device_->Finish([completions = completions_, forget] { completions->Post(forget); });
 }
 
 Napi::Value DeviceHandle::Load(const Napi::CallbackInfo& info) {
@@ -261,9 +258,7 @@ Napi::Value DeviceHandle::Row(const Napi::CallbackInfo& info) {
     const auto fill = [row, tensor, index](Workspace& workspace) noexcept {
       runtime::FillRow(workspace, *row, *tensor, index);
     };
-    if (!device_->Post(fill)) {
-      throw runtime::Error(runtime::ErrorCode::kDisposed, "The device is closed");
-    }
+    PostOrThrow(*device_, {fill});
     return TensorHandle::New(info.Env(), row, device_);
   });
 }
@@ -275,6 +270,16 @@ Napi::Value DeviceHandle::Decode(const Napi::CallbackInfo& info) {
       return runtime::Decode(workspace, *graph, *latents);
     };
     return Enqueue(info.Env(), *device_, std::move(work), PresentPixels);
+  });
+}
+
+Napi::Value DeviceHandle::TraceTasks(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&]() -> Napi::Value {
+    auto work = [threads = ReadInteger(info[0], "threads", 0, kMaxThreads),
+                 runs = info[1].ToBoolean().Value()](Workspace& workspace) {
+      return runtime::TraceTasks(workspace, threads, runs);
+    };
+    return Enqueue(info.Env(), *device_, std::move(work), PresentNumbers);
   });
 }
 
@@ -301,12 +306,12 @@ Napi::Value DeviceHandle::Close(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
     if (!closing_.IsEmpty()) return closing_.Value();
     const auto deferred = Napi::Promise::Deferred::New(env);
-    const auto settle = [completions = completions_, deferred,
-                         device = device_.get()](Napi::Env env) {
-      completions->Settled(env);
-      Environment::Of(env).Forget(device);
-      deferred.Resolve(env.Undefined());
-    };
+    const Completions::Parcel settle(
+        [completions = completions_, deferred, device = device_.get()](Napi::Env env) {
+          completions->Settled(env);
+          Environment::Of(env).Forget(device);
+          deferred.Resolve(env.Undefined());
+        });
     device_->Finish([completions = completions_, settle] { completions->Post(settle); });
     completions_->Expect(env);
     closing_ = Napi::Persistent(deferred.Promise());

@@ -36,6 +36,7 @@ class DeviceHandle final : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value Affine(const Napi::CallbackInfo& info);
   Napi::Value Row(const Napi::CallbackInfo& info);
   Napi::Value Decode(const Napi::CallbackInfo& info);
+  Napi::Value TraceTasks(const Napi::CallbackInfo& info);
   Napi::Value Read(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

@@ -23,37 +23,37 @@ struct Outcome {
   std::optional<runtime::Error> error;
 };
 
-template <typename Work>
-auto Attempt(Work& work, runtime::Workspace& workspace) {
-  auto outcome = std::make_shared<Outcome<std::invoke_result_t<Work&, runtime::Workspace&>>>();
-  try {
-    outcome->result = work(workspace);
-  } catch (...) {
-    outcome->error = runtime::CurrentError();
-  }
-  return outcome;
+inline void PostOrThrow(runtime::Device& device, runtime::Device::Task task) {
+  if (device.Post(std::move(task))) return;
+  throw runtime::Error(runtime::ErrorCode::kDisposed, "The device is closed");
 }
 
 // JavaScript thread. `work` and what it captures live and die on the device's thread; it returns
-// something.
+// something. What the way back takes is allocated here, where a failure is one of this call.
 template <typename Work, typename Present>
 Napi::Promise Enqueue(Napi::Env env, runtime::Device& device, Work work, Present present) {
+  using Result = std::invoke_result_t<Work&, runtime::Workspace&>;
   const auto deferred = Napi::Promise::Deferred::New(env);
   const auto completions = Environment::Of(env).completions;
-  auto task = [=, work = std::move(work)](runtime::Workspace& workspace) mutable {
-    completions->Post([=, outcome = Attempt(work, workspace)](Napi::Env env) {
-      completions->Settled(env);
-      try {
-        if (outcome->error) throw runtime::Error(*outcome->error);
-        deferred.Resolve(present(env, *outcome->result));
-      } catch (...) {
-        deferred.Reject(CurrentErrorToJs(env));
-      }
-    });
+  const auto outcome = std::make_shared<Outcome<Result>>();
+  const Completions::Parcel settle([=](Napi::Env env) mutable {
+    completions->Settled(env);
+    try {
+      if (outcome->error) throw runtime::Error(*outcome->error);
+      deferred.Resolve(present(env, *outcome->result));
+    } catch (...) {
+      deferred.Reject(CurrentErrorToJs(env));
+    }
+  });
+  auto run = [=, work = std::move(work)](runtime::Workspace& workspace) mutable {
+    outcome->result = work(workspace);
+    completions->Post(settle);
   };
-  if (!device.Post(std::move(task))) {
-    throw runtime::Error(runtime::ErrorCode::kDisposed, "The device is closed");
-  }
+  const auto fail = [=](const runtime::Error& error) {
+    outcome->error = error;
+    completions->Post(settle);
+  };
+  PostOrThrow(device, {std::move(run), fail});
   completions->Expect(env);
   return deferred.Promise();
 }

@@ -1,6 +1,8 @@
 #include "binding/environment.h"
 
+#ifdef __GLIBC__
 #include <unistd.h>
+#endif
 
 #include <chrono>
 #include <cstdio>
@@ -18,7 +20,7 @@ constexpr std::chrono::milliseconds kPatience(300);
 // While a thread still computes, libtorch's statics must not be destroyed: the process ends without
 // that. Registered last, during 'exit', so that it runs before all destructors.
 void LeaveRunningBehind(std::unique_ptr<Devices> running) {
-#ifdef __linux__
+#ifdef __GLIBC__
   const auto leave = [](int status, void* devices) {
     for (const auto& device : *static_cast<Devices*>(devices)) {
       if (device->EndsWithin(std::chrono::milliseconds(0))) continue;
@@ -49,7 +51,31 @@ void ListenForExit(Napi::Env env) {
       process, {Napi::String::New(env, "exit"), Napi::Function::New(env, shutdown, "shutdown")});
 }
 
+// Sets a pointer for as long as it lives.
+class Lent {
+ public:
+  Lent(void*& place, void* value) : place_(place) { place_ = value; }
+  ~Lent() { place_ = nullptr; }
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
+
+ private:
+  void*& place_;
+};
+
 }  // namespace
+
+Napi::Object Construct(Environment& environment, const Napi::FunctionReference& handle_class,
+                       void* contents) {
+  const Lent lent(environment.under_construction, contents);
+  return handle_class.New({});
+}
+
+void* TakeUnderConstruction(Napi::Env env, const char* class_name) {
+  auto* const contents = std::exchange(Environment::Of(env).under_construction, nullptr);
+  if (contents != nullptr) return contents;
+  throw Napi::TypeError::New(env, std::string(class_name) + " cannot be constructed");
+}
 
 void Environment::Create(Napi::Env env) {
   auto environment = std::make_unique<Environment>(env);

@@ -33,8 +33,8 @@ class Environment {
   const std::shared_ptr<Completions> completions;
 
   Napi::FunctionReference device_class, tensor_class, graph_class, noise_class;
-  // What a handle that is being constructed will hold. Scripts cannot set it, so they cannot make
-  // handles.
+  // What a handle that is being constructed will hold (`Construct`). Scripts cannot set it, so they
+  // cannot make handles.
   void* under_construction = nullptr;
 
  private:
@@ -45,6 +45,13 @@ class Environment {
   Devices devices_;
   bool closed_ = false;
 };
+
+// Makes a handle of a class whose constructor calls `TakeUnderConstruction`, which returns
+// `contents`; those are forgotten when construction fails before it gets there.
+Napi::Object Construct(Environment& environment, const Napi::FunctionReference& handle_class,
+                       void* contents);
+// Throws a TypeError where script calls the constructor.
+void* TakeUnderConstruction(Napi::Env env, const char* class_name);
 
 }  // namespace wuerstchen::binding
 

@@ -51,8 +51,7 @@ template <typename Held>
 Napi::Object Handle<Held>::New(Napi::Env env, std::shared_ptr<Held> held, Device device) {
   auto& environment = Environment::Of(env);
   Contents contents{std::move(held), std::move(device)};
-  environment.under_construction = &contents;
-  return (environment.*Kind::kClass).New({});
+  return Construct(environment, environment.*Kind::kClass, &contents);
 }
 
 template <typename Held>
@@ -77,11 +76,7 @@ std::shared_ptr<Held> Handle<Held>::Read(Napi::Value value, const char* name,
 
 template <typename Held>
 Handle<Held>::Handle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Handle>(info) {
-  auto* contents = std::exchange(Environment::Of(info.Env()).under_construction, nullptr);
-  if (contents == nullptr) {
-    throw Napi::TypeError::New(info.Env(), std::string(Kind::kName) + " cannot be constructed");
-  }
-  contents_ = std::move(*static_cast<Contents*>(contents));
+  contents_ = std::move(*static_cast<Contents*>(TakeUnderConstruction(info.Env(), Kind::kName)));
   const auto self = info.This().As<Napi::Object>();
   self.TypeTag(&Kind::kTag);
   Kind::Describe(self, *contents_.held);
@@ -105,7 +100,7 @@ Napi::Value Handle<Held>::ReleaseRow(const Napi::CallbackInfo& info)
     const int64_t row = ReadInteger(info[0], "row", 0, noise->rows - 1);
     const auto release = [noise, row](runtime::Workspace&) { noise->Release(row); };
     // In its place in the queue: calls made before this one still draw.
-    if (!contents_.device->Post(release)) noise->Release(row);
+    if (!contents_.device->Post({release})) noise->Release(row);
     return info.Env().Undefined();
   });
 }
@@ -161,7 +156,7 @@ template <typename Held>
 void Handle<Held>::LetGo(Napi::BasicEnv env) {
   if (contents_.held == nullptr) return;
   Napi::MemoryManagement::AdjustExternalMemory(env, -contents_.external_bytes);
-  contents_.device->Post([held = std::exchange(contents_.held, nullptr)](runtime::Workspace&) {});
+  contents_.device->Post({[held = std::exchange(contents_.held, nullptr)](runtime::Workspace&) {}});
 }
 
 template class Handle<runtime::Tensor>;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "loader/libraries.h"
+#include "platform/library.h"
 
 namespace wuerstchen::loader {
 namespace {
@@ -21,7 +22,7 @@ std::string ReadPath(Napi::Env env, Napi::Value value) {
   if (!value.IsString()) Throw(env, "INVALID_ARGUMENT", "Expected a path to be a string");
   auto path = value.As<Napi::String>().Utf8Value();
   // Anything else would be searched for in the system's directories.
-  if (!path.starts_with('/')) {
+  if (!platform::IsAbsolute(path)) {
     Throw(env, "INVALID_ARGUMENT", "Expected path to be absolute but received " + path);
   }
   return path;
@@ -35,7 +36,7 @@ void OpenAll(const Napi::CallbackInfo& info) {
   for (uint32_t index = 0; index < paths.Length(); ++index) {
     const auto path = ReadPath(env, paths.Get(index));
     try {
-      Open(path);
+      platform::OpenLibrary(path);
     } catch (const std::exception& error) {
       Throw(env, "DLOPEN_FAILED", error.what());
     }

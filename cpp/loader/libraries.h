@@ -1,4 +1,4 @@
-// The shared libraries of this process: opens them, lists them, reads a version out of one.
+// The shared libraries of this process: lists them, reads a version out of one.
 // Plain functions without state; they may be called from any thread.
 #ifndef CPP_LOADER_LIBRARIES_H_
 #define CPP_LOADER_LIBRARIES_H_
@@ -24,9 +24,6 @@ class BriefSpinning {
  private:
   bool set_;
 };
-
-// Opens a library for the life of the process. Throws std::runtime_error with the system's words.
-void Open(const std::string& path);
 
 // Absolute paths of the mapped libraries whose file name starts with `prefix`.
 std::vector<std::string> Mapped(const std::string& prefix);

@@ -8,8 +8,12 @@
 #include <torch/csrc/jit/runtime/custom_operator.h>
 
 #include <algorithm>
+#include <exception>
+#include <utility>
 
+#include "runtime/interruption.h"
 #include "runtime/kernels/kinds.h"
+#include "runtime/operators.h"
 
 namespace wuerstchen::runtime {
 namespace {
@@ -25,6 +29,19 @@ blocks::Block& BlockAt(const c10::IValue& address) {
   return *reinterpret_cast<blocks::Block*>(address.toInt());
 }
 
+// What a block threw: the interpreter passes nothing on but its text.
+thread_local std::exception_ptr thrown;
+
+at::Tensor RunBlock(blocks::Block& block, const blocks::Inputs& inputs) {
+  try {
+    StopIfHalting();
+    return block.Run(inputs);
+  } catch (...) {
+    thrown = std::current_exception();
+    throw;
+  }
+}
+
 void RunStageBlock(Stack& stack) {
   auto& block = BlockAt(torch::jit::pop(stack));
   blocks::Inputs inputs;
@@ -32,25 +49,26 @@ void RunStageBlock(Stack& stack) {
   inputs.condition = torch::jit::pop(stack).toTensorList();
   inputs.modulation = torch::jit::pop(stack).toTensor();
   inputs.x = torch::jit::pop(stack).toTensor();
-  torch::jit::push(stack, block.Run(inputs));
+  torch::jit::push(stack, RunBlock(block, inputs));
 }
 
 void RunMapBlock(Stack& stack) {
   auto& block = BlockAt(torch::jit::pop(stack));
   blocks::Inputs inputs;
   inputs.x = torch::jit::pop(stack).toTensor();
-  torch::jit::push(stack, block.Run(inputs));
+  torch::jit::push(stack, RunBlock(block, inputs));
 }
 
-const auto kStageBlock = c10::Symbol::fromQualString("wuerstchen::stage_block");
-const auto kMapBlock = c10::Symbol::fromQualString("wuerstchen::map_block");
+const auto kStageBlock = OperatorOfThisCopy("stage_block");
+const auto kMapBlock = OperatorOfThisCopy("map_block");
 
-const torch::jit::RegisterOperators kOperators({
-    torch::jit::Operator("wuerstchen::stage_block(Tensor x, Tensor modulation, Tensor[] condition, "
-                         "Tensor skip, int block) -> Tensor",
-                         RunStageBlock, c10::AliasAnalysisKind::CONSERVATIVE),
-    torch::jit::Operator("wuerstchen::map_block(Tensor x, int block) -> Tensor", RunMapBlock,
-                         c10::AliasAnalysisKind::CONSERVATIVE),
+const torch::jit::RegisterOperators kRegistered({
+    torch::jit::Operator(
+        std::string(kStageBlock.toQualString()) +
+            "(Tensor x, Tensor modulation, Tensor[] condition, Tensor skip, int block) -> Tensor",
+        RunStageBlock, c10::AliasAnalysisKind::CONSERVATIVE),
+    torch::jit::Operator(std::string(kMapBlock.toQualString()) + "(Tensor x, int block) -> Tensor",
+                         RunMapBlock, c10::AliasAnalysisKind::CONSERVATIVE),
 });
 
 // "down_blocks.1.3" for a value that was read from the method's own module step by step.
@@ -74,15 +92,6 @@ torch::jit::Module ModuleAt(const torch::jit::Module& root, const std::string& p
 
 bool StartsWith(const std::string& text, const std::string& start) {
   return text.compare(0, start.size(), start) == 0;
-}
-
-// Where the image embeddings' mapper of a block of Stage B is: one for each level and direction.
-std::string MapperPath(const std::string& block_path, int64_t levels) {
-  const bool down = StartsWith(block_path, "down_blocks.");
-  if (!down && !StartsWith(block_path, "up_blocks.")) return "";
-  const auto start = block_path.find('.') + 1;
-  const int64_t place = std::stoll(block_path.substr(start));
-  return "effnet_mappers." + std::to_string(down ? place : levels + place);
 }
 
 }  // namespace
@@ -136,7 +145,7 @@ class Acceleration::Rewriter {
   // The mappers of image embeddings are folded into the blocks that read them, which want the
   // embeddings themselves.
   bool ReplaceMapper(Node* call, const std::string& path) {
-    if (!StartsWith(path, "effnet_mappers.") || !owner_.Collapses()) return false;
+    if (!owner_.IsFolded(path)) return false;
     const torch::jit::WithInsertPoint before(call);
     auto* format = graph_->insertConstant(static_cast<int64_t>(at::MemoryFormat::Contiguous));
     return Swap(call, graph_->insertNode(
@@ -163,18 +172,29 @@ class Acceleration::Rewriter {
 };
 
 std::unique_ptr<Acceleration> Acceleration::Of(const torch::jit::Module& module,
-                                               at::ScalarType dtype, const KernelOptions& options) {
+                                               at::ScalarType dtype, const KernelOptions& options,
+                                               const BlockFacts& facts) {
   if (dtype != at::kFloat && dtype != at::kBFloat16) return nullptr;
   const auto number = dtype == at::kFloat ? kernels::Number::kFloat32 : kernels::Number::kBFloat16;
   const auto* kernels = kernels::Find(options.kind, number);
   if (kernels == nullptr) return nullptr;
-  return std::unique_ptr<Acceleration>(new Acceleration(module, *kernels, options));
+  return std::unique_ptr<Acceleration>(new Acceleration(module, *kernels, options, facts));
 }
 
 Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
-                           const KernelOptions& options)
-    : module_(module), options_(options), context_{kernels, options.packing, {}, {}} {
-  collapses_ = Uses("collapse") && module.hasattr("effnet_mappers") && AllResBlocksFit();
+                           const KernelOptions& options, const BlockFacts& facts)
+    : module_(module),
+      options_(options),
+      facts_(facts),
+      context_{kernels, options.packing, {}, {}} {
+  collapses_ = Uses("collapse") && !facts.mappers.empty() && AllResBlocksFit();
+  if (Uses("strips") && Uses("MixingBlock"))
+    decoder_ = blocks::PictureDecoder::Of(context_, module_);
+}
+
+bool Acceleration::IsFolded(const std::string& path) const {
+  return collapses_ && std::any_of(facts_.mappers.begin(), facts_.mappers.end(),
+                                   [&path](const auto& level) { return level.second == path; });
 }
 
 bool Acceleration::Uses(const std::string& name) const {
@@ -214,20 +234,22 @@ blocks::Block* Acceleration::BlockOf(const torch::jit::Module& module, const std
 
 std::optional<blocks::ImageMapper> Acceleration::MapperOf(const std::string& block_path) const {
   if (!collapses_) return std::nullopt;
-  const auto path = MapperPath(block_path, module_.attr("levels").toInt());
-  const auto mapper = ModuleAt(module_, path);
-  if (mapper.type()->name()->name() != "Pointwise") return std::nullopt;
-  return blocks::ImageMapper{blocks::Wide(mapper, "weight").flatten(1),
-                             blocks::Wide(mapper, "bias")};
+  for (const auto& [level, path] : facts_.mappers) {
+    if (!StartsWith(block_path, level + ".")) continue;
+    const auto mapper = ModuleAt(module_, path);
+    return blocks::ImageMapper{blocks::Wide(mapper, "weight").flatten(1),
+                               blocks::Wide(mapper, "bias")};
+  }
+  return std::nullopt;
 }
 
-// Stage C: one row of blocks, of which the first to read the text is the first attention. In Stage
-// B the image embeddings come earlier, and its levels are joined.
 bool Acceleration::SharesCopies() const {
-  if (!Uses("copies") || !module_.hasattr("blocks")) return false;
-  const auto attention = blocks_.find("blocks.2");
-  return attention != blocks_.end() && attention->second != nullptr &&
-         blocks_.at("blocks.0") != nullptr && blocks_.at("blocks.1") != nullptr;
+  const auto& paths = facts_.before_text;
+  return Uses("copies") && !paths.empty() &&
+         std::all_of(paths.begin(), paths.end(), [this](const std::string& path) {
+           const auto block = blocks_.find(path);
+           return block != blocks_.end() && block->second != nullptr;
+         });
 }
 
 blocks::Copies Acceleration::CopiesOf(const std::vector<int64_t>& sources) const {
@@ -236,9 +258,16 @@ blocks::Copies Acceleration::CopiesOf(const std::vector<int64_t>& sources) const
   return {at::tensor(sources, at::kLong), distinct};
 }
 
-std::optional<c10::IValue> Acceleration::Run(const std::string& method,
-                                             const std::vector<c10::IValue>& inputs,
-                                             const std::vector<int64_t>& sources) {
+std::optional<Executor::Results> Acceleration::RunDecoder(const MethodCall& call) {
+  if (decoder_ == nullptr) return std::nullopt;
+  if (call.method == kPaint) return Results{decoder_->Paint(call.inputs.at(0).toTensor())};
+  if (call.method == "decode") return Results{decoder_->Decode(call.inputs.at(0).toTensor())};
+  return std::nullopt;
+}
+
+std::optional<Executor::Results> Acceleration::Run(const MethodCall& call) {
+  if (auto result = RunDecoder(call)) return result;
+  const auto& method = call.method;
   auto known = methods_.find(method);
   if (known == methods_.end()) {
     auto graph = Rewriter(*this, method).Rewrite();
@@ -247,16 +276,22 @@ std::optional<c10::IValue> Acceleration::Run(const std::string& method,
     known = methods_.emplace(method, std::move(rewritten)).first;
   }
   if (!known->second) return std::nullopt;
-  context_.copies = CopiesOf(sources);
+  context_.copies = CopiesOf(call.sources);
   Stack stack{module_._ivalue()};
-  stack.insert(stack.end(), inputs.begin(), inputs.end());
-  torch::jit::InterpreterState(known->second->code).run(stack);
-  return torch::jit::pop(stack);
+  stack.insert(stack.end(), call.inputs.begin(), call.inputs.end());
+  try {
+    torch::jit::InterpreterState(known->second->code).run(stack);
+  } catch (...) {
+    if (thrown != nullptr) std::rethrow_exception(std::exchange(thrown, nullptr));
+    throw;
+  }
+  return Flatten(torch::jit::pop(stack), method);
 }
 
-void Acceleration::Forget(const std::vector<std::string>& names) {
+void Acceleration::Rebound(const std::vector<std::string>& names, const Slots&) {
+  if (decoder_ != nullptr) decoder_->Forget();
   for (const auto& name : names) {
-    const bool mapper = StartsWith(name, "effnet_mappers.");
+    const bool mapper = IsFolded(name.substr(0, name.rfind('.')));
     for (const auto& [path, block] : blocks_) {
       if (block != nullptr && (mapper || StartsWith(name, path + "."))) block->Forget();
     }
@@ -266,6 +301,7 @@ void Acceleration::Forget(const std::vector<std::string>& names) {
 int64_t Acceleration::bytes() const {
   int64_t sum = context_.arena.bytes();
   for (const auto& [path, block] : blocks_) sum += block == nullptr ? 0 : block->packed_bytes();
+  if (decoder_ != nullptr) sum += decoder_->packed_bytes();
   return sum;
 }
 

@@ -14,27 +14,26 @@
 #include <vector>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/picture_decoder.h"
+#include "runtime/executor.h"
 #include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
 
-class Acceleration {
+class Acceleration final : public Executor {
  public:
   // Null where there are no kernels for this CPU or for what the module computes in.
   static std::unique_ptr<Acceleration> Of(const torch::jit::Module& module, at::ScalarType dtype,
-                                          const KernelOptions& options);
+                                          const KernelOptions& options, const BlockFacts& facts);
 
-  // Runs a method, or returns nothing if nothing in it could be replaced. `sources`: the row that
-  // each row of the batch equals in everything but its condition, the first `distinct` ones
-  // themselves; empty where all differ.
-  std::optional<c10::IValue> Run(const std::string& method, const std::vector<c10::IValue>& inputs,
-                                 const std::vector<int64_t>& sources);
-  // The weights of these names changed.
-  void Forget(const std::vector<std::string>& names);
+  // Nothing for a method in which no block could be replaced.
+  std::optional<Results> Run(const MethodCall& call) override;
+  void Rebound(const std::vector<std::string>& names, const Slots&) override;
+  bool Paints() const override { return decoder_ != nullptr; }
   // Gives scratch memory back until the next run.
-  void Rest() { context_.arena.Clear(); }
-  // Private memory for packed weights and between blocks.
-  int64_t bytes() const;
+  void Rest() override { context_.arena.Clear(); }
+  // Of packed weights and between blocks.
+  int64_t bytes() const override;
 
  private:
   struct Method {
@@ -44,9 +43,11 @@ class Acceleration {
   class Rewriter;
 
   Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
-               const KernelOptions& options);
+               const KernelOptions& options, const BlockFacts& facts);
   bool Uses(const std::string& name) const;
-  bool Collapses() const { return collapses_; }
+  std::optional<Results> RunDecoder(const MethodCall& call);
+  // Whether a path is that of a mapper which is folded into the blocks.
+  bool IsFolded(const std::string& path) const;
   bool AllResBlocksFit();
   bool SharesCopies() const;
   blocks::Copies CopiesOf(const std::vector<int64_t>& sources) const;
@@ -56,10 +57,12 @@ class Acceleration {
 
   const torch::jit::Module module_;
   const KernelOptions options_;
-  bool collapses_ = false;  // Stage B's image embeddings reach its blocks unmapped
+  const BlockFacts facts_;
+  bool collapses_ = false;  // image embeddings reach the blocks unmapped
   blocks::Context context_;
   std::map<std::string, std::optional<Method>> methods_;          // by name, once wanted
   std::map<std::string, std::unique_ptr<blocks::Block>> blocks_;  // by path; null where none fits
+  std::unique_ptr<blocks::PictureDecoder> decoder_;  // null where there is none, or none fits
 };
 
 }  // namespace wuerstchen::runtime

@@ -7,6 +7,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "runtime/graph.h"
+#include "runtime/interruption.h"
 #include "runtime/noise.h"
 #include "runtime/tensor.h"
 #include "runtime/workspace.h"
@@ -180,7 +181,7 @@ void Advance(Workspace& workspace, const AdvanceRequest& request) {
   auto latents = batch.Latents();
   std::vector<at::Tensor> clean;
   for (int64_t step = 0; step < request.steps; ++step) {
-    if (workspace.halting) throw Error(ErrorCode::kDisposed, "The device was halted");
+    StopIfHalting();
     const auto prediction = batch.Prediction(step, latents);
     if (step == request.steps - 1) clean = batch.Clean(latents, prediction);
     latents = batch.Step(step, latents, prediction);

@@ -6,13 +6,18 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <thread>
 
 #include "runtime/graph.h"
+#include "runtime/interruption.h"
 #include "runtime/runtime.h"
 #include "runtime/workspace.h"
+
+// Of LLVM's and Intel's OpenMP, in milliseconds: `weak` makes it null where neither is.
+extern "C" __attribute__((weak)) void kmp_set_blocktime(int milliseconds);
 
 namespace wuerstchen::runtime {
 namespace {
@@ -39,6 +44,14 @@ c10::Device ParseDevice(const std::string& name) {
   return c10::Device(device->type(), index);
 }
 
+// What GOMP_SPINCOUNT is to GNU's OpenMP (cpp/loader/libraries.h): LLVM's and Intel's let waiting
+// threads spin for 200 ms. They are asked by a call for each thread that has others work for it.
+void SleepSoon() {
+  if (kmp_set_blocktime == nullptr) return;
+  if (getenv("KMP_BLOCKTIME") != nullptr || getenv("OMP_WAIT_POLICY") != nullptr) return;
+  kmp_set_blocktime(1);
+}
+
 // How many threads this one works with. libtorch keeps that for each thread, but the first use
 // takes what was set last in the process, by whichever device; and it has a first use in every
 // library that its headers are compiled into.
@@ -48,6 +61,7 @@ void SetThreads(int threads) {
   at::set_num_threads(threads);
   at::internal::lazy_init_num_threads();  // in this one
   at::get_num_threads();                  // in libtorch
+  SleepSoon();
 }
 
 }  // namespace
@@ -95,8 +109,13 @@ class Device::Thread {
   }
 
  private:
+  // What is thrown here would end the process: nothing gets past it.
   void Main(c10::Device device, int threads) {
-    RunAll(device, threads);
+    try {
+      RunAll(device, threads);
+    } catch (...) {  // the thread cannot use its device
+      FailAll(CurrentError());
+    }
     if (ended_) ended_();
     const std::lock_guard lock(mutex_);
     has_ended_ = true;
@@ -108,20 +127,33 @@ class Device::Thread {
     DisableSpecialisation();
     const c10::InferenceMode inference;
     const c10::DeviceGuard guard(device);
+    const Interruption interruption(halting_);
     Workspace workspace{device, halting_, {}, {}, {}, {}};
     while (auto task = Next()) {
-      task(workspace);
-      task = nullptr;  // lets go of what it held
+      try {
+        task->run(workspace);
+      } catch (...) {
+        Fail(*task, CurrentError());
+      }
+      task.reset();  // lets go of what it held
       workspace.conditions.Trim();
     }
   }
 
-  // Waits for a task; an empty one is the end.
-  Task Next() {
+  void FailAll(const Error& error) {
+    while (const auto task = Next()) Fail(*task, error);
+  }
+
+  static void Fail(const Task& task, const Error& error) {
+    if (task.fail) task.fail(error);
+  }
+
+  // Waits for a task; none is the end.
+  std::optional<Task> Next() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return closed_ || !tasks_.empty(); });
-    if (tasks_.empty()) return nullptr;
-    auto task = std::move(tasks_.front());
+    if (tasks_.empty()) return std::nullopt;
+    std::optional<Task> task(std::move(tasks_.front()));
     tasks_.pop_front();
     return task;
   }

@@ -52,7 +52,9 @@ Error TorchError(std::string_view text, ErrorCode otherwise) {
 
 }  // namespace
 
-Error CurrentError() {
+namespace {
+
+Error Describe() {
   try {
     throw;
   } catch (const Error& error) {
@@ -69,6 +71,19 @@ Error CurrentError() {
     return TorchError(text, interpreter ? ErrorCode::kGraphFailed : ErrorCode::kInternal);
   } catch (...) {
     return Error(ErrorCode::kInternal, "Unknown error. This is a bug.");
+  }
+}
+
+// Made beforehand, as there may be no memory for it then. Copies share its text.
+const Error kOutOfWords(ErrorCode::kOutOfMemory, "Not enough memory");
+
+}  // namespace
+
+Error CurrentError() noexcept {
+  try {
+    return Describe();
+  } catch (...) {
+    return kOutOfWords;
   }
 }
 

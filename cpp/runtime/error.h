@@ -26,7 +26,7 @@ class Error : public std::runtime_error {
 };
 
 // The exception being handled, in a few words: call it inside a `catch` block.
-Error CurrentError();
+Error CurrentError() noexcept;
 
 }  // namespace wuerstchen::runtime
 

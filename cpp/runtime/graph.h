@@ -6,12 +6,12 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "runtime/acceleration.h"
-#include "runtime/compiled.h"
+#include "runtime/executor.h"
 #include "runtime/private_memory.h"
 #include "runtime/recordings.h"
 #include "runtime/runtime.h"
@@ -31,15 +31,16 @@ struct TorchGraph final : Graph {
   };
   const Trimmed trimmed;
   torch::jit::Module module;
-  const at::ScalarType stored;                 // of its floating weights
-  const at::ScalarType dtype;                  // of what it takes and computes in
-  const bool visits;                           // whether its weights stay on the host
-  std::unique_ptr<Acceleration> acceleration;  // null where the graph runs as it is
-  std::map<std::string, Compiled> compiled;    // by method
-  std::unique_ptr<Recordings> recorded;        // of its steps; null where they run as they are
-  std::string unrecorded;                      // why there are none, where some were wanted
-  std::unique_ptr<Places> places;              // of its weights, once somebody asked for them
-  int64_t window = 0;                          // bytes of them that a call holds; 0 is all
+  const at::ScalarType stored;                       // of its floating weights
+  const at::ScalarType dtype;                        // of what it takes and computes in
+  const bool visits;                                 // whether its weights stay on the host
+  std::map<std::string, WeightBinding> bindings;     // what its weights are, by name
+  std::set<std::string> lost;                        // those that are nothing whole (`Rebind`)
+  std::vector<std::unique_ptr<Executor>> executors;  // the first that can runs a method
+  const Recordings* recorded = nullptr;              // one of them; null where there are none
+  std::string unrecorded;                            // why there are none, where some were wanted
+  std::unique_ptr<Places> places;                    // of its weights, once somebody asked for them
+  int64_t window = 0;                                // bytes of them that a call holds; 0 is all
 };
 
 inline TorchGraph& Torch(Graph& graph) {
@@ -47,10 +48,17 @@ inline TorchGraph& Torch(Graph& graph) {
 }
 
 // Runs a method; a tensor, a tuple and a list of tensors all come as a list. `sources`: see
-// `Acceleration::Run`.
+// `MethodCall`.
 std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std::string& method,
-                             std::vector<c10::IValue> inputs,
+                             const std::vector<c10::IValue>& inputs,
                              const std::vector<int64_t>& sources = {});
+
+// Where the weights are that the graph's module has.
+c10::Device HomeOf(const Workspace& workspace, const TorchGraph& graph);
+// The places of its weights, for who lets go of them or brings them.
+Places& PlacesOf(Workspace& workspace, TorchGraph& graph);
+// Counts its weights and what its executors keep.
+void CountMemory(const Workspace& workspace, TorchGraph& graph, const Slots& slots);
 
 // Makes this thread run graphs as they are written, without profiling or specialising them.
 void DisableSpecialisation();

@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/util/accumulate.h>
-#include <sys/mman.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -11,6 +10,7 @@
 #include <cstddef>
 #include <string>
 
+#include "platform/pages.h"
 #include "runtime/error.h"
 
 namespace wuerstchen::runtime {
@@ -24,13 +24,13 @@ constexpr size_t kLeast = 65536;
 at::Tensor AllocatePrivate(at::IntArrayRef shape, at::ScalarType type) {
   const size_t bytes = static_cast<size_t>(c10::multiply_integers(shape)) * c10::elementSize(type);
   if (bytes < kLeast) return at::empty(shape, type);
-  void* const address =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (address == MAP_FAILED) {
+  void* const address = platform::AllocatePages(bytes);
+  if (address == nullptr) {
     throw Error(ErrorCode::kOutOfMemory,
                 "Could not get " + std::to_string(bytes) + " bytes of memory for a weight");
   }
-  return at::from_blob(address, shape, [bytes](void* memory) { munmap(memory, bytes); }, type);
+  return at::from_blob(
+      address, shape, [bytes](void* memory) { platform::FreePages(memory, bytes); }, type);
 }
 
 void TrimAllocator() {

@@ -1,7 +1,8 @@
 #include "runtime/recorder.h"
 
-#include <dlfcn.h>
+#include <stdexcept>
 
+#include "platform/library.h"
 #include "runtime/error.h"
 
 namespace wuerstchen::runtime {
@@ -14,10 +15,13 @@ namespace {
 }  // namespace
 
 std::unique_ptr<Recorder> OpenRecorder(const std::string& path) {
-  // Never closed: libtorch keeps pointers into whoever used it.
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (library == nullptr) Refuse(path, dlerror());
-  const auto make = reinterpret_cast<MakeRecorder>(dlsym(library, kMakeRecorder));
+  platform::Library library = nullptr;
+  try {
+    library = platform::OpenLibrary(path);
+  } catch (const std::runtime_error& error) {
+    Refuse(path, error.what());
+  }
+  const auto make = reinterpret_cast<MakeRecorder>(platform::SymbolOf(library, kMakeRecorder));
   if (make == nullptr) Refuse(path, std::string("it has no ") + kMakeRecorder);
   return std::unique_ptr<Recorder>(make());
 }

@@ -105,7 +105,13 @@ Recordings::Recordings(std::unique_ptr<Recorder> recorder, Step step)
 
 Recordings::~Recordings() = default;
 
-at::Tensor Recordings::Run(const std::vector<c10::IValue>& inputs) {
+std::optional<Executor::Results> Recordings::Run(const MethodCall& call) {
+  // Weights that come and go are not where they were.
+  if (call.method != kStep || call.walks) return std::nullopt;
+  return Results{RunStep(call.inputs)};
+}
+
+at::Tensor Recordings::RunStep(const std::vector<c10::IValue>& inputs) {
   const auto shapes = ShapesOf(inputs);
   auto* recording = Find(shapes);
   if (recording == nullptr) recording = Record(shapes, inputs);

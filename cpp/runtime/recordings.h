@@ -14,26 +14,27 @@
 #include <string>
 #include <vector>
 
+#include "runtime/executor.h"
 #include "runtime/recorder.h"
 #include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
 
-class Recordings {
+class Recordings final : public Executor {
  public:
   using Step = std::function<at::Tensor(const std::vector<c10::IValue>&)>;
 
   // `step` outlives this.
   Recordings(std::unique_ptr<Recorder> recorder, Step step);
-  ~Recordings();
+  ~Recordings() override;
 
-  // What the step returns for `inputs`, tensors and lists of tensors. Tensors of a list are taken
-  // to be what they were for as long as they live. The first step of a shape runs as it is, which
-  // gets libraries ready, the second one is recorded. One that cannot be recorded runs as it is,
-  // and so do all others from then on.
-  at::Tensor Run(const std::vector<c10::IValue>& inputs);
-  // The weights are elsewhere.
-  void Clear();
+  // Steps, and no other method. Inputs are tensors and lists of tensors. Tensors of a list are
+  // taken to be what they were for as long as they live. The first step of a shape runs as it is,
+  // which gets libraries ready, the second one is recorded. One that cannot be recorded runs as it
+  // is, and so do all others from then on.
+  std::optional<Results> Run(const MethodCall& call) override;
+  // The weights may be elsewhere.
+  void Rebound(const std::vector<std::string>&, const Slots&) override { Clear(); }
   // From any thread.
   StepRecordings report() const;
 
@@ -41,6 +42,8 @@ class Recordings {
   struct Recording;
   using Shapes = std::vector<int64_t>;
 
+  void Clear();
+  at::Tensor RunStep(const std::vector<c10::IValue>& inputs);
   Recording* Find(const Shapes& shapes);
   Recording* Record(const Shapes& shapes, const std::vector<c10::IValue>& inputs);
   void Refuse(const std::string& reason);

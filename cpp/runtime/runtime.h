@@ -74,10 +74,15 @@ std::shared_ptr<Noise> MakeNoise(uint64_t seed, int64_t rows, Dtype dtype);
 struct Workspace;
 
 // A device and the thread that owns it. Tasks run one at a time, in the order of `Post`; they must
-// not throw, and must not hold the last reference to their `Device`.
+// not hold the last reference to their `Device`.
 class Device {
  public:
-  using Task = std::function<void(Workspace&)>;
+  struct Task {
+    std::function<void(Workspace&)> run;
+    // Called on the same thread with what `run` throws, or in its place where the thread cannot use
+    // its device. Must not throw.
+    std::function<void(const Error&)> fail = nullptr;
+  };
 
   // Throws kInvalidArgument for a device that this libtorch or this machine does not have.
   Device(const std::string& name, int threads);
@@ -87,7 +92,8 @@ class Device {
   bool Post(Task task);
   // Lets queued tasks run, then ends the thread; its last act is to call `ended`. Returns at once.
   void Finish(std::function<void()> ended);
-  // Drops queued tasks and asks the running one to stop at its next step. Returns at once.
+  // Drops queued tasks and asks the running one to stop: before its next step, weight or block of a
+  // network. Returns at once.
   void Stop();
   // Whether the thread has ended, or does within `patience`.
   bool EndsWithin(std::chrono::milliseconds patience);
@@ -140,6 +146,16 @@ struct KernelOptions {
   std::vector<std::string> without;
 };
 
+// What the manifest says of a graph's blocks, by their paths in it: what can be left out.
+struct BlockFacts {
+  // The blocks up to the first one that reads the text, in their order: until then rows of guidance
+  // are copies of others. Empty where they are not.
+  std::vector<std::string> before_text;
+  // Of a level, such as `down_blocks.1`, the linear map of the image embeddings that its blocks
+  // read: it can be folded into them.
+  std::map<std::string, std::string> mappers;
+};
+
 // A method in machine code for this kind of machine, which runs in the graph's place.
 struct CompiledMethod {
   std::string method;
@@ -152,6 +168,7 @@ struct LoadRequest {
   Dtype stored;  // what the weights are held in
   Dtype dtype;  // what is computed in; float32 may be wider than what is held, nothing else differs
   std::optional<KernelOptions> kernels;
+  BlockFacts blocks;
   std::vector<CompiledMethod> compiled;
   std::optional<std::string> recorder;  // the library that records its steps (`recorder.h`)
   bool read_ahead;                      // whether the system is to read the files at once
@@ -194,9 +211,9 @@ struct HostArray {
 };
 
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request);
-// Gives some of a loaded graph's parameters other values. Nothing has changed when it finds that a
-// value cannot be had, or no memory for it. What is private memory already is written in place: if
-// computing itself fails, its caller has to bind the former values again.
+// Gives some of a loaded graph's parameters other values, all of them or none. What is private
+// memory is written in place; when that fails, the former values are computed again. If even they
+// cannot be, the graph refuses to run until `Rebind` has set them.
 void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights);
 // Lets go of the pages of a graph's mapped weights, which come back when they are touched, or of
 // their copies on the device; and of memory that is kept free.
@@ -217,6 +234,10 @@ TensorPtr Write(Workspace& workspace, const HostTensor& tensor);
 HostArray<float> Read(Workspace& workspace, const Tensor& tensor);
 // (H, W, 3)
 HostArray<uint8_t> Decode(Workspace& workspace, Graph& graph, const Tensor& latents);
+// From now on calls cut their work for so many threads, and one does it; 0 ends that. Returns what
+// was found since the last time: for each region its tasks, its work, and microseconds of each.
+// `runs`: whether tasks are done, or only counted, which leaves results without meaning.
+HostArray<float> TraceTasks(Workspace& workspace, int64_t threads, bool runs);
 
 // A tensor whose value is still to come: `FillRow`, run before anything that reads it, makes it a
 // view. If that fails the value stays undefined, and whatever reads it fails.

@@ -5,11 +5,12 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/library.h>
 
-#include <cstdint>
 #include <string>
 #include <utility>
 
 #include "runtime/graph_edit.h"
+#include "runtime/interruption.h"
+#include "runtime/operators.h"
 
 namespace wuerstchen::runtime {
 namespace {
@@ -18,15 +19,19 @@ c10::impl::VirtualGuardImpl Streams(c10::Device device) {
   return c10::impl::VirtualGuardImpl(device.type());
 }
 
-// `Walk::Use` as an operator. libtorch knows operators by name in the whole process, in which two
-// copies of this library may live: its name is that of this copy.
+// `Walk::Use` as an operator.
+at::Tensor Use(const at::Tensor& weight) {
+  StopIfHalting();
+  return Walk::Use(weight);
+}
+
 c10::Symbol UseOperator() {
   static const auto symbol = [] {
-    const auto name = "use_" + std::to_string(reinterpret_cast<uintptr_t>(&Walk::Use));
-    static torch::Library library(torch::Library::FRAGMENT, "wuerstchen", std::nullopt, __FILE__,
+    const auto name = OperatorOfThisCopy("use");
+    static torch::Library library(torch::Library::FRAGMENT, kOperators, std::nullopt, __FILE__,
                                   __LINE__);
-    library.def((name + "(Tensor weight) -> Tensor").c_str(), &Walk::Use);
-    return c10::Symbol::fromQualString("wuerstchen::" + name);
+    library.def((std::string(name.toUnqualString()) + "(Tensor weight) -> Tensor").c_str(), &Use);
+    return name;
   }();
   return symbol;
 }
@@ -81,7 +86,7 @@ void Visits::LetGoOfAll() {
   for (auto& visit : visits_) visit = {};
 }
 
-void ReadVisitors(const torch::jit::Module& module) {
+void WatchReads(const torch::jit::Module& module) {
   AfterReads(
       module, [](const at::Tensor&) { return true; },
       [](torch::jit::Graph& graph, torch::jit::Value* weight) {

@@ -40,8 +40,9 @@ class Visits final : public Places {
   std::optional<c10::Event> left_;  // when the device was done with what was let go of last
 };
 
-// Makes a module ask for the visitor wherever it reads a weight.
-void ReadVisitors(const torch::jit::Module& module);
+// Makes a module stop, or ask for the visitor, wherever it reads a weight: between two of them is
+// where a call that takes long can end early.
+void WatchReads(const torch::jit::Module& module);
 
 }  // namespace wuerstchen::runtime
 

@@ -7,18 +7,15 @@
 #include <ATen/ops/lerp.h>
 #include <ATen/ops/max.h>
 #include <c10/core/InferenceMode.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "platform/pages.h"
 #include "runtime/blocks/tasks.h"
+#include "runtime/numbers.h"
 #include "runtime/paging.h"
 #include "runtime/private_memory.h"
 
@@ -28,24 +25,6 @@ namespace {
 [[noreturn]] void Fail(const std::string& message) {
   throw Error(ErrorCode::kWeightsFailed, message);
 }
-
-[[noreturn]] void FailBySystem(const std::string& path) {
-  Fail("Could not map " + path + ": " + std::strerror(errno));
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(const std::string& path) : value_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (value_ < 0) FailBySystem(path);
-  }
-  ~Descriptor() { close(value_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int value() const { return value_; }
-
- private:
-  int value_;
-};
 
 at::ScalarType ScalarTypeOf(StoredDtype dtype) {
   switch (dtype) {
@@ -76,7 +55,8 @@ std::optional<uint64_t> BytesOf(const Shape& shape, at::ScalarType stored) {
   return bytes;
 }
 
-void CheckExtent(const std::string& name, const StoredTensor& stored, const Mapping& mapping) {
+void CheckExtent(const std::string& name, const StoredTensor& stored,
+                 const platform::FileMapping& mapping) {
   if (BytesOf(stored.shape, ScalarTypeOf(stored.dtype)) != stored.bytes) {
     Fail("Expected the bytes of " + name + " to follow from its shape and type but received " +
          std::to_string(stored.bytes));
@@ -112,39 +92,20 @@ at::Tensor AsRows(const at::Tensor& tensor) {
 
 }  // namespace
 
-Mapping::Mapping(const std::string& path, int descriptor, size_t size, bool read_ahead)
-    : size_(size) {
-  void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
-  if (address == MAP_FAILED) FailBySystem(path);
-  data_ = static_cast<std::byte*>(address);
-  if (read_ahead) madvise(address, size, MADV_WILLNEED);
-}
-
-Mapping::~Mapping() {
-  munmap(data_, size_);
-}
-
-std::shared_ptr<Mapping> WeightFiles::Open(const std::string& path) {
-  const Descriptor descriptor(path);
-  struct stat status = {};
-  if (fstat(descriptor.value(), &status) != 0) FailBySystem(path);
-  if (!S_ISREG(status.st_mode)) Fail("Expected " + path + " to be a file");
-#ifdef __APPLE__
-  const auto modified = status.st_mtimespec;
-#else
-  const auto modified = status.st_mtim;
-#endif
-  const auto size = static_cast<uint64_t>(status.st_size);
-  if (size == 0) Fail("Expected " + path + " to hold weights but it is empty");
+std::shared_ptr<platform::FileMapping> WeightFiles::Open(const std::string& path) try {
+  const platform::OpenFile file(path);
+  if (file.identity().size == 0) Fail("Expected " + path + " to hold weights but it is empty");
   std::erase_if(open_, [](const auto& entry) { return entry.second.expired(); });
-  auto& known =
-      open_[{path, status.st_dev, status.st_ino, size, modified.tv_sec, modified.tv_nsec}];
+  auto& known = open_[{path, file.identity()}];
   auto mapping = known.lock();
   if (mapping == nullptr) {
-    mapping = std::make_shared<Mapping>(path, descriptor.value(), size, read_ahead);
+    mapping = file.Map();
+    if (read_ahead) platform::ReadAhead(mapping->data(), mapping->size());
     known = mapping;
   }
   return mapping;
+} catch (const platform::FileError& error) {
+  Fail(error.what());
 }
 
 bool WeightFiles::Cover(const at::Tensor& tensor) const {
@@ -213,7 +174,7 @@ void WeightSource::Fill(const at::Tensor& target) const {
   }
   const int64_t rows = out.size(0);
   const int64_t height = std::max<int64_t>(1, kStrip / out.size(1));
-  blocks::ForEachTask((rows + height - 1) / height, [&](int64_t strip) {
+  blocks::ForEachTask(DivideUp(rows, height), [&](int64_t strip) {
     const c10::InferenceMode inference;  // is of the thread, and this may be another one
     const int64_t first = strip * height, count = std::min(height, rows - first);
     const auto place = out.narrow(0, first, count);

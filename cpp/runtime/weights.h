@@ -6,52 +6,32 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <compare>
 #include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "platform/file.h"
 #include "runtime/runtime.h"
 
 namespace wuerstchen::runtime {
 
-// A file, read-only and shared with every process that maps it. Writing to it is a crash: libtorch
-// never does.
-class Mapping {
- public:
-  Mapping(const std::string& path, int descriptor, size_t size, bool read_ahead);
-  ~Mapping();
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  std::byte* data() const { return data_; }
-  size_t size() const { return size_; }
-
- private:
-  std::byte* data_;
-  size_t size_;
-};
-
 class WeightFiles {
  public:
   // Maps a file once for as long as somebody uses it; a file that was replaced is another file.
-  std::shared_ptr<Mapping> Open(const std::string& path);
+  // Nobody writes to it: that would be a crash.
+  std::shared_ptr<platform::FileMapping> Open(const std::string& path);
   // Whether a tensor lies in a mapped file.
   bool Cover(const at::Tensor& tensor) const;
 
   bool read_ahead = true;  // whether the system is to read what is newly mapped at once
 
  private:
-  struct Identity {
-    std::string path;
-    uint64_t device, inode, size;
-    int64_t seconds, nanoseconds;
-    auto operator<=>(const Identity&) const = default;
-  };
-  std::map<Identity, std::weak_ptr<Mapping>> open_;
+  std::map<std::pair<std::string, platform::FileIdentity>, std::weak_ptr<platform::FileMapping>>
+      open_;
 };
 
 // What a weight is made of: found, mapped and checked. Nothing is computed or held for it yet.

@@ -17,7 +17,7 @@ namespace wuerstchen::runtime {
 
 struct Workspace {
   c10::Device device;
-  const std::atomic<bool>& halting;  // set by `Device::Halt`: long work stops at its next step
+  const std::atomic<bool>& halting;  // set by `Device::Stop`
   WeightFiles files;
   BatchMemo conditions;
   MemoryMeter meter;

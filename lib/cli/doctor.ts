@@ -10,19 +10,32 @@ export function doctor(flags: { readonly json?: boolean; readonly libtorch?: str
 }
 
 function report(diagnosis: Diagnosis): string[] {
-  const { libtorch, addon, cpu, bundledModel, graphs, problems } = diagnosis
+  const { libtorch, addon, cpu, gpu, bundledModel, graphs, problems } = diagnosis
   const { found, required, rejected } = libtorch
   return [
     `wuerstchen  ${diagnosis.wuerstchen}`,
     `node        ${diagnosis.node} on ${diagnosis.platform}${diagnosis.libc === null ? '' : `, ${diagnosis.libc}`}`,
     `cpu         ${cpu.model}${cpu.features.length === 0 ? '' : ` (${cpu.features.join(', ')})`}`,
+    ...(gpu === null ? [] : [`gpu         ${gpuLine(gpu)}`]),
     `libtorch    ${found === null ? 'none' : `${found.version ?? 'unknown version'} in ${found.directory} (${found.source})`}`,
     ...(required === null ? [] : [`            needed: ${required}`]),
     ...rejected.map(({ source, path, reason }) => `            not used: ${path} (${source}): ${reason}`),
-    `addon       ${addon === null ? 'not loaded' : `built for ${addon.compiled}, runs on ${addon.torch} with ${addon.capability}, kernels for ${addon.kernels}`}`,
+    `addon       ${addon === null ? 'not loaded' : `built for ${addon.compiled}, runs on ${addon.torch} with ${addon.capability}, ${kernelsOf(addon.kernels)}`}`,
+    ...Object.entries(addon?.dtypes ?? {}).map(([dtype, what]) => `${dtype.padEnd(11)} ${what}`),
     `model       ${bundledModel.present ? bundledModel.folder : 'none'}`,
     `graphs      ${graphs.length === 0 ? 'none' : graphs.join(', ')}`,
     ...(problems.length === 0 ? ['', 'Ready to make pictures.'] : []),
     ...problems.flatMap(({ code, message, fix }) => ['', `problem [${code}]: ${message}`, `  fix: ${fix}`]),
   ]
+}
+
+function gpuLine({ gpus, version, used, advice }: NonNullable<Diagnosis['gpu']>): string {
+  const name = `${gpus.join(', ') || 'NVIDIA'} (driver ${version ?? 'of unknown version'})`
+  return used ? `${name}: this libtorch uses it` : `${name}: not used by this libtorch; ${advice}`
+}
+
+/** `baseline` is no kind of CPU that anybody knows by name. */
+function kernelsOf(kind: NonNullable<Diagnosis['addon']>['kernels']): string {
+  if (kind !== 'baseline') return `kernels for ${kind}`
+  return "no kernels of this package for this CPU: libtorch's own operators run, which takes longer"
 }

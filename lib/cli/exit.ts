@@ -29,6 +29,8 @@ export function interruptSignal(): AbortSignal {
 const FLAGS: Readonly<Record<string, string>> = {
   prompt: 'caption',
   negativePrompt: '--negative-prompt',
+  promptSyntax: '--prompt-syntax',
+  longPrompts: '--long-prompts',
   seed: '--seed',
   width: '--width',
   height: '--height',
@@ -54,6 +56,9 @@ const FLAGS: Readonly<Record<string, string>> = {
   revision: '--revision',
   token: '--token',
   cacheDir: '--cache-dir',
+  from: '--from',
+  sha256: '--sha256',
+  folder: '--folder',
 }
 
 /** One line on standard error, and the exit code for this kind of error. */
@@ -70,10 +75,11 @@ function mistakesOf(error: unknown): readonly unknown[] {
   return Array.isArray(mistakes) ? mistakes : []
 }
 
+const WRONG = ['ERR_WUERSTCHEN_INVALID_ARGUMENT', 'ERR_WUERSTCHEN_PROMPT_SYNTAX']
+
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return ExitCode.interrupted
-  if (error instanceof UsageError || codeOf(error) === 'ERR_WUERSTCHEN_INVALID_ARGUMENT')
-    return ExitCode.usage
+  if (error instanceof UsageError || WRONG.includes(codeOf(error) ?? '')) return ExitCode.usage
   return ExitCode.failure
 }
 

@@ -20,8 +20,11 @@ export interface GenerateFlags extends TaskFlags {
   readonly cacheDir?: string
   readonly graphs?: string
   readonly lora?: readonly { readonly path: string; readonly scale: number }[]
+  readonly embedding?: readonly string[]
   readonly parity?: NonNullable<PipelineOptions['parity']>
   readonly negativePrompt?: string
+  readonly promptSyntax?: NonNullable<GenerateOptions['promptSyntax']>
+  readonly longPrompts?: NonNullable<GenerateOptions['longPrompts']>
   readonly seed?: number
   readonly width?: number
   readonly height?: number
@@ -62,6 +65,7 @@ export async function generate(caption: string | undefined, flags: GenerateFlags
     })
     pipeline = ready
     for (const { path, scale } of flags.lora ?? []) await ready.loadLora(path, { scale })
+    for (const path of flags.embedding ?? []) await ready.loadTextualInversion(path)
     await forEach(tasks, progress, (task) => make(ready, task, { flags, progress, signal }))
   } finally {
     progress.stop()
@@ -129,6 +133,8 @@ function loadingOf(flags: GenerateFlags): PipelineOptions {
 function optionsOf(flags: GenerateFlags): GenerateOptions {
   return {
     negativePrompt: flags.negativePrompt,
+    promptSyntax: flags.promptSyntax,
+    longPrompts: flags.longPrompts,
     seed: flags.seed,
     width: flags.width,
     height: flags.height,

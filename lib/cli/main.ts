@@ -30,8 +30,11 @@ program
   .option('--cache-dir <folder>', "folder of downloaded models (default: the Python hub client's)")
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
   .option('--lora <file>', 'LoRA file, or file=scale; may be given several times', toLora)
+  .option('--embedding <file>', 'textual inversion, a word of its own; may be given several times', toList)
   .option('--parity <with>', 'none or diffusers: in a narrow dtype, round where it rounds')
   .option('--negative-prompt <text>', 'what the picture should not show')
+  .option('--prompt-syntax <name>', 'how captions are written: plain, compel or a1111')
+  .option('--long-prompts <how>', 'what becomes of text beyond 77 tokens: truncate or chunk')
   .option('--seed <number>', 'same seed, same picture (default: random)', toNumber)
   .option('--width <pixels>', 'width of the picture', toNumber)
   .option('--height <pixels>', 'height of the picture', toNumber)
@@ -131,6 +134,48 @@ program
     key(name, flags)
   })
 
+const runtime = program
+  .command('runtime')
+  .description("libtorch, installed by this package: for GPUs, and where npm's package of it was left out")
+
+runtime
+  .command('install')
+  .description('download an official libtorch, check it, and put it where pipelines look for it')
+  .argument('[flavour]', "cpu, cu126 or cu130 (default: what fits this machine's GPU, else cpu)")
+  .option('--from <place>', 'a file, a folder or an address that has the official archive')
+  .option('--sha256 <hash>', 'hash of the archive in --from, for one that this package does not know')
+  .option('--dry-run', 'say what would be done, with addresses and hashes, and do nothing')
+  .option(
+    '--folder <folder>',
+    'folder of the runtimes (default: libtorch in WUERSTCHEN_CACHE or ~/.cache/wuerstchen)',
+  )
+  .option('--json', 'the outcome as JSON on standard output')
+  .option('--quiet', 'no progress')
+  .action(async (flavour: string | undefined, flags) => {
+    const { installedRuntime } = require('./runtime') as typeof import('./runtime')
+    await installedRuntime(flavour, flags)
+  })
+
+runtime
+  .command('list')
+  .description('list what is installed')
+  .option('--folder <folder>', 'folder of the runtimes')
+  .option('--json', 'the list as JSON on standard output')
+  .action((flags) => {
+    const { listedRuntimes } = require('./runtime') as typeof import('./runtime')
+    listedRuntimes(flags)
+  })
+
+runtime
+  .command('remove')
+  .description('remove what was installed')
+  .argument('<name>', "a name of the list, a flavour, or 'all'")
+  .option('--folder <folder>', 'folder of the runtimes')
+  .action(async (name: string, flags) => {
+    const { removedRuntimes } = require('./runtime') as typeof import('./runtime')
+    await removedRuntimes(name, flags)
+  })
+
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
   else fail(error)
@@ -143,6 +188,11 @@ function toLora(
 ): { path: string; scale: number }[] {
   const [, path = text, scale = '1'] = /^(.*)=([^=]*)$/.exec(text) ?? []
   return [...before, { path, scale: toNumber(scale) }]
+}
+
+/** Every one of a flag that may be given several times. */
+function toList(text: string, before: string[] = []): string[] {
+  return [...before, text]
 }
 
 function toNumber(text: string): number {

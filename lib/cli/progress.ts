@@ -5,6 +5,8 @@ import type { GenerateProgress, LoadProgress } from '../index'
 export interface Progress {
   load(progress: LoadProgress): void
   update(progress: GenerateProgress): void
+  /** Bytes of one step. */
+  bytes(step: string, done: number, total: number): void
   /** A line on standard output. */
   print(line: string): void
   /** A line on standard error. */
@@ -15,6 +17,7 @@ export interface Progress {
 const PLAIN: Progress = {
   load: () => undefined,
   update: () => undefined,
+  bytes: () => undefined,
   print: (line) => console.log(line),
   warn: (line) => console.error(line),
   stop: () => undefined,
@@ -52,12 +55,14 @@ class Bars implements Progress {
       this.advance('loading', progress.of)
       return
     }
-    const { repository, receivedTotal, total } = progress
+    this.bytes(progress.repository, progress.receivedTotal, progress.total)
+  }
+
+  bytes(step: string, done: number, total: number): void {
     const megabytes = (bytes: number) => Math.round(bytes / 1e6)
-    const bar =
-      this.bars.get(repository) ?? this.all.create(megabytes(total), 0, { stage: `${repository} (MB)` })
-    this.bars.set(repository, bar)
-    bar.update(megabytes(receivedTotal))
+    const bar = this.bars.get(step) ?? this.all.create(megabytes(total), 0, { stage: `${step} (MB)` })
+    this.bars.set(step, bar)
+    bar.update(megabytes(done))
   }
 
   update({ stage, steps }: GenerateProgress): void {

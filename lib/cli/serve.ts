@@ -21,6 +21,17 @@ export async function serve(args: readonly string[]): Promise<void> {
   if (config.queue !== undefined) throw new UsageError('Expected no --queue: this version has no queue')
   const server = await createServer(config)
   closeOnSignals(server)
+  try {
+    await start(server)
+  } catch (error) {
+    // A port that is taken, a model that is none: nothing is left that would keep the process.
+    await server.close({ drainMs: 0 })
+    throw error
+  }
+}
+
+async function start(server: Server): Promise<void> {
+  const { config } = server
   await server.listen()
   if (config.keys.length === 0)
     server.app.log.warn('No API keys are configured: only programs of this machine are served')

@@ -1,6 +1,7 @@
 import { expected, ModelError } from '../errors'
 import { saveFile } from '../files/save'
 import { checkTensor, type FloatTensor, lerp } from '../tensors/float-tensor'
+import { PROMPT_SYNTAXES, type PromptSyntax } from '../text/syntax/tree'
 import { decode, encode, readBytes } from './safetensors'
 
 /**
@@ -23,6 +24,8 @@ export interface ImageEmbeddingsFacts {
   readonly height?: number | undefined
   readonly prompt?: string | undefined
   readonly negativePrompt?: string | undefined
+  /** How both are written; plain if it is not known. */
+  readonly promptSyntax?: PromptSyntax | undefined
   /** Name of the model's folder. */
   readonly model?: string | undefined
   readonly noise?: NoiseState | undefined
@@ -112,6 +115,7 @@ function checkFacts({
   height,
   prompt,
   negativePrompt,
+  promptSyntax,
   model,
   noise,
 }: Readonly<Record<string, unknown>>) {
@@ -122,6 +126,7 @@ function checkFacts({
     height: side(height),
     prompt: text(prompt),
     negativePrompt: text(negativePrompt),
+    promptSyntax: PROMPT_SYNTAXES.find((syntax) => syntax === promptSyntax),
     model: text(model),
     noise: isNoiseState(noise) ? noise : undefined,
   }

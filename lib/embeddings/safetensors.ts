@@ -79,6 +79,16 @@ function readTensor(
   return { shape, data }
 }
 
+/** Numbers of one of the types that weights come in. */
+export function numbersOf(dtype: string, bytes: Uint8Array): Float32Array | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const [size, read] = dtype === 'F32' ? FLOAT : (READERS[dtype] ?? [])
+  if (size === undefined || read === undefined) return null
+  return Float32Array.from({ length: bytes.byteLength / size }, (_, index) => read(view, index * size))
+}
+
+const FLOAT = [4, (view: DataView, at: number) => view.getFloat32(at, true)] as const
+
 const READERS: Readonly<Record<string, readonly [number, (view: DataView, at: number) => number]>> = {
   F16: [2, (view, at) => half(view.getUint16(at, true))],
   BF16: [2, (view, at) => bfloat(view.getUint16(at, true))],

@@ -6,16 +6,16 @@ import type { NativeTensor } from '../native/types'
 import type { ReadPrompt, Request } from '../request/request'
 import type { Denoising, NextStep } from '../stages/denoise'
 import { PARTS, type Stage } from '../stages/stage'
-import type { TextEncoder } from '../stages/text-encoder'
 import type { FloatTensor } from '../tensors/float-tensor'
-import type { Tokens } from '../text/tokenizer'
 import { inTurn } from './batching'
 import { Crowd } from './crowd'
+import { type Deadline, withDeadline } from './deadline'
 import { type Job, Run } from './job'
 import type { FinishedImage, RunHooks } from './outcome'
 import { Pace, Widths } from './pace'
-import { embed, prepare, readTexts } from './prepare'
-import { type PipelineStatistics, Statistics } from './statistics'
+import { embedded, prepare, readTexts } from './prepare'
+import { RowLimit } from './row-limit'
+import { type PipelineStatistics, publishRequest, Statistics, textsOf } from './statistics'
 
 export interface EngineLimits {
   /** Batch entries of one native call; a guided image takes two. */
@@ -30,6 +30,15 @@ export interface PromptTensors {
   readonly decoder: FloatTensor
 }
 
+/** A prompt to encode, and how long somebody waits for it. */
+export type PromptRequest = Pick<ReadPrompt, 'prior' | 'decoder'> & Deadline
+
+interface Exclusive {
+  readonly work: () => Promise<void>
+  /** It will not be done. */
+  readonly refuse: (reason: unknown) => void
+}
+
 /** Turns that others may take before somebody goes before higher priorities, and before the first in order stops giving way to fuller batches. */
 const PATIENCE = 32
 const COURTESY = 4
@@ -41,13 +50,15 @@ const COURTESY = 4
  */
 export class Engine {
   private readonly crowd = new Crowd<Job>()
-  private maxRows: number
+  private readonly rows: RowLimit
+  /** Prompts that are being encoded for callers, not for images. */
+  private readonly encodings = new Set<Promise<unknown>>()
   /** The stage that ran last. */
   private resident: Stage | null = null
   private readonly pace = new Pace()
   private readonly counters = new Statistics()
   /** Work that wants the model to itself. */
-  private readonly exclusives: (() => Promise<void>)[] = []
+  private readonly exclusives: Exclusive[] = []
   private looping: Promise<void> | null = null
   /** Called when there is nothing left to do: whoever shares the work may bring some. */
   onIdle: () => void = () => undefined
@@ -58,7 +69,7 @@ export class Engine {
     private readonly limits: EngineLimits,
     private readonly widths: Pick<Widths, 'record' | 'widest'> = new Widths(),
   ) {
-    this.maxRows = limits.maxRows
+    this.rows = new RowLimit(limits.maxRows)
   }
 
   /** Images on their way. */
@@ -66,10 +77,18 @@ export class Engine {
     return this.crowd.size
   }
 
+  /** The same and prompts: what `maxQueue` limits. */
+  get load(): number {
+    return this.size + this.encodings.size
+  }
+
   get statistics(): PipelineStatistics {
     const running = this.crowd.members.filter(({ running }) => running).length
     const { finished, failed, stages } = this.counters
-    return { waiting: this.size - running, running, finished, failed, stages }
+    const { now: maxRows, shortages } = this.rows
+    const { priorTextEncoder, decoderTextEncoder } = this.model
+    const texts = textsOf([priorTextEncoder.cache.counts, decoderTextEncoder.cache.counts])
+    return { waiting: this.size - running, running, finished, failed, maxRows, shortages, stages, texts }
   }
 
   /** Queues a request. Rejects with the signal's reason, a callback's exception, or an error of this package. */
@@ -106,25 +125,30 @@ export class Engine {
   exclusive(work: () => Promise<void>): Promise<void> {
     if (this.disposal !== null) return Promise.reject(disposed())
     return new Promise((resolve, reject) => {
-      this.exclusives.push(() => work().then(resolve, reject))
+      this.exclusives.push({ work: () => work().then(resolve, reject), refuse: reject })
       this.looping ??= this.loop()
     })
   }
 
-  /** What both text encoders make of a prompt, between the steps of others. */
-  async embed({ prior, decoder }: Pick<ReadPrompt, 'prior' | 'decoder'>): Promise<PromptTensors> {
+  /** What both text encoders make of a prompt, between the steps of others. It counts as one image. */
+  async embed(prompt: PromptRequest, elsewhere = 0): Promise<PromptTensors> {
+    prompt.signal?.throwIfAborted()
     if (this.disposal !== null) throw disposed()
-    const { device, priorTextEncoder, decoderTextEncoder } = this.model
-    const read = async (encoder: TextEncoder, source: Tokens | FloatTensor) => {
-      const tensor = await embed(device, encoder, source)
-      return device.read(tensor).finally(() => tensor.dispose())
-    }
+    this.checkQueue(1, elsewhere)
+    const encoding = this.encode(prompt).finally(() => this.encodings.delete(encoding))
+    this.encodings.add(encoding)
+    return withDeadline(encoding, prompt)
+  }
+
+  private async encode({ prior, decoder }: PromptRequest): Promise<PromptTensors> {
+    const { priorTextEncoder, decoderTextEncoder } = this.model
     try {
       const [forPrior, forDecoder] = await Promise.all([
-        read(priorTextEncoder, prior),
-        read(decoderTextEncoder, decoder),
+        embedded(priorTextEncoder, prior),
+        embedded(decoderTextEncoder, decoder),
       ])
-      return { prior: forPrior, decoder: forDecoder }
+      // Copies: what the caller does with them changes nothing that is kept.
+      return { prior: copyOf(forPrior), decoder: copyOf(forDecoder) }
     } catch (error) {
       throw fromNative(error)
     }
@@ -135,7 +159,10 @@ export class Engine {
    * native call under way and frees everything. Safe twice: a second call may hurry a first one that drains.
    */
   dispose({ drain }: { readonly drain: boolean }): Promise<void> {
-    if (!drain) for (const { run } of this.crowd.members) this.fail(run, disposed())
+    if (!drain) {
+      for (const { run } of this.crowd.members) this.fail(run, disposed())
+      for (const { refuse } of this.exclusives.splice(0)) refuse(disposed())
+    }
     this.disposal ??= this.shutDown()
     return this.disposal
   }
@@ -145,8 +172,12 @@ export class Engine {
     request.signal?.throwIfAborted()
     if (this.disposal !== null) throw disposed()
     this.model.memory.check(pictureOf(request), PARTS[request.part])
+    this.checkQueue(request.images.length, elsewhere)
+  }
+
+  private checkQueue(asked: number, elsewhere: number): void {
     const { maxQueue } = this.limits
-    const [asked, waiting] = [request.images.length, this.size + elsewhere]
+    const waiting = this.load + elsewhere
     if (waiting + asked <= maxQueue) return
     throw new QueueFullError(
       `Expected at most ${maxQueue} images on their way but received ${asked} more than the ${waiting} there are`,
@@ -159,7 +190,7 @@ export class Engine {
     for (;;) {
       const batch = this.crowd.next(
         {
-          maxRows: this.maxRows,
+          maxRows: this.rows.now,
           patience: PATIENCE,
           courtesy: COURTESY,
           resident: this.model.offload === 'model' ? this.resident : null,
@@ -176,7 +207,7 @@ export class Engine {
           if (this.size > 0) continue
           break
         }
-        await exclusive()
+        await exclusive.work()
         continue
       }
       await this.takeTurn(batch).catch((error) => {
@@ -229,8 +260,12 @@ export class Engine {
     const result = await call()
     const ms = performance.now() - started
     const rows = jobs.reduce((sum, job) => sum + job.rows, 0)
-    if (first !== undefined) this.widths.record(first.batchKey, jobs.length, ms)
-    this.counters.turn({ stage, images: jobs.length, rows, ms })
+    if (first !== undefined) {
+      const key = first.batchKey
+      this.widths.record(key, jobs.length, ms)
+      this.counters.turn({ stage, key, images: jobs.length, rows, ms })
+    }
+    this.rows.recover()
     return result
   }
 
@@ -293,7 +328,7 @@ export class Engine {
     this.counters.finished += 1
     if (run.hooks.onImage === undefined) run.images.push(image)
     else this.notify(run, () => run.hooks.onImage?.(image))
-    if (run.left > 0) return
+    if (run.left > 0 || run.ended) return
     run.end({ images: run.images.sort((a, b) => a.image.index - b.image.index) })
     this.published(run, null)
   }
@@ -313,7 +348,7 @@ export class Engine {
     } catch (error) {
       const reason = fromNative(error)
       if (others.length === 0) return this.fail(first.run, reason)
-      if (reason instanceof OutOfMemoryError) this.maxRows = Math.max(1, this.maxRows >> 1) // for good
+      if (reason instanceof OutOfMemoryError) this.rows.shrink()
       for (const job of [first, ...others]) await this.attempt([job], work)
     }
   }
@@ -342,13 +377,15 @@ export class Engine {
     this.published(run, reason)
   }
 
-  private published({ request, arrived }: Run, error: unknown): void {
+  private published({ request, hooks, arrived }: Run, error: unknown): void {
+    if (hooks.untold) return
     const { part, images } = request
-    this.counters.request({ part, images: images.length, ms: performance.now() - arrived, error })
+    publishRequest({ part, images: images.length, ms: performance.now() - arrived, error })
   }
 
   private async shutDown(): Promise<void> {
     await this.looping
+    await Promise.allSettled(this.encodings)
     await closeModel(this.model)
   }
 }
@@ -360,6 +397,10 @@ function rowOf(job: Job): NextStep {
 function denoisingOf({ denoising }: Job): Denoising {
   if (denoising === null) throw bug('Expected a prepared job but received one that is not.')
   return denoising
+}
+
+function copyOf({ shape, data }: FloatTensor): FloatTensor {
+  return { shape: [...shape], data: data.slice() }
 }
 
 function allFinite(values: Float32Array): boolean {

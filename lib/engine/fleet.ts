@@ -1,7 +1,8 @@
-import type { ReadPrompt, Request } from '../request/request'
-import type { Engine, PromptTensors } from './engine'
+import { joinSignals } from '../checks/signals'
+import type { Request } from '../request/request'
+import type { Engine, PromptRequest, PromptTensors } from './engine'
 import type { FinishedImage, RunHooks } from './outcome'
-import type { PipelineStatistics, StageStatistics } from './statistics'
+import { type PipelineStatistics, publishRequest, type StageStatistics, textsOf } from './statistics'
 
 /** What takes requests: an engine, or several that work as one. */
 export type Executor = Pick<Engine, 'submit' | 'embed' | 'exclusive' | 'dispose' | 'statistics'>
@@ -17,27 +18,42 @@ export class Fleet implements Executor {
 
   /** As an engine does; when one part of a request fails, its others end. */
   async submit(request: Request, hooks: RunHooks = {}): Promise<FinishedImage[]> {
-    const [first, ...others] = this.engines
-    first.refuse(
-      request,
-      others.reduce((sum, { size }) => sum + size, 0),
-    )
-    const parts = this.deal(request)
-    const failure = new AbortController()
-    const signal =
-      request.signal === undefined ? failure.signal : AbortSignal.any([request.signal, failure.signal])
-    const running = parts.map(({ engine, request: part }) => engine.submit({ ...part, signal }, hooks))
+    const [first] = this.engines
+    first.refuse(request, this.loadBut(first))
+    const stop = joinSignals(request.signal)
+    const arrived = performance.now()
+    const ended = (error: unknown) => {
+      const { part, images } = request
+      publishRequest({ part, images: images.length, ms: performance.now() - arrived, error })
+    }
     try {
-      const finished = await Promise.all(running)
+      const finished = await Promise.all(this.submitParts(request, stop.signal, hooks))
+      ended(null)
       return finished.flat().sort((a, b) => a.image.index - b.image.index)
     } catch (reason) {
-      failure.abort(reason)
+      stop.abort(reason)
+      ended(reason)
       throw reason
+    } finally {
+      stop.release()
     }
   }
 
-  embed(prompt: Pick<ReadPrompt, 'prior' | 'decoder'>): Promise<PromptTensors> {
-    return this.leastBusy().embed(prompt)
+  private submitParts(request: Request, signal: AbortSignal, hooks: RunHooks): Promise<FinishedImage[]>[] {
+    const parts = this.deal(request)
+    return parts.map(({ engine, request: part }) =>
+      engine.submit({ ...part, signal }, { ...hooks, untold: true }),
+    )
+  }
+
+  async embed(prompt: PromptRequest): Promise<PromptTensors> {
+    const engine = this.leastBusy()
+    return engine.embed(prompt, this.loadBut(engine))
+  }
+
+  /** Images and prompts of all engines but one. */
+  private loadBut(engine: Engine): number {
+    return this.engines.reduce((sum, other) => sum + (other === engine ? 0 : other.load), 0)
   }
 
   /** Does `work` once, while no engine does anything. */
@@ -86,7 +102,10 @@ export class Fleet implements Executor {
       running: sum(({ running }) => running),
       finished: sum(({ finished }) => finished),
       failed: sum(({ failed }) => failed),
+      maxRows: sum(({ maxRows }) => maxRows),
+      shortages: sum(({ shortages }) => shortages),
       stages: { prior: stage('prior'), decoder: stage('decoder'), vqgan: stage('vqgan') },
+      texts: textsOf(all.map(({ texts }) => texts)),
     }
   }
 

@@ -1,12 +1,13 @@
 import type { Step } from '../diffusion/scheduler'
-import { bug, TimeoutError } from '../errors'
+import { bug } from '../errors'
 import type { MemoryShares } from '../memory/memory'
 import { tokensIn } from '../memory/picture'
 import type { NativeNoise, NativeTensor } from '../native/types'
-import type { ImageRequest, ReadPrompt, Request } from '../request/request'
+import type { ImageRequest, ReadPrompt, Request, Stretch } from '../request/request'
 import type { Denoising } from '../stages/denoise'
 import { PARTS, type Stage } from '../stages/stage'
 import { Clock, type ImageTimings } from './clock'
+import { onDeadline } from './deadline'
 import type { FinishedImage, RunHooks } from './outcome'
 import { Scope } from './scope'
 
@@ -59,15 +60,7 @@ export class Run {
 
   /** Has it stopped when the caller aborts or the time is up, until the run ends. */
   listen(): void {
-    const { signal, timeoutMs } = this.request
-    const onAbort = () => this.stop(signal?.reason)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const timer =
-      timeoutMs === undefined ? undefined : setTimeout(() => this.stop(timedOut(timeoutMs)), timeoutMs)
-    this.onEnd = () => {
-      signal?.removeEventListener('abort', onAbort)
-      clearTimeout(timer)
-    }
+    this.onEnd = onDeadline(this.request, (reason) => this.stop(reason))
   }
 
   /** Whether anybody will look at previews of its images. */
@@ -111,14 +104,13 @@ export class Run {
   }
 }
 
-function keysOf({ promptKey, negativeKey }: ImageRequest): string[] {
-  return [promptKey, negativeKey]
+/** What the prior reads of an image's prompts, from which step on. */
+export function stretchesOf({ stretches, promptKey, negativeKey }: ImageRequest): readonly Stretch[] {
+  return stretches ?? [{ from: 0, promptKey, negativeKey }]
 }
 
-function timedOut(timeoutMs: number): TimeoutError {
-  return new TimeoutError(`Expected the request to be finished within ${timeoutMs} ms but it was not`, {
-    details: { timeoutMs },
-  })
+function keysOf(image: ImageRequest): string[] {
+  return stretchesOf(image).flatMap(({ promptKey, negativeKey }) => [promptKey, negativeKey])
 }
 
 /** One image on its way. Only the engine changes one. */

@@ -28,4 +28,6 @@ export interface RunHooks {
   readonly onProgress?: ((progress: GenerateProgress) => void) | undefined
   /** Takes each image when it is finished; the request then resolves with none, so that nothing holds them all. */
   readonly onImage?: ((image: FinishedImage) => void) | undefined
+  /** Whoever deals a request out to several engines tells of its end itself. Defaults to false. */
+  readonly untold?: boolean | undefined
 }

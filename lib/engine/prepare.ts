@@ -1,27 +1,24 @@
 import { bug } from '../errors'
 import type { Model } from '../memory/loaded-model'
 import type { NativeDevice, NativeNoise, NativeTensor } from '../native/types'
-import type { NoiseStream, Request } from '../request/request'
-import type { Denoising } from '../stages/denoise'
+import type { NoiseStream, Request, TextSource } from '../request/request'
+import type { ConditionChange, Denoising } from '../stages/denoise'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { FloatTensor } from '../tensors/float-tensor'
-import type { Tokens } from '../text/tokenizer'
-import type { Job, Run } from './job'
+import { embedPlan } from '../text/emphasis'
+import { type Job, type Run, stretchesOf } from './job'
 
 type Condition = readonly NativeTensor[]
 
 /** All that a job's first step in a denoising stage needs: modulation, conditions, noise to start from. */
 export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job): Promise<Denoising> {
   const { run, image } = job
-  const { guided, guidanceScale } = run.request[stage]
+  const { guidanceScale } = run.request[stage]
   const steps = run.steps[stage]
   const modulation = job.scope.hold(await model[stage].modulation(steps))
-  const condition = await (stage === 'prior'
-    ? priorCondition(model, run, image.promptKey)
-    : decoderCondition(model, job))
-  const negative = guided
-    ? await (stage === 'prior' ? priorCondition : decoderNegative)(model, run, image.negativeKey)
-    : null
+  const [first, ...changes] =
+    stage === 'prior' ? await priorConditions(model, job) : [await decoderConditions(model, job)]
+  if (first === undefined) throw bug('Expected a prompt for the first step.')
   run.throwIfEnded()
   const noise = await noiseOf(model, job)
   const { noiseRow } = image
@@ -29,8 +26,9 @@ export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job
   const latents = job.scope.hold(await model.device.drawLatents({ noise, noiseRow, shape }))
   return {
     latents,
-    condition,
-    negative,
+    condition: first.condition,
+    negative: first.negative,
+    changes,
     guidanceScale,
     modulation: modulation.tensor,
     steps,
@@ -47,11 +45,33 @@ export async function readTexts(
   model: Model,
   { run, image }: Job,
 ): Promise<void> {
-  const keys = run.request[stage].guided ? [image.promptKey, image.negativeKey] : [image.promptKey]
+  const stretches = stage === 'prior' ? stretchesOf(image) : [image]
+  const { guided } = run.request[stage]
+  const keys = stretches.flatMap(({ promptKey, negativeKey }) =>
+    guided ? [promptKey, negativeKey] : [promptKey],
+  )
   for (const key of keys) {
     if (stage === 'decoder') await decoderText(model, run, key)
     else if (!run.priorConditions.has(key)) await priorText(model, run, key)
   }
+}
+
+/** What the prior reads, step by step: one entry for most prompts, several where a prompt changes on the way. */
+async function priorConditions(model: Model, { run, image }: Job): Promise<ConditionChange[]> {
+  const conditions: ConditionChange[] = []
+  for (const { from, promptKey, negativeKey } of stretchesOf(image)) {
+    const condition = await priorCondition(model, run, promptKey)
+    const negative = run.request.prior.guided ? await priorCondition(model, run, negativeKey) : null
+    conditions.push({ from, condition, negative })
+  }
+  return conditions
+}
+
+async function decoderConditions(model: Model, job: Job): Promise<ConditionChange> {
+  const { run, image } = job
+  const condition = await decoderCondition(model, job)
+  const negative = run.request.decoder.guided ? await decoderNegative(model, run, image.negativeKey) : null
+  return { from: 0, condition, negative }
 }
 
 /** Depends on the text alone, so all images of a request with this text share it. */
@@ -71,17 +91,36 @@ function priorCondition(model: Model, run: Run, key: string): Promise<Condition>
 function priorText(model: Model, run: Run, key: string): Promise<NativeTensor> {
   return once(run.priorTexts, key, async () => {
     run.throwIfEnded()
-    return run.scope.hold(await embed(model.device, model.priorTextEncoder, run.prompt(key).prior))
+    return run.scope.hold(
+      await embed(model.device, model.priorTextEncoder, run.prompt(key).prior, () => run.throwIfEnded()),
+    )
   })
 }
 
-/** Tokens go through the text encoder; what one made of them before is taken as it is. */
-export function embed(
+/** Tokens go through the text encoder, weights through arithmetic; what was made of them before is taken as it is. */
+export async function embed(
   device: NativeDevice,
   encoder: TextEncoder,
-  source: Tokens | FloatTensor,
+  source: TextSource,
+  throwIfEnded: () => void = () => undefined,
 ): Promise<NativeTensor> {
-  return 'ids' in source ? encoder.encode(source) : device.write({ dtype: 'float32', ...source })
+  const { shape, data } = await embedded(encoder, source, throwIfEnded)
+  throwIfEnded()
+  return device.write({ dtype: 'float32', shape, data })
+}
+
+/** The same as numbers on this side. */
+export function embedded(
+  encoder: TextEncoder,
+  source: TextSource,
+  throwIfEnded: () => void = () => undefined,
+): Promise<FloatTensor> | FloatTensor {
+  if ('ids' in source) return encoder.read(source)
+  if ('shape' in source) return source
+  return embedPlan(source, (tokens) => {
+    throwIfEnded()
+    return encoder.read(tokens)
+  })
 }
 
 /** What one image's own embeddings and its prompt make. */
@@ -121,7 +160,9 @@ function decoderNegative(model: Model, run: Run, key: string): Promise<Condition
 function decoderText(model: Model, run: Run, key: string): Promise<NativeTensor> {
   return once(run.decoderTexts, key, async () => {
     run.throwIfEnded()
-    return run.scope.hold(await embed(model.device, model.decoderTextEncoder, run.prompt(key).decoder))
+    return run.scope.hold(
+      await embed(model.device, model.decoderTextEncoder, run.prompt(key).decoder, () => run.throwIfEnded()),
+    )
   })
 }
 

@@ -13,6 +13,16 @@ export interface StageStatistics {
   readonly busyMs: number
 }
 
+/** What the text encoders did, both together. */
+export interface TextStatistics {
+  /** Times that one of them read a text: 77 tokens, in v2. */
+  readonly encoded: number
+  /** Times that one of them had read it before, and the answer was still there. */
+  readonly cached: number
+  /** The part of all that was still there, 0 to 1; 0 before the first text. */
+  readonly hitRate: number
+}
+
 /** Counters of a pipeline since it was loaded. */
 export interface PipelineStatistics {
   /** Images that had no turn yet. */
@@ -23,12 +33,26 @@ export interface PipelineStatistics {
   readonly finished: number
   /** Images that were not: aborted, timed out, failed, or refused by `dispose()`. */
   readonly failed: number
+  /** Batch entries that a native call may have now, summed over devices; less than `maxBatchRows` while memory is short. */
+  readonly maxRows: number
+  /** Native calls of several images that ran out of memory, and were repeated for each alone. */
+  readonly shortages: number
   readonly stages: Readonly<Record<Stage, StageStatistics>>
+  readonly texts: TextStatistics
+}
+
+/** Of several text encoders. */
+export function textsOf(counts: readonly Pick<TextStatistics, 'encoded' | 'cached'>[]): TextStatistics {
+  const encoded = counts.reduce((sum, one) => sum + one.encoded, 0)
+  const cached = counts.reduce((sum, one) => sum + one.cached, 0)
+  return { encoded, cached, hitRate: cached === 0 ? 0 : cached / (encoded + cached) }
 }
 
 /** Published on the diagnostics channel `wuerstchen:turn` after each native call of a stage. */
 export interface TurnMessage {
   readonly stage: Stage
+  /** What pictures must have in common to share it: the stage, the size of its maps, and the number of tokens. */
+  readonly key: string
   /** Pictures that shared it. */
   readonly images: number
   readonly rows: number
@@ -48,6 +72,11 @@ export interface RequestMessage {
 const turns = channel('wuerstchen:turn')
 const requests = channel('wuerstchen:request')
 
+/** Tells those who listen that a request has ended. */
+export function publishRequest(message: RequestMessage): void {
+  if (requests.hasSubscribers) requests.publish(message)
+}
+
 /** Counts what an engine does and tells those who listen. */
 export class Statistics {
   finished = 0
@@ -65,10 +94,6 @@ export class Statistics {
       count.busyMs += message.ms
     }
     if (turns.hasSubscribers) turns.publish(message)
-  }
-
-  request(message: RequestMessage): void {
-    if (requests.hasSubscribers) requests.publish(message)
   }
 
   get stages(): PipelineStatistics['stages'] {

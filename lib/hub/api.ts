@@ -1,7 +1,7 @@
 /** What the hub says of a repository: the commit behind a revision, and every file of it with size and hash. */
 
+import type { HubClient } from './client'
 import { type RemoteFile, unusable } from './files'
-import type { HubClient } from './http'
 import { type HubId, isCommit } from './id'
 
 const MOST_PAGES = 100

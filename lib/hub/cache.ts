@@ -53,10 +53,6 @@ export class RepositoryCache {
     return sizeOf(join(this.snapshot(commit), path)) === size
   }
 
-  hasBlob({ etag, size }: RemoteFile): boolean {
-    return sizeOf(this.blob(etag)) === size
-  }
-
   /** Whether nothing is left to do: every file is under its name, and the revision is known to stand at this commit. */
   isPublished(commit: string, files: readonly RemoteFile[]): boolean {
     return files.every((file) => this.has(commit, file)) && this.knownCommit() === commit

@@ -1,17 +1,9 @@
-/** Fetches a repository's files: several connections, each with one part of one file at a time. */
+/** A repository's files, handed to the downloader. */
 
-import { mkdir } from 'node:fs/promises'
-import { freeBytesOn } from '../files/space'
+import { type Download, download, type Received, type Wanted } from '../download/download'
 import type { RepositoryCache } from './cache'
+import type { HubClient } from './client'
 import type { RemoteFile } from './files'
-import type { HubClient } from './http'
-import { noSpace } from './hub-error'
-import { cut, unreachable } from './network-error'
-import { PartialFile } from './partial-file'
-
-const CONNECTIONS = 6
-/** Left free on the disk: the system and the other programs need some. */
-const SPARE_BYTES = 64 * 1024 * 1024
 
 /** Bytes arrived. */
 export interface DownloadProgress {
@@ -27,161 +19,38 @@ export interface DownloadProgress {
   readonly total: number
 }
 
-export interface Download {
+export interface RepositoryDownload extends Pick<Download, 'abort' | 'freeBytes'> {
   readonly client: HubClient
   readonly cache: RepositoryCache
   readonly repository: string
   readonly commit: string
   readonly onProgress: (progress: DownloadProgress) => void
-  /** Ends every request of the client. */
-  readonly abort: () => void
-  /** Free bytes where a folder lies; tests give other answers. */
-  readonly freeBytes?: ((folder: string) => Promise<number>) | undefined
 }
 
-/** Brings every file's blob into the cache. What fails leaves its finished parts behind for the next try. */
-export async function download(files: readonly RemoteFile[], job: Download): Promise<void> {
-  const wanted = distinct(files.filter((file) => !job.cache.hasBlob(file)))
-  const partials: PartialFile[] = []
-  try {
-    await mkdir(job.cache.folder, { recursive: true })
-    for (const file of wanted) partials.push(await PartialFile.open(file, job.cache.blob(file.etag)))
-    await checkSpace(partials, job)
-    const meter = new Meter(files, partials, job)
-    const tasks = partials.flatMap((partial) => fetchesOf(partial, job, meter))
-    await inParallel(tasks, CONNECTIONS, job.abort)
-  } finally {
-    await Promise.all(partials.map((partial) => partial.close().catch(() => undefined)))
-  }
-}
-
-/** Two paths of a repository may hold the same bytes. */
-function distinct(files: readonly RemoteFile[]): readonly RemoteFile[] {
-  return [...new Map(files.map((file) => [file.etag, file])).values()]
-}
-
-async function checkSpace(
-  partials: readonly PartialFile[],
-  { cache, freeBytes = freeBytesOn }: Download,
+/** Brings every file's blob into the cache. */
+export async function downloadRepository(
+  files: readonly RemoteFile[],
+  { client, cache, repository, commit, onProgress, ...rest }: RepositoryDownload,
 ): Promise<void> {
-  const needed = partials.reduce((sum, { file, received }) => sum + file.size - received, 0)
-  const free = await freeBytes(cache.folder)
-  if (needed > 0 && needed + SPARE_BYTES > free) throw noSpace(cache.folder, needed + SPARE_BYTES, free)
-}
-
-type Task = () => Promise<void>
-
-/** One task for each missing part; whoever finishes a file's last one verifies and publishes it. */
-function fetchesOf(partial: PartialFile, job: Download, meter: Meter): readonly Task[] {
-  const parts = partial.missing()
-  let left = Math.max(1, parts.length)
-  const finish = async () => {
-    left -= 1
-    if (left === 0) await partial.publish()
-  }
-  if (parts.length === 0) return [finish]
-  return parts.map(([start, end]) => async () => {
-    await fetchPart(partial, start, end, job, meter)
-    await partial.complete(start)
-    await finish()
+  const { endpoint } = client.settings
+  const wanted = files.map(({ path, size, etag }): Wanted => {
+    const encoded = path.split('/').map(encodeURIComponent).join('/')
+    const url = new URL(`${endpoint}/${repository}/resolve/${commit}/${encoded}`)
+    return { url, name: path, size, hash: etag, target: cache.blob(etag) }
+  })
+  await download(wanted, {
+    ...rest,
+    folder: cache.folder,
+    open: (url, headers) => client.get(url, repository, headers),
+    persist: client.persist,
+    onProgress: (received) => onProgress(progressOf(repository, received)),
   })
 }
 
-/** Asks for what is missing of the part until all of it is here. */
-async function fetchPart(
-  partial: PartialFile,
-  start: number,
-  end: number,
-  job: Download,
-  meter: Meter,
-): Promise<void> {
-  const { file } = partial
-  let at = start
-  const attempt = async () => {
-    const whole = at === 0 && end === file.size
-    const answer = await job.client.file(job.repository, job.commit, file.path, whole ? null : [at, end])
-    // A server that ignores ranges sends everything: what comes before this part is skipped, what comes after is cut.
-    let skip = answer.status === 206 ? checkRange(answer.headers['content-range'], at, end, file) : at
-    for await (const chunk of answer.body) {
-      const useful = chunk.subarray(Math.min(skip, chunk.length))
-      skip = Math.max(0, skip - chunk.length)
-      if (at + useful.length > end && answer.status === 206) throw tooLong(file)
-      const bytes = useful.subarray(0, end - at)
-      await partial.write(bytes, at)
-      at += bytes.length
-      meter.add(file, bytes.length)
-      if (at === end && useful.length > bytes.length && end < file.size) break
-      if (at === end && useful.length > bytes.length) throw tooLong(file)
-    }
-    if (at < end) throw cut(`Expected ${end - start} bytes of ${file.path} but received ${at - start}`)
-  }
-  if (file.size > 0) await job.client.persist(attempt, () => at)
-}
-
-function tooLong({ path, size }: RemoteFile): Error {
-  return unreachable(`Expected ${path} to have ${size} bytes but the server sends more`)
-}
-
-/** `bytes 0-99/1234`; returns how many bytes to skip: none. */
-function checkRange(header: unknown, start: number, end: number, file: RemoteFile): 0 {
-  if (header === `bytes ${start}-${end - 1}/${file.size}`) return 0
-  throw unreachable(
-    `Expected bytes ${start}-${end - 1}/${file.size} of ${file.path} but the server sends ${String(header)}`,
-  )
-}
-
-/** The first failure stops the others; it is told once nothing writes any more. */
-async function inParallel(tasks: readonly Task[], width: number, abort: () => void): Promise<void> {
-  const waiting = tasks.values()
-  const failures: unknown[] = []
-  const worker = async () => {
-    for (const task of waiting) {
-      if (failures.length > 0) return
-      await task().catch((error: unknown) => {
-        failures.push(error)
-        abort()
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: width }, worker))
-  if (failures.length > 0) throw failures[0]
-}
-
-/** Tells what has arrived, at most ten times a second and at each file's end. */
-class Meter {
-  private readonly received = new Map<string, number>()
-  private readonly total: number
-  private sum: number
-  private last = 0
-
-  constructor(
-    files: readonly RemoteFile[],
-    partials: readonly PartialFile[],
-    private readonly job: Download,
-  ) {
-    const every = distinct(files)
-    this.total = every.reduce((sum, { size }) => sum + size, 0)
-    const missing = partials.reduce((sum, { file, received }) => sum + file.size - received, 0)
-    this.sum = this.total - missing
-    for (const { file, received } of partials) this.received.set(file.etag, received)
-  }
-
-  add({ etag, path, size }: RemoteFile, bytes: number): void {
-    const received = (this.received.get(etag) ?? 0) + bytes
-    this.received.set(etag, received)
-    this.sum += bytes
-    const now = Date.now()
-    if (received < size && now - this.last < 100) return
-    this.last = now
-    const { repository, onProgress } = this.job
-    onProgress({
-      type: 'download',
-      repository,
-      file: path,
-      received,
-      size,
-      receivedTotal: this.sum,
-      total: this.total,
-    })
-  }
+function progressOf(
+  repository: string,
+  { file, received, receivedTotal, total }: Received,
+): DownloadProgress {
+  const { name, size } = file
+  return { type: 'download', repository, file: name, received, size, receivedTotal, total }
 }

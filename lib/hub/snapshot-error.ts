@@ -1,9 +1,9 @@
 /** Why a snapshot could not be had, with the settings that would change it. */
 
+import { noSpace } from '../download/messages'
+import { shownProxies, Unreachable } from '../download/network-error'
 import { bug, HubError, WuerstchenError } from '../errors'
-import { noSpace } from './hub-error'
 import type { HubId } from './id'
-import { routeTo } from './network-error'
 import type { HubSettings } from './settings'
 
 const MOST_LISTED = 8
@@ -11,6 +11,10 @@ const MOST_LISTED = 8
 /** Whatever was thrown on the way becomes one of our errors. */
 export function asOurs(error: unknown, settings: HubSettings): WuerstchenError {
   if (error instanceof WuerstchenError) return error
+  if (error instanceof Unreachable) {
+    const { message, cause, details } = error
+    return new HubError('HUB_UNREACHABLE', message, { cause, ...(details ? { details } : {}) })
+  }
   const code = (error as NodeJS.ErrnoException | null)?.code
   if (code === 'ENOSPC' || code === 'EDQUOT') return noSpace(settings.cacheDir, null, null, error)
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return unusable(settings, error as Error)
@@ -49,7 +53,7 @@ export function notFetched(
   return new HubError(
     'HUB_UNREACHABLE',
     `${cause.message} Wanted was ${id.repository} (revision ${id.revision}), of which ${cacheDir} has ${lack(missing)}. ` +
-      `What may help: ${routeTo(endpoint)}, NO_PROXY, or a folder that has it (${cacheSetting}).`,
+      `What may help: HF_ENDPOINT (${endpoint}), ${shownProxies()}, NO_PROXY, or a folder that has it (${cacheSetting}).`,
     { cause, details: { ...cause.details, ...id, endpoint, cacheDir, missing } },
   )
 }

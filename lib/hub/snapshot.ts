@@ -1,14 +1,17 @@
 /** The story of a download: which commit, which files, what is missing, fetched, verified, shown. */
 
 import { join } from 'node:path'
+import { callbacks } from '../checks/callbacks'
+import { joinSignals } from '../checks/signals'
+import { warn } from '../checks/warn'
+import type { Download } from '../download/download'
 import { HubError } from '../errors'
 import { locked } from '../files/lock'
 import { listRepository } from './api'
 import { RepositoryCache } from './cache'
-import { type Download, type DownloadProgress, download } from './download'
+import { HubClient } from './client'
+import { type DownloadProgress, downloadRepository } from './download'
 import { neededFiles } from './files'
-import { HubClient } from './http'
-import { warn } from './hub-error'
 import { type HubId, isCommit } from './id'
 import type { HubSettings } from './settings'
 import { asOurs, notCached, notFetched } from './snapshot-error'
@@ -33,9 +36,12 @@ export async function fetchSnapshot(id: HubId, options: SnapshotOptions): Promis
   if (settings.offline && whole === null) throw notCached(id, settings, missing)
   // A commit never changes, so nobody needs to be asked.
   if (whole !== null && (settings.offline || (isCommit(id.revision) && !lacksCard(whole)))) return whole
-  const calls = new Calls(options.onProgress)
+  // What a caller's function throws is the caller's: it is passed on as it is.
+  const calls = callbacks()
   try {
-    return await fetchFrom(id, cache, { ...options, onProgress: calls.onProgress })
+    const fetched = await fetchFrom(id, cache, { ...options, onProgress: calls.calling(options.onProgress) })
+    await calls.finished()
+    return fetched
   } catch (error) {
     options.signal?.throwIfAborted()
     if (calls.threw(error)) throw error
@@ -59,37 +65,17 @@ function asItWas(folder: string, { repository, revision }: HubId, reason: Error)
   return folder
 }
 
-/** What a caller's function throws is the caller's: it is passed on as it is. */
-class Calls {
-  private thrown: { readonly error: unknown } | null = null
-
-  constructor(private readonly call: SnapshotOptions['onProgress']) {}
-
-  readonly onProgress = (progress: DownloadProgress): void => {
-    try {
-      this.call?.(progress)
-    } catch (error) {
-      this.thrown ??= { error }
-      throw error
-    }
-  }
-
-  threw(error: unknown): boolean {
-    return this.thrown !== null && this.thrown.error === error
-  }
-}
-
 async function fetchFrom(
   id: HubId,
   cache: RepositoryCache,
-  options: SnapshotOptions & Pick<Download, 'onProgress'>,
+  options: SnapshotOptions & { readonly onProgress: (progress: DownloadProgress) => void },
 ): Promise<string> {
   const { settings, onProgress, freeBytes } = options
   const { repository } = id
-  const stop = new AbortController()
+  const stop = joinSignals(options.signal)
   const abort = () => stop.abort()
   let displaced = false
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
+  const { signal } = stop
   const client = new HubClient(settings, signal)
   try {
     const { commit, files } = await listRepository(client, id)
@@ -100,7 +86,7 @@ async function fetchFrom(
         displaced = true
         abort()
       })
-      await download(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
+      await downloadRepository(needed, { client, cache, repository, commit, onProgress, freeBytes, abort })
       await cache.publish(commit, needed)
       await cache.sweep()
     })
@@ -109,6 +95,7 @@ async function fetchFrom(
     if (!displaced || options.signal?.aborted) throw error
   } finally {
     stop.abort()
+    stop.release()
     await client.close()
   }
   // Taken for dead, for this process was stopped for a while: it waits in line like any other.

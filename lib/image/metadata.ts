@@ -1,9 +1,13 @@
+import { isObject, type JsonObject } from '../files/json'
 import { packageVersion } from '../files/package-root'
 
 /** How a picture came about: enough to make it again with the same model. Plain JSON. */
 export interface ImageMetadata {
   readonly prompt: string
   readonly negativePrompt: string
+  /** How both are written, and whether long ones were read in pieces, where that is not the default. */
+  readonly promptSyntax?: 'compel' | 'a1111' | undefined
+  readonly longPrompts?: 'chunk' | undefined
   /** Of the noise stream; `image` is this picture's place among the `images` that drew from it. */
   readonly seed: number
   readonly image: number
@@ -32,8 +36,47 @@ export function textFields(metadata: ImageMetadata): Record<string, string> {
   }
 }
 
+const isText = (value: unknown) => typeof value === 'string'
+const isNumber = (value: unknown) => Number.isFinite(value)
+const isTimes = (value: unknown) => Array.isArray(value) && value.every(isNumber)
+const orNull = (check: (value: unknown) => boolean) => (value: unknown) => value === null || check(value)
+
+const orAbsent = (check: (value: unknown) => boolean) => (value: unknown) =>
+  value === undefined || check(value)
+
+const CHECKS: Readonly<Record<keyof ImageMetadata, (value: unknown) => boolean>> = {
+  prompt: isText,
+  negativePrompt: isText,
+  promptSyntax: orAbsent((value) => value === 'compel' || value === 'a1111'),
+  longPrompts: orAbsent((value) => value === 'chunk'),
+  seed: isNumber,
+  image: isNumber,
+  images: isNumber,
+  width: isNumber,
+  height: isNumber,
+  priorTimesteps: orNull(isTimes),
+  priorGuidanceScale: orNull(isNumber),
+  decoderTimesteps: isTimes,
+  decoderGuidanceScale: isNumber,
+  model: isText,
+  dtype: isText,
+}
+
+/** Anybody may have written the text. */
+function metadataOf(text: string): ImageMetadata | null {
+  let read: unknown
+  try {
+    read = JSON.parse(text)
+  } catch {
+    return null
+  }
+  const fields = Object.entries(CHECKS)
+  if (!isObject(read) || !fields.every(([name, check]) => check((read as JsonObject)[name]))) return null
+  return read as unknown as ImageMetadata
+}
+
 /**
- * What `toFile` or `toBuffer` wrote into a PNG, or null for a picture without it.
+ * What `toFile` or `toBuffer` wrote into a PNG, or null for a picture without it, or with fields of other types.
  * @param png a file's path or its bytes.
  * @throws the system's or sharp's own error when it is no readable picture.
  */
@@ -41,10 +84,5 @@ export async function readParameters(png: string | Uint8Array): Promise<ImageMet
   const { default: sharp } = await import('sharp')
   const { comments = [] } = await sharp(png).metadata()
   const text = comments.find(({ keyword }) => keyword === KEYWORD)?.text
-  if (text === undefined) return null
-  try {
-    return JSON.parse(text) as ImageMetadata
-  } catch {
-    return null
-  }
+  return text === undefined ? null : metadataOf(text)
 }

@@ -2,8 +2,9 @@
 
 import { DeviceError } from '../errors'
 import type { Offload } from '../memory/residency'
-import { type Cpu, multipliesBytes } from '../native/cpu'
+import { type Cpu, hasKernels, multipliesBytes } from '../native/cpu'
 import type { Dtype, Kernels, NativeKernels, StoredDtype, WeightBinding } from '../native/types'
+import type { Stage } from '../stages/stage'
 import { volume } from '../tensors/shape'
 
 /** What a pipeline's weights may be held in. */
@@ -38,7 +39,7 @@ export function dtypesOn(
 ): Dtypes {
   if (wanted === 'int8') {
     if (device !== 'cpu' || cpu.kind === 'baseline') {
-      const message = `Expected a CPU with AVX2 or AVX-512 for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
+      const message = `Expected a CPU with AVX2, AVX-512 or Arm's NEON for dtype int8 but the device is ${device}${device === 'cpu' ? ' without them' : ''}.`
       throw new DeviceError(message, { details: { device } })
     }
     return { stored: dtypeOfFiles(weights), dtype: 'float32', rounding: 'float32' }
@@ -88,8 +89,39 @@ export function chooseKernels(
   return { kind, pack: packs ? 'full' : 'none', without: [] }
 }
 
-/** float32 everywhere; bfloat16 where the CPU multiplies it, but not where libtorch has AMX for it. */
-function hasKernels({ kind, amx }: Cpu, dtype: Dtype): boolean {
-  if (dtype === 'bfloat16') return kind === 'avx512_bf16' && !amx
-  return dtype === 'float32' && kind !== 'baseline'
+/** What one network's weights are held in, what it computes in, and on which kernels. */
+export interface NetworkRun extends Pick<Dtypes, 'stored' | 'dtype'> {
+  /** Null runs its graph as it is. */
+  readonly kernels: NativeKernels | null
+}
+
+/** What a user chose for each stage. */
+export type StageKernels = Readonly<Record<Stage, 'auto' | Kernels>>
+
+/** The same of each stage; text encoders run as their stage does, but have no kernels. */
+export type StageRuns = Readonly<Record<Stage, NetworkRun>>
+
+/**
+ * By rule: every stage alike, but for int8 where the CPU multiplies bfloat16. There Stage A, of which products of 8 bits would
+ * want rows of 16, is faster in bfloat16, and no further from float32.
+ */
+export function chooseRuns(
+  wanted: StageKernels,
+  weights: WeightsDtype,
+  { stored, dtype, rounding }: Dtypes,
+  where: { readonly device: string; readonly offload: Offload; readonly cpu: Cpu },
+): StageRuns {
+  const of = (stage: Stage): NetworkRun => ({
+    stored,
+    dtype,
+    kernels: chooseKernels(wanted[stage], weights, { stored, dtype, rounding }, where),
+  })
+  const narrow = { stored: 'bfloat16', dtype: 'bfloat16' } as const
+  const kernels =
+    weights === 'int8' ? chooseKernels(wanted.vqgan, 'bfloat16', { ...narrow, rounding }, where) : null
+  return {
+    prior: of('prior'),
+    decoder: of('decoder'),
+    vqgan: kernels === null ? of('vqgan') : { ...narrow, kernels },
+  }
 }

@@ -1,13 +1,15 @@
 import { bug, DeviceError, ModelError } from '../errors'
+import { hasCuda } from '../libtorch/libraries'
 import type { Model } from '../memory/loaded-model'
+import { type Computing, Maps } from '../memory/maps'
 import { Memory, type StageNetworks } from '../memory/memory'
+import { type ImageWidths, packedNumbers } from '../memory/packing'
 import { largestBlock, type Offload, offloading, Residency } from '../memory/residency'
 import { findGraph, type Graph } from '../model/graphs'
 import type { Component, ModelFiles } from '../model/layout'
 import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
 import { fromNative, messageOf, type NativeRuntime } from '../native/binding'
-import { librariesOf, libraryName } from '../native/libtorch'
 import type {
   Dtype,
   NativeDevice,
@@ -19,11 +21,12 @@ import type {
 import { Decoder } from '../stages/decoder'
 import { PixelDecoder } from '../stages/pixel-decoder'
 import { Prior } from '../stages/prior'
+import type { Stage } from '../stages/stage'
 import { TextEncoder } from '../stages/text-encoder'
 import { bytesOf } from '../tensors/dtype'
 import { volume } from '../tensors/shape'
 import { type CompiledMethod, chooseCompiled, type Running } from './compiled'
-import type { Dtypes } from './dtypes'
+import type { Dtypes, NetworkRun, StageRuns } from './dtypes'
 import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
 type ComponentName = keyof ModelFiles['components']
@@ -52,11 +55,13 @@ interface NetworkPlan {
 /** The same plan, with what is compiled and whether it is used. */
 export async function withCompiled(
   plan: LoadPlan,
-  running: Running,
+  running: Omit<Running, keyof NetworkRun>,
+  stages: StageRuns,
   runtime: NativeRuntime,
 ): Promise<LoadPlan> {
   const planned = Object.entries(plan).map(async ([name, network]) => {
-    return [name, { ...network, compiled: await chooseCompiled(network.graph, running, runtime) }] as const
+    const own = { ...running, ...stages[STAGE_OF[name as ComponentName]] }
+    return [name, { ...network, compiled: await chooseCompiled(network.graph, own, runtime) }] as const
   })
   return Object.fromEntries(await Promise.all(planned)) as LoadPlan
 }
@@ -104,7 +109,7 @@ export function openDevice(
   wanted: string,
   threads: number,
 ): { readonly device: NativeDevice; readonly name: string } {
-  const cuda = librariesOf(libtorch.directory).some((path) => path.endsWith(libraryName('torch_cuda')))
+  const cuda = hasCuda(libtorch.directory)
   const names = wanted !== 'auto' ? [wanted] : cuda ? ['cuda', 'cpu'] : ['cpu']
   let refusal: unknown
   for (const name of names) {
@@ -120,15 +125,21 @@ export function openDevice(
 export interface LoadOptions extends Dtypes {
   /** Null runs the graphs as they are. */
   readonly kernels: NativeKernels | null
+  /** Stages that run otherwise. */
+  readonly stages?: Partial<StageRuns> | undefined
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
   readonly offload: Offload
+  /** Of the device. */
+  readonly threads: number
   /** The library that steps are recorded with; null for none. */
   readonly recorder: string | null
   /** Whether offloaded weights reach the device as copies: a GPU has no pages of files. */
   readonly visits: boolean
   /** Bytes; null for no limit. */
   readonly maxMemory: number | null
+  /** Bytes of texts' embeddings that are kept, of both text encoders together. Defaults to none. */
+  readonly textCacheBytes?: number
   readonly signal?: AbortSignal | undefined
   /** After each network that is ready. */
   readonly onLoaded?: ((name: ComponentName, loaded: number, of: number) => void) | undefined
@@ -150,7 +161,7 @@ export async function loadModel(
   plan: LoadPlan,
   options: LoadOptions,
 ): Promise<LoadedModel> {
-  const { stored, dtype, kernels, offload, signal, onLoaded } = options
+  const { offload, signal, onLoaded } = options
   const residency = new Residency(device, offload)
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   const compiled: CompiledMethod[] = []
@@ -160,12 +171,13 @@ export async function loadModel(
     for (const [index, name] of names.entries()) {
       signal?.throwIfAborted()
       const network = plan[name] as NetworkPlan
-      const loaded = await loadNetwork(device, network, options).catch((error) => {
+      const run = runOf(name, options)
+      const loaded = await loadNetwork(device, network, { ...options, ...run }).catch((error) => {
         throw naming(name, componentOf(files, name), fromNative(error))
       })
       graphs[name] = loaded
       compiled.push(...asLoaded(network.compiled ?? [], loaded))
-      await residency.admit(loaded, largestBlock(network.graph.entry, stored))
+      await residency.admit(loaded, largestBlock(network.graph.entry, run.stored))
       onLoaded?.(name, index + 1, names.length)
     }
   } catch (error) {
@@ -173,13 +185,17 @@ export async function loadModel(
     throw error
   }
   const loaded = graphs as OfEach<NativeGraph>
-  const networks = networksOf(loaded, plan, options)
-  // What libtorch's own operators take beside their tensors makes up for narrow numbers: measured is more than half.
-  const computing = {
-    numberBytes: kernels === null ? bytesOf('float32') : bytesOf(dtype),
-    kernels: kernels !== null,
+  const networks = networksOf(loaded, plan, options, files.footprint.decoder)
+  const computingOf = (stage: Stage): Computing => {
+    const { kernels, dtype } = runOf(stage, options)
+    return { numberBytes: bytesOf(dtype), kernels: kernels !== null, threads: options.threads }
   }
-  const memory = new Memory(residency, networks, files.footprint, computing, options.maxMemory)
+  const maps = new Maps(files.footprint, {
+    prior: computingOf('prior'),
+    decoder: computingOf('decoder'),
+    vqgan: computingOf('vqgan'),
+  })
+  const memory = new Memory(residency, networks, maps, options.maxMemory)
   const records = options.recorder !== null
   return {
     model: assemble(offloading(device, residency), files, loaded, { ...options, memory, records }),
@@ -202,7 +218,8 @@ async function loadNetwork(
   const used = compiled.filter(({ ignored }) => ignored === null)
   const lazy = offload !== 'none'
   const how = { stored, dtype, kernels, compiled: used, lazy, visits, ...(recorder !== null && { recorder }) }
-  const load = (bindings: readonly WeightBinding[]) => device.load({ graph: path, weights: bindings, ...how })
+  const { blocks } = entry
+  const load = (weights: readonly WeightBinding[]) => device.load({ graph: path, weights, blocks, ...how })
   const kept = await cacheFileOf(cache, weights, stored)
   const mapped = await cachedWeights(kept, entry)
   const graph = await load(mapped ?? weights)
@@ -215,8 +232,8 @@ async function loadNetwork(
 }
 
 /**
- * Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale, made larger by those that stay. Stage
- * A's are packed wherever there are kernels: its scalars are folded into them.
+ * Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale. Stage A's are packed wherever there are
+ * kernels: its scalars are folded into them.
  */
 function packedBytes(name: ComponentName, kernels: NativeKernels | null, dtype: Dtype): number {
   if (kernels === null || !hasBlocks(name)) return 0
@@ -231,22 +248,37 @@ function hasBlocks(name: ComponentName): boolean {
 
 const DOUBLE = 8 // bytes: what is folded into a weight or its bias is multiplied so
 
+const STAGE_OF: Readonly<Record<ComponentName, Stage>> = {
+  priorTextEncoder: 'prior',
+  prior: 'prior',
+  previewer: 'prior',
+  decoderTextEncoder: 'decoder',
+  decoder: 'decoder',
+  vqgan: 'vqgan',
+}
+
+/** How a network runs: as its stage, or as all. */
+function runOf(name: ComponentName, { stages, stored, dtype, kernels }: LoadOptions): NetworkRun {
+  return stages?.[STAGE_OF[name]] ?? { stored, dtype, kernels }
+}
+
 /** Which networks run in which stage. */
 function networksOf(
   graphs: OfEach<NativeGraph>,
   plan: LoadPlan,
-  { stored, dtype, kernels }: Pick<LoadOptions, 'stored' | 'dtype' | 'kernels'>,
+  options: LoadOptions,
+  image: ImageWidths,
 ): StageNetworks {
   const of = (name: ComponentName) => {
+    const { stored, dtype, kernels } = runOf(name, options)
     const { graph } = plan[name] as NetworkPlan
-    const volumes = graph.entry.parameters.map(({ shape }) => volume(shape))
-    const widest = Math.max(0, ...volumes)
-    const all = volumes.reduce((sum, one) => sum + one, 0)
+    const widest = Math.max(0, ...graph.entry.parameters.map(({ shape }) => volume(shape)))
+    const packed = packedNumbers(graph.entry, image)
     return {
       graph: graphs[name] as NativeGraph,
       widest: stored !== dtype ? widest : 0,
-      packed: Math.ceil(packedBytes(name, kernels, dtype) * all),
-      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * widest : 0,
+      packed: Math.ceil(packedBytes(name, kernels, dtype) * packed.all),
+      prepared: kernels !== null && hasBlocks(name) ? DOUBLE * packed.folded : 0,
     }
   }
   const previewer = graphs.previewer === undefined ? [] : [of('previewer')]
@@ -266,16 +298,17 @@ function assemble(
     offload,
     memory,
     records,
-  }: Pick<LoadOptions, 'rounding' | 'offload'> & Pick<Model, 'memory' | 'records'>,
+    textCacheBytes = 0,
+  }: Pick<LoadOptions, 'rounding' | 'offload' | 'textCacheBytes'> & Pick<Model, 'memory' | 'records'>,
 ): Model {
   return {
     device,
     offload,
     memory,
     records,
-    priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder),
+    priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder, textCacheBytes / 2),
     prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
-    decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder),
+    decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder, textCacheBytes / 2),
     decoder: new Decoder(device, graphs.decoder, schedulers.decoder, rounding),
     vqgan: new PixelDecoder(device, graphs.vqgan),
     previewer: graphs.previewer ? new PixelDecoder(device, graphs.previewer) : null,

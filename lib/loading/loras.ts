@@ -1,6 +1,6 @@
 import { expected } from '../errors'
 import type { Model } from '../memory/loaded-model'
-import { LORA_TARGETS, type LoraChange, type LoraParameters, type LoraTarget } from '../model/lora'
+import { CHANGE_TARGETS, type ChangeTarget, type LoraChange, type LoraTarget } from '../model/lora'
 import { fromNative } from '../native/binding'
 import type { WeightBinding, WeightDelta } from '../native/types'
 
@@ -10,10 +10,13 @@ export interface LoadedLora {
   /** What its changes are multiplied by; 0 is off. */
   readonly scale: number
   readonly changes: readonly LoraChange[]
+  /** Whether it is a learnt word: no LoRA to those who ask for LoRAs. */
+  readonly isWord?: boolean
 }
 
 /** The weights as they were loaded, by network. */
-export type LoraBases = Readonly<Record<LoraTarget, readonly WeightBinding[]>>
+export type LoraBases = Readonly<Record<LoraTarget, readonly WeightBinding[]>> &
+  Readonly<Partial<Record<ChangeTarget, readonly WeightBinding[]>>>
 
 /**
  * Which LoRAs are at work. Weights are always computed anew from the files, so that taking one away leaves the very numbers
@@ -24,16 +27,16 @@ export class Loras {
 
   constructor(
     /** The same model on one or several devices. */
-    private readonly models: readonly Pick<Model, LoraTarget>[],
+    private readonly models: readonly Pick<Model, ChangeTarget>[],
     private readonly bases: LoraBases,
   ) {}
 
   get list(): readonly LoadedLora[] {
-    return this.active
+    return this.active.filter(({ isWord }) => isWord !== true)
   }
 
   /** What a LoRA may change. */
-  get parameters(): LoraParameters {
+  get parameters(): LoraBases {
     return this.bases
   }
 
@@ -55,7 +58,7 @@ export class Loras {
 
   private find(name: string): LoadedLora {
     const known = this.active.find((one) => one.name === name)
-    const names = this.active.map((one) => one.name).join(', ') || 'there are none'
+    const names = this.list.map((one) => one.name).join(', ') || 'there are none'
     if (known === undefined) throw expected('name', `that of a loaded LoRA (${names})`, name)
     return known
   }
@@ -73,23 +76,23 @@ export class Loras {
   }
 
   private async apply(before: readonly LoadedLora[], after: readonly LoadedLora[]): Promise<void> {
-    for (const target of LORA_TARGETS) {
+    for (const target of CHANGE_TARGETS) {
       const touched = new Set([...before, ...after].flatMap((lora) => parametersOf(lora, target)))
       if (touched.size === 0) continue
-      const bindings = this.bases[target].filter(({ name }) => touched.has(name))
+      const bindings = (this.bases[target] ?? []).filter(({ name }) => touched.has(name))
       const changed = bindings.map((base) => ({ ...base, deltas: deltasOf(base.name, target, after) }))
       await Promise.all(this.models.map((model) => model[target].rebind(changed)))
     }
   }
 }
 
-function parametersOf({ changes }: LoadedLora, target: LoraTarget): string[] {
+function parametersOf({ changes }: LoadedLora, target: ChangeTarget): string[] {
   return changes.filter((change) => change.target === target).map(({ parameter }) => parameter)
 }
 
 function deltasOf(
   parameter: string,
-  target: LoraTarget,
+  target: ChangeTarget,
   loras: readonly LoadedLora[],
 ): readonly WeightDelta[] {
   return loras.flatMap(({ changes, scale }) =>

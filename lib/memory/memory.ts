@@ -1,7 +1,7 @@
 import { MemoryLimitError } from '../errors'
-import type { Footprint, Level } from '../model/footprint'
 import type { NativeGraph } from '../native/types'
 import { STAGES, type Stage } from '../stages/stage'
+import type { Maps } from './maps'
 import type { Picture } from './picture'
 import type { Residency } from './residency'
 
@@ -47,79 +47,6 @@ export type StageNetworks = Readonly<Record<Stage, readonly StageNetwork[]>>
 
 const FLOAT = 4 // bytes
 
-/** How networks run, as far as their tensors' sizes go. */
-export interface Computing {
-  /** Bytes of a number of a map: of the type that is computed in. */
-  readonly numberBytes: number
-  /** Whether blocks run on kernels of ours, whose wide layers are fewer, and in Stage A never in memory. */
-  readonly kernels: boolean
-}
-
-/**
- * Numbers that a block holds at once, per channel of a cell. Without kernels: its input, and the channel mixer's maps, four
- * times as wide, before and after the activation; Stage B's last level also reads what the first one left. Measured with v2's
- * widths (`bench/memory.js`): 9 and 13 of the graph, with kernels 8.8 in Stage B, maps that are kept included; in Stage A 2.5,
- * and 4.3 with what the upsampling takes below libtorch.
- */
-const AT_ONCE = {
-  graph: { prior: 10, decoder: 12, vqgan: 10 },
-  kernels: { prior: 9, decoder: 8, vqgan: 4.5 },
-} as const
-
-/** Bytes that the tensors of one picture take in a stage: in a step, and what is kept between steps. */
-export function pictureBytes(
-  footprint: Footprint,
-  stage: Stage,
-  picture: Picture,
-  computing: Computing,
-): number {
-  return stepBytes(footprint, stage, picture, computing) + keptBytes(footprint, stage, picture, computing)
-}
-
-/** Those that live for one step only. */
-function stepBytes(
-  footprint: Footprint,
-  stage: Stage,
-  picture: Picture,
-  { numberBytes, kernels }: Computing,
-): number {
-  const { sizes, tokens } = picture
-  const wide = numberBytes * AT_ONCE[kernels ? 'kernels' : 'graph'][stage]
-  const cells = sizes.latentHeight * sizes.latentWidth
-  if (stage === 'vqgan') return wide * widest(footprint.vqgan.levels, cells)
-  const rows = picture[stage].guided ? 2 : 1
-  if (stage === 'decoder') return rows * wide * widest(footprint.decoder.levels, cells)
-  return rows * wide * footprint.prior.channels * (sizes.priorHeight * sizes.priorWidth + tokens)
-}
-
-/** Conditions: a picture that has begun a stage holds them between its steps, too. */
-export function keptBytes(
-  footprint: Footprint,
-  stage: Stage,
-  picture: Picture,
-  { numberBytes, kernels }: Computing,
-): number {
-  const { sizes, tokens } = picture
-  if (stage === 'vqgan') return 0
-  const rows = picture[stage].guided ? 2 : 1
-  if (stage === 'prior') {
-    const { channels, attentions } = footprint.prior
-    return rows * numberBytes * channels * 2 * attentions * tokens
-  }
-  const { levels, maps, mapChannels, imageChannels, attentionChannels } = footprint.decoder
-  const cells = sizes.latentHeight * sizes.latentWidth
-  const read = 3 * (kernels ? imageChannels : mapChannels) // down, up, and once more in a batch
-  const kept = levels.map(
-    ({ channels, scale }, level) => (channels + (maps[level] ? read : 0)) * cells * scale ** 2,
-  )
-  return rows * numberBytes * (sum(kept) + 2 * tokens * attentionChannels)
-}
-
-/** Numbers in one map of the level that has most. */
-function widest(levels: readonly Level[], cells: number): number {
-  return Math.max(...levels.map(({ channels, scale }) => channels * cells * scale ** 2))
-}
-
 /** What one picture takes of the memory that weights leave, as parts of it up to 1; all 0 where there is no limit. */
 export interface MemoryShares {
   /** Held from its first turn to its last. */
@@ -133,15 +60,14 @@ export class Memory {
   constructor(
     private readonly residency: Residency,
     private readonly networks: StageNetworks,
-    private readonly footprint: Footprint,
-    private readonly computing: Computing,
+    private readonly maps: Maps,
     /** Bytes; null for no limit. */
     private readonly limit: number | null,
   ) {}
 
   /** Bytes at the time when a stage needs most, by stage. */
   predict(picture: Picture): Readonly<Record<Stage, number>> {
-    return byStage((stage) => this.weightsIn(stage) + this.scratch(stage) + this.tensors(stage, picture))
+    return byStage((stage) => Math.ceil(this.beside(stage, picture) + this.maps.all(stage, picture)))
   }
 
   /** @throws MemoryLimitError for a request of which not even one picture fits. */
@@ -163,14 +89,14 @@ export class Memory {
     const { limit } = this
     if (limit === null) return { kept: 0, steps: { prior: 0, decoder: 0, vqgan: 0 } }
     const shareOf = (bytes: number, stage: Stage) => {
-      const room = limit - this.weightsIn(stage) - this.scratch(stage)
+      const room = limit - this.beside(stage, picture)
       return room <= 0 ? 1 : Math.min(1, bytes / room)
     }
     // What the prior's conditions take is theirs until no picture of the request needs them.
-    const kept = sum(stages.map((stage) => keptBytes(this.footprint, stage, picture, this.computing)))
+    const kept = sum(stages.map((stage) => this.maps.kept(stage, picture)))
     return {
       kept: Math.max(...stages.map((stage) => shareOf(kept, stage))),
-      steps: byStage((stage) => shareOf(stepBytes(this.footprint, stage, picture, this.computing), stage)),
+      steps: byStage((stage) => shareOf(this.maps.step(stage, picture), stage)),
     }
   }
 
@@ -218,8 +144,12 @@ export class Memory {
     )
   }
 
-  private tensors(stage: Stage, picture: Picture): number {
-    return Math.ceil(pictureBytes(this.footprint, stage, picture, this.computing))
+  /** What is held beside the tensors of the pictures that a stage has: they are as many as fit. */
+  private beside(stage: Stage, picture: Picture): number {
+    const alone = this.residency.offload !== 'none' // another network gives all back before it
+    const others = alone ? 0 : this.maps.ofOthers(stage, picture)
+    const heap = this.maps.inHeap(alone ? [stage] : STAGES, picture)
+    return this.weightsIn(stage) + this.scratch(stage) + others + heap
   }
 }
 

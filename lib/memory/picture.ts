@@ -12,5 +12,6 @@ export function pictureOf(request: Request): Picture {
 
 /** Tokens of one text encoder's prompt, or of what it made of one. */
 export function tokensIn(source: ReadPrompt['prior']): number {
+  if ('parts' in source) return source.chunks * source.empty.ids.length
   return 'ids' in source ? source.ids.length : (source.shape[1] as number)
 }

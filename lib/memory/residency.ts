@@ -66,10 +66,13 @@ export class Residency {
 /** `blocks.3.norm.weight` and `down_blocks.1.2.norm.weight` belong to `blocks.3` and `down_blocks.1.2`. */
 const BLOCK = /^.*?\.\d+(?:\.\d+)?(?=\.)/
 
+/** Of these a call reads a few rows. */
+const TABLE = /embedding\.weight$/
+
 /** Bytes of the largest block of a network: what runs from one place to the next. */
 export function largestBlock({ parameters }: Pick<GraphEntry, 'parameters'>, dtype: Dtype): number {
   const blocks = new Map<string, number>()
-  for (const { name, shape } of parameters) {
+  for (const { name, shape } of parameters.filter((parameter) => !TABLE.test(parameter.name))) {
     const block = BLOCK.exec(name)?.[0] ?? name
     const bytes = bytesOf(dtype) * volume(shape)
     blocks.set(block, (blocks.get(block) ?? 0) + bytes)
@@ -103,6 +106,7 @@ export function offloading(device: NativeDevice, residency: Residency): NativeDe
     drawLatents: (options) => device.drawLatents(options),
     affine: (tensor, scale, shift) => device.affine(tensor, scale, shift),
     row: (tensor, row) => device.row(tensor, row),
+    traceTasks: (threads, runs) => device.traceTasks(threads, runs),
     read: (tensor) => device.read(tensor),
     write: (tensor) => device.write(tensor),
     close: () => device.close(),

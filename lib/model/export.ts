@@ -1,8 +1,12 @@
 /** Makes the graphs of a config that the package does not carry, through Python. */
 
-import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { callbacks } from '../checks/callbacks'
+import { joinSignals } from '../checks/signals'
 import { oneOf } from '../checks/values'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
@@ -20,7 +24,7 @@ export interface ExportOptions {
   readonly compile?: Dtype | undefined
   /** Of what is compiled: `'cpu'` or `'cuda'`. Defaults to `'cpu'`. */
   readonly device?: 'cpu' | 'cuda' | undefined
-  /** Called with each line that the export prints. */
+  /** Called with each line that the export prints. What it throws, or rejects with later, stops the export and rejects. */
   readonly onLine?: ((line: string) => void) | undefined
   /** Stops the export. */
   readonly signal?: AbortSignal | undefined
@@ -40,22 +44,25 @@ export async function exportGraphs(folder: string, options: ExportOptions = {}):
     args.push('--compile', oneOf('compile', options.compile, ['float32', 'bfloat16', 'float16']))
     args.push('--device', oneOf('device', options.device ?? 'cpu', ['cpu', 'cuda']))
   }
-  const python = findPython(args)
+  const python = await findPython(args, options.signal)
   await run(python, args, options)
   return out
 }
 
+const execute = promisify(execFile)
+
 /** The first Python that can import torch. */
-function findPython(args: readonly string[]): string {
+async function findPython(args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
   const { WUERSTCHEN_PYTHON } = process.env
   const own = join(packageRoot, '.venv', 'bin', 'python')
   const places = WUERSTCHEN_PYTHON ? [WUERSTCHEN_PYTHON] : [own, 'python3', 'python']
   const tried: string[] = []
   for (const place of places) {
     if (place === own && !existsSync(own)) continue
-    const probe = spawnSync(place, ['-c', 'import torch'], { encoding: 'utf8' })
-    if (probe.status === 0) return place
-    tried.push(`${place} (${reasonOf(probe)})`)
+    const refusal = await refusalOf(place, signal)
+    signal?.throwIfAborted()
+    if (refusal === null) return place
+    tried.push(`${place} (${refusal})`)
   }
   throw new ModelError(
     'EXPORT_FAILED',
@@ -66,35 +73,76 @@ function findPython(args: readonly string[]): string {
   )
 }
 
-function reasonOf({ error, stderr }: SpawnSyncReturns<string>): string {
-  if (error !== undefined) return 'code' in error && error.code === 'ENOENT' ? 'not there' : error.message
-  return stderr.trim().split('\n').at(-1) ?? 'failed'
+/** Why a Python cannot import torch; null where it can. */
+async function refusalOf(python: string, signal: AbortSignal | undefined): Promise<string | null> {
+  const stop = joinSignals(signal)
+  try {
+    await execute(python, ['-c', 'import torch'], { encoding: 'utf8', signal: stop.signal })
+    return null
+  } catch (error) {
+    const { code, stderr, message } = error as Error & { code?: unknown; stderr?: string }
+    if (code === 'ENOENT') return 'not there'
+    return stderr?.trim().split('\n').at(-1) || message
+  } finally {
+    stop.release()
+  }
 }
 
 async function run(python: string, args: readonly string[], options: ExportOptions): Promise<void> {
   const { signal, onLine } = options
   signal?.throwIfAborted()
+  // A callback's exception stops the export, whether it is thrown or comes later.
+  const stop = joinSignals(signal)
+  const calls = callbacks((reason) => stop.abort(reason))
+  try {
+    const { status, errors } = await running(python, args, stop.signal, (line) => {
+      try {
+        calls.calling(onLine)(line)
+      } catch (reason) {
+        stop.abort(reason)
+      }
+    })
+    await calls.finished()
+    if (status !== 0) throw failed(commandOf(python, args), errors)
+  } catch (error) {
+    if (stop.signal.aborted) throw stop.signal.reason
+    throw error
+  } finally {
+    stop.release()
+  }
+}
+
+interface Ended {
+  readonly status: number | null
+  /** The end of what it wrote to standard error. */
+  readonly errors: string
+}
+
+function running(
+  python: string,
+  args: readonly string[],
+  signal: AbortSignal,
+  onLine: (line: string) => void,
+): Promise<Ended> {
   const child = spawn(python, args, { cwd: packageRoot, signal, stdio: ['ignore', 'pipe', 'pipe'] })
   let errors = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    for (const line of text.split('\n')) if (line !== '') onLine?.(line)
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line !== '') onLine(line)
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors = (errors + text).slice(-10_000)
   })
-  const status = await new Promise<number | null>((settle, reject) => {
-    child.once('error', (error) => reject(signal?.aborted ? signal.reason : error))
-    child.once('close', settle)
+  return new Promise((settle, reject) => {
+    child.once('error', reject)
+    child.once('close', (status) => settle({ status, errors }))
   })
-  if (status === 0) return
+}
+
+function failed(command: string, errors: string): ModelError {
   const last = errors.trim().split('\n').at(-1) ?? ''
-  throw new ModelError(
-    'EXPORT_FAILED',
-    `The export failed: ${last}. The command was: ${commandOf(python, args)}`,
-    {
-      details: { errors },
-    },
-  )
+  return new ModelError('EXPORT_FAILED', `The export failed: ${last}. The command was: ${command}`, {
+    details: { errors },
+  })
 }
 
 function commandOf(python: string, args: readonly string[]): string {

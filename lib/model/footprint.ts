@@ -22,7 +22,8 @@ export interface Footprint {
     /** Of all attention blocks together. */
     readonly attentionChannels: number
   }
-  readonly vqgan: { readonly levels: readonly Level[] }
+  /** The deepest level first, which has `blocks`; each other one has one. */
+  readonly vqgan: { readonly levels: readonly Level[]; readonly blocks: number }
 }
 
 /** The fallbacks are the classes' defaults; the configs were checked before. */
@@ -33,7 +34,10 @@ export function footprintOf({ prior, decoder, vqgan }: Networks): Footprint {
       attentions: prior.fields.integer('depth', COUNT, 16),
     },
     decoder: decoderOf(decoder.fields),
-    vqgan: { levels: vqganLevels(vqgan.fields) },
+    vqgan: {
+      levels: vqganLevels(vqgan.fields),
+      blocks: vqgan.fields.integer('bottleneck_blocks', COUNT, 12),
+    },
   }
 }
 

@@ -14,9 +14,13 @@ export const LORA_TARGETS = ['prior', 'priorTextEncoder', 'decoder'] as const
 export type LoraTarget = (typeof LORA_TARGETS)[number]
 export type LoraParameters = Readonly<Record<LoraTarget, readonly GraphParameter[]>>
 
+/** The networks whose weights may be changed in any way: learnt words reach the decoder's text encoder as well. */
+export const CHANGE_TARGETS = [...LORA_TARGETS, 'decoderTextEncoder'] as const
+export type ChangeTarget = (typeof CHANGE_TARGETS)[number]
+
 /** One weight's change: scale * up @ down is added. */
 export interface LoraChange {
-  readonly target: LoraTarget
+  readonly target: ChangeTarget
   readonly parameter: string
   readonly up: StoredTensor
   readonly down: StoredTensor

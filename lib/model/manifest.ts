@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ModelError, show } from '../errors'
 import { isObject, type JsonObject, readJson } from '../files/json'
+import type { BlockFacts } from '../native/types'
 import type { Config, NetworkClass } from './component'
 
 /** An input or output of a graph's method: axes are numbers, or names of what may vary. */
@@ -53,6 +54,7 @@ export interface GraphEntry {
   readonly parameters: readonly GraphParameter[]
   /** Tensors that files of the class may hold beside the parameters. */
   readonly ignored: readonly string[]
+  readonly blocks?: BlockFacts | undefined
   readonly compiled?: readonly CompiledEntry[] | undefined
 }
 
@@ -107,6 +109,7 @@ const CHECKS: Readonly<Record<keyof GraphEntry, (value: unknown) => boolean>> = 
   methods: (value) => isObject(value) && Object.values(value).every(isMethod),
   parameters: (value) => Array.isArray(value) && value.every(isParameter),
   ignored: (value) => Array.isArray(value) && value.every(isText),
+  blocks: (value) => value === undefined || isBlockFacts(value),
   compiled: (value) => value === undefined || (Array.isArray(value) && value.every(isCompiled)),
 }
 
@@ -124,6 +127,14 @@ function isCompiled(value: unknown): boolean {
   const places = isText(file) && /^[\w.-]+\.pt2$/.test(file as string) && isText(sha256)
   const kinds = /^(cpu|cuda)$/.test(String(device)) && /^(float32|bfloat16|float16)$/.test(String(dtype))
   return places && kinds && [rest.method, rest.capability, rest.torch].every(isText)
+}
+
+function isBlockFacts(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const { beforeText, mappers } = value
+  const isPath = (path: unknown) => isText(path) && /^\w+(\.\w+)*$/.test(path as string)
+  const listed = Array.isArray(beforeText) && beforeText.every(isPath)
+  return listed && isObject(mappers) && Object.entries(mappers).flat().every(isPath)
 }
 
 function isText(value: unknown): boolean {

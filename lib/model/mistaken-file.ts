@@ -1,17 +1,23 @@
 /** What a file is that was taken for weights. */
 
-const KINDS: readonly { readonly starts: RegExp; readonly what: string }[] = [
+interface Kind {
+  /** How such a file begins: bytes, or a pattern of them as Latin-1 text. */
+  readonly starts: RegExp | readonly number[]
+  readonly what: string
+}
+
+const KINDS: readonly Kind[] = [
   {
     starts: /^version https:\/\/git-lfs/,
     what: "a git-lfs pointer, not the weights: run 'git lfs pull' in its folder",
   },
   { starts: /^\s*<(?:!doctype|html|\?xml)/i, what: 'a web page, not the weights: download the file itself' },
-  { starts: /^\x1f\x8b/, what: 'compressed by gzip: unpack it first' },
+  { starts: [0x1f, 0x8b], what: 'compressed by gzip: unpack it first' },
   {
-    starts: /^PK\x03\x04/,
+    starts: [0x50, 0x4b, 0x03, 0x04],
     what: 'a zip file, such as torch.save() writes: convert it to safetensors, other formats are not read',
   },
-  { starts: /^\x80[\x02-\x05]/, what: 'a pickle: convert it to safetensors, other formats are not read' },
+  { starts: [0x80], what: 'a pickle: convert it to safetensors, other formats are not read' },
   { starts: /^GGUF/, what: 'a GGUF file: convert it to safetensors, other formats are not read' },
 ]
 
@@ -22,5 +28,7 @@ const HEADER_AT = 8
 export function mistakenFor(start: Uint8Array): string | null {
   if (start[HEADER_AT] === '{'.charCodeAt(0)) return null
   const text = Buffer.from(start).toString('latin1')
-  return KINDS.find(({ starts }) => starts.test(text))?.what ?? null
+  const fits = ({ starts }: Kind) =>
+    starts instanceof RegExp ? starts.test(text) : starts.every((byte, index) => start[index] === byte)
+  return KINDS.find(fits)?.what ?? null
 }

@@ -1,16 +1,11 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
-import { packageRoot } from '../files/package-root'
+import { findLibtorch, type Libtorch, type LibtorchSearch, libraryName, majorMinor } from '../libtorch/find'
+import { librariesOf } from '../libtorch/libraries'
+import { engineFor, findEngines, findLoader } from './addons'
 import { type Cpu, cpuOf } from './cpu'
-import {
-  findLibtorch,
-  type Libtorch,
-  type LibtorchSearch,
-  librariesOf,
-  libraryName,
-  majorMinor,
-} from './libtorch'
+import { adviceFor, refuseUnsupportedPlatform } from './platform'
 import type { NativeAddon, NativeErrorCode, NativeLoader } from './types'
 
 /** The native half, ready to open devices. */
@@ -18,14 +13,8 @@ export interface NativeRuntime {
   readonly addon: NativeAddon
   readonly libtorch: Libtorch
   readonly cpu: Cpu
-}
-
-const TARGET = `${process.platform}-${process.arch}`
-
-/** Where each addon may lie: prebuilt in the package, or built in a source checkout. */
-const ADDONS = {
-  loader: [`prebuilds/${TARGET}/loader.node`, 'build/Release/loader.node'],
-  wuerstchen: [`prebuilds/${TARGET}/wuerstchen.node`, 'build-cmake/Release/wuerstchen.node'],
+  /** Absolute path of the addon. */
+  readonly engine: string
 }
 
 let loader: NativeLoader | undefined
@@ -33,37 +22,20 @@ let runtime: NativeRuntime | undefined
 
 /** Absolute path of the library that records what a CUDA device is given; null where this build has none. */
 export function findCudaRecorder(): string | null {
-  const path = join(dirname(findAddon('wuerstchen')), libraryName('wuerstchen_cuda'))
+  const path = join(dirname(runtime?.engine ?? findEngines()[0].path), libraryName('wuerstchen_cuda'))
   return existsSync(path) ? path : null
-}
-
-/** Absolute path of an addon, or a typed error that names the places where it is not. */
-export function findAddon(name: keyof typeof ADDONS): string {
-  const paths = ADDONS[name].map((path) => join(packageRoot, path))
-  const path = paths.find((candidate) => existsSync(candidate))
-  if (path !== undefined) return path
-  throw new LibtorchError(
-    'ADDON_NOT_FOUND',
-    `Expected the native part '${name}' for ${TARGET} at one of ${paths.join(', ')} but found none. ` +
-      'In a source checkout run: npm run build',
-    { details: { name, paths } },
-  )
 }
 
 /** The addon without libtorch: it loads wherever this package has a build. */
 export function loadLoader(): NativeLoader {
-  loader ??= requireAddon<NativeLoader>(findAddon('loader'))
+  loader ??= requireAddon<NativeLoader>(findLoader())
   return loader
 }
 
-/** `major.minor` of the libtorch that the addon was compiled against, if the build wrote it down. */
-export function compiledTorch(): string | null {
-  const addon = findAddon('wuerstchen')
-  for (const folder of [dirname(addon), dirname(dirname(addon))]) {
-    const file = join(folder, 'torch-version')
-    if (existsSync(file)) return majorMinor(readFileSync(file, 'utf8').trim())
-  }
-  return null
+/** `major.minor` of each libtorch that there is an engine for; null if one would take any. */
+export function compiledTorch(): readonly string[] | null {
+  const versions = findEngines().map(({ torch }) => torch)
+  return versions.includes(null) ? null : versions.filter((version) => version !== null)
 }
 
 /**
@@ -76,10 +48,11 @@ export function loadRuntime(options: { readonly libtorch?: string | undefined } 
   const required = compiledTorch()
   const search = findLibtorch({ libtorch: options.libtorch, required })
   const libtorch = search.found ?? refuseSearch(search, required)
-  openLibtorch(loadLoader(), libtorch, required)
-  const addon = requireAddon<NativeAddon>(findAddon('wuerstchen'))
+  const engine = engineFor(findEngines(), libtorch.version)
+  openLibtorch(loadLoader(), libtorch, engine.torch)
+  const addon = requireAddon<NativeAddon>(engine.path)
   checkVersions(addon)
-  runtime = { addon, libtorch, cpu: cpuOf(addon) }
+  runtime = { addon, libtorch, cpu: cpuOf(addon), engine: engine.path }
   return runtime
 }
 
@@ -91,23 +64,13 @@ function sameRuntime(loaded: NativeRuntime, wanted: string | undefined): NativeR
   throw conflict(found.directory, loaded.libtorch.directory)
 }
 
-export function refuseUnsupportedPlatform(): void {
-  if (process.platform !== 'linux') return
-  const { familySync, versionSync, MUSL } = require('detect-libc') as typeof import('detect-libc')
-  if (familySync() !== MUSL) return
-  throw new LibtorchError(
-    'UNSUPPORTED_PLATFORM',
-    `Expected glibc 2.28 or newer but this system has musl ${versionSync() ?? ''}: libtorch is not built for it`,
-  )
-}
-
 /** The error for a search that found nothing: what helps in one line, then what was tried. */
-export function refuseSearch({ rejected }: LibtorchSearch, required: string | null): never {
+export function refuseSearch({ rejected }: LibtorchSearch, required: readonly string[] | null): never {
   const wrongVersion = rejected.find(({ version }) => version !== undefined)?.version
-  const wanted = required === null ? 'libtorch' : `libtorch ${required}`
+  const wanted = required === null ? 'libtorch' : `libtorch ${required.join(' or ')}`
   const summary =
-    `Expected ${wanted} but found ${wrongVersion ?? 'none'}: set WUERSTCHEN_LIBTORCH to a folder that holds ` +
-    `${libraryName('torch_cpu')}, or see 'wuerstchen doctor'`
+    `Expected ${wanted} but found ${wrongVersion ?? 'none'}: run 'npx wuerstchen runtime install', or set WUERSTCHEN_LIBTORCH to a ` +
+    `folder that holds ${libraryName('torch_cpu')}; 'npx wuerstchen doctor' says more`
   const tried = rejected.map(({ source, path, reason }) => `  ${source}: ${path}: ${reason}`)
   throw new LibtorchError(
     wrongVersion === undefined ? 'LIBTORCH_NOT_FOUND' : 'LIBTORCH_VERSION',
@@ -172,7 +135,9 @@ function requireAddon<T>(path: string): T {
   try {
     return require(path) as T
   } catch (error) {
-    const message = `The native part ${basename(path)} could not be loaded from ${path}: ${messageOf(error)}`
+    const reason = messageOf(error)
+    const advice = adviceFor(`${(error as { code?: unknown } | null)?.code}: ${reason}`)
+    const message = `The native part ${basename(path)} could not be loaded from ${path}: ${reason}${advice && `. ${advice}`}`
     throw new LibtorchError('ADDON_LOAD', message, { cause: error, details: { path } })
   }
 }

@@ -1,9 +1,21 @@
 /** What the CPU is taken for: the fastest kind that it is, or the one that WUERSTCHEN_CPU names. */
 import { expected } from '../errors'
-import type { NativeAddon } from './types'
+import type { Dtype, NativeAddon } from './types'
 
-/** Kinds of CPU that there are kernels for, the fastest first. `baseline` has none: there the graphs run. */
-const KINDS = ['avx512_bf16', 'avx512_vnni', 'avx512', 'avx2', 'baseline'] as const
+/**
+ * Kinds of CPU that there are kernels for: those of x86-64, then those of 64-bit Arm, the fastest first. `baseline` has
+ * none: there the graphs run.
+ */
+const KINDS = [
+  'avx512_bf16',
+  'avx512_vnni',
+  'avx512',
+  'avx2',
+  'neon_bf16',
+  'neon_dotprod',
+  'neon',
+  'baseline',
+] as const
 
 export type CpuKind = (typeof KINDS)[number]
 
@@ -18,7 +30,34 @@ export interface Cpu {
 
 /** Whether fours of bytes are multiplied at once. */
 export function multipliesBytes({ kind }: Cpu): boolean {
-  return kind === 'avx512_bf16' || kind === 'avx512_vnni'
+  return ['avx512_bf16', 'avx512_vnni', 'neon_bf16', 'neon_dotprod'].includes(kind)
+}
+
+/** Whether pairs of bfloat16 are multiplied at once. */
+export function multipliesBFloat16({ kind }: Cpu): boolean {
+  return kind === 'avx512_bf16' || kind === 'neon_bf16'
+}
+
+/** Kernels of ours: float32 everywhere; bfloat16 where the CPU multiplies it, but not where libtorch has AMX for it. */
+export function hasKernels(cpu: Cpu, dtype: Dtype): boolean {
+  if (dtype === 'bfloat16') return multipliesBFloat16(cpu) && !cpu.amx
+  return dtype === 'float32' && cpu.kind !== 'baseline'
+}
+
+/** What the blocks of each stage run on, by dtype, where nothing else is chosen: in words, for reports. */
+export function describeKernels(cpu: Cpu): Readonly<Record<Dtype | 'int8', string>> {
+  const of = (dtype: Dtype) => (hasKernels(cpu, dtype) ? `kernels for ${cpu.kind}` : 'the graphs')
+  const rows = multipliesBytes(cpu) ? 8 : 16
+  const bytes = `kernels for ${cpu.kind}, rows of ${rows} bits`
+  return {
+    float32: of('float32'),
+    bfloat16: of('bfloat16'),
+    float16: of('float16'),
+    int8:
+      cpu.kind === 'baseline'
+        ? 'not on this CPU'
+        : `${bytes}${hasKernels(cpu, 'bfloat16') ? '; Stage A in bfloat16' : rows === 8 ? '; Stage A of 16' : ''}`,
+  }
 }
 
 type Environment = Readonly<Record<string, string | undefined>>

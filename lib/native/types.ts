@@ -97,6 +97,14 @@ export interface NativeTensor {
   dispose(): void
 }
 
+/** What a manifest says of a graph's blocks, by their paths in it: kernels of ours leave out what is no work. */
+export interface BlockFacts {
+  /** The blocks up to the first that reads the text: until then rows of guidance are copies of others. */
+  readonly beforeText: readonly string[]
+  /** Of a level, such as `down_blocks.1`, the linear map of the image embeddings that its blocks read. */
+  readonly mappers: Readonly<Record<string, string>>
+}
+
 /** What a user may choose of it: see `PipelineOptions.kernels`. */
 export type Kernels = 'packed' | 'mapped' | 'off'
 
@@ -193,6 +201,8 @@ export interface NativeDevice {
     readonly stored: Dtype
     readonly dtype: Dtype
     readonly kernels: NativeKernels | null
+    /** Nothing is left out without it. */
+    readonly blocks?: BlockFacts | undefined
     readonly compiled?: readonly NativeCompiled[]
     /**
      * Absolute path of a library (cpp/runtime/recorder.h) with which steps are recorded, once for each shape, and replayed;
@@ -258,6 +268,16 @@ export interface NativeDevice {
   affine(tensor: NativeTensor, scale: number, shift: number): Promise<NativeTensor>
   /** A slice [row, row + 1) of the first axis, as a new handle on the same memory. */
   row(tensor: NativeTensor, row: number): NativeTensor
+  /**
+   * For measurements of machines with other cores: from now on calls cut their work for so many threads, and one does it; 0
+   * ends that. Returns what was found since the last time: for each region of a call its tasks, its
+   * work in operations, and the microseconds of each task.
+   * Where tasks do not run they are only counted, and results mean nothing.
+   */
+  traceTasks(
+    threads: number,
+    runs: boolean,
+  ): Promise<{ readonly shape: readonly number[]; readonly data: Float32Array }>
   /** Runs `decode` of a vqgan and returns 8-bit pixels, rounded half to even, row-major RGB. */
   decode(
     graph: NativeGraph,

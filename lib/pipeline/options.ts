@@ -4,9 +4,10 @@ import { expected } from '../errors'
 import type { DownloadProgress } from '../hub/download'
 import { checkRevision } from '../hub/id'
 import { type HubOptions, type HubSettings, hubSettings } from '../hub/settings'
-import type { WeightsDtype } from '../loading/dtypes'
+import type { StageKernels, WeightsDtype } from '../loading/dtypes'
 import type { Offload } from '../memory/residency'
 import type { Kernels } from '../native/types'
+import { STAGES, type Stage } from '../stages/stage'
 import { type PriorPair, readModelName } from './locate'
 
 /** One network of the model is ready. */
@@ -56,9 +57,14 @@ export interface PipelineOptions extends HubOptions {
    */
   maxMemory?: number | undefined
   /**
+   * Bytes of texts' embeddings that are kept for requests with the same text, on each device, an integer from 0 on; about 700,000
+   * for 77 tokens in v2. They come on top of `maxMemory`. 0 has every request encode its own. Defaults to 67,108,864 (64 MiB).
+   */
+  promptCacheBytes?: number | undefined
+  /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
-   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2 or AVX-512: the
-   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI most of what they are
+   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON: the
+   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI, or Arm's `asimddp`, most of what they are
    * multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, so pictures are nearer
    * to float32's than bfloat16's (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
    * Defaults to `'auto'`: float32, or bfloat16 for a model of more than 500 million parameters on a device that multiplies
@@ -72,15 +78,16 @@ export interface PipelineOptions extends HubOptions {
    */
   parity?: 'none' | 'diffusers' | undefined
   /**
-   * How the blocks of the networks run on a CPU: in float32 with AVX2 or AVX-512, in bfloat16 with AVX512-BF16. `'packed'`:
-   * on kernels of ours, with weights in the kernels' own layout; as much private memory as the weights have in the type that
+   * How the blocks of the networks run on a CPU: in float32 with AVX2, AVX-512 or NEON, in bfloat16 with AVX512-BF16 or
+   * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout; as much private memory as the weights have in the type that
    * is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth slower, and processes share
    * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
    * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
-   * the CPU for a lesser kind: `avx512_vnni`,
-   * `avx512`, `avx2`, or `baseline`, which has no kernels.
+   * the CPU for a lesser kind: `avx512_vnni`, `avx512`, `avx2`; on Arm `neon_dotprod`, `neon`; or `baseline`, which has no
+   * kernels. An object chooses for each stage: `{ prior, decoder, vqgan }`, of which any may be left out.
+   * `pipeline.info.stages` says what was chosen.
    */
-  kernels?: 'auto' | Kernels | undefined
+  kernels?: 'auto' | Kernels | { readonly [stage in Stage]?: 'auto' | Kernels | undefined } | undefined
   /**
    * Whether a CUDA device records the steps of Stages B and C as CUDA graphs, once for each shape of a batch, and repeats them
    * at one launch: less work for the CPU, more memory on the device. Without offloading only; elsewhere it is ignored, and
@@ -101,7 +108,11 @@ export interface PipelineOptions extends HubOptions {
   weightsCache?: string | false | undefined
   /** Folders with exported graphs, looked at before the package's own. Defaults to none. */
   graphs?: string | readonly string[] | undefined
-  /** Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. Defaults to 8. */
+  /**
+   * Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. It bounds the
+   * images that are begun as well: as many as fill two such batches, and as many again for those of higher priority. All others
+   * wait and hold no memory. Defaults to 8.
+   */
   maxBatchRows?: number | undefined
   /** Images that may wait or run at once, 1 to a million; what exceeds it is refused with QueueFullError. Defaults to 1024. */
   maxQueue?: number | undefined
@@ -119,9 +130,10 @@ export interface CheckedPipelineOptions {
   readonly devices: readonly string[]
   readonly offload: Offload
   readonly maxMemory: number | null
+  readonly promptCacheBytes: number
   readonly dtype: 'auto' | WeightsDtype
   readonly parity: 'none' | 'diffusers'
-  readonly kernels: 'auto' | Kernels
+  readonly kernels: StageKernels
   readonly cudaGraphs: boolean
   readonly threads: number
   readonly libtorch: string | undefined
@@ -142,6 +154,7 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   device: true,
   offload: true,
   maxMemory: true,
+  promptCacheBytes: true,
   dtype: true,
   parity: true,
   kernels: true,
@@ -164,11 +177,12 @@ export function checkPipelineOptions(
   if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, Object.keys(NAMES))
   const { onProgress, signal, graphs = [] } = options
-  const { dtype = 'auto', parity = 'none', kernels = 'auto', offload = 'none' } = options
+  const { dtype = 'auto', parity = 'none', offload = 'none' } = options
+  const kernels = kernelsOf(options.kernels)
   if (dtype === 'int8') checkInt8({ parity, kernels, offload })
   const devices = devicesOf(options.device)
   const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
-  const { cudaGraphs = false, maxBatchRows = 8, maxQueue = 1024 } = options
+  const { cudaGraphs = false, maxBatchRows = 8, maxQueue = 1024, promptCacheBytes = 2 ** 26 } = options
   if (typeof cudaGraphs !== 'boolean') throw expected('cudaGraphs', 'true or false', cudaGraphs)
   return {
     prior: priorOf(options.prior),
@@ -176,13 +190,14 @@ export function checkPipelineOptions(
     hub: hubSettings(checkHubOptions(options)),
     devices,
     offload: check.oneOf('offload', offload, ['none', 'model', 'sequential']),
+    promptCacheBytes: check.integer('promptCacheBytes', promptCacheBytes, { min: 0, max: 2 ** 40 }),
     maxMemory:
       options.maxMemory === undefined
         ? null
         : check.integer('maxMemory', options.maxMemory, { min: 1, max: 2 ** 50 }),
     dtype: check.oneOf('dtype', dtype, ['auto', 'float32', 'bfloat16', 'float16', 'int8']),
     parity: check.oneOf('parity', parity, ['none', 'diffusers']),
-    kernels: check.oneOf('kernels', kernels, ['auto', 'packed', 'mapped', 'off']),
+    kernels,
     cudaGraphs,
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
@@ -203,11 +218,24 @@ function checkInt8({
   parity,
   kernels,
   offload,
-}: Pick<PipelineOptions, 'parity' | 'kernels' | 'offload'>): void {
+}: Pick<PipelineOptions, 'parity' | 'offload'> & { readonly kernels: StageKernels }): void {
   if (parity !== 'none') throw expected('parity', "'none' with dtype 'int8'", parity)
   if (offload !== 'none') throw expected('offload', "'none' with dtype 'int8'", offload)
-  if (kernels !== 'auto' && kernels !== 'packed')
-    throw expected('kernels', "'auto' or 'packed' with dtype 'int8'", kernels)
+  for (const wanted of Object.values(kernels)) {
+    if (wanted !== 'auto' && wanted !== 'packed')
+      throw expected('kernels', "'auto' or 'packed' with dtype 'int8'", wanted)
+  }
+}
+
+function kernelsOf(kernels: PipelineOptions['kernels'] = 'auto'): StageKernels {
+  const known = ['auto', 'packed', 'mapped', 'off'] as const
+  if (typeof kernels !== 'object' || kernels === null) {
+    const all = check.oneOf('kernels', kernels, known)
+    return { prior: all, decoder: all, vqgan: all }
+  }
+  checkNames(kernels, STAGES)
+  const of = (stage: Stage) => check.oneOf(`kernels.${stage}`, kernels[stage] ?? 'auto', known)
+  return { prior: of('prior'), decoder: of('decoder'), vqgan: of('vqgan') }
 }
 
 function devicesOf(device: PipelineOptions['device'] = 'auto'): readonly string[] {

@@ -16,12 +16,14 @@ import { pictureOf } from '../memory/picture'
 import { readLora } from '../model/lora'
 import {
   type DecodeOptions,
+  type EncodeOptions,
   type GenerateOptions,
   type GeneratePreview,
   type ImageRequest,
   type PriorOptions,
   type Prompt,
   parseDecodeRequest,
+  parseEncodeOptions,
   parsePriorRequest,
   parseRequest,
   type Request,
@@ -34,6 +36,12 @@ import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
 import { EventQueue, type StreamEvent } from './stream'
+import {
+  readInversion,
+  type TextualInversionInfo,
+  type TextualInversionOptions,
+  TextualInversions,
+} from './textual-inversions'
 
 /** What `generate()` resolves with. All lists have one entry per image, in the request's order. */
 export interface GenerateResult {
@@ -63,15 +71,26 @@ export interface PriorResult {
  * ```
  */
 export class WuerstchenPipeline {
-  /** @internal Use `fromPretrained()`. */
-  constructor(
+  private constructor(
     private readonly engine: Executor,
     private readonly model: RequestModel,
     /** What this pipeline runs on. */
     readonly info: PipelineInfo,
     private readonly adapters: Loras,
     private readonly memories: readonly Memory[],
+    private readonly words: TextualInversions | null = null,
   ) {}
+
+  /** @internal From parts that are loaded already. */
+  static of(
+    engine: Executor,
+    model: RequestModel,
+    info: PipelineInfo,
+    adapters: Loras,
+    memories: readonly Memory[],
+  ): WuerstchenPipeline {
+    return new WuerstchenPipeline(engine, model, info, adapters, memories)
+  }
 
   /**
    * Loads a model.
@@ -82,12 +101,13 @@ export class WuerstchenPipeline {
    * signal's reason when it aborts.
    */
   static async fromPretrained(model?: ModelName, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
-    const { models, requests, info, loras, options: checked } = await loadPretrained(model, options)
+    const { models, requests, info, loras, readers, options: checked } = await loadPretrained(model, options)
     const limits = { maxRows: checked.maxBatchRows, maxQueue: checked.maxQueue }
     const [first, ...others] = models.map((one) => new Engine(one, limits)) as [Engine, ...Engine[]]
     const executor = others.length === 0 ? first : new Fleet([first, ...others])
     const memories = models.map(({ memory }) => memory)
-    return new WuerstchenPipeline(executor, requests, info, loras, memories)
+    const words = new TextualInversions(loras, readers)
+    return new WuerstchenPipeline(executor, requests, info, loras, memories, words)
   }
 
   /**
@@ -129,12 +149,16 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected.
-   * @throws InvalidArgumentError, DisposedError.
+   * What the text encoders make of a text: to keep, to mix, to change, and to pass wherever a prompt is expected. It counts
+   * as one image of `maxQueue`.
+   * @param options `promptSyntax` and `longPrompts` as for `generate()`; long prompts read in pieces make longer embeddings.
+   * @throws InvalidArgumentError, PromptSyntaxError, QueueFullError, TimeoutError, DisposedError; rejects with the signal's
+   * reason when it aborts.
    */
-  async encodePrompt(prompt: string): Promise<PromptEmbeddings> {
-    const read = readPrompt(prompt, this.model)
-    return new PromptEmbeddings(await this.engine.embed(read), read.text)
+  async encodePrompt(prompt: string, options?: EncodeOptions): Promise<PromptEmbeddings> {
+    const { timeoutMs, signal, ...reading } = parseEncodeOptions(options)
+    const { prior, decoder, text } = readPrompt(prompt, reading, this.model)
+    return new PromptEmbeddings(await this.engine.embed({ prior, decoder, timeoutMs, signal }), text)
   }
 
   /**
@@ -213,6 +237,33 @@ export class WuerstchenPipeline {
     await this.engine.exclusive(() => this.adapters.remove(name))
   }
 
+  /** The words that were learnt by textual inversion, in the order of their loading. */
+  get textualInversions(): readonly TextualInversionInfo[] {
+    return this.words?.list ?? []
+  }
+
+  /**
+   * Teaches prompts a word: one vector or several, for either text encoder or both. Requests that have begun finish without
+   * it.
+   * @param path a .safetensors file as diffusers or AUTOMATIC1111's web UI write them.
+   * @param options `token`: the word, by default the file's own; `encoder`: whose vectors they are where their size does not say.
+   * @throws ModelError for vectors of another size, InvalidArgumentError, DisposedError; then nothing has changed.
+   */
+  async loadTextualInversion(path: string, options: TextualInversionOptions = {}): Promise<void> {
+    const read = await readInversion(path, options, this.model.tokenizers)
+    await this.engine.exclusive(() => this.learning().add(read))
+  }
+
+  /** Takes a word away: prompts read it as text again, and the weights are bit for bit what they were. */
+  async unloadTextualInversion(token: string): Promise<void> {
+    await this.engine.exclusive(() => this.learning().remove(token))
+  }
+
+  private learning(): TextualInversions {
+    if (this.words === null) throw bug('Expected a pipeline whose tokenizers can learn.')
+    return this.words
+  }
+
   /**
    * Takes no more requests and frees weights and device. What is unfinished is rejected with DisposedError as soon as the
    * step under way ends, or finished first with `{ drain: true }`. Safe twice, and from callbacks; a second call without
@@ -222,7 +273,8 @@ export class WuerstchenPipeline {
     checkNames(options, ['drain'])
     const { drain = false } = options
     if (typeof drain !== 'boolean') throw expected('drain', 'true or false', drain)
-    return this.engine.dispose({ drain })
+    await this.engine.dispose({ drain })
+    await this.words?.dispose()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -267,7 +319,7 @@ export class WuerstchenPipeline {
 
   private imagined(request: Request, { image, embeddings }: FinishedImage): ImageEmbeddings {
     if (embeddings === null) throw bug('Expected image embeddings after the prior but there are none.')
-    const { width, height, streams, prior } = request
+    const { width, height, streams, prior, reading } = request
     const { noiseRow: row, seed, prompt, negativePrompt } = image
     const { rows = 1 } = streams[image.noiseStream] ?? {}
     // The noise to start from, then one for each step.
@@ -279,6 +331,7 @@ export class WuerstchenPipeline {
       height,
       prompt,
       negativePrompt,
+      ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
       model: this.info.model,
       noise,
     })
@@ -298,11 +351,13 @@ export class WuerstchenPipeline {
   }
 
   private metadata(request: Request, image: ImageRequest): ImageMetadata {
-    const { width, height, decoder } = request
+    const { width, height, decoder, reading } = request
     const prior = request.part === 'decode' ? null : request.prior
     return {
       prompt: image.prompt,
       negativePrompt: image.negativePrompt,
+      ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
+      ...(reading.longPrompts === 'chunk' && { longPrompts: reading.longPrompts }),
       seed: image.seed,
       image: image.noiseRow,
       images: request.streams[image.noiseStream]?.rows ?? 1,

@@ -1,15 +1,16 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { callbacks } from '../checks/callbacks'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
 import { snapshotIn } from '../hub/snapshot-name'
 import type { CompiledMethod } from '../loading/compiled'
-import { chooseDtype, chooseKernels, dtypesOn, type WeightsDtype } from '../loading/dtypes'
+import { chooseDtype, chooseRuns, dtypesOn, type StageRuns, type WeightsDtype } from '../loading/dtypes'
 import { type LoadedModel, loadModel, openDevice, planLoad, withCompiled } from '../loading/load'
 import { Loras } from '../loading/loras'
 import { type CudaGraphs, chooseRecording, type Recording, summed } from '../loading/recording'
 import { weightsCacheOf } from '../loading/weights-cache'
-import type { Model } from '../memory/loaded-model'
+import { closeModel, type Model } from '../memory/loaded-model'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from '../model/layout'
 import { findCudaRecorder, loadRuntime, type NativeRuntime } from '../native/binding'
 import { usableCores } from '../native/cores'
@@ -17,6 +18,7 @@ import type { RequestModel } from '../request/request'
 import { loadTokenizer } from '../text/tokenizer'
 import { locateModel, type ModelName } from './locate'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
+import type { LearningReaders } from './textual-inversions'
 
 /** What a pipeline runs on. */
 export interface PipelineInfo {
@@ -32,6 +34,8 @@ export interface PipelineInfo {
   readonly previews: boolean
   readonly dtype: WeightsDtype
   readonly threads: number
+  /** What each stage computes in, and on which kernels; null where its graph runs as it is. On the first device. */
+  readonly stages: StageRuns
   /** What is compiled of the model's networks, and why it is not used where it is not; on the first device. */
   readonly compiled: readonly CompiledMethod[]
   /** CUDA graph status; null when disabled. */
@@ -45,6 +49,7 @@ export interface Pretrained {
   readonly requests: RequestModel
   readonly info: PipelineInfo
   readonly loras: Loras
+  readonly readers: LearningReaders
   readonly options: CheckedPipelineOptions
 }
 
@@ -81,33 +86,48 @@ export async function loadPretrained(
   const [plan, tokenizers] = await reading
   signal?.throwIfAborted()
   const devices = openDevices(runtime, options)
+  const models: LoadedModel[] = []
+  const calls = callbacks()
+  const told = calls.calling(onProgress)
   try {
     const [{ name: first }] = devices
     const weights = Object.values(plan).flatMap((network) => network.weights)
     const dtype = options.dtype === 'auto' ? chooseDtype(weights, first, runtime.cpu) : options.dtype
-    const models: LoadedModel[] = []
+    const runs: StageRuns[] = []
     const recordings: Recording[] = []
     for (const { device, name } of devices) {
       const dtypes = dtypesOn(name, dtype, weights, options.parity, runtime.cpu)
       const where = { device: name, offload: options.offload, cpu: runtime.cpu }
-      const kernels = chooseKernels(options.kernels, dtype, dtypes, where)
-      const running = { ...dtypes, kernels, offload: options.offload }
-      const ready = await withCompiled(plan, { device: name, ...running }, runtime)
+      const stages = chooseRuns(options.kernels, dtype, dtypes, where)
+      const running = { rounding: dtypes.rounding, offload: options.offload }
+      const ready = await withCompiled(plan, { device: name, ...running }, stages, runtime)
       const recording = chooseRecording(name, options.offload, findCudaRecorder())
       const model = await loadModel(device, files, ready, {
         ...running,
+        ...stages.prior,
+        stages,
         recorder: options.cudaGraphs ? recording.recorder : null,
         visits: options.offload !== 'none' && name !== 'cpu',
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
         maxMemory: options.maxMemory,
+        threads: options.threads,
+        textCacheBytes: options.promptCacheBytes,
         signal,
-        onLoaded: (component, loaded, of) => onProgress?.({ type: 'load', component, loaded, of }),
+        onLoaded: (component, loaded, of) => told({ type: 'load', component, loaded, of }),
       })
       models.push(model)
+      runs.push(stages)
       recordings.push(recording)
     }
+    await calls.finished()
     const [leading] = models as [LoadedModel]
     const loaded = models.map((one) => one.model) as [Model, ...Model[]]
+    const loras = new Loras(loaded, {
+      prior: plan.prior.weights,
+      priorTextEncoder: plan.priorTextEncoder.weights,
+      decoder: plan.decoder.weights,
+      decoderTextEncoder: plan.decoderTextEncoder.weights,
+    })
     const snapshot = snapshotIn(files.decoderFolder)
     return {
       models: loaded,
@@ -116,6 +136,7 @@ export async function loadPretrained(
         defaults: files.defaults,
         previews: loaded[0].previewer !== null,
         tokenizers,
+        loras: () => loras.list,
       },
       info: {
         model: snapshot?.repository ?? basename(files.decoderFolder),
@@ -125,6 +146,7 @@ export async function loadPretrained(
         previews: files.components.previewer !== undefined,
         dtype,
         threads: options.threads,
+        stages: Object.freeze({ ...(runs[0] as StageRuns) }),
         compiled: leading.compiled,
         get cudaGraphs() {
           if (!options.cudaGraphs) return null
@@ -136,14 +158,12 @@ export async function loadPretrained(
           )
         },
       },
-      loras: new Loras(loaded, {
-        prior: plan.prior.weights,
-        priorTextEncoder: plan.priorTextEncoder.weights,
-        decoder: plan.decoder.weights,
-      }),
+      loras,
+      readers: tokenizers,
       options,
     }
   } catch (error) {
+    await Promise.all(models.map(({ model }) => closeModel(model)))
     await Promise.all(devices.map(({ device }) => device.close()))
     throw error
   }
@@ -172,15 +192,14 @@ function weightOf({ prior }: CheckedPipelineOptions): number {
   return typeof prior === 'object' ? prior.weight : 0
 }
 
-async function loadTokenizers({ tokenizers }: ModelFiles): Promise<RequestModel['tokenizers']> {
+async function loadTokenizers({ tokenizers }: ModelFiles): Promise<LearningReaders> {
   const [prior, decoder] = await Promise.all([loadReader(tokenizers.prior), loadReader(tokenizers.decoder)])
   return { prior, decoder }
 }
 
-async function loadReader(files: TokenizerFiles): Promise<RequestModel['tokenizers']['prior']> {
+async function loadReader(files: TokenizerFiles): Promise<LearningReaders['prior']> {
   const tokenizer = await loadTokenizer(files.folder, files)
-  const { channels } = files
-  return { length: tokenizer.length, channels, tokenize: (text) => tokenizer.tokenize(text) }
+  return Object.assign(tokenizer, { channels: files.channels })
 }
 
 function bundledModel(): string {

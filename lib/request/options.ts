@@ -2,6 +2,8 @@
 
 import type { PromptEmbeddings } from '../embeddings/prompt-embeddings'
 import type { GeneratedImage } from '../image/generated-image'
+import type { PromptSyntax } from '../text/syntax/tree'
+import type { LongPrompts } from '../text/weights'
 
 /** One step forward of one image. */
 export interface GenerateProgress {
@@ -18,11 +20,26 @@ export interface GenerateProgress {
 /** A text, or what the text encoders made of one: see `encodePrompt()`. */
 export type Prompt = string | PromptEmbeddings
 
+/** How texts become what the model reads. */
+export interface PromptOptions {
+  /**
+   * How prompts and negative prompts are written: `'plain'`, text without any syntax; `'compel'` with weights as `(a cat)1.3`
+   * and `cat++`, `.blend()` and `.and()`; `'a1111'` with `(a cat:1.3)`, `[cat]`, `BREAK`, `[a:b:0.4]` and `[a|b]`. See
+   * docs/prompts.md. Defaults to `'plain'`; in `decode()` to that of the image embeddings.
+   */
+  promptSyntax?: PromptSyntax | undefined
+  /**
+   * What becomes of text beyond the 77 tokens that the text encoders read at once: `'truncate'` leaves it out and says so
+   * in `warnings`, `'chunk'` reads it in further pieces, which takes memory and time for each. Defaults to `'truncate'`.
+   */
+  longPrompts?: LongPrompts | undefined
+}
+
 /** A seed of the noise. */
 export type Seed = number | bigint
 
 /** What all calls understand. */
-export interface CommonOptions {
+export interface CommonOptions extends PromptOptions {
   /**
    * Pixels, an integer from 64 to 4096. Sizes that the model cannot make are made a little larger and cropped; it was
    * trained for about 1024 to 1536 a side. Defaults to what the model was trained for: 1024, or 256 in the bundled one;
@@ -116,12 +133,17 @@ export interface DecodeOptions extends CommonOptions, DecoderOptions {
   prompt?: Prompt | readonly Prompt[] | undefined
 }
 
+/** Options of `encodePrompt()`. */
+export interface EncodeOptions extends PromptOptions, Pick<CommonOptions, 'signal' | 'timeoutMs'> {}
+
 /** Options of `generate()`. Names and meanings are those of diffusers' combined pipeline, in camelCase. */
 export interface GenerateOptions extends PriorOptions, DecoderOptions {}
 
 type Names<Options> = Readonly<Record<keyof Options, true>>
 
+const PROMPT: Names<PromptOptions> = { promptSyntax: true, longPrompts: true }
 const COMMON: Names<CommonOptions> = {
+  ...PROMPT,
   width: true,
   height: true,
   negativePrompt: true,
@@ -147,10 +169,12 @@ const DECODER: Names<DecoderOptions> = {
 }
 const DECODE: Names<DecodeOptions> = { ...COMMON, ...DECODER, prompt: true }
 const GENERATE: Names<GenerateOptions> = { ...PRIOR, ...DECODER }
+const ENCODE: Names<EncodeOptions> = { ...PROMPT, signal: true, timeoutMs: true }
 
 /** The options that each call has. */
 export const OPTION_NAMES = {
   generate: Object.keys(GENERATE),
   prior: Object.keys(PRIOR),
   decode: Object.keys(DECODE),
+  encode: Object.keys(ENCODE),
 } as const

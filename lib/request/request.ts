@@ -13,37 +13,41 @@ import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds
 import {
   type CommonOptions,
   type DecodeOptions,
+  type EncodeOptions,
   type GenerateOptions,
   type GeneratePreview,
   type GenerateProgress,
   OPTION_NAMES,
   type PriorOptions,
   type Prompt,
+  type PromptOptions,
 } from './options'
-import {
-  checkCharacters,
-  MOST_IMAGES,
-  type ReadPrompt,
-  readAll,
-  readEach,
-  readPrompts,
-  type TextReaders,
-  warningsOf,
-} from './prompts'
+import { checkCharacters, MOST_IMAGES, readEach, readPrompts } from './prompts'
 import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from './schedules'
+import {
+  PromptReader,
+  type Reading,
+  type ReadPrompt,
+  readReading,
+  type Stretch,
+  scalesOf,
+  type TextReaders,
+} from './texts'
 
 export type { NoiseStream } from './noise'
 export type {
   DecodeOptions,
+  EncodeOptions,
   GenerateOptions,
   GeneratePreview,
   GenerateProgress,
   PriorOptions,
   Prompt,
+  PromptOptions,
   Seed,
 } from './options'
-export type { ReadPrompt } from './prompts'
 export type { StageRequest } from './schedules'
+export type { ReadPrompt, Stretch, TextSource } from './texts'
 
 /** What a request is checked against. */
 export interface RequestModel {
@@ -52,6 +56,8 @@ export interface RequestModel {
   /** Whether it has a previewer. */
   readonly previews: boolean
   readonly tokenizers: TextReaders
+  /** The LoRAs at work, for prompts that name them. */
+  readonly loras?: () => readonly { readonly name: string; readonly scale: number }[]
 }
 
 export interface ImageRequest {
@@ -62,6 +68,8 @@ export interface ImageRequest {
   /** Keys of entries of `prompts`; the negative one is there only if a stage is guided. */
   readonly promptKey: string
   readonly negativeKey: string
+  /** What the prior reads, where that changes from step to step; the keys above are the last ones then. */
+  readonly stretches?: readonly Stretch[] | undefined
   /** Its stream's. */
   readonly seed: number
   /** Index into `streams`, and the row of it that is this image's. */
@@ -79,6 +87,8 @@ export interface Request {
   readonly images: readonly ImageRequest[]
   /** Every prompt that some image needs, once; negative ones only if a stage is guided. */
   readonly prompts: readonly ReadPrompt[]
+  /** How they were written. */
+  readonly reading: Pick<Reading, 'syntax' | 'longPrompts'>
   readonly streams: readonly NoiseStream[]
   /** As asked for. */
   readonly width: number
@@ -162,17 +172,20 @@ export function parseDecodeRequest(
   const sizes = { ...latentSizes({ width, height }, model.geometry), priorWidth, priorHeight }
   const [prior, decoder] = [readPrior({}, model.defaults), readDecoder(given, model.defaults)]
   const stages = { width, height, sizes, prior, decoder }
-  return assemble('decode', stages, { prompts, negatives, perPrompt, noise, inputs }, given, model)
+  const read = { ...given, promptSyntax: given.promptSyntax ?? facts[0]?.promptSyntax }
+  return assemble('decode', stages, { prompts, negatives, perPrompt, noise, inputs }, read, model)
 }
 
 /** Checks a prompt that is to be encoded and nothing more. */
-export function readPrompt(prompt: string, { tokenizers }: RequestModel): ReadPrompt {
+export function readPrompt(
+  prompt: string,
+  options: PromptOptions,
+  { tokenizers, loras }: RequestModel,
+): ReadPrompt {
   if (typeof prompt !== 'string') throw expected('prompt', 'a string', prompt)
-  const [read] = readAll(
-    readEach('prompt', prompt, 1, () => ''),
-    tokenizers,
-  ).values()
-  return read as ReadPrompt
+  const reading = readReading(options, { steps: 0, loras: scalesOf(loras?.() ?? []) })
+  const [text] = readEach('prompt', prompt, 1, () => '') as [Prompt]
+  return new PromptReader(tokenizers, reading).single(text)
 }
 
 /** A copy, so that each option is read once. */
@@ -256,12 +269,12 @@ function assemble(
   part: Request['part'],
   stages: Stages,
   contents: Contents,
-  { priority = 0, timeoutMs, signal, onProgress, previewEvery, onPreview }: PriorOptions,
-  { tokenizers, previews }: RequestModel,
+  options: PriorOptions,
+  { tokenizers, previews, loras }: RequestModel,
 ): Request {
+  const { priority = 0, timeoutMs, signal, onProgress, previewEvery, onPreview } = options
   check.integer('priority', priority, PRIORITY)
-  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
-  if (signal !== undefined) check.abortSignal('signal', signal)
+  checkDeadline({ timeoutMs, signal })
   if (onProgress !== undefined) check.callback('onProgress', onProgress)
   if (onPreview !== undefined) check.callback('onPreview', onPreview)
   if (previewEvery !== undefined) {
@@ -270,16 +283,20 @@ function assemble(
   }
   const { prior, decoder } = stages
   const guided = (part !== 'decode' && prior.guided) || (part !== 'prior' && decoder.guided)
-  const { prompts, negatives } = contents
-  const read = readAll(guided ? [...prompts, ...negatives] : prompts, tokenizers)
+  // Where there is no prior the prompt stands as after the default schedule's last step.
+  const steps = prior.timesteps.length - 1
+  const reading = readReading(options, { steps, loras: scalesOf(loras?.() ?? []) })
+  const reader = new PromptReader(tokenizers, reading)
+  const images = imagesOf(contents, guided, reader)
   return Object.freeze({
     part,
     ...stages,
     sizes: frozenSizes(stages.sizes),
-    images: frozenList(imagesOf(contents, read)),
-    prompts: frozenList(Array.from(read.values())),
+    images: frozenList(images),
+    prompts: Object.freeze([...reader.used.values()]),
+    reading: Object.freeze({ syntax: reading.syntax, longPrompts: reading.longPrompts }),
     streams: frozenList(contents.noise.streams),
-    warnings: Object.freeze(warningsOf(read.values(), tokenizers)),
+    warnings: Object.freeze(reader.warnings),
     priority,
     timeoutMs,
     signal,
@@ -289,17 +306,33 @@ function assemble(
   })
 }
 
-function imagesOf(contents: Contents, read: ReadonlyMap<Prompt, ReadPrompt>): readonly ImageRequest[] {
+function checkDeadline({ timeoutMs, signal }: EncodeOptions): void {
+  if (timeoutMs !== undefined) check.integer('timeoutMs', timeoutMs, TIMEOUT_MS)
+  if (signal !== undefined) check.abortSignal('signal', signal)
+}
+
+/** The options of `encodePrompt()`, checked. */
+export function parseEncodeOptions(options: EncodeOptions | undefined): EncodeOptions {
+  const given = readOptions<EncodeOptions>('encode', options)
+  checkDeadline(given)
+  return given
+}
+
+function imagesOf(contents: Contents, guided: boolean, reader: PromptReader): readonly ImageRequest[] {
   const { prompts, negatives, perPrompt, noise, inputs } = contents
   return noise.places.map(({ noiseStream, noiseRow }, index) => {
     const place = Math.floor(index / perPrompt)
     const [prompt, negative] = [prompts[place] as Prompt, negatives[place] as Prompt]
+    const name = prompts.length === 1 ? 'prompt' : `prompt[${place}]`
+    const { stretches } = reader.pair(prompt, guided ? negative : null, name)
+    const { promptKey, negativeKey } = stretches.at(-1) as Stretch
     return {
       index,
       prompt: textOf(prompt),
       negativePrompt: textOf(negative),
-      promptKey: read.get(prompt)?.key as string,
-      negativeKey: read.get(negative)?.key ?? '',
+      promptKey,
+      negativeKey,
+      ...(stretches.length > 1 && { stretches: Object.freeze(stretches) }),
       seed: (noise.streams[noiseStream] as NoiseStream).seed,
       noiseStream,
       noiseRow,

@@ -1,11 +1,4 @@
-import {
-  DisposedError,
-  type GenerateOptions,
-  InvalidArgumentError,
-  QueueFullError,
-  type StreamEvent,
-  type WuerstchenPipeline,
-} from '../index'
+import { DisposedError, type GenerateOptions, type StreamEvent, type WuerstchenPipeline } from '../index'
 import type {
   Backend,
   BackendInfo,
@@ -22,6 +15,7 @@ import type {
 } from './backend'
 import { jobErrorOf } from './errors'
 import { publishJob } from './job-channel'
+import { checkRoom, checkSame, checkShare, refusalOf } from './local/admission'
 import type { JobLog } from './local/job-log'
 import { JobStore } from './local/job-store'
 import { Line } from './local/line'
@@ -124,8 +118,9 @@ export class LocalBackend implements Backend {
       return { job: same.snapshot(), found: true }
     }
     const pipeline = this.checkReady()
-    this.checkRoom()
-    this.checkShare(request, maxUnfinished)
+    checkRoom(this.store, this.options.maxKeptBytes ?? 512 * 2 ** 20)
+    const unfinished = [...this.accepting.keys(), ...this.running.keys()]
+    checkShare(unfinished, request, maxUnfinished, this.throughput)
     const job = this.store.create(request)
     const accepted = this.begin(job, pipeline)
     this.accepting.set(job, accepted)
@@ -223,29 +218,6 @@ export class LocalBackend implements Backend {
     })
   }
 
-  /** A result lives until its time ends: what would make room early is to take no more. */
-  private checkRoom(): void {
-    this.store.sweep()
-    const { maxKeptBytes = 512 * 2 ** 20 } = this.options
-    const expiry = this.store.nextExpiry
-    if (this.store.keptBytes < maxKeptBytes || expiry === null) return
-    throw new QueueFullError(
-      `Expected at most ${maxKeptBytes} bytes of finished pictures but ${this.store.keptBytes} are kept.`,
-      { details: { limit: 'kept', retryAfterMs: Math.max(1000, expiry - Date.now()) } },
-    )
-  }
-
-  /** One owner's part of the queue. */
-  private checkShare({ owner, count }: JobRequest, maxUnfinished: number): void {
-    const jobs = [...this.accepting.keys(), ...this.running.keys()]
-    const unfinished = jobs.filter(({ request }) => request.owner === owner).length
-    if (unfinished < maxUnfinished) return
-    throw new QueueFullError(
-      `Expected at most ${maxUnfinished} unfinished jobs of this key but there are ${unfinished}.`,
-      { details: { limit: 'key', retryAfterMs: this.throughput.estimateMs(count) } },
-    )
-  }
-
   /** Resolves once the pipeline has taken the job; its events are read from then on. */
   private async begin(job: JobLog, pipeline: ServedPipeline): Promise<void> {
     const stop = new AbortController()
@@ -258,7 +230,7 @@ export class LocalBackend implements Backend {
       second = events.next()
       await Promise.race([second, new Promise(setImmediate)])
     } catch (error) {
-      throw this.refusal(error, job.request.count)
+      throw refusalOf(error, job.request, this.throughput)
     }
     this.line.enter(job)
     this.throughput.begin()
@@ -329,13 +301,6 @@ export class LocalBackend implements Backend {
     this.store.finish(job)
     publishJob(this, job.snapshot())
   }
-
-  private refusal(error: unknown, count: number): unknown {
-    if (!(error instanceof QueueFullError)) return error
-    const { maxQueue = 0, waiting = 0 } = (error.details ?? {}) as Record<string, number>
-    const retryAfterMs = this.throughput.estimateMs(waiting + count - maxQueue)
-    return new QueueFullError(error.message, { cause: error, details: { ...error.details, retryAfterMs } })
-  }
 }
 
 async function preview(job: JobLog, event: StreamEvent & { type: 'preview' }): Promise<void> {
@@ -350,16 +315,6 @@ function optionsOf({ options, count, priority, deadline }: JobRequest): Generate
   const timeoutMs =
     deadline === null ? undefined : Math.min(86_400_000, Math.max(1, Math.ceil(deadline - Date.now())))
   return { ...options, numImagesPerPrompt: count, priority, timeoutMs }
-}
-
-function checkSame(known: JobRequest, request: JobRequest): void {
-  const wish = ({ prompt, count, options, format, quality }: JobRequest) =>
-    JSON.stringify([prompt, count, Object.entries(options).sort(), format, quality])
-  if (wish(known) === wish(request)) return
-  throw new InvalidArgumentError(
-    'Expected the idempotency key to come with the request that it was first used for but received another one.',
-    { details: { name: 'Idempotency-Key' } },
-  )
 }
 
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

@@ -18,6 +18,8 @@ export interface Denoising {
   readonly condition: readonly NativeTensor[]
   /** The same for the negative prompt; null without guidance. */
   readonly negative: readonly NativeTensor[] | null
+  /** What takes the place of both from a step on, counted from 0, where the prompt changes on the way. */
+  readonly changes: readonly ConditionChange[]
   readonly guidanceScale: number
   readonly modulation: NativeTensor
   readonly steps: readonly Step[]
@@ -25,6 +27,10 @@ export interface Denoising {
   readonly noiseRow: number
   /** Gets what is left without noise, in steps that ask for it; null where none will. */
   readonly clean: NativeTensor | null
+}
+
+export interface ConditionChange extends Pick<Denoising, 'condition' | 'negative'> {
+  readonly from: number
 }
 
 /** One step of one image: `step` counts those already done, `clean` asks for `Denoising.clean`. */
@@ -85,7 +91,7 @@ export class DenoisingStage {
 }
 
 function toRow({ denoising, step, clean: asked }: NextStep): AdvanceRow {
-  const { steps, clean: latents, ...row } = denoising
+  const { steps, clean: latents, changes, ...row } = denoising
   const next = steps[step]
   if (next === undefined) throw bug(`Expected a step below ${steps.length} but received ${step}.`)
   const coefficients = Float32Array.of(next.latents, next.prediction, next.noise)
@@ -93,5 +99,7 @@ function toRow({ denoising, step, clean: asked }: NextStep): AdvanceRow {
     asked && latents !== null
       ? { latents, coefficients: Float32Array.of(next.clean.latents, next.clean.prediction) }
       : null
-  return { ...row, firstStep: step, coefficients, clean }
+  const change = changes.filter(({ from }) => from <= step).at(-1)
+  const { condition, negative } = change ?? denoising
+  return { ...row, condition, negative, firstStep: step, coefficients, clean }
 }

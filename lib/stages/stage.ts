@@ -1,6 +1,8 @@
+/** Stage C, Stage B and Stage A. */
+export type Stage = 'prior' | 'decoder' | 'vqgan'
+
 /** The stages an image passes through, in order. */
-export const STAGES = ['prior', 'decoder', 'vqgan'] as const
-export type Stage = (typeof STAGES)[number]
+export const STAGES = ['prior', 'decoder', 'vqgan'] as const satisfies readonly Stage[]
 
 /** The stages that each part of the way has. */
 export const PARTS = {

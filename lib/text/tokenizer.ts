@@ -1,22 +1,46 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { show } from '../errors'
-import { invalid, isObject } from '../files/json'
+import { invalid, isObject, type JsonObject } from '../files/json'
 import { type ClipFiles, END, readClipFiles } from './clip-files'
+import { Words } from './words'
 
-/** One text for one text encoder. */
+/** What a text encoder reads at once: start, text, end, then padding; `length` ids. */
 export interface Tokens {
-  /** Start, text, end, then padding: `length` ids. */
   readonly ids: Int32Array
   /** 1 for the tokens of the text (start and end included), 0 for padding. */
   readonly mask: Int32Array
-  /** The end of the text that did not fit, in part as the tokenizer reads it (lower case), or null. */
+  /** The end of the text that did not fit, from the first character that is not read as a whole; or null. */
   readonly truncated: string | null
 }
+
+/** Where a text of many tokens may be cut after a token, the best first. */
+export type Break = 'sentence' | 'phrase' | 'word'
 
 export interface Tokenizer {
   /** Ids per text, padding included: 77 in v2. */
   readonly length: number
+  /** Start, as much of the text as fits, end and padding. */
   tokenize(text: string): Tokens
+  /** The ids of a text alone, at least the first `most` of them. */
+  read(text: string, most?: number): readonly number[]
+  /** Start, these ids and end, with padding; there are at most `length - 2`. */
+  frame(ids: readonly number[]): Tokens
+  /** What is left of a text after its first tokens: from the first character that is not wholly in them. */
+  textAfter(text: string, tokens: number): string
+  /** What ends after this token; null within a word. */
+  endsAt(id: number): Break | null
+}
+
+/** A tokenizer that can learn words. */
+export interface LearningTokenizer extends Tokenizer {
+  /** From now on this text, where it stands as a word of its own, is these ids. */
+  learn(word: string, ids: readonly number[]): void
+  forget(word: string): void
+  /**
+   * Ids that no text ever becomes and no learnt word has: of bytes that UTF-8 does not have, of white space, and of capital
+   * letters where all is read in small ones.
+   */
+  freeIds(): readonly number[]
 }
 
 export interface TokenizerLimits {
@@ -27,12 +51,13 @@ export interface TokenizerLimits {
 }
 
 /** Reads a tokenizer's folder as transformers writes it. */
-export async function loadTokenizer(folder: string, limits: TokenizerLimits): Promise<Tokenizer> {
+export async function loadTokenizer(folder: string, limits: TokenizerLimits): Promise<LearningTokenizer> {
   const files = await readClipFiles(folder)
   checkModel(files, limits)
   const library = open(files)
   const [start, end] = startAndEnd(library, files.file)
-  return new ClipTokenizer(library, { start, end, pad: padId(library, files) }, textLength(files, limits))
+  const special = { start, end, pad: padId(library, files) }
+  return new ClipTokenizer(library, special, suffixOf(files), textLength(files, limits))
 }
 
 interface SpecialIds {
@@ -41,40 +66,124 @@ interface SpecialIds {
   readonly pad: number
 }
 
-class ClipTokenizer implements Tokenizer {
+class ClipTokenizer implements LearningTokenizer {
+  private words = new Words()
+
   constructor(
     private readonly library: Library,
     private readonly special: SpecialIds,
+    /** What the vocabulary's entries for the end of a word end in. */
+    private readonly suffix: string,
     readonly length: number,
   ) {}
 
   tokenize(text: string): Tokens {
-    const { start, end, pad } = this.special
     const room = this.length - 2
-    const [read, rest] = this.read(text, room)
-    const kept = [start, ...read.slice(0, room), end]
-    const ids = new Int32Array(this.length).fill(pad)
-    ids.set(kept)
-    const mask = new Int32Array(this.length).fill(1, 0, kept.length)
-    return { ids, mask, truncated: read.length > room ? this.decode(read.slice(room)) + rest : null }
+    const read = this.read(text, room + 1)
+    const tokens = this.frame(read.slice(0, room))
+    return read.length > room ? { ...tokens, truncated: this.textAfter(text, room) } : tokens
   }
 
-  /** The ids of the text until there are more than fit, and the text after them, which nobody will read. */
-  private read(text: string, room: number): [ids: number[], rest: string] {
+  read(text: string, most = Number.POSITIVE_INFINITY): readonly number[] {
+    const ids: number[] = []
+    for (const piece of this.words.split(text)) {
+      if (ids.length >= most) break
+      ids.push(...(piece.ids ?? this.readPlain(piece.text, most - ids.length)))
+    }
+    return ids
+  }
+
+  private readPlain(text: string, most: number): readonly number[] {
     const ids: number[] = []
     let from = 0
-    while (from < text.length && ids.length <= room) {
+    while (from < text.length && ids.length < most) {
       const to = chunkEnd(text, from)
       ids.push(...this.library.encode(text.slice(from, to), { add_special_tokens: false }).ids)
       from = to
     }
-    return [ids, text.slice(from)]
+    return ids
   }
 
-  private decode(ids: number[]): string {
-    return this.library.decode(ids).trim()
+  frame(read: readonly number[]): Tokens {
+    const { start, end, pad } = this.special
+    const ids = new Int32Array(this.length).fill(pad)
+    ids.set([start, ...read, end])
+    const mask = new Int32Array(this.length).fill(1, 0, read.length + 2)
+    return { ids, mask, truncated: null }
+  }
+
+  textAfter(text: string, tokens: number): string {
+    let left = tokens
+    for (const { text: piece, start, ids } of this.words.split(text)) {
+      const read = ids ?? this.readPlain(piece, left + 1)
+      if (read.length > left) {
+        const bytes = read.slice(0, left).reduce((sum, id) => sum + this.bytesOf(id), 0)
+        return text.slice(start + (ids === null ? this.characterAt(piece, bytes) : 0)).trim()
+      }
+      left -= read.length
+    }
+    return ''
+  }
+
+  learn(word: string, ids: readonly number[]): void {
+    this.words = this.words.with(word, ids)
+  }
+
+  forget(word: string): void {
+    this.words = this.words.without(word)
+  }
+
+  freeIds(): readonly number[] {
+    const isSmall = this.library.encode('A', { add_special_tokens: false }).tokens[0]?.startsWith('a')
+    const symbols = isSmall ? [...UNWRITTEN, ...CAPITALS] : UNWRITTEN
+    const ids = symbols
+      .flatMap((symbol) => [symbol, symbol + this.suffix])
+      .map((token) => this.library.token_to_id(token))
+    return ids.filter((id) => id !== undefined && !this.words.has(id)) as number[]
+  }
+
+  endsAt(id: number): Break | null {
+    const token = this.library.id_to_token(id) ?? ''
+    if (!token.endsWith(this.suffix)) return null
+    const mark = token.slice(0, token.length - this.suffix.length)
+    if (mark === '.') return 'sentence'
+    return mark === ',' || mark === ';' || mark === ':' ? 'phrase' : 'word'
+  }
+
+  /** Entries of the vocabulary have one character for each byte of text. */
+  private bytesOf(id: number): number {
+    const token = this.library.id_to_token(id) ?? ''
+    return token.endsWith(this.suffix) ? token.length - this.suffix.length : token.length
+  }
+
+  /** Where the character begins in which so many bytes of what tokens are made of are passed. */
+  private characterAt(text: string, bytes: number): number {
+    let passed = 0
+    for (const { segment, index } of CHARACTERS.segment(text)) {
+      const normal = this.library.normalizer?.normalize(segment) ?? segment
+      passed += Buffer.byteLength(normal.replace(/\s/g, ''))
+      if (passed > bytes) return index
+    }
+    return text.length
   }
 }
+
+/** CLIP's symbols for bytes: of those that UTF-8 never has, and of white space, which belongs to no token. */
+const UNWRITTEN = [
+  0xc0,
+  0xc1,
+  ...Array.from({ length: 11 }, (_, index) => 0xf5 + index),
+  265,
+  266,
+  267,
+  268,
+  269,
+  288,
+].map((code) => String.fromCharCode(code))
+const CAPITALS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('')
+
+/** What people see as one character may be several of Unicode's. */
+const CHARACTERS = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
 const CHUNK = 256
 const LONGEST_WORD = 2048
@@ -138,6 +247,11 @@ function padId(library: Library, { config, specials, file }: ClipFiles): number 
   const id = library.token_to_id(token)
   if (id === undefined) throw invalid(file, `Expected the vocabulary to have the pad token ${token}`)
   return id
+}
+
+function suffixOf({ tokenizer }: ClipFiles): string {
+  const suffix = (tokenizer.model as JsonObject).end_of_word_suffix
+  return typeof suffix === 'string' ? suffix : ''
 }
 
 /** A special token is written as its text, or as an object with its text. */

@@ -46,7 +46,8 @@ export const STAGES = {
     does: 'compiling the loader addon (node-gyp)',
     needs: ['node'],
     output: LOADER,
-    from: () => hashOf(['binding.gyp', 'cpp/loader'], [versionOf('node-addon-api'), ...platform]),
+    from: () =>
+      hashOf(['binding.gyp', 'cpp/loader', 'cpp/platform'], [versionOf('node-addon-api'), ...platform]),
     make: (run) =>
       run(process.execPath, [at('node_modules/node-gyp/bin/node-gyp.js'), 'rebuild'], nodeHeaders()),
   }),

@@ -35,7 +35,17 @@ describe('wuerstchen doctor', () => {
 
   it('says in words what it says in JSON', () => {
     const { stdout } = runCli(['doctor'])
-    for (const word of ['node', 'cpu', 'libtorch', 'addon', 'model', 'graphs', process.versions.node]) {
+    const dtypes = ['float32', 'bfloat16', 'float16', 'int8']
+    for (const word of [
+      'node',
+      'cpu',
+      'libtorch',
+      'addon',
+      ...dtypes,
+      'model',
+      'graphs',
+      process.versions.node,
+    ]) {
       expect(stdout).toContain(word)
     }
   })
@@ -45,7 +55,12 @@ describe('wuerstchen doctor', () => {
     expect(status).toBe(1)
     expect(stdout).toContain('not used: /nowhere (WUERSTCHEN_LIBTORCH): no such folder')
     expect(stdout).toContain('problem [ERR_WUERSTCHEN_LIBTORCH_NOT_FOUND]')
-    expect(stdout).toContain('fix: python3 -m venv')
+    expect(stdout).toContain('fix: Correct or remove WUERSTCHEN_LIBTORCH, or: npx wuerstchen runtime install')
+  })
+
+  it('says what runs on a CPU without kernels', () => {
+    const { stdout } = runCli(['doctor'], { WUERSTCHEN_CPU: 'baseline' })
+    expect(stdout).toMatch(/^addon .*no kernels of this package for this CPU: libtorch's own operators run/m)
   })
 
   it('tells a wrong version from none', () => {

@@ -179,7 +179,16 @@ describe('wuerstchen generate', () => {
     ['a size out of range', ['a cat', '--width', '9999999'], /Expected --width to be .* received 9999999\n$/],
     ['a format that it does not know', ['a cat', '-o', 'cat.gif'], /Expected --output to end in/],
     ['a dtype that it does not know', ['a cat', '--dtype', 'int3'], /Expected --dtype to be one of/],
-    ['an empty caption', [' '], /Expected caption to be a text that says something/],
+    [
+      'a syntax that it does not know',
+      ['a cat', '--prompt-syntax', 'x'],
+      /Expected --prompt-syntax to be one of/,
+    ],
+    [
+      'a prompt with a mistake',
+      ['a (cat', '--prompt-syntax', 'compel'],
+      /^error \[ERR_WUERSTCHEN_PROMPT_SYNTAX\]: .*at column 3/,
+    ],
   ])('exits with 2 for %s', (_what, args, message) => {
     const folder = folderOf({})
     const output = args.includes('-o') ? [] : ['-o', join(folder, 'a.png')]

@@ -110,6 +110,7 @@ async function answer(
     const options = {
       graph: graph.path,
       weights: change(weights),
+      blocks: graph.entry.blocks,
       stored,
       dtype,
       kernels,
@@ -329,6 +330,55 @@ describeKernels(`kernels${because}`, () => {
     const one = await answer(bundled, stage, PACKED, { threads: 1 })
     const three = await answer(bundled, stage, PACKED, { threads: 3 })
     expect(largestDifference(three, one)).toBeLessThan(TOLERANCE[stage])
+  })
+
+  // A strip has at least 1024 cells, and 32 for each thread: here some strips, the last a short one, or a single one.
+  it.each([
+    ['float32', PACKED, {}],
+    ['bfloat16', PACKED, NARROW],
+    ['int8', INT8, {}],
+  ] as const)('vqgan: the same to the last bit in strips as whole, in %s', async (_, kernels, dtypes) => {
+    const model = small()
+    for (const [height, width] of [
+      [150, 36],
+      [9, 700],
+    ] as const) {
+      const options = { ...dtypes, rows: 1, height, width }
+      const strips = await answer(model, 'vqgan', kernels, options)
+      const whole = await answer(model, 'vqgan', kernels, { ...options, threads: 200 })
+      expect(whole).toEqual(strips)
+      expect(await answer(model, 'vqgan', kernels, { ...options, threads: 1 })).toEqual(strips)
+      // So they are what they are said to be.
+      expect(strips).not.toEqual(await answer(model, 'vqgan', { ...kernels, without: ['strips'] }, options))
+      const graph = await answer(model, 'vqgan', null, options)
+      expect(distance(strips, graph)).toBeLessThan(kernels === INT8 ? 0.012 : 'dtype' in dtypes ? 0.01 : 1e-5)
+    }
+  })
+
+  it('vqgan: paints the pixels that it decodes', async () => {
+    const { model, graphs } = small()
+    const plan = await planLoad(await openModel(model), [graphs])
+    const { device } = openDevice(runtime, 'cpu', 2)
+    try {
+      const { graph, weights } = plan.vqgan
+      const [strips, whole] = await Promise.all(
+        [PACKED, null].map((kernels) =>
+          device.load({ graph: graph.path, weights, stored: 'float32', dtype: 'float32', kernels }),
+        ),
+      )
+      const latents = await device.write(noise([1, 4, 40, 30], 3))
+      const [ours, theirs] = [
+        await device.decode(strips as never, latents),
+        await device.decode(whole as never, latents),
+      ]
+      expect([ours.width, ours.height]).toEqual([theirs.width, theirs.height])
+      expect(new Set(ours.data).size).toBeGreaterThan(50)
+      const apart = ours.data.map((level, index) => Math.abs(level - (theirs.data[index] as number)))
+      expect(Math.max(...apart)).toBeLessThanOrEqual(1)
+      expect(apart.filter((levels) => levels > 0).length).toBeLessThan(0.001 * apart.length)
+    } finally {
+      await device.close()
+    }
   })
 
   it.each([[[0, 1]], [[1]], [[0]]])(

@@ -1,8 +1,8 @@
 /** Loading libtorch and the addon, each case in a process of its own: a process has one libtorch. */
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findAddon } from '../../lib/native/binding'
-import { findLibtorch, libraryName } from '../../lib/native/libtorch'
+import { findLibtorch, libraryName } from '../../lib/libtorch/find'
+import { findLoader } from '../../lib/native/addons'
 import { QUICK, type SmallModel, smallModel } from '../support/models'
 import { ensureDist, resultOf } from '../support/node-process'
 import { folderOf, removeFolders } from '../support/temporary-folder'
@@ -66,7 +66,7 @@ describe('loading libtorch', () => {
   it('refuses to open one beside a foreign one', () => {
     const theirs = folderOf({})
     copyFileSync(join(real, libraryName('c10')), join(theirs, CPU))
-    const before = `require(${JSON.stringify(findAddon('loader'))}).open([${JSON.stringify(join(theirs, CPU))}])`
+    const before = `require(${JSON.stringify(findLoader())}).open([${JSON.stringify(join(theirs, CPU))}])`
     expect(attempts([null], before)).toEqual(['ERR_WUERSTCHEN_LIBTORCH_CONFLICT'])
   })
 

@@ -28,6 +28,7 @@ async function load(offload: Offload): Promise<Model> {
     visits: false,
     recorder: null,
     maxMemory: null,
+    threads: 2,
     cache: null,
   })
   return model

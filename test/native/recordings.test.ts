@@ -6,9 +6,10 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type GenerateOptions, type PipelineOptions, WuerstchenPipeline } from '../../lib'
 import { encode } from '../../lib/embeddings/safetensors'
+import { libraryName } from '../../lib/libtorch/find'
 import { readHeader, type SafetensorsTensor } from '../../lib/model/safetensors'
-import { findAddon, findCudaRecorder } from '../../lib/native/binding'
-import { libraryName } from '../../lib/native/libtorch'
+import { findEngines } from '../../lib/native/addons'
+import { findCudaRecorder } from '../../lib/native/binding'
 import { QUICK, smallModel } from '../support/models'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -18,7 +19,7 @@ jest.mock('../../lib/loading/recording', () => ({
   chooseRecording: () => ({ recorder, ignored: null }),
 }))
 
-const built = (name: string) => join(dirname(findAddon('wuerstchen')), libraryName(name))
+const built = (name: string) => join(dirname(findEngines()[0].path), libraryName(name))
 const small = smallModel()
 
 afterAll(removeFolders)

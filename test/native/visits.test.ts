@@ -32,7 +32,16 @@ async function load(offload: Offload, visits: boolean, stored: Dtype = 'float32'
     },
   })
   const dtypes = { stored, dtype: 'float32', rounding: 'float32' } as const
-  const options = { ...dtypes, kernels: null, offload, visits, recorder: null, maxMemory: null, cache: null }
+  const options = {
+    ...dtypes,
+    kernels: null,
+    offload,
+    visits,
+    recorder: null,
+    maxMemory: null,
+    threads: 2,
+    cache: null,
+  }
   return (await loadModel(watched, files, plan, options)).model
 }
 

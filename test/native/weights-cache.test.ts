@@ -52,6 +52,7 @@ async function load(folder: string, { dtype = 'bfloat16' as Dtype } = {}): Promi
     visits: false,
     recorder: null,
     maxMemory: null,
+    threads: 2,
     cache: { folder, leastBytes: 0 },
   })
   return { model, graphs, copied: () => copied }

@@ -1,6 +1,8 @@
 /** Several devices, several threads, several processes: each with the real thing. */
 import { difference } from '../../bench/support/reference'
 import { WuerstchenPipeline } from '../../lib'
+import { loadRuntime } from '../../lib/native/binding'
+import type { NativeDevice } from '../../lib/native/types'
 import { QUICK, type SmallModel, smallModel } from '../support/models'
 import { ensureDist, resultOf, runScript } from '../support/node-process'
 
@@ -47,6 +49,44 @@ describe('A list of devices', () => {
     await expect(running).rejects.toThrow('enough')
     await Promise.all([pipeline.dispose(), pipeline.dispose({ drain: true })])
     await expect(pipeline.generate('a', QUICK)).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })
+  })
+
+  it('frees what it had loaded where a later device fails', async () => {
+    const { addon } = loadRuntime({})
+    const loaded: string[] = []
+    const freed: string[] = []
+    const real = addon.openDevice.bind(addon)
+    const open = jest.spyOn(addon, 'openDevice').mockImplementation((options) => {
+      const device = real(options)
+      const load: NativeDevice['load'] = async (wanted) => {
+        if (loaded.length === 8)
+          throw Object.assign(new Error('not enough memory'), { code: 'OUT_OF_MEMORY' })
+        const graph = await device.load(wanted)
+        loaded.push(wanted.graph)
+        const dispose = graph.dispose.bind(graph)
+        return Object.assign(graph, {
+          dispose: () => {
+            freed.push(wanted.graph)
+            dispose()
+          },
+        })
+      }
+      return new Proxy(device, {
+        get: (target, name: keyof NativeDevice) =>
+          name === 'load' ? load : target[name].bind(target as never),
+      })
+    })
+    await expect(opened({ device: ['cpu', 'cpu'] })).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_OUT_OF_MEMORY',
+    })
+    open.mockRestore()
+    expect(loaded).toHaveLength(8)
+    expect([...freed].sort()).toEqual([...loaded].sort())
+  })
+
+  it('rejects with what onProgress rejects with later, and never the process', async () => {
+    const onProgress = () => new Promise<void>((_, reject) => setTimeout(() => reject(new Error('mine')), 1))
+    await expect(opened({ onProgress: onProgress as () => void })).rejects.toThrow('mine')
   })
 
   it('refuses what is no device', async () => {

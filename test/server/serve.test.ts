@@ -49,6 +49,14 @@ describe('wuerstchen serve', () => {
   })
 })
 
+describe('wuerstchen serve without a model', () => {
+  it('says why and ends with 1', async () => {
+    const running = run(['serve', '--port', '0', '--model', '/nowhere', '--log-level', 'silent'])
+    expect(await running.ended).toBe(1)
+    expect(running.err()).toMatch(/^error \[ERR_WUERSTCHEN_/)
+  })
+})
+
 describe('wuerstchen key', () => {
   it('makes a key whose hash lets it in', async () => {
     const making = run(['key', 'web', '--json'])

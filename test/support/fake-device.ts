@@ -217,6 +217,10 @@ export class FakeDevice implements NativeDevice {
     })
   }
 
+  traceTasks(): Promise<{ shape: readonly number[]; data: Float32Array }> {
+    return this.does({ method: 'traceTasks' }, () => ({ shape: [0], data: new Float32Array() }))
+  }
+
   read(tensor: NativeTensor): Promise<{ shape: readonly number[]; data: Float32Array }> {
     const data = Float32Array.of(numberOf(tensor))
     return this.does({ method: 'read' }, () => ({ shape: tensor.shape, data }))

@@ -1,4 +1,5 @@
 import type { Model } from '../../lib/memory/loaded-model'
+import { Maps } from '../../lib/memory/maps'
 import { Memory } from '../../lib/memory/memory'
 import { Residency } from '../../lib/memory/residency'
 import type { GenerateProgress, Request } from '../../lib/request/request'
@@ -40,10 +41,12 @@ export function fakeMemory(device: FakeDevice, limit: number | null = null): Mem
       maps: [true],
       attentionChannels: 0,
     },
-    vqgan: { levels: [{ channels: 1, scale: 1 }] },
+    vqgan: { levels: [{ channels: 1, scale: 1 }], blocks: 0 },
   }
+  const graph = { numberBytes: 4, kernels: false, threads: 2 }
+  const maps = new Maps(footprint, { prior: graph, decoder: graph, vqgan: graph })
   const none = { prior: [], decoder: [], vqgan: [] }
-  return new Memory(new Residency(device, 'none'), none, footprint, { numberBytes: 4, kernels: false }, limit)
+  return new Memory(new Residency(device, 'none'), none, maps, limit)
 }
 
 export interface FakeRequestOptions {
@@ -100,6 +103,7 @@ export function fakeRequest(options: FakeRequestOptions = {}): Request {
       prior: tokens(text.padEnd(8)),
       decoder: tokens(text.padEnd(8)),
     })),
+    reading: { syntax: 'plain', longPrompts: 'truncate' },
     streams: [{ seed, rows: images }],
     width: pixels,
     height: pixels,

@@ -4,16 +4,7 @@ import { WuerstchenPipeline } from '../../lib/pipeline/pipeline'
 import type { RequestModel } from '../../lib/request/request'
 import { FakeDevice } from './fake-device'
 import { fakeModel } from './fake-model'
-
-const TOKENIZER = {
-  length: 8,
-  channels: 4,
-  tokenize: (text: string) => ({
-    ids: Int32Array.from(text.padEnd(8).slice(0, 8), (letter) => letter.charCodeAt(0)),
-    mask: new Int32Array(8).fill(1),
-    truncated: text.length > 30 ? text.slice(30) : null,
-  }),
-}
+import { FAKE_TOKENIZER } from './fake-tokenizer'
 
 const MODEL: RequestModel = {
   geometry: {
@@ -27,8 +18,10 @@ const MODEL: RequestModel = {
   },
   defaults: { priorGuidanceScale: 4, priorSteps: null, decoderSteps: 12 },
   previews: true,
-  tokenizers: { prior: TOKENIZER, decoder: TOKENIZER },
+  tokenizers: { prior: FAKE_TOKENIZER, decoder: FAKE_TOKENIZER },
 }
+
+const RUN = { stored: 'float32', dtype: 'float32', kernels: null } as const
 
 /** A whole pipeline but for the native half. */
 export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevice } {
@@ -43,11 +36,12 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     previews: true,
     dtype: 'float32',
     threads: 1,
+    stages: { prior: RUN, decoder: RUN, vqgan: RUN },
     compiled: [],
     cudaGraphs: null,
   } as const
   return {
-    pipeline: new WuerstchenPipeline(
+    pipeline: WuerstchenPipeline.of(
       engine,
       MODEL,
       info,

@@ -15,26 +15,24 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   checks: ['errors'],
   tensors: ['errors'],
   diffusion: [],
-  hub: ['files', 'errors'],
+  download: ['files', 'errors'],
+  hub: ['download', 'checks', 'files', 'errors'],
+  libtorch: ['download', 'files', 'errors'],
   text: ['files', 'errors'],
-  native: ['tensors', 'files', 'errors'],
+  native: ['libtorch', 'tensors', 'files', 'errors'],
   model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
   // model: the one reader of safetensors headers.
-  embeddings: ['model/safetensors', 'tensors', 'files', 'errors'],
+  embeddings: ['model/safetensors', 'text', 'tensors', 'files', 'errors'],
   stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
   image: ['tensors', 'diffusion', 'checks', 'files', 'errors'],
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
-  loading: ['memory', 'stages', 'model', 'native', 'tensors', 'files', 'errors'],
-  engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'errors'],
+  loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'errors'],
+  runtime: ['native', 'libtorch', 'download', 'checks', 'files', 'errors'],
+  doctor: ['native', 'libtorch', 'files', 'errors'],
+  engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   pipeline: [
-    ...['engine', 'loading', 'memory', 'request', 'embeddings', 'image', 'model', 'native', 'text'],
-    ...['hub', 'tensors', 'checks', 'files', 'errors'],
-  ],
-  // The door shows types of every room.
-  index: [
     ...[
-      'pipeline',
       'engine',
       'loading',
       'memory',
@@ -43,9 +41,28 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
       'image',
       'model',
       'native',
-      'hub',
+      'stages/stage',
+      'text',
     ],
-    ...['tensors', 'diffusion', 'files', 'errors'],
+    ...['hub', 'tensors', 'checks', 'files', 'errors'],
+  ],
+  // The door shows types of every room.
+  index: [
+    ...[
+      'pipeline',
+      'doctor',
+      'runtime',
+      'engine',
+      'stages',
+      'loading',
+      'memory',
+      'request',
+      'embeddings',
+      'image',
+      'model',
+      'native',
+    ],
+    ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   server: ['index', 'files/package-root'],
   'ai-sdk': ['index'],
@@ -68,8 +85,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   '@sinclair/typebox': 'server',
   fastify: 'server',
   'prom-client': 'server',
+  yauzl: 'libtorch',
   sharp: 'image',
-  undici: 'hub',
+  undici: 'download',
 }
 
 /** Which folder of cpp/ may include which headers of others. */
@@ -79,17 +97,19 @@ const HEADERS: readonly {
   readonly rooms: readonly string[]
 }[] = [
   { what: 'Node', header: /^(napi|node_api|uv|v8|node)\.h$/, rooms: ['binding', 'loader'] },
-  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda'] },
+  { what: 'libtorch', header: /^(torch|ATen|c10)\//, rooms: ['runtime', 'cuda', 'testing'] },
 ]
 
 /** Folders of cpp/ and the folders whose headers they may include. */
 const CPP_ARROWS: Readonly<Record<string, readonly string[]>> = {
-  loader: [],
-  runtime: [],
+  platform: [],
+  loader: ['platform'],
+  runtime: ['platform'],
   binding: ['runtime'],
   // Libraries of their own, which know one header of it.
   cuda: ['runtime'],
   testing: ['runtime'],
+  portable: [],
 }
 
 interface Import {

@@ -1,4 +1,4 @@
-import { cpuOf } from '../../lib/native/cpu'
+import { cpuOf, describeKernels, multipliesBFloat16, multipliesBytes } from '../../lib/native/cpu'
 
 const cpu = {
   bfloat16: true,
@@ -13,6 +13,16 @@ describe('cpuOf()', () => {
     expect(cpuOf({ cpu }, {})).toEqual({ kind: 'avx512_bf16', bfloat16: true, float16: false, amx: true })
     expect(cpuOf({ cpu: { ...cpu, kernels: ['avx2'] } }, {}).kind).toBe('avx2')
     expect(cpuOf({ cpu: { ...cpu, kernels: [] } }, {}).kind).toBe('baseline')
+  })
+
+  it('knows the kinds of Arm', () => {
+    const arm = { ...cpu, kernels: ['neon_bf16', 'neon_dotprod', 'neon'], capability: 'DEFAULT', amx: false }
+    expect(cpuOf({ cpu: arm }, {}).kind).toBe('neon_bf16')
+    expect(multipliesBFloat16(cpuOf({ cpu: arm }, {}))).toBe(true)
+    const older = cpuOf({ cpu: arm }, { WUERSTCHEN_CPU: 'neon_dotprod' })
+    expect([multipliesBytes(older), multipliesBFloat16(older)]).toEqual([true, false])
+    const oldest = cpuOf({ cpu: arm }, { WUERSTCHEN_CPU: 'neon' })
+    expect([multipliesBytes(oldest), multipliesBFloat16(oldest)]).toEqual([false, false])
   })
 
   it.each(['avx512_vnni', 'avx512', 'avx2', 'baseline'])(
@@ -32,5 +42,26 @@ describe('cpuOf()', () => {
     expect(() => cpuOf(old, { WUERSTCHEN_CPU: 'avx512' })).toThrow(
       "Expected WUERSTCHEN_CPU to be one of avx2, baseline but received 'avx512'",
     )
+  })
+})
+
+describe('describeKernels()', () => {
+  it('says what each dtype runs on', () => {
+    const fast = { kind: 'avx512_bf16', bfloat16: true, float16: false, amx: false } as const
+    expect(describeKernels(fast)).toEqual({
+      float32: 'kernels for avx512_bf16',
+      bfloat16: 'kernels for avx512_bf16',
+      float16: 'the graphs',
+      int8: 'kernels for avx512_bf16, rows of 8 bits; Stage A in bfloat16',
+    })
+    expect(describeKernels({ ...fast, amx: true })).toMatchObject({
+      bfloat16: 'the graphs',
+      int8: 'kernels for avx512_bf16, rows of 8 bits; Stage A of 16',
+    })
+    expect(describeKernels({ ...fast, kind: 'avx2' }).int8).toBe('kernels for avx2, rows of 16 bits')
+    expect(describeKernels({ ...fast, kind: 'baseline' })).toMatchObject({
+      float32: 'the graphs',
+      int8: 'not on this CPU',
+    })
   })
 })

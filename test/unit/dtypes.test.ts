@@ -1,4 +1,4 @@
-import { chooseKernels, type Dtypes } from '../../lib/loading/dtypes'
+import { chooseKernels, chooseRuns, type Dtypes } from '../../lib/loading/dtypes'
 import type { Cpu } from '../../lib/native/cpu'
 
 const CPU: Cpu = { kind: 'avx512_bf16', bfloat16: true, float16: false, amx: false }
@@ -41,5 +41,34 @@ describe('chooseKernels()', () => {
     expect(chooseKernels('auto', 'float16', inFloat16, on())).toBeNull()
     expect(chooseKernels('auto', 'bfloat16', inBFloat16, on({ kind: 'avx512' }))).toBeNull()
     expect(chooseKernels('auto', 'bfloat16', inBFloat16, on({ amx: true }))).toBeNull()
+  })
+})
+
+describe('chooseRuns()', () => {
+  const auto = { prior: 'auto', decoder: 'auto', vqgan: 'auto' } as const
+  const packed = { kind: 'avx512_bf16', pack: 'full', without: [] }
+
+  it('runs all stages alike', () => {
+    const run = { stored: 'bfloat16', dtype: 'bfloat16', kernels: packed }
+    expect(chooseRuns(auto, 'bfloat16', inBFloat16, on())).toEqual({ prior: run, decoder: run, vqgan: run })
+  })
+
+  it('runs Stage A of int8 in bfloat16 where the CPU multiplies it', () => {
+    const { prior, decoder, vqgan } = chooseRuns(auto, 'int8', widened, on())
+    expect(prior).toEqual({
+      stored: 'bfloat16',
+      dtype: 'float32',
+      kernels: { kind: 'avx512_bf16', pack: 'bytes', without: [] },
+    })
+    expect(decoder).toEqual(prior)
+    expect(vqgan).toEqual({ stored: 'bfloat16', dtype: 'bfloat16', kernels: packed })
+    for (const cpu of [{ kind: 'avx512_vnni' }, { amx: true }] as const)
+      expect(chooseRuns(auto, 'int8', widened, on(cpu)).vqgan.dtype).toBe('float32')
+  })
+
+  it('follows a choice for each stage', () => {
+    const chosen = { prior: 'mapped', decoder: 'off', vqgan: 'auto' } as const
+    const { prior, decoder, vqgan } = chooseRuns(chosen, 'bfloat16', inBFloat16, on())
+    expect([prior.kernels?.pack, decoder.kernels, vqgan.kernels?.pack]).toEqual(['none', null, 'full'])
   })
 })

@@ -3,6 +3,7 @@ import { alphaCumprod, schedule } from '../../lib/diffusion/scheduler'
 import { Engine } from '../../lib/engine/engine'
 import type { FinishedImage, PreviewedImage } from '../../lib/engine/outcome'
 import type { GenerateProgress } from '../../lib/request/request'
+import type { ReadPrompt } from '../../lib/request/texts'
 import { atCall, type FakeDevice } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
 
@@ -65,7 +66,13 @@ describe('Engine#statistics', () => {
     )
     unsubscribe('wuerstchen:turn', onTurn)
     unsubscribe('wuerstchen:request', onRequest)
-    expect(heard.turns[0]).toEqual({ stage: 'prior', images: 2, rows: 4, ms: expect.any(Number) })
+    expect(heard.turns[0]).toEqual({
+      stage: 'prior',
+      key: expect.stringMatching(/^prior \d+x\d+ \d+$/),
+      images: 2,
+      rows: 4,
+      ms: expect.any(Number),
+    })
     expect(heard.requests).toEqual([
       { part: 'generate', images: 2, ms: expect.any(Number), error: null },
       { part: 'generate', images: 1, ms: expect.any(Number), error: reason },
@@ -174,9 +181,8 @@ describe('Engine#submit()', () => {
   it('gives the unguided half of the decoder zeros for image embeddings', async () => {
     const { engine, device } = start()
     await engine.submit(fakeRequest({ decoderGuidanceScale: 2 }))
-    expect(device.named('write')[0]?.inputs).toEqual([
-      { dtype: 'float32', shape: [1, 16, 2, 2], data: new Float32Array(64) },
-    ])
+    const written = device.named('write').flatMap(({ inputs }) => inputs)
+    expect(written).toContainEqual({ dtype: 'float32', shape: [1, 16, 2, 2], data: new Float32Array(64) })
   })
 
   it('makes the modulations of a schedule once', async () => {
@@ -336,6 +342,44 @@ describe('Engine batch width', () => {
   })
 })
 
+describe('Engine#embed()', () => {
+  const prompt = () => {
+    const [{ prior, decoder }] = fakeRequest().prompts as [ReadPrompt]
+    return { prior, decoder }
+  }
+
+  it('counts as one image of the queue', async () => {
+    const { engine } = start({ maxQueue: 2 })
+    const first = engine.embed(prompt())
+    const full = { code: 'ERR_WUERSTCHEN_QUEUE_FULL', details: { maxQueue: 2, waiting: 1, asked: 2 } }
+    await expect(engine.submit(fakeRequest({ images: 2 }))).rejects.toMatchObject(full)
+    const second = engine.embed(prompt())
+    await expect(engine.embed(prompt())).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_QUEUE_FULL' })
+    await Promise.all([first, second])
+    await expect(engine.submit(fakeRequest({ images: 2 }))).resolves.toHaveLength(2)
+  })
+
+  it('ends with its signal, and leaves nothing behind', async () => {
+    const { engine, device } = start()
+    const stop = new AbortController()
+    device.before = () => new Promise((resolve) => setTimeout(resolve, 5))
+    const running = engine.embed({ ...prompt(), signal: stop.signal })
+    stop.abort(new Error('enough'))
+    await expect(running).rejects.toThrow('enough')
+    await expect(engine.embed({ ...prompt(), signal: stop.signal })).rejects.toThrow('enough')
+    await engine.dispose({ drain: true })
+    expect(device.live.size).toBe(0)
+  })
+
+  it('ends when the time is up', async () => {
+    const { engine, device } = start()
+    device.before = () => new Promise((resolve) => setTimeout(resolve, 50))
+    await expect(engine.embed({ ...prompt(), timeoutMs: 5 })).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_TIMEOUT',
+    })
+  })
+})
+
 describe('Engine failures', () => {
   it('fails only the job that fails by itself', async () => {
     const { engine, device } = start()
@@ -351,7 +395,7 @@ describe('Engine failures', () => {
     expect(device.live.size).toBe(CACHED)
   })
 
-  it('makes batches smaller for good when one does not fit', async () => {
+  it('makes batches smaller when one does not fit', async () => {
     const { engine, device } = start()
     device.before = ({ rows }) => {
       if ((rows?.length ?? 0) > 2)
@@ -361,6 +405,39 @@ describe('Engine failures', () => {
     expect(greys(images)).toEqual(await alone({ images: 4, priorGuidanceScale: 1 }))
     const failed = device.named('advance').filter(({ rows }) => (rows?.length ?? 0) > 2)
     expect(failed).toHaveLength(2) // at a limit of eight rows, and of four
+    expect(engine.statistics).toMatchObject({ maxRows: 2, shortages: 2 })
+  })
+
+  it('makes them wider again when memory is there again', async () => {
+    const { engine, device } = start()
+    let short = true
+    device.before = ({ rows }) => {
+      if (short && (rows?.length ?? 0) > 2)
+        throw Object.assign(new Error('not enough memory'), { code: 'OUT_OF_MEMORY' })
+    }
+    const request = { images: 4, priorGuidanceScale: 1, priorSteps: 200 }
+    const expected = await alone(request)
+    expect(greys(await engine.submit(fakeRequest(request)))).toEqual(expected)
+    expect(engine.statistics.maxRows).toBeLessThan(8)
+    short = false
+    for (let again = 0; again < 3; again++) await engine.submit(fakeRequest(request))
+    expect(engine.statistics).toMatchObject({ maxRows: 8 })
+    expect(greys(await engine.submit(fakeRequest(request)))).toEqual(expected)
+    expect(device.batches.slice(-150)).toContain('prior 4')
+  })
+
+  it('tries less and less often where memory stays short', async () => {
+    const { engine, device } = start()
+    device.before = ({ rows }) => {
+      if ((rows?.length ?? 0) > 2)
+        throw Object.assign(new Error('not enough memory'), { code: 'OUT_OF_MEMORY' })
+    }
+    const request = { images: 4, priorGuidanceScale: 1, priorSteps: 900 }
+    await engine.submit(fakeRequest(request))
+    const { shortages } = engine.statistics
+    await engine.submit(fakeRequest(request))
+    expect(shortages).toBeLessThan(8)
+    expect(engine.statistics.shortages - shortages).toBeLessThanOrEqual(shortages)
   })
 
   it('fails the request whose preparation fails, and no other', async () => {
@@ -519,12 +596,18 @@ describe('Engine callbacks', () => {
     expect(calls).toBe(1)
   })
 
-  it('rejects when the last callback throws', async () => {
+  it('rejects when the last callback throws, and tells of it once', async () => {
     const { engine } = start()
+    const told: unknown[] = []
+    const onRequest = (message: unknown) => told.push(message)
+    subscribe('wuerstchen:request', onRequest)
+    const mine = new Error('mine')
     const onImage = () => {
-      throw new Error('mine')
+      throw mine
     }
-    await expect(engine.submit(fakeRequest(), { onImage })).rejects.toThrow('mine')
+    await expect(engine.submit(fakeRequest(), { onImage })).rejects.toBe(mine)
+    unsubscribe('wuerstchen:request', onRequest)
+    expect(told).toEqual([expect.objectContaining({ error: mine })])
   })
 
   it('accepts a new request from a callback', async () => {
@@ -677,6 +760,24 @@ describe('Engine#dispose()', () => {
     expect(refused).toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })
     expect(device.closed).toBe(true)
     expect(device.live.size).toBe(0)
+  })
+
+  it('does no exclusive work that still waits, but when it drains', async () => {
+    for (const drain of [false, true]) {
+      const { engine, device } = start()
+      const running = engine.submit(fakeRequest({ priorSteps: 20 })).catch(() => undefined)
+      await atCall(device, 'advance', 2)
+      let done = false
+      const change = engine
+        .exclusive(async () => {
+          done = true
+        })
+        .catch((error: unknown) => error)
+      await engine.dispose({ drain })
+      await running
+      expect(done).toBe(drain)
+      if (!drain) expect(await change).toMatchObject({ code: 'ERR_WUERSTCHEN_DISPOSED' })
+    }
   })
 
   it('stops draining when it is asked again without', async () => {

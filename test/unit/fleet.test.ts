@@ -1,6 +1,9 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { getEventListeners } from 'node:events'
 import { Engine } from '../../lib/engine/engine'
 import { Fleet } from '../../lib/engine/fleet'
 import type { FinishedImage } from '../../lib/engine/outcome'
+import type { ReadPrompt } from '../../lib/request/texts'
 import { atCall } from '../support/fake-device'
 import { fakeModel, fakeRequest } from '../support/fake-model'
 
@@ -83,6 +86,54 @@ describe('Fleet', () => {
       expect(count).toBeLessThanOrEqual((atAbort[index] as number) + 1)
     }
     expect(devices.map(({ live }) => live.size)).toEqual([0, 0])
+  })
+
+  it('takes a signal that is a polyfill', async () => {
+    const { fleet } = start(2)
+    const real = new AbortController()
+    const { signal } = real
+    const polyfill = {
+      get aborted() {
+        return signal.aborted
+      },
+      get reason() {
+        return signal.reason
+      },
+      addEventListener: signal.addEventListener.bind(signal),
+      removeEventListener: signal.removeEventListener.bind(signal),
+      throwIfAborted: signal.throwIfAborted.bind(signal),
+    } as unknown as AbortSignal
+    const request = { ...fakeRequest({ images: 4, priorSteps: 500 }), signal: polyfill }
+    const running = fleet.submit(request)
+    setTimeout(() => real.abort(new Error('enough')), 5)
+    await expect(running).rejects.toThrow('enough')
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  })
+
+  it('tells of a request once, whatever came of it', async () => {
+    const { fleet } = start(2)
+    const told: unknown[] = []
+    const onRequest = (message: unknown) => told.push(message)
+    subscribe('wuerstchen:request', onRequest)
+    await fleet.submit(fakeRequest({ images: 4 }))
+    const mine = new Error('mine')
+    const onImage = () => {
+      throw mine
+    }
+    await expect(fleet.submit(fakeRequest({ images: 4 }), { onImage })).rejects.toBe(mine)
+    unsubscribe('wuerstchen:request', onRequest)
+    expect(told).toEqual([
+      { part: 'generate', images: 4, ms: expect.any(Number), error: null },
+      { part: 'generate', images: 4, ms: expect.any(Number), error: mine },
+    ])
+  })
+
+  it('counts prompts that are encoded', async () => {
+    const { fleet } = start(2, { maxQueue: 2 })
+    const [{ prior, decoder }] = fakeRequest().prompts as [ReadPrompt]
+    const running = [fleet.embed({ prior, decoder }), fleet.embed({ prior, decoder })]
+    await expect(fleet.embed({ prior, decoder })).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_QUEUE_FULL' })
+    await Promise.all(running)
   })
 
   it('does exclusive work once, while nothing runs anywhere', async () => {

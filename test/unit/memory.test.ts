@@ -1,4 +1,6 @@
-import { keptBytes, Memory, pictureBytes, sumOf } from '../../lib/memory/memory'
+import { Maps } from '../../lib/memory/maps'
+import { Memory, sumOf } from '../../lib/memory/memory'
+import { packedNumbers } from '../../lib/memory/packing'
 import { pictureOf } from '../../lib/memory/picture'
 import { type Offload, Residency } from '../../lib/memory/residency'
 import { FakeDevice, FakeGraph } from '../support/fake-device'
@@ -19,11 +21,14 @@ const FOOTPRINT = {
       { channels: 384, scale: 1 },
       { channels: 192, scale: 2 },
     ],
+    blocks: 12,
   },
 }
 
-const GRAPH = { numberBytes: 4, kernels: false }
-const KERNELS = { numberBytes: 4, kernels: true }
+const all = <Value>(value: Value) => ({ prior: value, decoder: value, vqgan: value })
+const FLOAT32 = { numberBytes: 4, kernels: false, threads: 2 }
+const GRAPH = new Maps(FOOTPRINT, all(FLOAT32))
+const KERNELS = new Maps(FOOTPRINT, all({ ...FLOAT32, kernels: true }))
 const PICTURE = pictureOf(fakeRequest({ size: 128, priorGuidanceScale: 4 }))
 const GUIDED = pictureOf(fakeRequest({ size: 128, decoderGuidanceScale: 2 }))
 const LARGE = pictureOf(fakeRequest({ size: 256 }))
@@ -41,7 +46,7 @@ function start(offload: Offload, limit: number | null = null) {
     decoder: [network('decoder', 2.5e9)],
     vqgan: [network('vqgan', 4e7)],
   }
-  return new Memory(residency, networks, FOOTPRINT, GRAPH, limit)
+  return new Memory(residency, networks, GRAPH, limit)
 }
 
 /** The same with a prior of which a LoRA changes so many bytes. */
@@ -51,62 +56,112 @@ function startChanged(offload: Offload, copied: number): Memory {
   const vqgan = new FakeGraph('vqgan', { weights: 4e7, copied: 0 })
   const of = (graph: FakeGraph) => ({ graph, widest: 0, packed: 0, prepared: 0 })
   const networks = { prior: [of(prior)], decoder: [], vqgan: [of(vqgan)] }
-  const memory = new Memory(residency, networks, FOOTPRINT, GRAPH, null)
+  const memory = new Memory(residency, networks, GRAPH, null)
   prior.memory = { weights: 2e9, copied } // later than it was loaded
   return memory
 }
 
-describe('pictureBytes()', () => {
-  it('is what was measured of v2 at 512x512, and little more', () => {
-    const measured = { vqgan: 0.453e9 } // bytes, with bfloat16 weights that are widened: 6e6 of these
-    const predicted = pictureBytes(FOOTPRINT, 'vqgan', PICTURE, GRAPH)
-    expect(predicted).toBeGreaterThan(measured.vqgan)
-    expect(predicted).toBeLessThan(1.2 * measured.vqgan)
+describe('Maps', () => {
+  /** A picture whose latents are so large. */
+  const ofSide = (side: number) => ({
+    ...PICTURE,
+    sizes: { ...PICTURE.sizes, latentHeight: side, latentWidth: side },
   })
 
-  // What tensors took from one size to the next, v2's widths in float32 (2048x2048 less 1536x1536; 512x512 less 256x256).
+  // What a step's tensors were counted to take, v2's widths in float32 at 1024x1024.
   it.each([
-    ['vqgan', 256 * 2, 384, 1.5e9],
-    ['decoder', 128, 64, 34.6e6],
+    ['vqgan', GRAPH, 1.81e9],
+    ['decoder', GRAPH, 0.27e9],
+    ['decoder', KERNELS, 0.16e9],
+  ] as const)('are what the %s was measured to take, within a fifth', (stage, maps, measured) => {
+    expect(maps.step(stage, LARGE) / measured).toBeGreaterThan(0.99)
+    expect(maps.step(stage, LARGE) / measured).toBeLessThan(1.2)
+  })
+
+  const square = (side: number) => {
+    const [latents, pixels] = [side / 4, side]
+    const sizes = { latentHeight: latents, latentWidth: latents, pixelWidth: pixels, pixelHeight: pixels }
+    return { ...PICTURE, sizes: { ...PICTURE.sizes, ...sizes } }
+  }
+
+  // What a decode took at most beside packed weights, with v2's widths on two threads (`NativeGraph.peakBytes`).
+  it.each([
+    [512, 2, 54.7e6],
+    [2048, 2, 68.7e6],
+    [2048, 4, 124.4e6],
   ] as const)(
-    'is what the kernels of the %s were measured to take, and little more',
-    (stage, side, less, measured) => {
-      const of = (size: number) =>
-        pictureBytes(
-          FOOTPRINT,
-          stage,
-          { ...PICTURE, sizes: { ...PICTURE.sizes, latentHeight: size, latentWidth: size } },
-          KERNELS,
-        )
-      expect((of(side) - of(less)) / measured).toBeGreaterThan(1)
-      expect((of(side) - of(less)) / measured).toBeLessThan(1.25)
+    'are what strips of Stage A were measured to take at %d pixels',
+    (side, numberBytes, measured) => {
+      const maps = new Maps(FOOTPRINT, all({ numberBytes, kernels: true, threads: 2 }))
+      expect(maps.step('vqgan', square(side)) / measured).toBeGreaterThan(1)
+      expect(maps.step('vqgan', square(side)) / measured).toBeLessThan(1.25)
     },
   )
 
-  it('is half in a type of half the width', () => {
-    for (const stage of ['prior', 'decoder', 'vqgan'] as const) {
-      const narrow = pictureBytes(FOOTPRINT, stage, PICTURE, { ...KERNELS, numberBytes: 2 })
-      expect(pictureBytes(FOOTPRINT, stage, PICTURE, KERNELS)).toBe(2 * narrow)
+  it('hardly grow with a picture in Stage A, and stay below half a gigabyte', () => {
+    const of = (side: number, threads: number) =>
+      new Maps(FOOTPRINT, all({ numberBytes: 4, kernels: true, threads })).step('vqgan', square(side))
+    expect(of(4096, 2)).toBeLessThan(0.25e9)
+    expect(of(4096, 64)).toBeLessThan(0.5e9)
+    expect(of(4096, 2) / of(1024, 2)).toBeLessThan(2)
+  })
+
+  it('are half in a type of half the width', () => {
+    const narrow = new Maps(FOOTPRINT, all({ numberBytes: 2, kernels: true, threads: 2 }))
+    for (const stage of ['prior', 'decoder'] as const) {
+      expect(KERNELS.all(stage, PICTURE)).toBe(2 * narrow.all(stage, PICTURE))
     }
   })
 
-  it('grows with the picture and with guidance', () => {
+  it('grow with the picture and with guidance', () => {
     for (const stage of ['decoder', 'vqgan'] as const) {
-      const ratio =
-        pictureBytes(FOOTPRINT, stage, LARGE, GRAPH) / pictureBytes(FOOTPRINT, stage, PICTURE, GRAPH)
+      const ratio = GRAPH.all(stage, LARGE) / GRAPH.all(stage, PICTURE)
       expect(ratio).toBeGreaterThan(3.5)
       expect(ratio).toBeLessThan(4.01)
     }
-    expect(pictureBytes(FOOTPRINT, 'decoder', GUIDED, GRAPH)).toBe(
-      2 * pictureBytes(FOOTPRINT, 'decoder', PICTURE, GRAPH),
+    expect(GRAPH.all('decoder', GUIDED)).toBe(2 * GRAPH.all('decoder', PICTURE))
+  })
+
+  it('stay in the heap while they are small', () => {
+    const [small, large] = [256, 1024].map((side) => GRAPH.inHeap(['vqgan'], ofSide(side / 4)))
+    expect(small).toBeGreaterThan(0)
+    expect(large).toBe(0) // each taken from the system by itself
+    expect(GRAPH.inHeap(['prior', 'decoder'], PICTURE)).toBe(
+      GRAPH.inHeap(['prior'], PICTURE) + GRAPH.inHeap(['decoder'], PICTURE),
     )
+  })
+
+  it("are kept by other stages' kernels, and by no graph", () => {
+    expect(GRAPH.ofOthers('vqgan', PICTURE)).toBe(0)
+    expect(KERNELS.ofOthers('vqgan', PICTURE)).toBeGreaterThan(KERNELS.ofOthers('decoder', PICTURE))
+  })
+})
+
+describe('packedNumbers()', () => {
+  const image = { imageChannels: 16, mapChannels: 1024 }
+  const of = (name: string, ...shape: number[]) => packedNumbers({ parameters: [{ name, shape }] }, image)
+
+  it.each([
+    ['blocks.0.channelwise.0.weight', [6144, 1536], 6144 * 1536],
+    ['blocks.0.channelwise.4.weight', [1536, 6144], 1536 * 6144],
+    ['blocks.2.attention.to_out.0.weight', [1536, 1536], 1536 * 1536],
+    ['down_blocks.1.0.channelwise.0.weight', [2560, 640 + 1024], 2560 * (640 + 16)],
+    ['up_blocks.0.0.channelwise.0.weight', [5120, 1280 + 1280 + 1024], 5120 * (1280 + 1280 + 16)],
+    ['up_blocks.3.0.channelwise.0.weight', [1280, 320 + 320], 1280 * 640],
+    ['blocks.0.channelwise.2.gamma', [1, 1, 1, 6144], 0],
+    ['blocks.2.kv_mapper.1.weight', [1536, 1536], 0],
+    ['down_blocks.1.1.weight', [640, 320, 2, 2], 0],
+  ])('of %s %j are %d', (name, shape, numbers) => {
+    const folded = name.includes('channelwise.4.weight') ? numbers : 0
+    expect(of(name, ...shape)).toEqual({ all: numbers, folded })
   })
 })
 
 describe('Memory', () => {
   it('counts all weights without offloading, else those of a network', () => {
     const [all, one] = [start('none').predict(PICTURE), start('model').predict(PICTURE)]
-    expect(all.vqgan - one.vqgan).toBeCloseTo(5.5e9)
+    const others = GRAPH.inHeap(['prior', 'decoder'], PICTURE) // nothing gives back what the allocator kept of theirs
+    expect(all.vqgan - one.vqgan).toBeCloseTo(5.5e9 + others, 0)
     expect(one.prior).toBeGreaterThan(2e9 + 4 * 6e7) // the largest network, and its widened weight
   })
 
@@ -131,10 +186,10 @@ describe('Memory', () => {
       kept: 0,
       steps: { prior: 0, decoder: 0, vqgan: 0 },
     })
-    const room = 3e9 - 2.5e9
-    const { kept, steps } = start('model', 3e9).shares(PICTURE, ['decoder', 'vqgan'])
-    expect(kept).toBeCloseTo(keptBytes(FOOTPRINT, 'decoder', PICTURE, GRAPH) / room)
-    expect(kept + steps.decoder).toBeCloseTo(pictureBytes(FOOTPRINT, 'decoder', PICTURE, GRAPH) / room)
+    const room = 3e9 - 2.5e9 - GRAPH.inHeap(['decoder'], PICTURE)
+    const { kept, steps } = start('model', 3e9).shares(PICTURE, ['decoder'])
+    expect(kept).toBeCloseTo(GRAPH.kept('decoder', PICTURE) / room)
+    expect(kept + steps.decoder).toBeCloseTo(GRAPH.all('decoder', PICTURE) / room)
     expect(start('model', 1e9).shares(PICTURE, stages).steps.decoder).toBe(1) // no room at all: alone
   })
 

@@ -6,6 +6,7 @@ describe('checkPipelineOptions()', () => {
   it('fills in the defaults', () => {
     expect(check({})).toEqual({
       prior: undefined,
+      promptCacheBytes: 2 ** 26,
       revision: undefined,
       hub: expect.objectContaining({ offline: false }),
       devices: ['auto'],
@@ -13,7 +14,7 @@ describe('checkPipelineOptions()', () => {
       maxMemory: null,
       dtype: 'auto',
       parity: 'none',
-      kernels: 'auto',
+      kernels: { prior: 'auto', decoder: 'auto', vqgan: 'auto' },
       cudaGraphs: false,
       threads: 6,
       libtorch: undefined,
@@ -61,6 +62,9 @@ describe('checkPipelineOptions()', () => {
       "Expected offload to be 'none' with dtype 'int8' but received 'model'",
     ],
     [{ dtype: 'int8', parity: 'diffusers' }, /parity to be 'none' with dtype 'int8'/],
+    [{ kernels: { vqgan: 'fast' } }, /kernels.vqgan to be one of auto, packed, mapped or off/],
+    [{ kernels: { vqgam: 'off' } }, /vqgam/],
+    [{ dtype: 'int8', kernels: { prior: 'mapped' } }, /kernels to be 'auto' or 'packed' with dtype 'int8'/],
     [{ dtype: 'int8', kernels: 'off' }, /kernels to be 'auto' or 'packed' with dtype 'int8'/],
     [{ cudaGraphs: 'auto' }, "Expected cudaGraphs to be true or false but received 'auto'"],
     [{ threads: 0 }, 'Expected threads to be an integer from 1 to 1024 but received 0'],

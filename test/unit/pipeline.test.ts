@@ -57,7 +57,7 @@ describe('WuerstchenPipeline#generate()', () => {
 
   it('refuses what is wrong before anything is queued', async () => {
     const { pipeline, device } = fakePipeline()
-    await expect(pipeline.generate('', FEW_STEPS)).rejects.toMatchObject({
+    await expect(pipeline.generate(undefined as never, FEW_STEPS)).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
     })
     expect(device.calls).toEqual([])
@@ -110,7 +110,7 @@ describe('WuerstchenPipeline#stream()', () => {
 
   it('throws what generate() would reject with', async () => {
     const { pipeline } = fakePipeline()
-    await expect(eventsOf(pipeline.stream('', FEW_STEPS))).rejects.toMatchObject({
+    await expect(eventsOf(pipeline.stream(undefined as never, FEW_STEPS))).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
     })
     const many = { ...FEW_STEPS, numImagesPerPrompt: 9 }

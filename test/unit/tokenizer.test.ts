@@ -104,7 +104,7 @@ describe('Tokenizer#tokenize()', () => {
     const cut = tokenizer.tokenize(`${'9'.repeat(254)}87 a cat`)
     expect(cut.ids).toEqual(fits.ids)
     expect(cut.mask).toEqual(fits.mask)
-    expect(cut.truncated).toBe('8 7 a cat')
+    expect(cut.truncated).toBe('87 a cat')
   })
 
   it('reads no more of a long text than it needs', () => {
@@ -120,7 +120,7 @@ describe('Tokenizer#tokenize()', () => {
     const once = idsOfText(tokenizer, text).slice(1, -1)
     expect(ids.slice(1, -1)).toEqual(Array.from({ length: 13 }, () => once).flat())
     const { truncated } = tokenizer.tokenize(text.repeat(100))
-    expect(truncated).toMatch(/ a photo of a fox, and $/)
+    expect(truncated).toMatch(/ a photo of a fox, and$/)
     expect(tokenizer.tokenize(`${'🦊'.repeat(1023)}a🦊`).ids).toEqual(
       tokenizer.tokenize('🦊'.repeat(1023)).ids,
     )

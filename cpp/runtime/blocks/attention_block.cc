@@ -7,15 +7,13 @@
 #include <cmath>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/checks.h"
 #include "runtime/blocks/depthwise.h"
 #include "runtime/blocks/tasks.h"
+#include "runtime/numbers.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 // Queries, keys and values of image tokens side by side, and keys and values of the text.
 struct Tokens {
@@ -40,7 +38,9 @@ class AttentionBlock final : public Block {
     const auto& kernels = context_.kernels;
     auto& arena = context_.arena;
     const auto x = context_.copies.Restore(inputs.x).contiguous();
-    const at::Tensor text = inputs.condition->get(index_).contiguous();
+    CheckMap(context_, x, out_.columns());
+    const auto text =
+        CheckedText(context_, inputs, index_, x.size(0), heads_, out_.columns() / heads_);
     const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
     const int64_t rows = images * pixels;
 
@@ -121,14 +121,15 @@ class AttentionBlock final : public Block {
     const int64_t bytes = kernels::BytesOf(attention.number);
     auto* const keys = context_.arena.GetBytes(Arena::kKeys, all_heads * key_size * bytes);
     auto* const values = context_.arena.GetBytes(Arena::kValues, all_heads * value_size * bytes);
-    ForEachTask(all_heads, [&](int64_t head) {
+    const int64_t key_numbers = all_heads * tokens.keys() * tokens.head_dim;
+    ForEachTask(all_heads, WorkOn(2 * key_numbers, 20), [&](int64_t head) {
       Pack(tokens, head, capacity, keys + head * key_size * bytes,
            values + head * value_size * bytes);
     });
     const auto cut = CutRows(kernels, tokens.tokens, kernels::kQueryBlock);
     const int64_t channels = tokens.channels();
     const float scale = 1 / std::sqrt(static_cast<float>(tokens.head_dim));
-    ForEachTask(all_heads * cut.count, [&](int64_t task) {
+    ForEachTask(all_heads * cut.count, WorkOn(key_numbers, 4.0 * tokens.tokens), [&](int64_t task) {
       const int64_t head = task / cut.count, start = task % cut.count * cut.rows;
       const int64_t row = head / tokens.heads * tokens.tokens + start;
       const int64_t column = head % tokens.heads * tokens.head_dim;

@@ -25,6 +25,13 @@ struct DepthwiseWeights {
   at::Tensor bias;  // (C) float32
 };
 
+// Rows of a map of which not all need to be there: row y lies at y % held.
+struct MapRows {
+  const void* cells;  // (held, width, channels)
+  Statistics norm;    // of each cell; null where it is not normed
+  int64_t height, width, channels, held;
+};
+
 struct Depthwise {
   const at::Tensor& x;               // (B, H, W, C) contiguous
   const Statistics* norm = nullptr;  // of `x`, which is normed with them first
@@ -33,6 +40,11 @@ struct Depthwise {
   bool replicate;  // beyond the border is the border, else zero
 };
 
+// Pixels [first, end) of a map, into `out` and `statistics`, which begin with the first; they lie
+// in rows that follow each other.
+void ComputePixels(const kernels::Kernels& kernels, const MapRows& map,
+                   const DepthwiseWeights& weights, bool adds, bool replicate, int64_t first,
+                   int64_t end, void* out, Statistics statistics);
 // Pixels [first, end) of one image, into `out` and `statistics`, which begin with the first.
 void ComputePixels(const kernels::Kernels& kernels, const Depthwise& depthwise, int64_t image,
                    int64_t first, int64_t end, void* out, Statistics statistics);
@@ -40,6 +52,9 @@ void ComputePixels(const kernels::Kernels& kernels, const Depthwise& depthwise, 
 void Compute(const kernels::Kernels& kernels, const Depthwise& depthwise, void* out,
              Statistics statistics);
 void Measure(const kernels::Kernels& kernels, const at::Tensor& x, Statistics statistics);
+// The same of some rows, on this thread.
+void Measure(const kernels::Kernels& kernels, const void* rows, int64_t count, int64_t channels,
+             Statistics statistics);
 
 }  // namespace wuerstchen::runtime::blocks
 

@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/checks.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
@@ -14,6 +15,7 @@ class PointwiseBlock final : public Block {
 
   at::Tensor Run(const Inputs& inputs) override {
     if (!ready_) Prepare();
+    CheckMap(context_, inputs.x, matrix_.depth());
     const auto x = inputs.x.contiguous();
     auto out = at::empty({x.size(0), x.size(1), x.size(2), matrix_.columns()}, x.options());
     Compute(context_.kernels,

@@ -3,10 +3,12 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "runtime/blocks/tasks.h"
 #include "runtime/error.h"
+#include "runtime/numbers.h"
 #include "runtime/walk.h"
 
 namespace wuerstchen::runtime::blocks {
@@ -17,7 +19,6 @@ using kernels::kPartColumns;
 constexpr int64_t kFewestColumns = 256;   // fewer do not pay for copying the rows once more
 constexpr int64_t kFewestOfMany = 64;     // but idle threads cost more
 constexpr int64_t kSummedColumns = 1024;  // of a task that only adds
-constexpr int64_t kTasksPerThread = 8;    // so that the last ones end at about the same time
 
 kernels::Format FormatOf(at::ScalarType type) {
   switch (type) {
@@ -35,14 +36,6 @@ kernels::Format FormatOf(at::ScalarType type) {
 // Some columns of a larger weight are as good as a whole one.
 kernels::Weight AsStored(const at::Tensor& weight) {
   return {weight.const_data_ptr(), FormatOf(weight.scalar_type()), weight.stride(0)};
-}
-
-int64_t DivideUp(int64_t value, int64_t by) {
-  return (value + by - 1) / by;
-}
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return DivideUp(value, multiple) * multiple;
 }
 
 using kernels::Format;
@@ -99,7 +92,7 @@ void* Arena::Get(Slot slot, int64_t numbers, const kernels::Kernels& kernels) {
 }
 
 char* Arena::GetBytes(Slot slot, int64_t bytes) {
-  return reinterpret_cast<char*>(Get(slot, DivideUp(bytes, sizeof(float))));
+  return reinterpret_cast<char*>(Get(slot, DivideUp(bytes, static_cast<int64_t>(sizeof(float)))));
 }
 
 int64_t Arena::bytes() const {
@@ -139,7 +132,7 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
   int64_t first_column = 0;
   for (const auto& weight : weights) {
     const int64_t panels = weight.size(0) / kernels.panel;
-    ForEachTask(panels, [&](int64_t panel) {
+    ForEachTask(panels, WorkOn(columns_ * depth_, 10), [&](int64_t panel) {
       const int64_t column = panel * kernels.panel;
       const kernels::PackedPart part{
           .weight = AsStored(weight.narrow(0, column, kernels.panel)),
@@ -184,9 +177,9 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   const int64_t together = product.left.front().right->packed() ? 1 : 2;
   const int64_t per_image = DivideUp(strips.count, together), block_rows = together * strips.rows;
   const int64_t blocks = product.images * per_image;
-  const int64_t wanted = std::max(DivideUp(columns, kPartColumns),
-                                  DivideUp(kTasksPerThread * at::get_num_threads(), blocks));
-  const bool idle = blocks * DivideUp(columns, kFewestColumns) < at::get_num_threads();
+  const int64_t wanted =
+      std::max(DivideUp(columns, kPartColumns), DivideUp(kTasksPerThread * Threads(), blocks));
+  const bool idle = blocks * DivideUp(columns, kFewestColumns) < Threads();
   const int64_t most = DivideUp(columns, idle ? kFewestOfMany : kFewestColumns);
   const int64_t parts = std::clamp<int64_t>(wanted, 1, most);
   at::Tensor energies;
@@ -195,7 +188,10 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
     energies = at::empty({product.images * strips.count, columns}, at::kFloat).zero_();
     partial = energies.mutable_data_ptr<float>();
   }
-  ForEachTask(blocks * parts, [&](int64_t task) {
+  int64_t all_depth = 0;
+  for (const auto& left : product.left) all_depth += left.right->depth();
+  const double work = WorkOn(product.images * product.pixels * columns, 2.0 * all_depth);
+  ForEachTask(blocks * parts, work, [&](int64_t task) {
     const int64_t part = task / blocks, block = task % blocks;
     const int64_t image = block / per_image, place = block % per_image;
     const int64_t start = place * block_rows, row = image * product.pixels + start;
@@ -234,7 +230,8 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   });
   if (partial == nullptr) return;
   const int64_t chunks = DivideUp(columns, kSummedColumns);
-  ForEachTask(product.images * chunks, [&](int64_t task) {
+  const double adding = WorkOn(product.images * strips.count * columns, 10);
+  ForEachTask(product.images * chunks, adding, [&](int64_t task) {
     const int64_t image = task / chunks, first = task % chunks * kSummedColumns;
     const int64_t count = std::min(kSummedColumns, columns - first);
     float* const sum = product.energy + image * columns + first;
@@ -243,6 +240,7 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
       const float* const row = partial + (image * strips.count + strip) * columns + first;
       for (int64_t column = 0; column < count; ++column) sum[column] += row[column];
     }
+    for (int64_t column = 0; column < count; ++column) sum[column] = std::sqrt(sum[column]);
   });
 }
 

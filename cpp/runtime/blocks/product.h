@@ -63,7 +63,7 @@ struct Product {
   const float* bias = nullptr;
   const void* residual = nullptr;  // laid out as `out`
   bool gelu = false;
-  float* energy = nullptr;  // (images, columns): the sum over each image of the results' squares
+  float* energy = nullptr;  // (images, columns): the root of the sum of the results' squares
 };
 
 void Compute(const kernels::Kernels& kernels, const Product& product);

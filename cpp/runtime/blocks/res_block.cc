@@ -3,24 +3,31 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 
-#include <cmath>
-
 #include "runtime/blocks/block.h"
+#include "runtime/blocks/checks.h"
 #include "runtime/blocks/depthwise.h"
 
 namespace wuerstchen::runtime::blocks {
 namespace {
+
+// One thread does it while all others wait: several sums at a time.
+double Sum(const float* numbers, int64_t count) {
+  constexpr int kSums = 16;
+  double sums[kSums] = {};
+  for (int64_t i = 0; i < count; ++i) sums[i % kSums] += numbers[i];
+  double sum = 0;
+  for (const double one : sums) sum += one;
+  return sum;
+}
 
 // Scale of each channel of each image: one more than gamma times its share of the energy (ConvNeXt
 // V2's response norm).
 void ResponseFactors(const float* energy, const float* gamma, int64_t images, int64_t channels,
                      float* factors) {
   for (int64_t image = 0; image < images; ++image) {
-    for (int64_t i = 0; i < channels; ++i) factors[i] = std::sqrt(energy[i]);
-    double sum = 0;
-    for (int64_t i = 0; i < channels; ++i) sum += factors[i];
-    const float mean = static_cast<float>(sum / static_cast<double>(channels)) + 1e-6f;
-    for (int64_t i = 0; i < channels; ++i) factors[i] = 1 + gamma[i] * (factors[i] / mean);
+    const float mean = static_cast<float>(Sum(energy, channels) / static_cast<double>(channels));
+    const float share = 1 / (mean + 1e-6f);
+    for (int64_t i = 0; i < channels; ++i) factors[i] = 1 + gamma[i] * (energy[i] * share);
     energy += channels;
     factors += channels;
   }
@@ -36,6 +43,8 @@ class ResBlock final : public Block {
     const auto& kernels = context_.kernels;
     auto& arena = context_.arena;
     const auto x = context_.copies.Leave(inputs.x).contiguous();
+    CheckMap(context_, x, depthwise_.bias.size(0));
+    CheckSkip(context_, inputs.skip, x, skip_depth());
     const int64_t images = x.size(0), pixels = x.size(1) * x.size(2), channels = x.size(3);
     const int64_t rows = images * pixels, hidden_channels = expand_.columns();
 
@@ -98,6 +107,12 @@ class ResBlock final : public Block {
   }
 
  private:
+  int64_t skip_depth() const {
+    int64_t depth = 0;
+    for (const auto& part : skip_) depth += part.depth();
+    return depth;
+  }
+
   void Prepare() {
     const auto& kernels = context_.kernels;
     depthwise_ = {kernels, Wide(module_, "depthwise.weight"), Wide(module_, "depthwise.bias")};

@@ -14,9 +14,17 @@ constexpr float kByteLimit = 255;
 constexpr int64_t kByteStride = kDepthBlock + 64;  // between rows; see kPairStride
 static_assert(kByteLimit * kWeightLimit * kDepthBlock < 2147483648.0, "a pass fits 32 bits");
 
+// What is taken off the bytes of rows: where the CPU multiplies only bytes with a sign, theirs are
+// those from -128 to 127.
+#if KERNEL_SIGNED_FOURS
+constexpr int kByteOffset = 128;
+#else
+constexpr int kByteOffset = 0;
+#endif
+
 // sums[i] + the products of the four bytes of a[i], from 0 to 255, with those of b[i].
 KERNEL_INLINE IntVec AddFours(IntVec sums, IntVec a, IntVec b) {
-#if KERNEL_FOURS
+#if KERNEL_FOURS && !KERNEL_ARM
   return reinterpret_cast<IntVec>(_mm512_dpbusd_epi32(
       reinterpret_cast<__m512i>(sums), reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #else
@@ -65,7 +73,7 @@ KERNEL_INLINE void RoundToBytes(const float* row, int64_t depth, float inverse, 
                                 uint8_t* to) {
   for (int64_t i = 0; i < depth; i += kLanes) {
     const Vec value = Min(Max(Load(row + i) * inverse + zero, Vec{}), Fill(kByteLimit));
-    const auto bytes = __builtin_convertvector(Rounded(value) & 255, ByteVec);
+    const auto bytes = __builtin_convertvector((Rounded(value) - kByteOffset) & 255, ByteVec);
     std::memcpy(to + i, &bytes, sizeof bytes);
   }
 }
@@ -83,7 +91,7 @@ void RoundLeft(const Segment& segment, int64_t rows, int64_t start, int64_t dept
     const float zero =
         inverse > 0 ? static_cast<float>(static_cast<int32_t>(0.5f - least * inverse)) : 0;
     left.scales[index] = span / kByteLimit;
-    left.zeros[index] = left.scales[index] * zero;
+    left.zeros[index] = left.scales[index] * (zero - kByteOffset);
     RoundToBytes(row, padded, inverse, zero, left.rows + index * kByteStride);
   }
 }
@@ -98,6 +106,9 @@ struct ByteOperands {
     IntVec exact[Rows][2] = {};
     const uint8_t* four = left.rows;
     const int8_t* panel = right + 2 * kPanel * sizeof(float);
+#if KERNEL_FOURS && KERNEL_ARM
+    MultiplyByLanes<AddProductsOfFours>(exact, four, kByteStride, panel, depth / 4);
+#else
     for (int64_t i = 0; i < depth; i += 4) {
       const IntVec first = LoadBits(panel), second = LoadBits(panel + 4 * kLanes);
 #pragma GCC unroll 16
@@ -109,6 +120,7 @@ struct ByteOperands {
       four += 4;
       panel += 4 * kPanel;
     }
+#endif
     Start(sums, before);
     const auto* const scales = reinterpret_cast<const float*>(right);
 #pragma GCC unroll 2

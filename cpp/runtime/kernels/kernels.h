@@ -114,7 +114,7 @@ struct HeadRows {
 
 // A depthwise 3x3 convolution of pixels [first, end) of one picture, counted row by row.
 struct DepthwiseBlock {
-  const void* in;       // (height, width, channels)
+  const void* in;       // (held, width, channels)
   const float* centre;  // of each pixel of `in`, as `Segment`; null for none
   const float* spread;
   const float* taps;     // (9, channels); of bfloat16 the even ones of each panel first
@@ -123,7 +123,9 @@ struct DepthwiseBlock {
   void* out;             // of pixel `first`, as all below
   float* out_centre;     // mean of each pixel of `out`, and one over its deviation
   float* out_spread;
-  int64_t height, width, channels, first, end;
+  int64_t height;  // of the picture
+  int64_t held;    // rows of it that `in` and its statistics have room for: y lies at y % held
+  int64_t width, channels, first, end;
   bool replicate;  // beyond the border is the border, else zero
   float epsilon;   // of the deviation
 };

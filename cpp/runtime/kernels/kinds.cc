@@ -1,20 +1,23 @@
 #include "runtime/kernels/kinds.h"
 
+#include "runtime/kernels/abilities.h"
+
+#if defined(KERNELS_X86)
+#define KERNEL_KINDS(DO) DO(avx512_bf16) DO(avx512_vnni) DO(avx512) DO(avx2)
+#elif defined(KERNELS_ARM)
+#define KERNEL_KINDS(DO) DO(neon_bf16) DO(neon_dotprod) DO(neon)
+#else
+#define KERNEL_KINDS(DO)
+#endif
+
 namespace wuerstchen::runtime::kernels {
 
-#ifdef KERNELS_X86
-namespace avx2 {
-extern const Kernels kFloat32, kBFloat16;
-}
-namespace avx512 {
-extern const Kernels kFloat32, kBFloat16;
-}
-namespace avx512_vnni {
-extern const Kernels kFloat32, kBFloat16;
-}
-namespace avx512_bf16 {
-extern const Kernels kFloat32, kBFloat16;
-}
+#define DECLARE(kind)                       \
+  namespace kind {                          \
+  extern const Kernels kFloat32, kBFloat16; \
+  }
+KERNEL_KINDS(DECLARE)
+#undef DECLARE
 
 namespace {
 
@@ -26,16 +29,12 @@ struct Kind {
 
 // The fastest first.
 std::vector<Kind> AllKinds() {
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl");
-  const bool fours = avx512 && __builtin_cpu_supports("avx512vnni");
-  const bool pairs = fours && __builtin_cpu_supports("avx512bf16");
-  return {{&avx512_bf16::kFloat32, &avx512_bf16::kBFloat16, pairs},
-          {&avx512_vnni::kFloat32, &avx512_vnni::kBFloat16, fours},
-          {&avx512::kFloat32, &avx512::kBFloat16, avx512},
-          {&avx2::kFloat32, &avx2::kBFloat16, avx2}};
+  [[maybe_unused]] const auto cpu = ReadAbilities();
+  return {
+#define LIST(kind) {&kind::kFloat32, &kind::kBFloat16, cpu.kind},
+      KERNEL_KINDS(LIST)
+#undef LIST
+  };
 }
 
 }  // namespace
@@ -55,14 +54,5 @@ const Kernels* Find(const std::string& name, Number number) {
   }
   return nullptr;
 }
-#else
-std::vector<std::string> Kinds() {
-  return {};
-}
-
-const Kernels* Find(const std::string&, Number) {
-  return nullptr;
-}
-#endif
 
 }  // namespace wuerstchen::runtime::kernels

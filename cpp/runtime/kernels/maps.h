@@ -87,7 +87,7 @@ KERNEL_INLINE void FindNeighbours(const DepthwiseBlock& block, int64_t y, int64_
     const int64_t wanted_y = y + tap / 3 - 1, wanted_x = x + tap % 3 - 1;
     const int64_t ny = Clamp(wanted_y, block.height), nx = Clamp(wanted_x, block.width);
     if (!block.replicate && (ny != wanted_y || nx != wanted_x)) continue;
-    const int64_t pixel = ny * block.width + nx;
+    const int64_t pixel = ny % block.held * block.width + nx;
     const int place = found.count++;
     found.pixels[place] = static_cast<const Number*>(block.in) + pixel * block.channels;
     found.taps[place] = block.taps + tap * block.channels;

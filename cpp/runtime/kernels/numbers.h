@@ -13,6 +13,11 @@ struct BFloat16 {
   uint16_t bits;
 };
 
+// Of the stored numbers alone; bits, as not every compiler has a type for them.
+struct Float16 {
+  uint16_t bits;
+};
+
 typedef uint32_t BitsVec __attribute__((vector_size(4 * kLanes)));
 
 KERNEL_INLINE float Widen(float value) {
@@ -26,8 +31,14 @@ KERNEL_INLINE float Widen(BFloat16 value) {
   return wide;
 }
 
-KERNEL_INLINE float Widen(_Float16 value) {
-  return static_cast<float>(value);
+KERNEL_INLINE float Widen(Float16 value) {
+#if KERNEL_ARM
+  __fp16 narrow;
+  std::memcpy(&narrow, &value, sizeof narrow);
+  return static_cast<float>(narrow);
+#else
+  return _cvtsh_ss(value.bits);
+#endif
 }
 
 KERNEL_INLINE Vec Load(const BFloat16* from) {
@@ -45,7 +56,9 @@ KERNEL_INLINE BitsVec Narrowed(Vec value) {
 }
 
 KERNEL_INLINE void Store(BFloat16* to, Vec value) {
-#if KERNEL_PAIRS
+#if KERNEL_PAIRS && KERNEL_ARM
+  const auto narrow = vget_low_bf16(vcvtq_low_bf16_f32(reinterpret_cast<float32x4_t>(value)));
+#elif KERNEL_PAIRS
   const auto narrow = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(value));
 #else
   const ShortVec narrow = __builtin_convertvector(Narrowed(value), ShortVec);
@@ -65,7 +78,12 @@ KERNEL_INLINE EvenOdd LoadEvenOdd(const BFloat16* from) {
 }
 
 KERNEL_INLINE void StoreEvenOdd(BFloat16* to, const EvenOdd& value) {
-#if KERNEL_PAIRS
+#if KERNEL_PAIRS && KERNEL_ARM
+  const auto even = vget_low_bf16(vcvtq_low_bf16_f32(reinterpret_cast<float32x4_t>(value.even)));
+  const auto odd = vget_low_bf16(vcvtq_low_bf16_f32(reinterpret_cast<float32x4_t>(value.odd)));
+  const auto mixed = vzip_u16(vreinterpret_u16_bf16(even), vreinterpret_u16_bf16(odd));
+  const auto pairs = vcombine_u16(mixed.val[0], mixed.val[1]);
+#elif KERNEL_PAIRS
   alignas(64) static constexpr uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
                                                       21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
                                                       11, 27, 12, 28, 13, 29, 14, 30, 15, 31};

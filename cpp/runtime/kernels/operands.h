@@ -88,7 +88,7 @@ void FillPanel(const Weight& weight, int64_t column, int64_t start, int64_t dept
     case Format::kBFloat16:
       return FillPanel<BFloat16>(weight, column, start, depth, panel);
     case Format::kFloat16:
-      return FillPanel<_Float16>(weight, column, start, depth, panel);
+      return FillPanel<Float16>(weight, column, start, depth, panel);
     case Format::kPacked:
     case Format::kQuantised:
     case Format::kBytes:

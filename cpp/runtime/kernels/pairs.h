@@ -15,7 +15,7 @@ constexpr int64_t kPairStride = kPairDepth + 32;
 
 // sums[i] + a[2i + 1] * b[2i + 1] + a[2i] * b[2i]
 KERNEL_INLINE Vec AddPairs(Vec sums, IntVec a, IntVec b) {
-#if KERNEL_PAIRS
+#if KERNEL_PAIRS && !KERNEL_ARM
   return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums),
                                                 reinterpret_cast<__m512bh>(a),
                                                 reinterpret_cast<__m512bh>(b)));
@@ -46,6 +46,11 @@ struct PairOperands {
     const BFloat16* row_start = left;
     for (int piece = 0; piece < count; ++piece) {
       const BFloat16* panel = pieces[piece].panel;
+#if KERNEL_PAIRS && KERNEL_ARM
+      MultiplyByLanes<AddProductsOfPairs>(sums, row_start, kStride * sizeof(BFloat16), panel,
+                                          pieces[piece].depth / 2);
+      row_start += pieces[piece].depth;
+#else
       for (int64_t i = 0; i < pieces[piece].depth; i += 2) {
         const IntVec first = LoadBits(panel), second = LoadBits(panel + kPanel);
 #pragma GCC unroll 16
@@ -57,6 +62,7 @@ struct PairOperands {
         row_start += 2;
         panel += 2 * kPanel;
       }
+#endif
     }
   }
   KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kStride; }
@@ -92,7 +98,7 @@ void FillPairPanel(const Weight& weight, int64_t column, int64_t start, int64_t 
     case Format::kBFloat16:
       return FillPairPanel<BFloat16>(weight, column, start, depth, panel);
     case Format::kFloat16:
-      return FillPairPanel<_Float16>(weight, column, start, depth, panel);
+      return FillPairPanel<Float16>(weight, column, start, depth, panel);
     case Format::kPacked:
     case Format::kQuantised:
     case Format::kBytes:

@@ -19,7 +19,11 @@ typedef int8_t BytePairVec __attribute__((vector_size(2 * kLanes)));
 
 // sums[i] + a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
 KERNEL_INLINE IntVec AddPairs(IntVec sums, PairVec a, PairVec b) {
-#if KERNEL_FOURS
+#if KERNEL_ARM
+  const auto left = reinterpret_cast<int16x8_t>(a), right = reinterpret_cast<int16x8_t>(b);
+  const auto low = vmull_s16(vget_low_s16(left), vget_low_s16(right));
+  return sums + reinterpret_cast<IntVec>(vpaddq_s32(low, vmull_high_s16(left, right)));
+#elif KERNEL_FOURS
   return reinterpret_cast<IntVec>(_mm512_dpwssd_epi32(
       reinterpret_cast<__m512i>(sums), reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif KERNEL_LANES == 16

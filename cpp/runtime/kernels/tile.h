@@ -5,6 +5,9 @@
 
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/numbers.h"
+#if KERNEL_ARM
+#include "runtime/kernels/lanes.h"
+#endif
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
@@ -50,6 +53,9 @@ struct Operands {
   template <int Rows>
   KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
     Start(sums, before);
+#if KERNEL_ARM
+    MultiplyByLanes<AddProducts>(sums, left, kDepthBlock * sizeof(float), right, depth);
+#else
     const float* row_start = left;
     const float* panel = right;
     for (int64_t i = 0; i < depth; ++i) {
@@ -63,6 +69,7 @@ struct Operands {
       ++row_start;
       panel += kPanel;
     }
+#endif
   }
   KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kDepthBlock; }
 };

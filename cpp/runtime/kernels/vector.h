@@ -3,7 +3,11 @@
 #ifndef CPP_RUNTIME_KERNELS_VECTOR_H_
 #define CPP_RUNTIME_KERNELS_VECTOR_H_
 
+#if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
 
 #include <cstdint>
 #include <cstring>
@@ -16,7 +20,11 @@ namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 constexpr int kLanes = KERNEL_LANES;
 constexpr int64_t kPanel = 2 * kLanes;
 // Rows of a tile: two accumulators each, and what is left of the registers for the operands.
+#if KERNEL_ARM
+constexpr int kTile = 10;  // see lanes.h: eight registers of columns, and one or two of rows
+#else
 constexpr int kTile = KERNEL_REGISTERS == 32 ? 14 : 6;
+#endif
 
 typedef float Vec __attribute__((vector_size(4 * kLanes)));
 typedef float VecAnywhere __attribute__((vector_size(4 * kLanes), aligned(4)));

@@ -1,0 +1,17 @@
+# Pictures on the CPU: Node, the package, and nothing else.
+#   docker build -f docker/cpu.Dockerfile -t wuerstchen docker
+#   docker run --rm -v "$PWD:/out" wuerstchen generate "a red circle on a blue background" -o /out/circle.png
+FROM node:22-slim
+ARG VERSION=latest
+WORKDIR /app
+RUN npm init -y >/dev/null \
+ && npm install --ignore-scripts --no-audit --no-fund "wuerstchen@$VERSION" \
+ && npm cache clean --force \
+ && npx wuerstchen doctor
+# Models of the hub, when one is pulled: mount a volume here to keep them.
+ENV HF_HOME=/models
+VOLUME /models
+RUN mkdir -p /models && chown node /models
+USER node
+ENTRYPOINT ["/app/node_modules/.bin/wuerstchen"]
+CMD ["doctor"]

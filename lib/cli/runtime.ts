@@ -1,0 +1,76 @@
+import { type Flavour, installRuntime, listRuntimes, type Runtime, removeRuntime } from '../index'
+import { interruptSignal } from './exit'
+import { showProgress } from './progress'
+
+interface FolderFlags {
+  readonly folder?: string
+  readonly json?: boolean
+}
+
+export interface InstallFlags extends FolderFlags {
+  readonly from?: string
+  readonly sha256?: string
+  readonly dryRun?: boolean
+  readonly quiet?: boolean
+}
+
+/** `wuerstchen runtime install [flavour]` */
+export async function installedRuntime(flavour: string | undefined, flags: InstallFlags): Promise<void> {
+  const { from, sha256, dryRun, folder } = flags
+  const progress = await showProgress(1, { quiet: flags.quiet ?? false })
+  try {
+    const result = await installRuntime({
+      flavour: flavour as Flavour | undefined,
+      from,
+      sha256,
+      dryRun,
+      folder,
+      signal: interruptSignal(),
+      onProgress: ({ step, done, total }) => progress.bytes(step, done, total),
+    })
+    if (flags.json) {
+      progress.print(JSON.stringify(result))
+      return
+    }
+    const { state, runtime, archives } = result
+    if (runtime !== null) progress.print(`${runtime.folder}${state === 'present' ? ' (was there)' : ''}`)
+    else for (const line of plan(result.flavour, archives)) progress.print(line)
+  } finally {
+    progress.stop()
+  }
+}
+
+function plan(
+  flavour: string,
+  archives: readonly { readonly from: string; readonly size: number | null; readonly sha256: string }[],
+): string[] {
+  const sizes = archives.map(({ size }) => size)
+  const known = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
+  const total = sizes.includes(null) ? 'of unknown size' : megabytes(known)
+  return [
+    `${flavour}: ${archives.length} ${archives.length === 1 ? 'archive' : 'archives'}, ${total}`,
+    ...archives.map(({ from, sha256 }) => `${from}\n  sha256 ${sha256}`),
+  ]
+}
+
+/** `wuerstchen runtime list` */
+export function listedRuntimes(flags: FolderFlags): void {
+  const runtimes = listRuntimes({ folder: flags.folder })
+  if (flags.json) console.log(JSON.stringify(runtimes))
+  else if (runtimes.length === 0) console.log("none; 'wuerstchen runtime install' brings one")
+  else for (const runtime of runtimes) console.log(lineOf(runtime))
+}
+
+/** `wuerstchen runtime remove NAME` */
+export async function removedRuntimes(name: string, flags: FolderFlags): Promise<void> {
+  const removed = await removeRuntime(name, { folder: flags.folder })
+  for (const runtime of removed) console.log(`removed ${lineOf(runtime)}`)
+}
+
+function lineOf({ name, version, size, folder }: Runtime): string {
+  return `${name}  ${version}  ${megabytes(size)}  ${folder}`
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`
+}

@@ -1,0 +1,161 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { arch, platform } from 'node:os'
+import { join } from 'node:path'
+import { WuerstchenError } from './errors'
+import { packageRoot, packageVersion } from './files/package-root'
+import { BUILDS } from './libtorch/builds'
+import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
+import { type GpuFindings, gpuFindings } from './libtorch/gpu'
+import { TARGET } from './libtorch/runtimes'
+import { findEngines } from './native/addons'
+import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
+import { type CpuKind, describeKernels } from './native/cpu'
+import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
+import { describeProcessor, type Processor } from './native/processor'
+import type { Dtype } from './native/types'
+
+/** Something that keeps this package from working here, and what to do about it. */
+export interface Problem {
+  readonly code: string
+  readonly message: string
+  readonly fix: string
+}
+
+/** What this machine and this installation have. Plain JSON. */
+export interface Diagnosis {
+  readonly wuerstchen: string
+  readonly node: string
+  readonly platform: string
+  /** Such as `glibc 2.36`; null where there is only one. */
+  readonly libc: string | null
+  readonly cpu: Processor
+  /** NVIDIA's driver and GPUs, and which runtime uses them; null on a machine without. */
+  readonly gpu: GpuFindings | null
+  readonly libtorch: LibtorchSearch & { readonly required: string | null }
+  /** Versions of the loaded addon; null when it could not be loaded. */
+  readonly addon: {
+    readonly compiled: string
+    readonly torch: string
+    readonly capability: string
+    /** The kind of CPU that kernels are chosen for. */
+    readonly kernels: CpuKind
+    /** What each dtype runs on here, where nothing else is chosen. */
+    readonly dtypes: Readonly<Record<Dtype | 'int8', string>>
+  } | null
+  readonly bundledModel: { readonly folder: string; readonly present: boolean }
+  readonly graphs: readonly string[]
+  readonly problems: readonly Problem[]
+}
+
+const FIXES: Readonly<Record<string, string>> = {
+  ERR_WUERSTCHEN_ADDON_NOT_FOUND:
+    'In a source checkout run: npm run bootstrap. Else install the package again',
+  ERR_WUERSTCHEN_ADDON_LOAD: 'In a source checkout run: npm run build. Else install the package again',
+  ERR_WUERSTCHEN_LIBTORCH_CONFLICT: 'Let every addon of this process use the same libtorch',
+  ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a Linux with glibc 2.28 or newer',
+}
+
+/** Looks at everything that generating a picture needs, and reports rather than throws. */
+export function diagnose(options: { readonly libtorch?: string | undefined } = {}): Diagnosis {
+  const problems: Problem[] = []
+  const attempt = <T>(work: () => T): T | null => {
+    try {
+      return work()
+    } catch (error) {
+      const problem = problemOf(error)
+      if (!problems.some(({ message }) => message === problem.message)) problems.push(problem)
+      return null
+    }
+  }
+  attempt(() => refuseUnsupportedPlatform())
+  attempt(loadLoader)
+  attempt(() => findEngines())
+  const required = withoutThrowing(compiledTorch)
+  const search = findLibtorch({ libtorch: options.libtorch, required })
+  const runtime = attempt(() => loadRuntime(options))
+  const model = join(packageRoot, 'models', 'shapes')
+  const graphs = entriesOf(join(packageRoot, 'graphs'))
+  if (graphs.length === 0) problems.push(missing('GRAPH_NOT_FOUND', join(packageRoot, 'graphs')))
+  if (!existsSync(model)) problems.push(missing('MODEL_NOT_FOUND', model))
+  return {
+    wuerstchen: packageVersion(),
+    node: process.versions.node,
+    platform: `${platform()}-${arch()}`,
+    libc: libcOf(),
+    cpu: describeProcessor(),
+    gpu: gpuFindings(search.found),
+    libtorch: { ...search, required: required === null ? null : required.join(' or ') },
+    addon:
+      runtime === null
+        ? null
+        : {
+            ...runtime.addon.versions,
+            capability: runtime.addon.cpu.capability,
+            kernels: runtime.cpu.kind,
+            dtypes: describeKernels(runtime.cpu),
+          },
+    bundledModel: { folder: model, present: existsSync(model) },
+    graphs,
+    problems,
+  }
+}
+
+function problemOf(error: unknown): Problem {
+  if (!(error instanceof WuerstchenError)) {
+    return { code: 'ERR_WUERSTCHEN_INTERNAL', message: String(error), fix: 'Report this: it is a bug' }
+  }
+  return { code: error.code, message: firstLine(error.message), fix: FIXES[error.code] ?? libtorchFix(error) }
+}
+
+/** Who named a place by name is not served by another: it is corrected first. */
+function libtorchFix({ details }: WuerstchenError): string {
+  const { required, rejected } = (details ?? {}) as {
+    required?: readonly string[] | string | null
+    rejected?: readonly RejectedPlace[]
+  }
+  const versions = [required ?? []].flat()
+  const named = rejected?.find(({ source }) => source === 'option' || source === 'WUERSTCHEN_LIBTORCH')
+  const correct =
+    named === undefined
+      ? ''
+      : `Correct or remove ${named.source === 'option' ? 'the option libtorch' : named.source}, or: `
+  return `${correct}${installationOf(versions)}`
+}
+
+/** The command that brings a libtorch which fits. */
+function installationOf(versions: readonly string[]): string {
+  const isKnown = BUILDS.some(
+    ({ target, version }) =>
+      target === TARGET && (versions.length === 0 || versions.includes(majorMinor(version) ?? '')),
+  )
+  if (isKnown) return 'npx wuerstchen runtime install'
+  const version = versions.length === 0 ? '' : `==${versions[0]}.*`
+  return `python3 -m venv ~/torch && ~/torch/bin/pip install 'torch${version}' && export WUERSTCHEN_LIBTORCH=~/torch`
+}
+
+function missing(code: string, path: string): Problem {
+  const fix = 'Install the package again, or in a source checkout take the files from the repository'
+  return { code: `ERR_WUERSTCHEN_${code}`, message: `Expected ${path} but found none`, fix }
+}
+
+function libcOf(): string | null {
+  const { platform, libc } = thisMachine()
+  if (platform !== 'linux') return null
+  return libc === null ? 'unknown' : `${libc.family} ${libc.version ?? ''}`.trim()
+}
+
+function entriesOf(folder: string): string[] {
+  return withoutThrowing(() => readdirSync(folder).sort()) ?? []
+}
+
+function withoutThrowing<T>(work: () => T): T | null {
+  try {
+    return work()
+  } catch {
+    return null
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
+}

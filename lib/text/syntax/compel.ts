@@ -1,0 +1,209 @@
+/**
+ * Compel's language: `cat++`, `(a cat)1.3`, `"a cat"0.5`, `("one", "two").blend(0.7, 0.3)`, `.and()`, `.swap()`, `withLora()`.
+ * One pass, one character of look-ahead: where Compel goes back and takes a bracket for text, this is an error with its column.
+ */
+
+import { CompelReader, type Group, type Item, type Signs } from './compel-reader'
+import { tidy } from './tidy'
+import {
+  type LoraNode,
+  MOST_NESTED,
+  MOST_WEIGHT,
+  type PromptNode,
+  type PromptPart,
+  type PromptTree,
+  type SwapNode,
+} from './tree'
+
+const UP = 1.1 // what one + multiplies by
+const DOWN = 0.9
+
+/** @throws PromptSyntaxError with the column. */
+export function parseCompel(source: string): PromptTree {
+  return new CompelParser(source).prompt()
+}
+
+class CompelParser {
+  private readonly reader: CompelReader
+  private depth = 0
+  /** Within quotes: another one ends them. */
+  private quoted = false
+
+  constructor(private readonly source: string) {
+    this.reader = new CompelReader(source)
+  }
+
+  prompt(): PromptTree {
+    const items = this.items('')
+    const combined = items.find((item) => item.type === 'combined')
+    if (combined?.type !== 'combined') return this.one(items)
+    const others = items.filter((item) => item !== combined)
+    const stranger = others.find(({ type }) => type !== 'lora')
+    if (stranger !== undefined)
+      throw this.reader.refuse(stranger.start, `nothing beside .${combined.operator}()`)
+    const { combine, normalized, parts } = combined
+    return { syntax: 'compel', combine, normalized, parts, loras: others as LoraNode[] }
+  }
+
+  private one(items: readonly Item[]): PromptTree {
+    const part = { start: 0, end: this.source.length, weight: 1, children: tidy(items) }
+    return { syntax: 'compel', combine: 'one', normalized: true, parts: [part], loras: [] }
+  }
+
+  /** All up to one of these characters, or the end. In quotes a quote ends everything; whoever wanted more will say so. */
+  private items(closers: string): Item[] {
+    const items: Item[] = []
+    for (;;) {
+      this.reader.skipSpace()
+      const next = this.reader.peek()
+      if (next === '' || closers.includes(next) || (this.quoted && next === '"')) return items
+      items.push(this.item(next, closers === ''))
+    }
+  }
+
+  private item(next: string, top: boolean): Item {
+    const { reader } = this
+    const start = reader.at
+    if (next === '(') return this.operated(this.group(')'), top)
+    if (next === '"') return this.operated(this.group('"'), top)
+    if (next === ')') throw reader.refuse(start, 'no ) without a ( before it (write \\) for the character)')
+    if (reader.lora() !== null) return this.lora(start)
+    const word = reader.word()
+    if (word !== null) {
+      const target: Group = { type: 'group', start, end: reader.at, items: [reader.text(start)] }
+      const signs = reader.signs()
+      if (signs !== null) return this.weighted(target, power(signs), start)
+      const operator = reader.operator()
+      if (operator !== null) return this.operation(target, operator)
+    }
+    reader.at = start
+    return top ? reader.freeWord() : reader.innerWord()
+  }
+
+  /** `(…)` or `"…"`. */
+  private group(close: ')' | '"'): Group {
+    const { reader } = this
+    const { at: start } = reader
+    const outside = this.quoted
+    this.depth += 1
+    if (this.depth > MOST_NESTED) throw reader.refuse(start, `at most ${MOST_NESTED} nested brackets`, 'more')
+    reader.at += 1
+    this.quoted ||= close === '"'
+    const items = this.items(close)
+    const what =
+      close === ')' ? ') for the ( (write \\( for the character)' : 'a second " (write \\" for the character)'
+    if (reader.peek() !== close) throw reader.refuse(start, what, 'none')
+    reader.at += 1
+    this.quoted = outside
+    this.depth -= 1
+    return { type: 'group', start, end: reader.at, items }
+  }
+
+  /** What stands behind a bracket or a quote. */
+  private operated(group: Group, top: boolean): Item {
+    const { reader } = this
+    const at = reader.at
+    const signs = reader.signs()
+    if (signs !== null) return this.weighted(group, power(signs), at)
+    const number = reader.number()
+    if (number !== null) return this.weighted(group, number, at)
+    const operator = reader.operator()
+    if (operator !== null) return this.operation(group, operator)
+    const combination = reader.combination()
+    if (combination === null) return group
+    if (!top) throw reader.refuse(at, `.${combination}() for whole prompts only`)
+    return this.combined(group, combination)
+  }
+
+  private operation(target: Group, operator: 'attend' | 'swap'): Item {
+    return operator === 'attend' ? this.attend(target) : this.swap(target)
+  }
+
+  private attend(target: Group): Item {
+    const { reader } = this
+    reader.skipSpace()
+    const at = reader.at
+    const signs = reader.signs()
+    const weight = signs === null ? reader.number() : power(signs)
+    if (weight === null || !reader.closes()) throw reader.refuse(at, 'a weight such as 1.3 or ++, then )')
+    return this.weighted(target, weight, at)
+  }
+
+  private weighted(target: Group, weight: number, at: number): Item {
+    if (!(weight >= 0 && weight <= MOST_WEIGHT)) {
+      throw this.reader.refuse(at, `a weight from 0 to ${MOST_WEIGHT}`)
+    }
+    const { start, items } = target
+    return { type: 'weight', start, end: this.reader.at, weight, children: tidy(items) }
+  }
+
+  private swap({ start, items: original }: Group): SwapNode {
+    const { reader } = this
+    const edited = this.items(',)')
+    const options: Record<string, number | string> = {}
+    while (reader.comma()) {
+      const at = reader.at
+      const option = reader.option()
+      if (option === null) throw reader.refuse(at, 'an option such as s_start=0.1')
+      options[option.name] = option.value
+    }
+    if (!reader.closes()) throw reader.refuse(reader.at, ') after .swap(')
+    return { type: 'swap', start, end: reader.at, original: tidy(original), edited: tidy(edited), options }
+  }
+
+  private lora(start: number): LoraNode {
+    const { reader } = this
+    const name = reader.name()
+    const weight = name !== null && reader.comma() ? reader.number() : null
+    if (name === null || !reader.closes())
+      throw reader.refuse(reader.at, 'withLora(name) or withLora(name, weight)')
+    return { type: 'lora', start, end: reader.at, name, weight }
+  }
+
+  private combined(group: Group, operator: 'blend' | 'and' | 'add'): Item {
+    const { reader } = this
+    const at = reader.at
+    const { weights, normalized } = reader.weights(operator)
+    const members = split(group)
+    const empty = members.find(({ items }) => items.length === 0)
+    if (empty !== undefined) throw reader.refuse(empty.start, 'a prompt (write "" for an empty one)')
+    if (weights.length !== 0 && weights.length !== members.length) {
+      throw reader.refuse(at, `${members.length} weights, one for each prompt, or none`, `${weights.length}`)
+    }
+    const parts = members.map((member, index) => partOf(member, weights[index] ?? 1))
+    const swap = operator === 'blend' ? parts.flatMap(({ children }) => findSwap(children))[0] : undefined
+    if (swap !== undefined) throw reader.refuse(swap.start, 'no .swap() in a .blend()')
+    const combine = operator === 'blend' ? 'blend' : 'and'
+    return { type: 'combined', start: group.start, end: reader.at, operator, combine, normalized, parts }
+  }
+}
+
+function power({ sign, count }: Signs): number {
+  return (sign === '+' ? UP : DOWN) ** count
+}
+
+/** The prompts between the commas of a bracket. */
+function split({ start, end, items }: Group): Group[] {
+  const members: { type: 'group'; start: number; end: number; items: Item[] }[] = []
+  let member = { type: 'group' as const, start: start + 1, end: end - 1, items: [] as Item[] }
+  for (const item of items) {
+    if (item.type !== 'comma') {
+      member.items.push(item)
+      continue
+    }
+    members.push({ ...member, end: item.start })
+    member = { type: 'group', start: item.end, end: end - 1, items: [] }
+  }
+  return [...members, member]
+}
+
+function partOf({ start, end, items }: Group, weight: number): PromptPart {
+  return { start, end, weight, children: tidy(items) }
+}
+
+function findSwap(nodes: readonly PromptNode[]): SwapNode[] {
+  return nodes.flatMap((node) => {
+    if (node.type === 'swap') return [node]
+    return node.type === 'weight' ? findSwap(node.children) : []
+  })
+}

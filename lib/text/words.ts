@@ -1,0 +1,51 @@
+/** A stretch of a text: a word that was learnt, with its ids, or what stands between such words. */
+export interface Piece {
+  readonly text: string
+  readonly start: number
+  readonly ids: readonly number[] | null
+}
+
+/** Words with ids of their own; never changed, so that what is being read is read with the words that it began with. */
+export class Words {
+  private readonly pattern: RegExp | null
+
+  constructor(private readonly known: ReadonlyMap<string, readonly number[]> = new Map()) {
+    // The longest first: one word may begin with another.
+    const words = [...known.keys()].sort((a, b) => b.length - a.length).map(escaped)
+    this.pattern =
+      words.length === 0 ? null : new RegExp(`${NOT_AFTER}(?:${words.join('|')})${NOT_BEFORE}`, 'gu')
+  }
+
+  with(word: string, ids: readonly number[]): Words {
+    return new Words(new Map(this.known).set(word, ids))
+  }
+
+  without(word: string): Words {
+    return new Words(new Map([...this.known].filter(([known]) => known !== word)))
+  }
+
+  has(id: number): boolean {
+    return [...this.known.values()].some((ids) => ids.includes(id))
+  }
+
+  split(text: string): readonly Piece[] {
+    if (this.pattern === null) return [{ text, start: 0, ids: null }]
+    const pieces: Piece[] = []
+    let from = 0
+    for (const { 0: word, index } of text.matchAll(this.pattern)) {
+      if (index > from) pieces.push({ text: text.slice(from, index), start: from, ids: null })
+      pieces.push({ text: word, start: index, ids: this.known.get(word) ?? [] })
+      from = index + word.length
+    }
+    if (from < text.length) pieces.push({ text: text.slice(from), start: from, ids: null })
+    return pieces
+  }
+}
+
+// Not within a longer word.
+const NOT_AFTER = '(?<![\\p{L}\\p{N}_])'
+const NOT_BEFORE = '(?![\\p{L}\\p{N}_])'
+
+function escaped(word: string): string {
+  return word.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+}

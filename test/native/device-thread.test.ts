@@ -1,0 +1,114 @@
+/** What goes wrong on a device's thread, or on the way to it, rejects a promise: it never ends the process. */
+import { existsSync } from 'node:fs'
+import { CLEAN, runWithAddon, testLibrary } from '../support/addon-process'
+import { ensureDist } from '../support/node-process'
+
+beforeAll(() => {
+  ensureDist()
+  for (const name of ['broken_device', 'scarcity', 'operators'])
+    expect(existsSync(testLibrary(name))).toBe(true)
+})
+
+/** Opens a library of tests, whatever it says as a recorder. */
+const opening = (name: string) => `
+  const first = addon.openDevice({ device: 'cpu', threads: 1 })
+  const opener = await first.load(network('prior', { recorder: ${JSON.stringify(testLibrary(name))} }))`
+
+describe("A device's thread", () => {
+  it('rejects every call of a device that cannot be used', () => {
+    const body = `
+      ${opening('broken_device')}
+      const device = addon.openDevice({ device: 'mps', threads: 1 })
+      const tensor = { dtype: 'float32', shape: [1], data: Float32Array.of(1) }
+      console.log(await codeOf(device.write(tensor)))
+      console.log(await codeOf(device.load(network('prior'))))
+      await device.close()
+      console.log((await first.read(await first.write(tensor))).data[0])`
+    const broken = 'INTERNAL: The device is broken'
+    expect(runWithAddon(body)).toEqual({ ...CLEAN, stdout: `${broken}\n${broken}\n1` })
+  })
+
+  it('goes on after memory was missing for a tensor', () => {
+    const body = `
+      ${opening('scarcity')}
+      const tensor = { dtype: 'float32', shape: [1e6], data: new Float32Array(1e6) }
+      process.env.WUERSTCHEN_TEST_SCARCE_BYTES = '1000000'
+      console.log((await codeOf(first.write(tensor))).slice(0, 13))
+      process.env.WUERSTCHEN_TEST_SCARCE_BYTES = '0'
+      console.log((await first.write(tensor)).shape[0])`
+    const environment = { WUERSTCHEN_TEST_SCARCE_BYTES: '0' }
+    expect(runWithAddon(body, environment)).toEqual({ ...CLEAN, stdout: 'OUT_OF_MEMORY\n1000000' })
+  })
+})
+
+describe('A handle', () => {
+  it('that could not be constructed leaves nothing for a script to construct one of', () => {
+    const body = `
+      const device = addon.openDevice({ device: 'cpu', threads: 1 })
+      const make = () => device.noise({ seed: 1, rows: 1, dtype: 'float32' })
+      const NativeNoise = make().constructor
+      let failed = 0
+      let made = 0
+      const check = () => {
+        try { make() } catch { failed += 1 }
+        try { new NativeNoise(); made += 1 } catch {}
+      }
+      const dive = () => { try { dive() } catch {} ; if (failed < 50) check() }
+      dive()
+      console.log(failed > 0, made)`
+    expect(runWithAddon(body)).toEqual({ ...CLEAN, stdout: 'true 0' })
+  })
+})
+
+describe('Two copies of the addon in one process', () => {
+  it('give libtorch operators of different names', () => {
+    const body = `
+      const { copyFileSync, mkdtempSync, rmSync } = require('node:fs')
+      const { join } = require('node:path')
+      const { findAddon } = require(${JSON.stringify('./dist/native/binding.js')})
+      const folder = mkdtempSync(join(require('node:os').tmpdir(), 'wuerstchen-test-'))
+      const copy = join(folder, 'wuerstchen.node')
+      copyFileSync(findAddon('wuerstchen'), copy)
+      const second = require(copy)
+      const kernels = runtime.cpu.kind === 'baseline' ? null : { kind: runtime.cpu.kind, pack: 'full', without: [] }
+      const found = []
+      for (const one of [addon, second]) {
+        const device = one.openDevice({ device: 'cpu', threads: 1 })
+        const graph = await device.load(network('prior', { recorder: ${JSON.stringify(testLibrary('operators'))} }))
+        found.push(graph.recordings().refused.trim().split(' '))
+        const run = await device.load(network('vqgan', { kernels }))
+        const latents = { dtype: 'float32', shape: [1, 4, 8, 8], data: new Float32Array(256) }
+        await device.run(run, 'decode', [latents])
+      }
+      rmSync(folder, { recursive: true })
+      const all = found[1]
+      const of = (name) => all.filter((one) => one.startsWith('wuerstchen::' + name)).length
+      console.log(JSON.stringify([of('stage_block'), of('map_block'), of('use'), new Set(all).size === all.length]))`
+    expect(runWithAddon(body)).toEqual({ ...CLEAN, stdout: '[2,2,2,true]' })
+  })
+})
+
+const preload = process.platform === 'linux'
+const itWithPreload = preload ? it : it.skip
+describe('OpenMP', () => {
+  itWithPreload.each([
+    [{}, 'kmp_set_blocktime 1'],
+    [{ KMP_BLOCKTIME: '50' }, ''],
+    [{ OMP_WAIT_POLICY: 'active' }, ''],
+  ])(
+    `of LLVM is asked to let waiting threads sleep, but where the user chose: %j${preload ? '' : ' (SKIPPED: it takes LD_PRELOAD)'}`,
+    (chosen, stderr) => {
+      const body = `
+      const device = addon.openDevice({ device: 'cpu', threads: 1 })
+      await device.write({ dtype: 'float32', shape: [1], data: Float32Array.of(1) })
+      await device.close()`
+      const environment = {
+        KMP_BLOCKTIME: undefined,
+        OMP_WAIT_POLICY: undefined,
+        ...chosen,
+        LD_PRELOAD: testLibrary('blocktime'),
+      }
+      expect(runWithAddon(body, environment)).toMatchObject({ status: 0, stderr })
+    },
+  )
+})
