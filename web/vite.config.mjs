@@ -16,6 +16,8 @@ export default {
     // The server's Content-Security-Policy allows files of its own only: nothing inline.
     assetsInlineLimit: 0,
     modulePreload: false,
+    // Of the libraries that are inside, such as preact.
+    license: { fileName: 'licenses.txt' },
   },
   // A server without keys refuses pages of another origin.
   server: { proxy: { '/v1': { target: SERVER, changeOrigin: true, headers: { origin: SERVER } } } },

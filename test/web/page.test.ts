@@ -80,6 +80,18 @@ describePage('the page at /', () => {
     expect(await thumbnails(page).count()).toBe(0)
   })
 
+  it('makes several jobs at once, more than it has event streams for', async () => {
+    await using tab = await open()
+    const { page } = tab
+    await fill(page, { Prompt: 'a grey cross', 'Prior steps': 6, 'Decoder steps': 3 })
+    const button = page.locator('button[type=submit][aria-busy=false]')
+    for (let job = 0; job < 5; job++) await button.click()
+    await thumbnails(page).nth(4).waitFor()
+    await page.getByText('Nothing is being made.').waitFor()
+    expect(await thumbnails(page).count()).toBe(5)
+    expect(await page.evaluate("localStorage.getItem('wuerstchen.jobs')")).toBe('[]')
+  })
+
   it('makes a dropped picture again, bit by bit', async () => {
     await using tab = await open()
     const { page } = tab

@@ -18,6 +18,11 @@ describe('dist/web', () => {
     expect(bytes).toBeLessThan(MOST_BYTES)
   })
 
+  it('has the licences of what is inside', () => {
+    const licences = readFileSync(join(FOLDER, 'licenses.txt'), 'utf8')
+    for (const name of ['preact', 'idb', 'eventsource-parser']) expect(licences).toContain(`## ${name} -`)
+  })
+
   it('loads nothing from elsewhere, and has no script or style inside the page', () => {
     const page = readFileSync(join(FOLDER, 'index.html'), 'utf8')
     const addresses = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address)

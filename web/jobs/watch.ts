@@ -46,7 +46,13 @@ async function slotFor({ client, slots, signal, dispatch }: Watching, id: string
     await pause(POLL_MS, waiting.signal)
     if (waiting.signal.aborted) return taken
     const job = await client.job(id, waiting.signal).catch(() => null)
-    if (job !== null) dispatch({ type: 'watched', job })
+    if (job === null) continue
+    if (job.finished_at !== null) {
+      // It has overtaken others, and its stream is short: no need to wait.
+      taken.then((release) => release())
+      return () => undefined
+    }
+    dispatch({ type: 'watched', job })
   }
 }
 
