@@ -1,4 +1,4 @@
-import type { Info, Job, JobCreate } from './types'
+import type { ErrorBody, Info, Job, JobCreate } from './types'
 
 /** A refusal of the server. `status` is 0 where there was no answer at all. */
 export class ApiError extends Error {
@@ -69,7 +69,7 @@ export class Client {
     const headers = new Headers(init.headers)
     const key = this.options.key()
     if (key !== null) headers.set('authorization', `Bearer ${key}`)
-    const response = await fetch(path, { ...init, headers, cache: 'no-store' }).catch(noAnswer)
+    const response = await fetch(path, { ...init, headers }).catch(noAnswer)
     if (response.ok) return response
     if (response.status === 401) this.options.onUnauthorized()
     throw await refusalOf(response)
@@ -86,7 +86,7 @@ function noAnswer(error: unknown): never {
 }
 
 async function refusalOf(response: Response): Promise<ApiError> {
-  const body = await response.json().catch(() => null)
+  const body = (await response.json().catch(() => null)) as Partial<ErrorBody> | null
   const message = body?.error?.message ?? `The server answered with ${response.status}.`
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
   return new ApiError(

@@ -3,7 +3,8 @@ import type { Static } from '@sinclair/typebox'
 import type { Job, JobEvents } from '../../lib/server/schemas/jobs'
 
 export type { ImageMetadata } from '../../lib/image/metadata'
-export type { Info, Job, JobCreate, JobImage } from '../../lib/server/schemas/jobs'
+export type { Info, Job, JobCreate } from '../../lib/server/schemas/jobs'
+export type { ErrorBody } from '../../lib/server/schemas/pictures'
 
 type Events = typeof JobEvents
 
