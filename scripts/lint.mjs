@@ -11,7 +11,8 @@ const withExtension = (...extensions) => sources.filter((file) => extensions.inc
 const cpp = withExtension('.cc', '.h')
 const python = withExtension('.py')
 const typescript = withExtension('.ts')
-const scripts = [...typescript, ...withExtension('.mjs', '.js', '.json')]
+const page = sources.filter((file) => file.startsWith('web') && ['.ts', '.tsx'].includes(extname(file)))
+const scripts = [...typescript, ...withExtension('.tsx', '.css', '.mjs', '.js', '.json')]
 
 const node = (bin, ...args) => [process.execPath, at('node_modules', ...bin.split('/')), ...args]
 const biome = (...args) => node('@biomejs/biome/bin/biome', ...args, '.')
@@ -25,6 +26,7 @@ const CHECKS = [
     command: node('typescript/bin/tsc', '--noEmit', '-p', at('tsconfig.json')),
   },
   { name: 'tsc test', files: typescript, command: node('typescript/bin/tsc', '-p', at('test')) },
+  { name: 'tsc web', files: page, command: node('typescript/bin/tsc', '-p', at('web')) },
   {
     name: 'clang-format',
     files: cpp,

@@ -1,5 +1,5 @@
 /** What a checkout needs before it can run, as a table: each stage knows whether it is up to date and how to make it so. */
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, freemem } from 'node:os'
 import { dirname, join } from 'node:path'
 import {
@@ -75,9 +75,16 @@ export const STAGES = {
     output: at('dist/index.js'),
     from: () => hashOf(['lib', 'tsconfig.json', 'package.json', 'package-lock.json']),
     make: async (run) => {
-      rmSync(at('dist'), { recursive: true, force: true })
+      emptyDistButForThePage()
       await run(process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', ROOT])
     },
+  }),
+  web: stamped('web', {
+    does: 'building the web page (vite)',
+    needs: ['node'],
+    output: at('dist/web/index.html'),
+    from: () => hashOf(['web', 'package-lock.json']),
+    make: (run) => run(process.execPath, [at('node_modules/vite/bin/vite.js'), 'build', at('web')]),
   }),
 }
 
@@ -108,6 +115,13 @@ function stamped(name, { does, needs, output, from, make }) {
       writeStamp(name, hash)
     },
   }
+}
+
+/** Files that no source has any more must go. dist/web is another stage's, which may be at work meanwhile. */
+function emptyDistButForThePage() {
+  if (!existsSync(at('dist'))) return
+  for (const name of readdirSync(at('dist')))
+    if (name !== 'web') rmSync(at('dist', name), { recursive: true, force: true })
 }
 
 async function compileEngine(run) {

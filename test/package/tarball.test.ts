@@ -55,6 +55,8 @@ describe('the tarball', () => {
         'dist/index.js',
         'dist/index.d.ts',
         'dist/cli/main.js',
+        'dist/web/index.html',
+        'dist/web/licenses.txt',
         `prebuilds/${TARGET}/loader.node`,
         `prebuilds/${TARGET}/torch-2.13/wuerstchen.node`,
         `prebuilds/${TARGET}/torch-2.13/torch-version`,
