@@ -82,7 +82,7 @@ const replaced = async (tensors: readonly NativeTensor[], index: number, shape: 
 const resized = ({ shape }: NativeTensor, axis: number, change: (length: number) => number) =>
   shape.map((length, place) => (place === axis ? change(length) : length))
 
-const half = (length: number) => length / 2
+const half = (length: number) => Math.floor(length / 2)
 const firstOf = (tensors: readonly NativeTensor[], dimensions: number) =>
   tensors.findIndex(({ shape }) => shape.length === dimensions && shape.every((length) => length > 0))
 
