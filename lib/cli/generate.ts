@@ -4,11 +4,13 @@ import {
   formatOf,
   type GeneratedImage,
   type GenerateOptions,
+  type ImageMetadata,
   type LoadProgress,
   type PipelineOptions,
+  readParameters,
   WuerstchenPipeline,
 } from '../index'
-import { fail, Interrupted, interruptSignal, lineFor } from './exit'
+import { fail, Interrupted, interruptSignal, lineFor, UsageError } from './exit'
 import { previewOf, STANDARD_OUTPUT, type Task, type TaskFlags, tasksOf } from './names'
 import { type Progress, showProgress } from './progress'
 
@@ -81,7 +83,7 @@ interface Making {
 
 async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): Promise<void> {
   const { flags, progress, signal } = making
-  const result = await pipeline.generate(task.caption, {
+  const result = await pipeline.generate(await sourceOf(task, flags), {
     ...optionsOf(flags),
     signal,
     onProgress: (step) => progress.update(step),
@@ -109,6 +111,17 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
         : `${file}  ${width}x${height}, seed ${seed}, ${seconds} s`,
     )
   }
+}
+
+/** A caption, or the parameters of the picture that `--from` names, with another caption if there is one. */
+async function sourceOf({ caption }: Task, { from }: GenerateFlags): Promise<string | ImageMetadata> {
+  if (from === undefined) return caption ?? ''
+  const parameters = await readParameters(from).catch((cause: Error) => {
+    throw new UsageError(`Expected --from to be a picture that can be read but ${cause.message}`)
+  })
+  if (parameters === null)
+    throw new UsageError(`Expected ${from} to be a PNG of this package but it carries no parameters`)
+  return caption === null ? parameters : { ...parameters, prompt: caption }
 }
 
 async function write(file: string, image: GeneratedImage): Promise<void> {

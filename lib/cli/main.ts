@@ -18,6 +18,10 @@ program
     '-o, --output <file>',
     "picture file: .png, .jpg, .webp, .avif or .tiff; '-' writes a PNG to standard output (default: wuerstchen.png)",
   )
+  .option(
+    '--from <picture>',
+    'make this PNG of ours again; other flags, and a caption, change what they name',
+  )
   .option('--captions <file>', "text file with one caption a line ('-' reads standard input)")
   .option('--out-dir <folder>', 'folder for the pictures of --captions (default: .)')
   .option(

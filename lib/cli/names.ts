@@ -7,7 +7,8 @@ export const STANDARD_OUTPUT = '-'
 
 /** One caption, and a file for each of its pictures. */
 export interface Task {
-  readonly caption: string
+  /** Null: the picture of `--from`, again. */
+  readonly caption: string | null
   readonly files: readonly string[]
 }
 
@@ -16,20 +17,23 @@ export interface TaskFlags {
   readonly captions?: string
   readonly outDir?: string
   readonly count?: number
+  readonly from?: string
 }
 
 /** What the command line asks for: one caption, or a file of them. */
 export function tasksOf(caption: string | undefined, flags: TaskFlags): Task[] {
   const count = pictureCount(flags.count)
   if (flags.captions === undefined) {
-    if (caption === undefined) throw new UsageError('Expected a caption or --captions but received neither')
+    if (caption === undefined && flags.from === undefined)
+      throw new UsageError('Expected a caption, --captions or --from but received none of them')
     if (flags.outDir !== undefined)
       throw new UsageError('Expected --captions with --out-dir: name one picture by -o')
     if (flags.output === STANDARD_OUTPUT && count > 1)
       throw new UsageError('Expected one picture for --output - but --count asks for more')
-    return [{ caption, files: numbered(flags.output ?? 'wuerstchen.png', count) }]
+    return [{ caption: caption ?? null, files: numbered(flags.output ?? 'wuerstchen.png', count) }]
   }
   if (caption !== undefined) throw new UsageError('Expected a caption or --captions but received both')
+  if (flags.from !== undefined) throw new UsageError('Expected --from or --captions but received both')
   if (flags.output !== undefined)
     throw new UsageError('Expected --out-dir with --captions but received --output')
   const captions = readCaptions(flags.captions)

@@ -111,11 +111,15 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Makes one image per prompt, or `numImagesPerPrompt`.
+   * Makes one image per prompt, or `numImagesPerPrompt`; or the picture again that `readParameters()` read these parameters of,
+   * with what `options` change of them.
    * @throws InvalidArgumentError and MemoryLimitError before anything is queued; QueueFullError; DisposedError;
    * OutOfMemoryError; GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
    */
-  async generate(prompt: Prompt | readonly Prompt[], options?: GenerateOptions): Promise<GenerateResult> {
+  async generate(
+    prompt: Prompt | readonly Prompt[] | ImageMetadata,
+    options?: GenerateOptions,
+  ): Promise<GenerateResult> {
     return this.pictures(parseRequest(prompt, options, this.model))
   }
 

@@ -49,7 +49,7 @@ export function readSeeds(seed: unknown, images: number): Noise {
  * As a number: of what a number cannot hold exactly the low 32 bits, which are all that torch's generator reads of any
  * seed.
  */
-function readSeed(name: string, seed: unknown): number {
+export function readSeed(name: string, seed: unknown): number {
   if (Number.isSafeInteger(seed) && (seed as number) >= 0) return seed as number
   if (typeof seed === 'bigint' && seed >= 0n && seed <= LARGEST_SEED)
     return Number(seed <= BigInt(Number.MAX_SAFE_INTEGER) ? seed : BigInt.asUintN(32, seed))

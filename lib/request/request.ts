@@ -8,6 +8,7 @@ import * as check from '../checks/values'
 import { type LatentSizes, latentSizes, type ModelGeometry, sizeOfGrid } from '../diffusion/sizes'
 import { ImageEmbeddings, type ImageEmbeddingsFacts } from '../embeddings/image-embeddings'
 import { expected } from '../errors'
+import type { ImageMetadata } from '../image/metadata'
 import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
 import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds } from './noise'
 import {
@@ -23,6 +24,7 @@ import {
   type PromptOptions,
 } from './options'
 import { checkCharacters, MOST_IMAGES, readEach, readPrompts } from './prompts'
+import { isParameters, noiseOf, optionsOf } from './replay'
 import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from './schedules'
 import {
   PromptReader,
@@ -114,11 +116,14 @@ const TIMEOUT_MS = { min: 1, max: 86_400_000 }
 
 /** Checks a call of `generate()` and fills in what it leaves out. Throws InvalidArgumentError. */
 export function parseRequest(
-  prompt: Prompt | readonly Prompt[],
+  prompt: Prompt | readonly Prompt[] | ImageMetadata,
   options: GenerateOptions | undefined,
   model: RequestModel,
 ): Request {
-  return fromText('generate', prompt, readOptions<GenerateOptions>('generate', options), model)
+  const given = readOptions<GenerateOptions>('generate', options)
+  if (!isParameters(prompt)) return fromText('generate', prompt, given, model)
+  const noise = noiseOf(prompt, given) ?? undefined
+  return fromText('generate', prompt.prompt, optionsOf(prompt, given), model, noise)
 }
 
 /** The same for `prior()`. */
@@ -135,6 +140,7 @@ function fromText(
   prompt: Prompt | readonly Prompt[],
   given: GenerateOptions,
   model: RequestModel,
+  replay?: Noise,
 ): Request {
   const { geometry, defaults } = model
   const { width, height } = readSize(given, { width: geometry.defaultWidth, height: geometry.defaultHeight })
@@ -143,7 +149,7 @@ function fromText(
   const negatives = readEach('negativePrompt', given.negativePrompt, prompts.length, () => '')
   checkCharacters([...prompts, ...negatives])
   const perPrompt = readImagesPerPrompt(given.numImagesPerPrompt ?? 1, prompts.length)
-  const noise = readSeeds(given.seed, prompts.length * perPrompt)
+  const noise = replay ?? readSeeds(given.seed, prompts.length * perPrompt)
   const sizes = latentSizes({ width, height }, geometry)
   const stages = { width, height, sizes, prior, decoder }
   return assemble(part, stages, { prompts, negatives, perPrompt, noise }, given, model)

@@ -54,6 +54,25 @@ describe('wuerstchen generate', () => {
     expect(two).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('--output -') })
   })
 
+  it('makes a picture again of what its file says, the second of two as well', () => {
+    const folder = folderOf({})
+    const [file, again] = [join(folder, 'cat.png'), join(folder, 'again.png')]
+    runCli(['generate', 'a cat', '-o', file, '--count', '2', ...flags])
+    const model = flags.slice(0, flags.indexOf('--width'))
+    const second = join(folder, 'cat-2.png')
+    expect(runCli(['generate', '--from', second, '-o', again, ...model])).toMatchObject({
+      status: 0,
+      stderr: '',
+    })
+    expect(readFileSync(again).equals(readFileSync(second))).toBe(true)
+    expect(
+      runCli(['generate', '--from', join(ROOT, 'docs/images/contact-sheet.png'), ...model]),
+    ).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('carries no parameters'),
+    })
+  })
+
   it('passes the other options of the API on', () => {
     const file = join(folderOf({}), 'cat.png')
     const draw = (...more: string[]) => runCli(['generate', 'a cat', '-o', file, ...flags, ...more])

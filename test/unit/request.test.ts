@@ -89,6 +89,56 @@ describe('parseRequest()', () => {
     expect(request.decoder.timesteps).toEqual(linearTimesteps(4))
   })
 
+  describe('of the parameters of a picture', () => {
+    const parameters = {
+      prompt: 'a fox',
+      negativePrompt: 'grey',
+      seed: 7,
+      image: 2,
+      images: 4,
+      width: 320,
+      height: 256,
+      priorTimesteps: [1, 0.5, 0],
+      priorGuidanceScale: 3,
+      decoderTimesteps: [1, 0],
+      decoderGuidanceScale: 2,
+      model: 'shapes',
+      dtype: 'float32',
+    }
+
+    it('makes the very picture again, the third of four as well', () => {
+      const request = parse(parameters)
+      expect(request).toMatchObject({
+        width: 320,
+        height: 256,
+        prior: { timesteps: [1, 0.5, 0], guidanceScale: 3 },
+        decoder: { timesteps: [1, 0], guidanceScale: 2 },
+        streams: [{ seed: 7, rows: 4 }],
+      })
+      expect(request.images).toMatchObject([
+        { prompt: 'a fox', negativePrompt: 'grey', noiseStream: 0, noiseRow: 2 },
+      ])
+    })
+
+    it('changes what the options name', () => {
+      const request = parse(parameters, { width: 512, numInferenceSteps: 5, seed: 8 })
+      expect(request).toMatchObject({ width: 512, height: 256, streams: [{ seed: 8, rows: 1 }] })
+      expect(request.decoder.timesteps).toEqual(linearTimesteps(5))
+    })
+
+    it.each([
+      [{ image: 4 }, /prompt\.image to be an integer from 0 to 3/],
+      [{ images: 1e9 }, /prompt\.images to be an integer from 1 to 256/],
+      [{ seed: -1 }, /prompt\.seed/],
+      [{ width: 1e6 }, /width to be an integer from 64 to 4096/],
+      [{ priorTimesteps: [1, 2] }, /priorTimesteps/],
+      [{ priorTimesteps: null }, /not of image embeddings/],
+      [{ prompt: 'x'.repeat(1e6) }, /characters/],
+    ])('trusts nothing: %j', (change, message) => {
+      expect(refusal({ ...parameters, ...change }).message).toMatch(message)
+    })
+  })
+
   it('treats an option that is undefined as left out', () => {
     const names = [
       'width',
