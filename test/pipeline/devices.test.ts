@@ -2,7 +2,7 @@
 import { difference } from '../../bench/support/reference'
 import { WuerstchenPipeline } from '../../lib'
 import { loadRuntime } from '../../lib/native/binding'
-import type { NativeDevice } from '../../lib/native/types'
+import type { NativeDevice, NativeGraph } from '../../lib/native/types'
 import { QUICK, type SmallModel, smallModel } from '../support/models'
 import { ensureDist, resultOf, runScript } from '../support/node-process'
 
@@ -63,11 +63,11 @@ describe('A list of devices', () => {
           throw Object.assign(new Error('not enough memory'), { code: 'OUT_OF_MEMORY' })
         const graph = await device.load(wanted)
         loaded.push(wanted.graph)
-        const dispose = graph.dispose.bind(graph)
-        return Object.assign(graph, {
-          dispose: () => {
-            freed.push(wanted.graph)
-            dispose()
+        return new Proxy(graph, {
+          get: (target, name: keyof NativeGraph) => {
+            if (name === 'dispose') freed.push(wanted.graph)
+            const value = Reflect.get(target, name, target)
+            return typeof value === 'function' ? value.bind(target) : value
           },
         })
       }
@@ -76,10 +76,13 @@ describe('A list of devices', () => {
           name === 'load' ? load : target[name].bind(target as never),
       })
     })
-    await expect(opened({ device: ['cpu', 'cpu'] })).rejects.toMatchObject({
-      code: 'ERR_WUERSTCHEN_OUT_OF_MEMORY',
-    })
-    open.mockRestore()
+    try {
+      await expect(opened({ device: ['cpu', 'cpu'] })).rejects.toMatchObject({
+        code: 'ERR_WUERSTCHEN_OUT_OF_MEMORY',
+      })
+    } finally {
+      open.mockRestore()
+    }
     expect(loaded).toHaveLength(8)
     expect([...freed].sort()).toEqual([...loaded].sort())
   })
