@@ -82,13 +82,14 @@ describe('commands in the manual', () => {
     ensureDist()
     const help = new Map<string, string>()
     const helpOf = (command: string) => {
-      const text = help.get(command) ?? cliHelp(command)
+      const text = help.get(command) ?? cliHelp(command.split(' '))
       help.set(command, text)
       return text
     }
     const ours = commands.flatMap(({ block, line }) => {
       const [, command, rest = ''] =
-        /(?:^|\bnpx |\| )wuerstchen ([a-z]+)\b(.*)$/.exec(line.replace(/^npm install.*/, '')) ?? []
+        /(?:^|\bnpx |\| )wuerstchen ((?:runtime )?[a-z]+)\b(.*)$/.exec(line.replace(/^npm install.*/, '')) ??
+        []
       return command === undefined ? [] : [{ block, command, rest }]
     })
     expect(ours.length).toBeGreaterThan(3)
@@ -109,8 +110,8 @@ function plain(line: string): string {
     .trim()
 }
 
-function cliHelp(command: string): string {
-  return execFileSync(process.execPath, [join(ROOT, 'dist', 'cli', 'main.js'), command, '--help'], {
+function cliHelp(command: readonly string[]): string {
+  return execFileSync(process.execPath, [join(ROOT, 'dist', 'cli', 'main.js'), ...command, '--help'], {
     encoding: 'utf8',
   })
 }
