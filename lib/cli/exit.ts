@@ -54,6 +54,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   libtorch: '--libtorch',
   path: '--output',
   revision: '--revision',
+  variant: '--variant',
   token: '--token',
   cacheDir: '--cache-dir',
   from: '--from',

@@ -18,6 +18,7 @@ export interface GenerateFlags extends TaskFlags {
   readonly model?: string
   readonly prior?: string
   readonly revision?: string
+  readonly variant?: string
   readonly token?: string
   readonly cacheDir?: string
   readonly graphs?: string
@@ -134,10 +135,10 @@ async function write(file: string, image: GeneratedImage): Promise<void> {
 
 /** The flags that are options of `fromPretrained()`. */
 function loadingOf(flags: GenerateFlags): PipelineOptions {
-  const { prior, revision, token, cacheDir, graphs, dtype, parity, kernels } = flags
+  const { prior, revision, variant, token, cacheDir, graphs, dtype, parity, kernels } = flags
   const { device, offload, maxMemory, threads, libtorch } = flags
   return {
-    ...{ prior, revision, token, cacheDir, graphs, dtype, parity, kernels },
+    ...{ prior, revision, variant, token, cacheDir, graphs, dtype, parity, kernels },
     ...{ device, offload, maxMemory, threads, libtorch },
   }
 }

@@ -2,19 +2,20 @@ import { type PullOptions, pullModel } from '../index'
 import { interruptSignal } from './exit'
 import { showProgress } from './progress'
 
-export type PullFlags = Pick<PullOptions, 'prior' | 'revision' | 'token' | 'cacheDir'> & {
+export type PullFlags = Pick<PullOptions, 'prior' | 'revision' | 'variant' | 'token' | 'cacheDir'> & {
   readonly json?: boolean
   readonly quiet?: boolean
 }
 
 /** `wuerstchen pull ID` */
 export async function pull(model: string, flags: PullFlags): Promise<void> {
-  const { prior, revision, token, cacheDir } = flags
+  const { prior, revision, variant, token, cacheDir } = flags
   const progress = await showProgress(1, { quiet: flags.quiet ?? false })
   try {
     const folders = await pullModel(model, {
       prior,
       revision,
+      variant,
       token,
       cacheDir,
       signal: interruptSignal(),

@@ -18,8 +18,12 @@ const SHARDED = /^(diffusion_pytorch_model|model)\.safetensors\.index\.json$/
 const TOKENIZER = /^(tokenizer|tokenizer_config|special_tokens_map|vocab|added_tokens)\.json$|^merges\.txt$/
 
 /** The pipeline of a repository: a decoder's or a prior's. A bare prior is a network alone, at the root. */
-export function neededFiles(repository: string, listed: readonly RemoteFile[]): readonly RemoteFile[] {
-  const needed = withoutTwins(listed.filter(({ path }) => isNeeded(path)))
+export function neededFiles(
+  repository: string,
+  listed: readonly RemoteFile[],
+  variant?: string,
+): readonly RemoteFile[] {
+  const needed = withoutTwins(ofVariant(listed, variant).filter(({ path }) => isNeeded(path, variant)))
   if (!needed.some(({ path }) => path === 'model_index.json' || path === 'config.json')) {
     throw unusable(repository, 'Expected model_index.json but the repository has none')
   }
@@ -32,16 +36,34 @@ export function neededFiles(repository: string, listed: readonly RemoteFile[]): 
   return needed
 }
 
-function isNeeded(path: string): boolean {
+/** A network's folder that has weights of the variant brings those alone. */
+function ofVariant(files: readonly RemoteFile[], variant: string | undefined): readonly RemoteFile[] {
+  if (variant === undefined) return files
+  const own = files.filter(({ path }) => isVariant(nameOf(path), variant))
+  const folders = new Set(own.map(folderOf))
+  return files.filter((file) => !folders.has(folderOf(file)) || !isWeights(nameOf(file.path)))
+}
+
+/** `model.fp16.safetensors`, and both spellings of its shards. */
+function isVariant(name: string, variant: string): boolean {
+  const plain = name
+    .replace(`.${variant}.safetensors`, '.safetensors')
+    .replace(`.index.${variant}.json`, '.index.json')
+  return plain !== name && isWeights(plain)
+}
+
+const nameOf = (path: string) => path.split('/').at(-1) as string
+
+function isNeeded(path: string, variant: string | undefined): boolean {
   const parts = path.split('/')
   const name = parts.at(-1) as string
-  if (parts.length === 1)
-    return ['model_index.json', 'README.md', 'config.json'].includes(name) || isWeights(name)
+  const isOurs = isWeights(name) || (variant !== undefined && isVariant(name, variant))
+  if (parts.length === 1) return ['model_index.json', 'README.md', 'config.json'].includes(name) || isOurs
   const folder = parts[0] as string
   if (parts.length > 2) return false
   if (isScheduler(folder)) return name === 'scheduler_config.json'
   if (isTokenizer(folder)) return TOKENIZER.test(name)
-  return isNetwork(folder) && (name === 'config.json' || isWeights(name))
+  return isNetwork(folder) && (name === 'config.json' || isOurs)
 }
 
 function isWeights(name: string): boolean {

@@ -19,6 +19,8 @@ import { lacksCard, missingFiles } from './whole'
 
 export interface SnapshotOptions {
   readonly settings: HubSettings
+  /** Weights of this kind where there are any, such as `fp16`. */
+  readonly variant?: string | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
   /** Free bytes where a folder lies; tests give other answers. */
@@ -79,7 +81,7 @@ async function fetchFrom(
   const client = new HubClient(settings, signal)
   try {
     const { commit, files } = await listRepository(client, id)
-    const needed = neededFiles(repository, files)
+    const needed = neededFiles(repository, files, options.variant)
     if (cache.isPublished(commit, needed)) return cache.snapshot(commit)
     await locked(lockOf(settings, id), { signal }, async (lost) => {
       lost.addEventListener('abort', () => {

@@ -1,7 +1,8 @@
 /** One network's folder in the hub's layout: its config and the files of its weights. */
 
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { warn } from '../checks/warn'
 import { Fields, invalid, type JsonObject, readJson } from '../files/json'
 import { readShardIndex } from './safetensors'
 
@@ -28,11 +29,15 @@ export interface OpenedComponent {
 }
 
 /** Reads one component. `folder` is named as the hub names it, for example `prior/text_encoder`. */
-export async function openComponent(folder: string, networkClass: NetworkClass): Promise<OpenedComponent> {
+export async function openComponent(
+  folder: string,
+  networkClass: NetworkClass,
+  variant?: string,
+): Promise<OpenedComponent> {
   const file = join(folder, 'config.json')
   const config = await readJson(file)
   checkClass(config, networkClass, file)
-  const weightFiles = await findWeights(folder, networkClass)
+  const weightFiles = await findWeights(folder, networkClass, variant)
   return { component: { class: networkClass, config, weightFiles }, fields: new Fields(file, config) }
 }
 
@@ -57,14 +62,36 @@ function weightNames(networkClass: NetworkClass): readonly [string, string] {
     : ['diffusion_pytorch_model', 'diffusion_pytorch_model']
 }
 
-async function findWeights(folder: string, networkClass: NetworkClass): Promise<readonly string[]> {
+/** The variant's files where there are any, else the plain ones; whoever asked for others is told. */
+async function findWeights(
+  folder: string,
+  networkClass: NetworkClass,
+  variant: string | undefined,
+): Promise<readonly string[]> {
+  const [name] = weightNames(networkClass)
+  if (variant === undefined) return findPlain(folder, networkClass)
+  const wanted = join(folder, `${name}.${variant}.safetensors`)
+  if (existsSync(wanted)) return [wanted]
+  const index = join(folder, `${name}.safetensors.index.${variant}.json`)
+  if (existsSync(index)) return findShards(index)
+  const plain = await findPlain(folder, networkClass)
+  warn(
+    `${folder} has no weights of the variant '${variant}': took ${plain.map((file) => basename(file)).join(', ')}.`,
+  )
+  return plain
+}
+
+async function findPlain(folder: string, networkClass: NetworkClass): Promise<readonly string[]> {
   const [name, pickled] = weightNames(networkClass)
   const whole = join(folder, `${name}.safetensors`)
   if (existsSync(whole)) return [whole]
   const index = `${whole}.index.json`
   if (existsSync(index)) return findShards(index)
   const half = join(folder, `${name}.fp16.safetensors`)
-  if (existsSync(half)) return [half]
+  if (existsSync(half)) {
+    warn(`${folder} has no ${name}.safetensors: took ${name}.fp16.safetensors, which is there.`)
+    return [half]
+  }
   const bin = join(folder, `${pickled}.bin`)
   const hint = existsSync(bin) ? ` Found ${bin}: convert it to safetensors, other formats are not read.` : ''
   throw invalid(folder, `Expected ${name}.safetensors but found none.${hint}`)

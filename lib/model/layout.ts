@@ -6,7 +6,7 @@ import type { SchedulerConfig } from '../diffusion/scheduler'
 import type { ModelGeometry } from '../diffusion/sizes'
 import { ModelError, show } from '../errors'
 import { Fields, invalid, readJson } from '../files/json'
-import { type Component, openComponent } from './component'
+import { type Component, type NetworkClass, openComponent } from './component'
 import { type Footprint, footprintOf } from './footprint'
 import { checkNetworks, geometryOf, scaleFactorOf, textLimits } from './geometry'
 import { combinedPrior, findPrior, type PriorFolders } from './prior-folder'
@@ -66,7 +66,12 @@ export interface ModelConstants {
  * Opens a decoder's folder, and its prior's: the one given, or the one that its model card names. `rest` completes a
  * prior that was published alone.
  */
-export async function openModel(folder: string, priorFolder?: string, rest?: string): Promise<ModelFiles> {
+export async function openModel(
+  folder: string,
+  priorFolder?: string,
+  rest?: string,
+  variant?: string,
+): Promise<ModelFiles> {
   const decoderFolder = resolve(folder)
   const decoderIndex = await readIndex(decoderFolder, [DECODER, COMBINED], ['decoder', 'vqgan', ...COMMON])
   const isCombined = decoderIndex.values._class_name === COMBINED
@@ -81,7 +86,7 @@ export async function openModel(folder: string, priorFolder?: string, rest?: str
         ['prior', ...COMMON].map((name) => `prior_${name}`),
       )
     : await readIndex(found, [PRIOR], ['prior', ...COMMON])
-  const networks = await openNetworks(decoderFolder, prior)
+  const networks = await openNetworks(decoderFolder, prior, variant)
   checkNetworks(networks)
   const constants = constantsOf(priorIndex, decoderIndex, scaleFactorOf(networks.vqgan.fields))
   return {
@@ -117,20 +122,26 @@ export async function openModel(folder: string, priorFolder?: string, rest?: str
 }
 
 /** The network of a prior, published alone or with its pipeline. */
-export async function openPrior(decoderFolder: string, folder: string, rest?: string): Promise<Component> {
+export async function openPrior(
+  decoderFolder: string,
+  folder: string,
+  rest?: string,
+  variant?: string,
+): Promise<Component> {
   const { network } = await findPrior(resolve(decoderFolder), folder, rest)
-  return (await openComponent(network, 'WuerstchenPrior')).component
+  return (await openComponent(network, 'WuerstchenPrior', variant)).component
 }
 
-async function openNetworks(decoderFolder: string, prior: PriorFolders) {
+async function openNetworks(decoderFolder: string, prior: PriorFolders, variant?: string) {
+  const open = (folder: string, networkClass: NetworkClass) => openComponent(folder, networkClass, variant)
   return {
-    priorTextEncoder: await openComponent(prior.textEncoder, 'CLIPTextModel'),
-    prior: await openComponent(prior.network, 'WuerstchenPrior'),
-    decoderTextEncoder: await openComponent(join(decoderFolder, 'text_encoder'), 'CLIPTextModel'),
-    decoder: await openComponent(join(decoderFolder, 'decoder'), 'WuerstchenDiffNeXt'),
-    vqgan: await openComponent(join(decoderFolder, 'vqgan'), 'PaellaVQModel'),
+    priorTextEncoder: await open(prior.textEncoder, 'CLIPTextModel'),
+    prior: await open(prior.network, 'WuerstchenPrior'),
+    decoderTextEncoder: await open(join(decoderFolder, 'text_encoder'), 'CLIPTextModel'),
+    decoder: await open(join(decoderFolder, 'decoder'), 'WuerstchenDiffNeXt'),
+    vqgan: await open(join(decoderFolder, 'vqgan'), 'PaellaVQModel'),
     previewer: existsSync(join(decoderFolder, 'previewer'))
-      ? await openComponent(join(decoderFolder, 'previewer'), 'WuerstchenPreviewer')
+      ? await open(join(decoderFolder, 'previewer'), 'WuerstchenPreviewer')
       : null,
   }
 }

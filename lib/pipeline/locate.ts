@@ -34,6 +34,7 @@ export interface PriorPair {
 export interface LocateOptions {
   readonly prior: string | PriorPair | undefined
   readonly revision: string | undefined
+  readonly variant?: string | undefined
   readonly hub: HubSettings
   readonly signal: AbortSignal | undefined
   readonly onProgress: ((progress: DownloadProgress) => void) | undefined
@@ -118,8 +119,8 @@ async function priorOnHub(model: string, decoder: string): Promise<string | unde
 async function locate(name: string, given: string, options: LocateOptions): Promise<string> {
   const id = hubIdOf(given, options.revision)
   if (id === null) return resolve(given)
-  const { hub: settings, signal, onProgress } = options
-  return fetchSnapshot(id, { settings, signal, onProgress }).catch((error: unknown) => {
+  const { hub: settings, variant, signal, onProgress } = options
+  return fetchSnapshot(id, { settings, variant, signal, onProgress }).catch((error: unknown) => {
     throw notFound(name, given, error)
   })
 }

@@ -8,11 +8,13 @@ import { checkRevision } from '../hub/id'
 import { type HubOptions, hubSettings } from '../hub/settings'
 import { openModel } from '../model/layout'
 import { locateModel, type ModelFolders, readModelName } from './locate'
-import { checkHubOptions } from './options'
+import { checkHubOptions, checkVariant } from './options'
 
 export interface PullOptions extends HubOptions {
   /** Id of another prior than the one that the model's card names. */
   readonly prior?: string | undefined
+  /** As for `fromPretrained()`. */
+  readonly variant?: string | undefined
   /** Branch, tag or commit of the model. Defaults to `'main'`. */
   readonly revision?: string | undefined
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
@@ -22,6 +24,7 @@ export interface PullOptions extends HubOptions {
 
 const PULL_NAMES: Readonly<Record<keyof PullOptions, true>> = {
   prior: true,
+  variant: true,
   revision: true,
   token: true,
   cacheDir: true,
@@ -39,14 +42,16 @@ const PULL_NAMES: Readonly<Record<keyof PullOptions, true>> = {
 export async function pullModel(model: string | URL, options: PullOptions = {}): Promise<ModelFolders> {
   checkNames(options, Object.keys(PULL_NAMES))
   const { prior, revision, onProgress, signal } = options
+  const variant = checkVariant(options.variant)
   const folders = await locateModel(model, {
     prior: prior === undefined ? undefined : readModelName('prior', prior),
+    variant,
     revision: revision === undefined ? undefined : checkRevision(revision),
     hub: hubSettings(checkHubOptions(options)),
     onProgress: onProgress === undefined ? undefined : check.callback('onProgress', onProgress),
     signal: signal === undefined ? undefined : check.abortSignal('signal', signal),
   })
-  const { priorFolder } = await openModel(folders.decoder, folders.prior, folders.rest)
+  const { priorFolder } = await openModel(folders.decoder, folders.prior, folders.rest, variant)
   return { ...folders, prior: folders.prior ?? priorFolder }
 }
 

@@ -38,6 +38,11 @@ export interface PipelineOptions extends HubOptions {
   /** Branch, tag or commit of a model on the hub. Defaults to `'main'`. */
   revision?: string | undefined
   /**
+   * Which weights are read where a folder has several, such as `'fp16'` for `model.fp16.safetensors`. A network without such
+   * a file brings its plain one, and a warning says so; `pipeline.info.weights` names the files of each. Defaults to the plain ones.
+   */
+  variant?: string | undefined
+  /**
    * `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. A list of 1 to 64 has
    * the model on each and deals the images of one queue out to them: `['cuda:0', 'cuda:1']`; two of one kind on the CPU share
    * its cores and the mapped weights.
@@ -126,6 +131,7 @@ export interface PipelineOptions extends HubOptions {
 export interface CheckedPipelineOptions {
   readonly prior: string | PriorPair | undefined
   readonly revision: string | undefined
+  readonly variant: string | undefined
   readonly hub: HubSettings
   readonly devices: readonly string[]
   readonly offload: Offload
@@ -148,6 +154,7 @@ export interface CheckedPipelineOptions {
 const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   prior: true,
   revision: true,
+  variant: true,
   token: true,
   cacheDir: true,
   localFilesOnly: true,
@@ -187,6 +194,7 @@ export function checkPipelineOptions(
   return {
     prior: priorOf(options.prior),
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),
+    variant: checkVariant(options.variant),
     hub: hubSettings(checkHubOptions(options)),
     devices,
     offload: check.oneOf('offload', offload, ['none', 'model', 'sequential']),
@@ -261,6 +269,13 @@ function priorOf(prior: PipelineOptions['prior']): string | PriorPair | undefine
     from: [first as string, second as string],
     weight: check.number('prior.weight', weight, { min: 0, max: 1 }),
   }
+}
+
+/** It becomes part of a file's name. */
+export function checkVariant(variant: unknown): string | undefined {
+  if (variant === undefined || (typeof variant === 'string' && /^\w[\w-]{0,31}$/.test(variant)))
+    return variant
+  throw expected('variant', "the name of a variant, such as 'fp16',", variant)
 }
 
 /** Options of every call that may ask the hub. */

@@ -28,6 +28,8 @@ export interface PipelineInfo {
   readonly commit: string | null
   /** One name for each device, such as `cpu` or `cuda:0`. */
   readonly devices: readonly string[]
+  /** Names of the files that each network's weights are read from. */
+  readonly weights: Readonly<Record<string, readonly string[]>>
   /** Pixels that `generate()` makes where it is not told a size. */
   readonly defaultSize: { readonly width: number; readonly height: number }
   /** Whether the model has a previewer, which `previewEvery` needs. */
@@ -71,11 +73,11 @@ export async function loadPretrained(
     name === undefined ? bundledModel() : name,
     options,
   )
-  const files = await openModel(decoder, prior, rest)
+  const files = await openModel(decoder, prior, rest, options.variant)
   const mix =
     other === undefined
       ? null
-      : { component: await openPrior(decoder, other, rest), weight: weightOf(options) }
+      : { component: await openPrior(decoder, other, rest, options.variant), weight: weightOf(options) }
   // Their reading goes on while opening libtorch blocks this thread.
   const reading = Promise.all([
     planLoad(files, [...options.graphs, bundled.graphs], mix),
@@ -142,6 +144,12 @@ export async function loadPretrained(
         model: snapshot?.repository ?? basename(files.decoderFolder),
         commit: snapshot?.commit ?? null,
         devices: devices.map(({ name }) => name),
+        weights: Object.fromEntries(
+          Object.entries(files.components).map(([name, { weightFiles }]) => [
+            name,
+            weightFiles.map((file) => basename(file)),
+          ]),
+        ),
         defaultSize: { width: files.geometry.defaultWidth, height: files.geometry.defaultHeight },
         previews: files.components.previewer !== undefined,
         dtype,

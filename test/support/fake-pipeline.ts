@@ -32,6 +32,7 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     model: 'fake',
     commit: null,
     devices: ['cpu'],
+    weights: {},
     defaultSize: { width: 128, height: 128 },
     previews: true,
     dtype: 'float32',

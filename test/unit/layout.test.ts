@@ -255,6 +255,23 @@ describe('openModel()', () => {
       ])
     })
 
+    it('of a variant where there are any, the plain ones elsewhere, and tells', async () => {
+      const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+      const folder = hubLayout({ [`${name}.fp16.safetensors`]: '' })
+      const { decoder, vqgan } = (await openModel(folder, undefined, undefined, 'fp16')).components
+      expect(decoder.weightFiles).toEqual([join(folder, 'decoder/diffusion_pytorch_model.fp16.safetensors')])
+      expect(vqgan.weightFiles).toEqual([join(folder, 'vqgan/diffusion_pytorch_model.safetensors')])
+      expect(warned).toHaveBeenCalledWith(
+        expect.stringMatching(
+          /vqgan has no weights of the variant 'fp16': took diffusion_pytorch_model\.safetensors/,
+        ),
+        { type: 'WuerstchenWarning' },
+      )
+      const plain = (await openModel(folder)).components.decoder.weightFiles
+      expect(plain).toEqual([join(folder, 'decoder/diffusion_pytorch_model.safetensors')])
+      warned.mockRestore()
+    })
+
     it('in half precision, where that is all there is', async () => {
       const folder = hubLayout({ [`${name}.safetensors`]: null, [`${name}.fp16.safetensors`]: '' })
       const [file] = (await openModel(folder)).components.decoder.weightFiles

@@ -8,6 +8,7 @@ describe('checkPipelineOptions()', () => {
       prior: undefined,
       promptCacheBytes: 2 ** 26,
       revision: undefined,
+      variant: undefined,
       hub: expect.objectContaining({ offline: false }),
       devices: ['auto'],
       offload: 'none',
