@@ -26,7 +26,7 @@ export function MoreSettings({ field, settings, maxSteps }: MoreSettingsProps) {
           label="Prior steps"
           min={1}
           max={maxSteps}
-          placeholder="29"
+          placeholder="the model's"
           hint={priorTimesteps === null ? undefined : EXACT}
         />
         <NumberField {...field('priorGuidance')} label="Prior guidance" {...guidance} />
@@ -37,7 +37,7 @@ export function MoreSettings({ field, settings, maxSteps }: MoreSettingsProps) {
           label="Decoder steps"
           min={1}
           max={maxSteps}
-          placeholder="12"
+          placeholder="the model's"
           hint={decoderTimesteps === null ? undefined : EXACT}
         />
         <NumberField {...field('decoderGuidance')} label="Decoder guidance" {...guidance} placeholder="0" />

@@ -54,11 +54,11 @@ export const PictureOptions = Type.Object(
       }),
     ),
     prior_num_inference_steps: steps(
-      'Evenly spaced steps of the prior. Defaults to 29 steps of its own spacing.',
+      "Evenly spaced steps of the prior. Defaults to the model's own, or to 29 steps of their own spacing.",
     ),
     prior_timesteps: timesteps("The prior's own schedule, from at most 1 down to 0. Not with its steps."),
     prior_guidance_scale: guidance("How closely the prior follows the prompt. Defaults to the model's."),
-    num_inference_steps: steps('Evenly spaced steps of the decoder. Defaults to 12.'),
+    num_inference_steps: steps("Evenly spaced steps of the decoder. Defaults to the model's own, or 12."),
     decoder_timesteps: timesteps("The decoder's own schedule. Not with its steps."),
     decoder_guidance_scale: guidance('How closely the decoder follows the prompt. Defaults to 0.'),
   },
