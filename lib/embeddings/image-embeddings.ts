@@ -26,6 +26,8 @@ export interface ImageEmbeddingsFacts {
   readonly negativePrompt?: string | undefined
   /** How both are written; plain if it is not known. */
   readonly promptSyntax?: PromptSyntax | undefined
+  /** Whether long prompts were read in pieces. */
+  readonly longPrompts?: 'chunk' | undefined
   /** Name of the model's folder. */
   readonly model?: string | undefined
   readonly noise?: NoiseState | undefined
@@ -116,6 +118,7 @@ function checkFacts({
   prompt,
   negativePrompt,
   promptSyntax,
+  longPrompts,
   model,
   noise,
 }: Readonly<Record<string, unknown>>) {
@@ -127,6 +130,7 @@ function checkFacts({
     prompt: text(prompt),
     negativePrompt: text(negativePrompt),
     promptSyntax: PROMPT_SYNTAXES.find((syntax) => syntax === promptSyntax),
+    longPrompts: longPrompts === 'chunk' ? ('chunk' as const) : undefined,
     model: text(model),
     noise: isNoiseState(noise) ? noise : undefined,
   }

@@ -336,6 +336,7 @@ export class WuerstchenPipeline {
       prompt,
       negativePrompt,
       ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
+      ...(reading.longPrompts === 'chunk' && { longPrompts: reading.longPrompts }),
       model: this.info.model,
       noise,
     })

@@ -178,8 +178,23 @@ export function parseDecodeRequest(
   const sizes = { ...latentSizes({ width, height }, model.geometry), priorWidth, priorHeight }
   const [prior, decoder] = [readPrior({}, model.defaults), readDecoder(given, model.defaults)]
   const stages = { width, height, sizes, prior, decoder }
-  const read = { ...given, promptSyntax: given.promptSyntax ?? facts[0]?.promptSyntax }
+  const read = {
+    ...given,
+    promptSyntax: given.promptSyntax ?? agreed('promptSyntax', facts, 'plain'),
+    longPrompts: given.longPrompts ?? agreed('longPrompts', facts, 'truncate'),
+  }
   return assemble('decode', stages, { prompts, negatives, perPrompt, noise, inputs }, read, model)
+}
+
+/** How all of these were read; prompts of one call are read in one way. */
+function agreed<Name extends 'promptSyntax' | 'longPrompts', Fallback>(
+  name: Name,
+  facts: readonly ImageEmbeddingsFacts[],
+  fallback: Fallback,
+): NonNullable<ImageEmbeddingsFacts[Name]> | Fallback {
+  const [first, other] = [...new Set(facts.map((one) => one[name] ?? fallback))]
+  if (other === undefined) return first ?? fallback
+  throw expected(name, 'given where image embeddings in one call were made with different ones', undefined)
 }
 
 /** Checks a prompt that is to be encoded and nothing more. */

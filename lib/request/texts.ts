@@ -2,7 +2,7 @@
 
 import { expected, PromptSyntaxError, show } from '../errors'
 import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
-import { changesOf, type LoraScales, refuseSchedules, refuseUndoable } from '../text/fragments'
+import { changesOf, fragmentsOf, type LoraScales, refuseSchedules, refuseUndoable } from '../text/fragments'
 import { padded, plain, type TextPlan } from '../text/plan'
 import { checkSyntax, parsePrompt } from '../text/syntax/parse'
 import type { PromptSyntax, PromptTree } from '../text/syntax/tree'
@@ -147,14 +147,19 @@ export class PromptReader {
     refuseUndoable(tree, text, loras)
     if (steps === 0) refuseSchedules(tree, text)
     const changes = changesOf(tree, Math.max(1, steps))
+    // By text before any is tokenised, then by tokens: a thousand steps may take turns with two prompts.
+    const texts = new Map<string, ReadPrompt>()
     const reads = new Map<string, ReadPrompt>()
-    const moments = changes.map((step) => ({ from: step - 1, read: this.plan(tree, text, step, reads) }))
-    if (reads.size > MOST_STRETCHES) {
-      throw new PromptSyntaxError(
-        `Expected at most ${MOST_STRETCHES} prompts in turn but received ${reads.size}`,
+    return changes.map((step) => {
+      const moment = { step, steps: Math.max(1, steps) }
+      const written = JSON.stringify(
+        tree.parts.map(({ children }) => fragmentsOf(children, tree.syntax, moment)),
       )
-    }
-    return moments
+      const read = texts.get(written) ?? this.plan(tree, text, step, reads)
+      texts.set(written, read)
+      refuseStretches(texts.size)
+      return { from: step - 1, read }
+    })
   }
 
   /** One moment of a schedule; those that read the same are one prompt. */
@@ -179,6 +184,11 @@ export class PromptReader {
     reads.set(content, read)
     return read
   }
+}
+
+function refuseStretches(count: number): void {
+  if (count > MOST_STRETCHES)
+    throw new PromptSyntaxError(`Expected at most ${MOST_STRETCHES} prompts in turn but received more`)
 }
 
 /** The name of the option in front of what its syntax says. */

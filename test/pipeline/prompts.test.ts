@@ -1,8 +1,10 @@
 /** Prompts of every kind, on the bundled model. */
+import { ImageEmbeddings } from '../../lib/embeddings/image-embeddings'
 import { PromptEmbeddings } from '../../lib/embeddings/prompt-embeddings'
 import { WuerstchenPipeline } from '../../lib/pipeline/pipeline'
 
 const FEW = { width: 64, height: 64, priorNumInferenceSteps: 4, numInferenceSteps: 2, seed: 7 } as const
+const { numInferenceSteps: _, ...PRIOR } = FEW
 const LONG = 'a red circle above a blue square, and a small green star to the left of it. '.repeat(12)
 
 let pipeline: WuerstchenPipeline
@@ -119,6 +121,50 @@ describe('PromptEmbeddings', () => {
       code: 'ERR_WUERSTCHEN_PROMPT_SYNTAX',
       details: { column: 3 },
     })
+  })
+})
+
+describe('image embeddings', () => {
+  it('remember how their prompt was read, also in a file', async () => {
+    const options = { ...FEW, decoderGuidanceScale: 2, longPrompts: 'chunk' } as const
+    const { images } = await pipeline.generate(LONG, options)
+    const { embeddings } = await pipeline.prior(LONG, { ...PRIOR, longPrompts: 'chunk' })
+    const kept = ImageEmbeddings.fromSafetensors((embeddings[0] as ImageEmbeddings).toSafetensors())
+    const painted = await pipeline.decode(kept, {
+      numInferenceSteps: FEW.numInferenceSteps,
+      decoderGuidanceScale: 2,
+    })
+    expect(painted.warnings).toEqual([])
+    expect(painted.images[0]?.data).toEqual(images[0]?.data)
+  })
+
+  it('that were read in different ways are decoded together only where one way is named', async () => {
+    const [compel] = (await pipeline.prior('a (cat)1.2', { ...PRIOR, promptSyntax: 'compel' })).embeddings
+    const [plain] = (await pipeline.prior('a :( face', { ...PRIOR, seed: 8 })).embeddings
+    const both = [compel, plain] as ImageEmbeddings[]
+    await expect(pipeline.decode(both)).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      message: expect.stringMatching(/promptSyntax to be given/),
+    })
+    expect(
+      (await pipeline.decode(both, { numInferenceSteps: 1, promptSyntax: 'plain' })).images,
+    ).toHaveLength(2)
+  })
+})
+
+describe('a schedule over many steps', () => {
+  it('is read once for each text that it makes', async () => {
+    const prompt = `${'red blue star heart '.repeat(220)}[a|b]`
+    const started = performance.now()
+    const abort = AbortSignal.abort(new Error('enough'))
+    const options = {
+      promptSyntax: 'a1111',
+      longPrompts: 'chunk',
+      priorNumInferenceSteps: 1000,
+      signal: abort,
+    } as const
+    await expect(pipeline.generate(prompt, options)).rejects.toThrow('enough')
+    expect(performance.now() - started).toBeLessThan(2000) // 8 s when each step was tokenised
   })
 })
 
