@@ -91,7 +91,7 @@ describe('installRuntime()', () => {
     [{ sha256: 'a'.repeat(64) }, 'sha256'],
     [{ dryRun: 'yes' }, 'dryRun'],
     [{ folder: 7 }, 'folder'],
-    [{ flavor: 'cpu' }, 'options'],
+    [{ flavor: 'cpu' }, 'flavor'],
   ])('refuses %j', async (options, name) => {
     const running = installRuntime(options as never)
     await expect(running).rejects.toMatchObject({
