@@ -20,7 +20,7 @@ export async function bring(sources: readonly Source[], job: Installation): Prom
     sources.filter(({ from }) => 'url' in from),
     job,
   )
-  return sources.map((source) => ('url' in source.from ? (downloaded.get(source) ?? '') : source.from.file))
+  return sources.map((source) => ('file' in source.from ? source.from.file : (downloaded.get(source) ?? '')))
 }
 
 async function downloadAll(sources: readonly Source[], job: Installation): Promise<Map<Source, string>> {

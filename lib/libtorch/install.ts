@@ -9,7 +9,7 @@ import { type Flavour, flavoursFor, nvidiaDriver } from './flavours'
 import type { Installation } from './job'
 import { make } from './make'
 import { LOCK, type Runtime, readRuntime, runtimeName, TARGET } from './runtimes'
-import { type Source, sourcesOf } from './source'
+import { refuseNowhere, type Source, sourcesOf } from './source'
 
 /** What `installRuntime()` did, or would do. */
 export interface InstallResult {
@@ -38,6 +38,7 @@ export async function install(job: Installation): Promise<InstallResult> {
   const present = installed(folder, build)
   if (present !== null) return { ...result, state: 'present', runtime: present }
   if (job.dryRun) return { ...result, state: 'planned', runtime: null }
+  refuseNowhere(sources, build)
   for (;;) {
     const made = await underLock(job, async (whole): Promise<Pick<InstallResult, 'state' | 'runtime'>> => {
       // Somebody else may have installed it while this one waited.
@@ -108,5 +109,6 @@ function installed(folder: string, { version, flavour, target }: Build): Runtime
 }
 
 function shown({ name, size, sha256, from }: Source): InstallResult['archives'][number] {
-  return { name, from: 'url' in from ? from.url.href : from.file, size, sha256 }
+  const place = 'url' in from ? from.url.href : 'file' in from ? from.file : name
+  return { name, from: place, size, sha256 }
 }

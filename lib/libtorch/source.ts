@@ -4,15 +4,19 @@ import { statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Headers } from '../download/http'
-import { expected } from '../errors'
-import type { Archive } from './builds'
+import { expected, LibtorchError } from '../errors'
+import type { Archive, Build } from './builds'
 
 /** An archive and the one place that it is taken from. */
 export interface Source {
   readonly name: string
   readonly size: number | null
   readonly sha256: string
-  readonly from: { readonly file: string } | { readonly url: URL; readonly secrets: Headers }
+  /** `nowhere`: it lies on Python's package index, whose files have no address of their own here. */
+  readonly from:
+    | { readonly file: string }
+    | { readonly url: URL; readonly secrets: Headers }
+    | { readonly nowhere: true }
 }
 
 export interface SourceOptions {
@@ -36,8 +40,10 @@ function placeOf(
   count: number,
   { from, mirror }: SourceOptions,
 ): Source['from'] {
-  if (from === undefined)
-    return mirror ? addressOf('WUERSTCHEN_LIBTORCH_MIRROR', mirror, name) : remote(new URL(url))
+  if (from === undefined) {
+    if (mirror) return addressOf('WUERSTCHEN_LIBTORCH_MIRROR', mirror, name)
+    return URL.canParse(url) ? remote(new URL(url)) : { nowhere: true }
+  }
   if (/^https?:/i.test(from)) {
     if (!from.endsWith('/')) refuseSeveral(from, count)
     return from.endsWith('/') ? addressOf('from', from, name) : remote(urlOf('from', from))
@@ -47,6 +53,19 @@ function placeOf(
   if (isFolder) return { file: join(path, name) }
   refuseSeveral(from, count)
   return { file: path }
+}
+
+/** Says how to bring archives along that have no address here. */
+export function refuseNowhere(sources: readonly Source[], { flavour, version }: Build): void {
+  const names = sources.filter(({ from }) => 'nowhere' in from).map(({ name }) => name)
+  if (names.length === 0) return
+  throw new LibtorchError(
+    'RUNTIME_UNAVAILABLE',
+    `Expected a place to download ${names.length} archives of ${flavour} from, which are on Python's package index, but ` +
+      `received none: run 'pip download torch==${version} --python-version 3.11 --only-binary=:all: -d wheels', then 'npx wuerstchen runtime ` +
+      `install ${flavour} --from wheels'; or name an address that has them with WUERSTCHEN_LIBTORCH_MIRROR`,
+    { details: { flavour, archives: names } },
+  )
 }
 
 function refuseSeveral(from: string, count: number): void {

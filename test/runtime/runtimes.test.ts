@@ -31,14 +31,12 @@ async function withTwo(): Promise<string> {
 const namesOf = (runtimes: readonly { name: string }[]) => runtimes.map(({ name }) => name)
 
 describe('the table of builds', () => {
-  it('has a hash and an official address for every archive', () => {
+  it('has a hash, and an official address or a name on the index, for every archive', () => {
     const archives = BUILDS.flatMap((build) => build.archives)
     expect(archives.length).toBeGreaterThan(30)
     for (const { url, sha256, size } of archives) {
       expect(sha256).toMatch(/^[0-9a-f]{64}$/)
-      expect(url).toMatch(
-        /^https:\/\/(files\.pythonhosted\.org\/packages|download\.pytorch\.org\/whl)\/.*\.whl$/,
-      )
+      expect(url).toMatch(/^(https:\/\/download\.pytorch\.org\/whl\/.*|(torch|nvidia_)[\w.-]+)\.whl$/)
       expect(size === null || (Number.isSafeInteger(size) && size > 1e6)).toBe(true)
     }
   })
@@ -98,6 +96,20 @@ describe('installRuntime()', () => {
       code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
       details: { name },
     })
+  })
+
+  const nowhere = BUILDS.find(({ target, flavour }) => target === TARGET && flavour === 'cu130')
+  const itOnTarget = nowhere === undefined ? it.skip : it
+  itOnTarget('says how to bring along what has no address here, before it touches anything', async () => {
+    const folder = folderOf({})
+    const running = installRuntime({ folder, flavour: 'cu130' })
+    await expect(running).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_RUNTIME_UNAVAILABLE',
+      message: expect.stringMatching(/pip download torch==2\.13\.0 .*install cu130 --from wheels/),
+    })
+    expect(readdirSync(folder)).toEqual([])
+    const planned = await installRuntime({ folder, flavour: 'cu130', dryRun: true })
+    expect(planned.archives).toHaveLength(nowhere?.archives.length ?? 0)
   })
 
   it('passes on what onProgress throws', async () => {
