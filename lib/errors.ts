@@ -64,7 +64,7 @@ export class WuerstchenError extends Error {
   readonly details: Readonly<Record<string, unknown>> | undefined
 
   constructor(kind: ErrorKind, message: string, { cause, details }: WuerstchenErrorOptions = {}) {
-    super(message, cause === undefined ? undefined : { cause })
+    super(readable(message), cause === undefined ? undefined : { cause })
     this.name = new.target.name
     this.code = `ERR_WUERSTCHEN_${kind}`
     this.retryable = ERRORS[kind].retryable
@@ -173,6 +173,13 @@ export function expected(name: string, what: string, received: unknown): Invalid
   return new InvalidArgumentError(`Expected ${name} to be ${what} but received ${show(received)}`, {
     details: { name },
   })
+}
+
+const LONGEST_MESSAGE = 4000
+
+/** A message fits on a screen, whatever a file or a server put into it. */
+function readable(message: string): string {
+  return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE - 1)}…` : message
 }
 
 const LONGEST_SHOWN = 60

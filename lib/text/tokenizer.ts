@@ -245,7 +245,7 @@ function startAndEnd(library: Library, file: string): [number, number] {
 function padId(library: Library, { config, specials, file }: ClipFiles): number {
   const token = content(config.pad_token) ?? content(specials.pad_token) ?? END
   const id = library.token_to_id(token)
-  if (id === undefined) throw invalid(file, `Expected the vocabulary to have the pad token ${token}`)
+  if (id === undefined) throw invalid(file, `Expected the vocabulary to have the pad token ${show(token)}`)
   return id
 }
 
@@ -267,6 +267,6 @@ function textLength({ config, file }: ClipFiles, { maxPositions }: TokenizerLimi
   if (Number.isInteger(length) && length >= 2 && length <= maxPositions) return length
   throw invalid(
     file,
-    `Expected model_max_length to be an integer from 2 to ${maxPositions} but found ${length}`,
+    `Expected model_max_length to be an integer from 2 to ${maxPositions} but found ${show(length)}`,
   )
 }

@@ -51,6 +51,12 @@ describe('WuerstchenError', () => {
     expect('cause' in new WuerstchenError('INTERNAL', 'no')).toBe(false)
   })
 
+  it('keeps a message readable, however long the words of a file in it are', () => {
+    const { message } = new ModelError('WEIGHTS_INVALID', `Expected ${'x'.repeat(70_000)}`)
+    expect(message).toMatch(/^Expected x+…$/)
+    expect(message).toHaveLength(4000)
+  })
+
   it('has an exported class for every name in the table', () => {
     for (const kind of kinds) expect(errors).toHaveProperty(ERRORS[kind].as, expect.any(Function))
   })
