@@ -59,8 +59,22 @@ void RunMapBlock(Stack& stack) {
   torch::jit::push(stack, RunBlock(block, inputs));
 }
 
+void RunTextLayer(Stack& stack) {
+  auto& block = BlockAt(torch::jit::pop(stack));
+  blocks::Inputs inputs;
+  inputs.mask = torch::jit::pop(stack).toTensor();
+  inputs.x = torch::jit::pop(stack).toTensor();
+  torch::jit::push(stack, RunBlock(block, inputs));
+}
+
 const auto kStageBlock = OperatorOfThisCopy("stage_block");
 const auto kMapBlock = OperatorOfThisCopy("map_block");
+const auto kTextLayer = OperatorOfThisCopy("text_layer");
+
+// By what a block takes beside its address.
+c10::Symbol OperatorOf(size_t inputs) {
+  return inputs == 1 ? kMapBlock : inputs == 2 ? kTextLayer : kStageBlock;
+}
 
 const torch::jit::RegisterOperators kRegistered({
     torch::jit::Operator(
@@ -69,6 +83,9 @@ const torch::jit::RegisterOperators kRegistered({
         RunStageBlock, c10::AliasAnalysisKind::CONSERVATIVE),
     torch::jit::Operator(std::string(kMapBlock.toQualString()) + "(Tensor x, int block) -> Tensor",
                          RunMapBlock, c10::AliasAnalysisKind::CONSERVATIVE),
+    torch::jit::Operator(
+        std::string(kTextLayer.toQualString()) + "(Tensor x, Tensor mask, int block) -> Tensor",
+        RunTextLayer, c10::AliasAnalysisKind::CONSERVATIVE),
 });
 
 // "down_blocks.1.3" for a value that was read from the method's own module step by step.
@@ -136,10 +153,9 @@ class Acceleration::Rewriter {
     if (block == nullptr) return false;
     const torch::jit::WithInsertPoint before(call);
     std::vector<Value*> inputs = call->inputs().slice(1).vec();
+    const auto symbol = OperatorOf(inputs.size());
     inputs.push_back(graph_->insertConstant(reinterpret_cast<int64_t>(block)));
-    auto* node =
-        graph_->insertNode(graph_->create(inputs.size() == 2 ? kMapBlock : kStageBlock, inputs, 1));
-    return Swap(call, node);
+    return Swap(call, graph_->insertNode(graph_->create(symbol, inputs, 1)));
   }
 
   // The mappers of image embeddings are folded into the blocks that read them, which want the
@@ -227,6 +243,8 @@ blocks::Block* Acceleration::BlockOf(const torch::jit::Module& module, const std
       block = blocks::MakePointwiseBlock(context_, module);
     } else if (kind == "MixingBlock") {
       block = blocks::MakeMixingBlock(context_, module);
+    } else if (kind == "Layer") {
+      block = blocks::MakeTextLayer(context_, module);
     }
   }
   return blocks_.emplace(path, std::move(block)).first->second.get();

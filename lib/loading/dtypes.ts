@@ -98,12 +98,21 @@ export interface NetworkRun extends Pick<Dtypes, 'stored' | 'dtype'> {
 /** What a user chose for each stage. */
 export type StageKernels = Readonly<Record<Stage, 'auto' | Kernels>>
 
-/** The same of each stage; text encoders run as their stage does, but have no kernels. */
-export type StageRuns = Readonly<Record<Stage, NetworkRun>>
+/** A stage that reads text, and its text encoder. */
+export interface ReadingRun extends NetworkRun {
+  readonly text: NetworkRun
+}
+
+/** How each stage runs. */
+export interface StageRuns {
+  readonly prior: ReadingRun
+  readonly decoder: ReadingRun
+  readonly vqgan: NetworkRun
+}
 
 /**
  * By rule: every stage alike, but for int8 where the CPU multiplies bfloat16. There Stage A, of which products of 8 bits would
- * want rows of 16, is faster in bfloat16, and no further from float32.
+ * want rows of 16, is faster in bfloat16, and no further from float32; and so are the text encoders, which keep their weights.
  */
 export function chooseRuns(
   wanted: StageKernels,
@@ -116,12 +125,20 @@ export function chooseRuns(
     dtype,
     kernels: chooseKernels(wanted[stage], weights, { stored, dtype, rounding }, where),
   })
-  const narrow = { stored: 'bfloat16', dtype: 'bfloat16' } as const
-  const kernels =
-    weights === 'int8' ? chooseKernels(wanted.vqgan, 'bfloat16', { ...narrow, rounding }, where) : null
-  return {
-    prior: of('prior'),
-    decoder: of('decoder'),
-    vqgan: kernels === null ? of('vqgan') : { ...narrow, kernels },
+  const inBfloat16 = (stage: Stage): NetworkRun | null => {
+    if (weights !== 'int8') return null
+    const narrow = { stored: 'bfloat16', dtype: 'bfloat16' } as const
+    const kernels = chooseKernels(wanted[stage], 'bfloat16', { ...narrow, rounding }, where)
+    return kernels === null ? null : { ...narrow, kernels }
   }
+  const reading = (stage: Stage): ReadingRun => ({
+    ...of(stage),
+    text: whereTheyLie(inBfloat16(stage) ?? of(stage)),
+  })
+  return { prior: reading('prior'), decoder: reading('decoder'), vqgan: inBfloat16('vqgan') ?? of('vqgan') }
+}
+
+/** A text is read once: its encoder's weights are not worth a copy in the kernels' layout. */
+function whereTheyLie(run: NetworkRun): NetworkRun {
+  return run.kernels === null ? run : { ...run, kernels: { ...run.kernels, pack: 'none' } }
 }

@@ -60,7 +60,7 @@ export async function withCompiled(
   runtime: NativeRuntime,
 ): Promise<LoadPlan> {
   const planned = Object.entries(plan).map(async ([name, network]) => {
-    const own = { ...running, ...stages[STAGE_OF[name as ComponentName]] }
+    const own = { ...running, ...runIn(stages, name as ComponentName) }
     return [name, { ...network, compiled: await chooseCompiled(network.graph, own, runtime) }] as const
   })
   return Object.fromEntries(await Promise.all(planned)) as LoadPlan
@@ -126,7 +126,7 @@ export interface LoadOptions extends Dtypes {
   /** Null runs the graphs as they are. */
   readonly kernels: NativeKernels | null
   /** Stages that run otherwise. */
-  readonly stages?: Partial<StageRuns> | undefined
+  readonly stages?: StageRuns | undefined
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
   readonly offload: Offload
@@ -241,7 +241,7 @@ function packedBytes(name: ComponentName, kernels: NativeKernels | null, dtype: 
   return kernels.pack === 'full' || name === 'vqgan' ? bytesOf(dtype) : 0
 }
 
-/** Text encoders have none of the blocks that kernels run. */
+/** Whether kernels copy what it computes with: a text encoder's weights are read where they lie. */
 function hasBlocks(name: ComponentName): boolean {
   return name === 'prior' || name === 'decoder' || name === 'vqgan'
 }
@@ -259,7 +259,12 @@ const STAGE_OF: Readonly<Record<ComponentName, Stage>> = {
 
 /** How a network runs: as its stage, or as all. */
 function runOf(name: ComponentName, { stages, stored, dtype, kernels }: LoadOptions): NetworkRun {
-  return stages?.[STAGE_OF[name]] ?? { stored, dtype, kernels }
+  return stages === undefined ? { stored, dtype, kernels } : runIn(stages, name)
+}
+
+function runIn(stages: StageRuns, name: ComponentName): NetworkRun {
+  if (name === 'priorTextEncoder') return stages.prior.text
+  return name === 'decoderTextEncoder' ? stages.decoder.text : stages[STAGE_OF[name]]
 }
 
 /** Which networks run in which stage. */

@@ -78,6 +78,9 @@ const BLOCKS = [
   ['decoder', 'Pointwise'],
 ] as const
 
+const TEXT_ENCODERS = ['priorTextEncoder', 'decoderTextEncoder'] as const
+type Text = (typeof TEXT_ENCODERS)[number]
+
 /** Roundings are chance: of two equally exact ways one is some percent further. */
 const NOT_FURTHER = 1.05
 const NARROW = { stored: 'bfloat16', dtype: 'bfloat16' } as const
@@ -156,6 +159,33 @@ async function answer(
     })
     const parts = await Promise.all(steps.map(({ latents }) => device.read(latents)))
     return Float32Array.from(parts.flatMap(({ data }) => [...data]))
+  } finally {
+    await device.close()
+  }
+}
+
+/** What a text encoder reads in a text of five tokens among 16. */
+async function readText(
+  { model, graphs }: Case,
+  encoder: Text,
+  kernels: NativeKernels | null,
+  { stored = 'float32' as Dtype, dtype = 'float32' as Dtype, threads = 2, ids = [1, 9, 400, 9, 2] } = {},
+): Promise<Float32Array> {
+  const plan = await planLoad(await openModel(model), [graphs, join(ROOT, 'graphs')])
+  const { device } = openDevice(runtime, 'cpu', threads)
+  try {
+    const { graph, weights } = plan[encoder]
+    const { blocks } = graph.entry
+    const loaded = await device.load({ graph: graph.path, weights, blocks, stored, dtype, kernels })
+    const words = Int32Array.from({ length: 16 }, (_, index) => ids[index] ?? 0)
+    const shape = [1, words.length]
+    return await first(
+      device,
+      await device.run(loaded, 'encode', [
+        { dtype: 'int64', shape, data: words },
+        { dtype: 'int64', shape, data: words.map((_, index) => (index < ids.length ? 1 : 0)) },
+      ]),
+    )
   } finally {
     await device.close()
   }
@@ -282,6 +312,31 @@ describeKernels(`kernels${because}`, () => {
         expect(await answer(model, stage, { ...MAPPED, kind }, NARROW)).toEqual(packed)
       }
     })
+  })
+
+  it.each(TEXT_ENCODERS)('%s: as the graph, whatever the threads', async (encoder) => {
+    const wanted = await readText(bundled, encoder, null)
+    for (const kind of kinds) {
+      const ours = await readText(bundled, encoder, { ...MAPPED, kind })
+      expect(largestDifference(ours, wanted)).toBeLessThan(1e-5)
+      expect(await readText(bundled, encoder, { ...MAPPED, kind }, { threads: 1 })).toEqual(ours)
+      expect(ours).not.toEqual(wanted) // so the layers are ours
+      const held = await readText(bundled, encoder, { ...MAPPED, kind }, { stored: 'bfloat16' })
+      const graph = await readText(bundled, encoder, null, { stored: 'bfloat16' })
+      expect(largestDifference(held, graph)).toBeLessThan(1e-5)
+    }
+    const without = await readText(bundled, encoder, { ...MAPPED, without: ['Layer'] })
+    expect(without).toEqual(wanted)
+    expect(await readText(bundled, encoder, MAPPED, { ids: [1, 9, 400, 7, 2] })).not.toEqual(wanted)
+  })
+
+  it.each(TEXT_ENCODERS)('%s: in bfloat16 as near to float32 as the graph', async (encoder) => {
+    const wanted = await readText(bundled, encoder, null)
+    const plain = distance(await readText(bundled, encoder, null, NARROW), wanted)
+    for (const kind of kinds) {
+      const ours = await readText(bundled, encoder, { ...MAPPED, kind }, NARROW)
+      expect(distance(ours, wanted)).toBeLessThan(NOT_FURTHER * plain)
+    }
   })
 
   it.each(STAGES)(

@@ -37,7 +37,7 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     previews: true,
     dtype: 'float32',
     threads: 1,
-    stages: { prior: RUN, decoder: RUN, vqgan: RUN },
+    stages: { prior: { ...RUN, text: RUN }, decoder: { ...RUN, text: RUN }, vqgan: RUN },
     compiled: [],
     cudaGraphs: null,
   } as const

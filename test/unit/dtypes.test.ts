@@ -50,20 +50,35 @@ describe('chooseRuns()', () => {
 
   it('runs all stages alike', () => {
     const run = { stored: 'bfloat16', dtype: 'bfloat16', kernels: packed }
-    expect(chooseRuns(auto, 'bfloat16', inBFloat16, on())).toEqual({ prior: run, decoder: run, vqgan: run })
+    expect(chooseRuns(auto, 'bfloat16', inBFloat16, on())).toMatchObject({
+      prior: run,
+      decoder: run,
+      vqgan: run,
+    })
   })
 
-  it('runs Stage A of int8 in bfloat16 where the CPU multiplies it', () => {
+  it("reads a text encoder's weights where they lie, on its stage's kernels", () => {
+    const mapped = { ...packed, pack: 'none' }
+    const { prior, decoder } = chooseRuns({ ...auto, decoder: 'off' }, 'bfloat16', inBFloat16, on())
+    expect(prior.text).toEqual({ stored: 'bfloat16', dtype: 'bfloat16', kernels: mapped })
+    expect(decoder.text.kernels).toBeNull()
+  })
+
+  it('runs Stage A and the text encoders of int8 in bfloat16 where the CPU multiplies it', () => {
     const { prior, decoder, vqgan } = chooseRuns(auto, 'int8', widened, on())
-    expect(prior).toEqual({
+    expect(prior).toMatchObject({
       stored: 'bfloat16',
       dtype: 'float32',
       kernels: { kind: 'avx512_bf16', pack: 'bytes', without: [] },
     })
     expect(decoder).toEqual(prior)
     expect(vqgan).toEqual({ stored: 'bfloat16', dtype: 'bfloat16', kernels: packed })
-    for (const cpu of [{ kind: 'avx512_vnni' }, { amx: true }] as const)
-      expect(chooseRuns(auto, 'int8', widened, on(cpu)).vqgan.dtype).toBe('float32')
+    expect(prior.text).toEqual({ ...vqgan, kernels: { ...packed, pack: 'none' } })
+    for (const cpu of [{ kind: 'avx512_vnni' }, { amx: true }] as const) {
+      const wide = chooseRuns(auto, 'int8', widened, on(cpu))
+      expect([wide.vqgan.dtype, wide.prior.text.dtype]).toEqual(['float32', 'float32'])
+      expect(wide.prior.text.kernels?.pack).toBe('none')
+    }
   })
 
   it('follows a choice for each stage', () => {

@@ -38,12 +38,14 @@ struct Context {
   Copies copies;  // of the batch that is run
 };
 
-// What a block's `forward` takes; a block of Stage A and a pointwise one take `x` alone.
+// What a block's `forward` takes; a block of Stage A and a pointwise one take `x` alone, a layer of
+// a text encoder `x` and `mask`.
 struct Inputs {
-  at::Tensor x;  // (B, H, W, C) of the kernels' numbers, as all others
+  at::Tensor x;  // (B, H, W, C) of the kernels' numbers, as all others; of a text (B, T, C)
   at::Tensor modulation;
   std::optional<c10::List<at::Tensor>> condition;
   at::Tensor skip;
+  at::Tensor mask;  // (texts, 1, tokens, tokens): whether a token attends to another
 };
 
 class Block {
@@ -70,6 +72,7 @@ std::unique_ptr<Block> MakeTimestepBlock(Context& context, torch::jit::Module mo
 std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakePointwiseBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeMixingBlock(Context& context, torch::jit::Module module);
+std::unique_ptr<Block> MakeTextLayer(Context& context, torch::jit::Module module);
 
 // The module's parameter or buffer of this name, such as `channelwise.0.weight`.
 at::Tensor Parameter(const torch::jit::Module& module, const std::string& name);

@@ -55,6 +55,20 @@ void CheckSkip(const Context& context, const at::Tensor& skip, const at::Tensor&
          Text(skip.sizes()));
 }
 
+void CheckTokens(const Context& context, const at::Tensor& x, int64_t channels) {
+  CheckNumbers(context, "x", x);
+  if (x.dim() == 3 && x.size(2) == channels && x.numel() > 0) return;
+  Refuse("x", Text("(texts, tokens, ", channels, ") with a token"), Text(x.sizes()));
+}
+
+void CheckMask(const at::Tensor& mask, const at::Tensor& x) {
+  if (!mask.defined()) Refuse("mask", "a tensor", "none");
+  const int64_t wanted[] = {x.size(0), 1, x.size(1), x.size(1)};
+  if (mask.scalar_type() == at::kBool && mask.sizes() == at::IntArrayRef(wanted)) return;
+  Refuse("mask", Text(at::IntArrayRef(wanted), " of bool"),
+         Text(mask.sizes(), " of ", mask.scalar_type()));
+}
+
 at::Tensor CheckedText(const Context& context, const Inputs& inputs, int64_t index, int64_t images,
                        int64_t heads, int64_t head_dim) {
   const auto entries = inputs.condition ? static_cast<int64_t>(inputs.condition->size()) : 0;

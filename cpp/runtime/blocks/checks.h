@@ -18,6 +18,12 @@ void CheckModulation(const Context& context, const at::Tensor& modulation, int64
 void CheckSkip(const Context& context, const at::Tensor& skip, const at::Tensor& x,
                int64_t channels);
 
+// `x` is (texts, tokens, channels), with at least one token.
+void CheckTokens(const Context& context, const at::Tensor& x, int64_t channels);
+
+// (texts, 1, tokens, tokens) of bool, for these tokens.
+void CheckMask(const at::Tensor& mask, const at::Tensor& x);
+
 // Entry `index` of the condition: (images, 2, heads, tokens, head_dim).
 at::Tensor CheckedText(const Context& context, const Inputs& inputs, int64_t index, int64_t images,
                        int64_t heads, int64_t head_dim);
