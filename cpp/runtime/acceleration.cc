@@ -32,14 +32,19 @@ blocks::Block& BlockAt(const c10::IValue& address) {
 // What a block threw: the interpreter passes nothing on but its text.
 thread_local std::exception_ptr thrown;
 
-at::Tensor RunBlock(blocks::Block& block, const blocks::Inputs& inputs) {
+template <typename Work>
+at::Tensor Guarded(const Work& work) {
   try {
     StopIfHalting();
-    return block.Run(inputs);
+    return work();
   } catch (...) {
     thrown = std::current_exception();
     throw;
   }
+}
+
+at::Tensor RunBlock(blocks::Block& block, const blocks::Inputs& inputs) {
+  return Guarded([&] { return block.Run(inputs); });
 }
 
 void RunStageBlock(Stack& stack) {
@@ -67,9 +72,17 @@ void RunTextLayer(Stack& stack) {
   torch::jit::push(stack, RunBlock(block, inputs));
 }
 
+void RunCondition(Stack& stack) {
+  auto& block = BlockAt(torch::jit::pop(stack));
+  const auto text = torch::jit::pop(stack).toTensor();
+  const auto entry = Guarded([&] { return block.Condition(text); });
+  torch::jit::push(stack, c10::List<at::Tensor>({entry}));
+}
+
 const auto kStageBlock = OperatorOfThisCopy("stage_block");
 const auto kMapBlock = OperatorOfThisCopy("map_block");
 const auto kTextLayer = OperatorOfThisCopy("text_layer");
+const auto kCondition = OperatorOfThisCopy("condition");
 
 // By what a block takes beside its address.
 c10::Symbol OperatorOf(size_t inputs) {
@@ -86,6 +99,9 @@ const torch::jit::RegisterOperators kRegistered({
     torch::jit::Operator(
         std::string(kTextLayer.toQualString()) + "(Tensor x, Tensor mask, int block) -> Tensor",
         RunTextLayer, c10::AliasAnalysisKind::CONSERVATIVE),
+    torch::jit::Operator(
+        std::string(kCondition.toQualString()) + "(Tensor text, int block) -> Tensor[]",
+        RunCondition, c10::AliasAnalysisKind::CONSERVATIVE),
 });
 
 // "down_blocks.1.3" for a value that was read from the method's own module step by step.
@@ -146,16 +162,30 @@ class Acceleration::Rewriter {
   }
 
   bool Replace(Node* call, const std::string& kind) {
-    if (call->s(c10::attr::name) != "forward") return false;
     const auto path = PathOf(call->input(0));
+    if (call->s(c10::attr::name) == "condition") return ReplaceCondition(call, kind, path);
+    if (call->s(c10::attr::name) != "forward") return false;
     if (kind == "Pointwise" && ReplaceMapper(call, path)) return true;
     auto* block = owner_.BlockOf(ModuleAt(owner_.module_, path), kind, path);
     if (block == nullptr) return false;
+    return SwapFor(*block, call, OperatorOf(call->inputs().size() - 1), c10::TensorType::get());
+  }
+
+  // What a block of attention makes of the text, ahead of all steps.
+  bool ReplaceCondition(Node* call, const std::string& kind, const std::string& path) {
+    if (kind != "AttentionBlock" || !owner_.Uses("condition")) return false;
+    auto* block = owner_.BlockOf(ModuleAt(owner_.module_, path), kind, path);
+    return block != nullptr &&
+           SwapFor(*block, call, kCondition, c10::ListType::ofTensors());
+  }
+
+  // The operator takes what the call took, and the block in the module's place.
+  bool SwapFor(const blocks::Block& block, Node* call, c10::Symbol symbol,
+               const c10::TypePtr& type) {
     const torch::jit::WithInsertPoint before(call);
     std::vector<Value*> inputs = call->inputs().slice(1).vec();
-    const auto symbol = OperatorOf(inputs.size());
-    inputs.push_back(graph_->insertConstant(reinterpret_cast<int64_t>(block)));
-    return Swap(call, graph_->insertNode(graph_->create(symbol, inputs, 1)));
+    inputs.push_back(graph_->insertConstant(reinterpret_cast<int64_t>(&block)));
+    return Swap(call, graph_->insertNode(graph_->create(symbol, inputs, 1)), type);
   }
 
   // The mappers of image embeddings are folded into the blocks that read them, which want the
@@ -165,11 +195,12 @@ class Acceleration::Rewriter {
     const torch::jit::WithInsertPoint before(call);
     auto* format = graph_->insertConstant(static_cast<int64_t>(at::MemoryFormat::Contiguous));
     return Swap(call, graph_->insertNode(
-                          graph_->create(c10::aten::contiguous, {call->input(1), format}, 1)));
+                          graph_->create(c10::aten::contiguous, {call->input(1), format}, 1)),
+                c10::TensorType::get());
   }
 
-  bool Swap(Node* call, Node* node) {
-    node->output()->setType(c10::TensorType::get());
+  bool Swap(Node* call, Node* node, const c10::TypePtr& type) {
+    node->output()->setType(type);
     call->output()->replaceAllUsesWith(node->output());
     call->destroy();
     ++replaced_;

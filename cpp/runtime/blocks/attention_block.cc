@@ -2,6 +2,7 @@
 // image tokens; no matrix of scores is ever written to memory.
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/silu.h>
 
 #include <algorithm>
 #include <cmath>
@@ -48,20 +49,12 @@ class AttentionBlock final : public Block {
     const Statistics norm{statistics, statistics + rows};
     Measure(kernels, x, norm);
     void* const projected = arena.Get(Arena::kHidden, rows * 3 * channels, kernels);
-    int64_t column = 0;
-    for (const auto& project : project_) {
-      Compute(kernels, Product{.left = {{.rows = x.const_data_ptr(),
-                                         .stride = channels,
-                                         .centre = norm.centre,
-                                         .spread = norm.spread,
-                                         .right = &project}},
-                               .images = images,
-                               .pixels = pixels,
-                               .out = kernels.At(projected, column),
-                               .out_stride = 3 * channels,
-                               .bias = project_bias_.const_data_ptr<float>() + column});
-      column += project.columns();
-    }
+    const Left left{.rows = x.const_data_ptr(),
+                    .stride = channels,
+                    .centre = norm.centre,
+                    .spread = norm.spread,
+                    .right = nullptr};
+    Project(left, images, pixels, 0, projected);
 
     void* const attended = arena.Get(Arena::kAttended, rows * channels, kernels);
     Attend(
@@ -78,10 +71,35 @@ class AttentionBlock final : public Block {
     return out;
   }
 
+  // Keys and values of the text, (B, 2, heads, T, head_dim).
+  at::Tensor Condition(const at::Tensor& text) override {
+    if (!ready_) Prepare();
+    CheckTokens(context_, text, map_text_.depth());
+    const int64_t texts = text.size(0), tokens = text.size(1), channels = out_.columns();
+    const auto active = at::silu(text).contiguous();
+    const auto mapped = at::empty({texts, tokens, channels}, text.options());
+    Compute(context_.kernels, Product{.left = {{.rows = active.const_data_ptr(),
+                                                .stride = map_text_.depth(),
+                                                .right = &map_text_}},
+                                      .images = texts,
+                                      .pixels = tokens,
+                                      .out = mapped.mutable_data_ptr(),
+                                      .out_stride = channels,
+                                      .bias = map_text_bias_.const_data_ptr<float>()});
+    const auto projected = at::empty({texts, tokens, 3 * channels}, text.options());
+    const Left left{.rows = mapped.const_data_ptr(), .stride = channels, .right = nullptr};
+    Project(left, texts, tokens, channels, projected.mutable_data_ptr());
+    return projected.view({texts, tokens, 3, heads_, -1})
+        .narrow(2, 1, 2)
+        .permute({0, 2, 3, 1, 4})
+        .contiguous();
+  }
+
   void Forget() override {
     ready_ = false;
     project_.clear();
     out_ = Matrix();
+    map_text_ = Matrix();
   }
 
   int64_t packed_bytes() const override {
@@ -108,7 +126,29 @@ class AttentionBlock final : public Block {
     project_bias_ = at::cat(biases);
     out_ = Matrix(kernels, {Parameter(module_, "attention.to_out.0.weight")}, context_.packing);
     out_bias_ = Wide(module_, "attention.to_out.0.bias");
+    map_text_ = Matrix(kernels, {Parameter(module_, "kv_mapper.1.weight")}, Packing::kNone);
+    map_text_bias_ = Wide(module_, "kv_mapper.1.bias");
     ready_ = true;
+  }
+
+  // Queries, keys and values of rows, side by side; those in the first `skipped` columns are left out.
+  void Project(Left left, int64_t images, int64_t rows, int64_t skipped, void* projected) const {
+    const auto& kernels = context_.kernels;
+    int64_t column = 0;
+    for (const auto& project : project_) {
+      left.right = &project;
+      const int64_t own = std::clamp<int64_t>(skipped - column, 0, project.columns());
+      if (own < project.columns()) {
+        Compute(kernels, Product{.left = {left},
+                                 .images = images,
+                                 .pixels = rows,
+                                 .out = kernels.At(projected, column),
+                                 .out_stride = 3 * out_.columns(),
+                                 .skipped = own,
+                                 .bias = project_bias_.const_data_ptr<float>() + column});
+      }
+      column += project.columns();
+    }
   }
 
   void Attend(const Tokens& tokens, void* attended) {
@@ -184,7 +224,8 @@ class AttentionBlock final : public Block {
   bool ready_ = false;
   std::vector<Matrix> project_;  // queries, keys and values: one matrix, or one each
   Matrix out_;
-  at::Tensor project_bias_, out_bias_;
+  Matrix map_text_;  // read once for each text: where it lies
+  at::Tensor project_bias_, out_bias_, map_text_bias_;
 };
 
 }  // namespace
@@ -192,7 +233,8 @@ class AttentionBlock final : public Block {
 std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module) {
   const auto weight = Parameter(module, "attention.to_q.weight");
   const int64_t head_dim = weight.size(0) / module.attr("heads").toInt();
-  if (!Matrix::Fits(context.kernels, weight) || head_dim > kernels::kDepthBlock) return nullptr;
+  const auto mapper = Parameter(module, "kv_mapper.1.weight");
+  if (!Matrix::Fits(context.kernels, weight) || !Matrix::Fits(context.kernels, mapper) || head_dim > kernels::kDepthBlock) return nullptr;
   if (head_dim % 2 != 0) return nullptr;
   return std::make_unique<AttentionBlock>(context, std::move(module));
 }

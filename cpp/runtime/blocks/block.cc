@@ -2,6 +2,8 @@
 
 #include <ATen/ops/index_select.h>
 
+#include "runtime/error.h"
+
 namespace wuerstchen::runtime::blocks {
 
 at::Tensor Copies::Leave(const at::Tensor& x) const {
@@ -13,6 +15,10 @@ at::Tensor Copies::Restore(const at::Tensor& x) {
   const auto all = x.size(0) == sources.size(0) ? x : x.index_select(0, sources);
   sources.reset();
   return all;
+}
+
+at::Tensor Block::Condition(const at::Tensor&) {
+  throw Error(ErrorCode::kInternal, "Expected a block that reads text. This is a bug.");
 }
 
 at::Tensor Parameter(const torch::jit::Module& module, const std::string& name) {

@@ -52,6 +52,9 @@ class Block {
  public:
   virtual ~Block() = default;
   virtual at::Tensor Run(const Inputs& inputs) = 0;
+  // What its `condition` makes of a mapped text (B, T, C): all steps read it. Only a block
+  // of attention has one.
+  virtual at::Tensor Condition(const at::Tensor& text);
   // Forgets what it made of its weights: they changed. It is made again when it is next run.
   virtual void Forget() = 0;
   virtual int64_t packed_bytes() const = 0;

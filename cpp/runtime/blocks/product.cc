@@ -167,81 +167,164 @@ void Matrix::Touch() const {
   if (!packed()) Walk::Use(held_);
 }
 
-void Compute(const kernels::Kernels& kernels, const Product& product) {
-  for (const auto& left : product.left) left.right->Touch();
-  const int64_t columns = product.left.front().right->columns();
-  const int64_t panels = columns / kernels.panel;
-  // Sums are taken by strips, so that they do not depend on how many of them make a block.
-  const auto strips = CutRows(kernels, product.pixels, kernels::kStripRows);
-  // A weight that is not packed is brought into shape for every block anew: two strips share it.
-  const int64_t together = product.left.front().right->packed() ? 1 : 2;
-  const int64_t per_image = DivideUp(strips.count, together), block_rows = together * strips.rows;
-  const int64_t blocks = product.images * per_image;
-  const int64_t wanted =
-      std::max(DivideUp(columns, kPartColumns), DivideUp(kTasksPerThread * Threads(), blocks));
-  const bool idle = blocks * DivideUp(columns, kFewestColumns) < Threads();
-  const int64_t most = DivideUp(columns, idle ? kFewestOfMany : kFewestColumns);
-  const int64_t parts = std::clamp<int64_t>(wanted, 1, most);
-  at::Tensor energies;
-  float* partial = nullptr;
-  if (product.energy != nullptr) {
-    energies = at::empty({product.images * strips.count, columns}, at::kFloat).zero_();
-    partial = energies.mutable_data_ptr<float>();
+namespace {
+
+// How a product is cut: into blocks of whole strips of an image's rows, and parts of the columns.
+struct Cut {
+  Cut(const kernels::Kernels& kernels, const Product& product)
+      // Sums are taken by strips, so that they do not depend on how many of them make a block.
+      : strips(CutRows(kernels, product.pixels, kernels::kStripRows)),
+        // A weight that is not packed is brought into shape for every block: two strips share it.
+        together(product.left.front().right->packed() ? 1 : 2),
+        per_image(DivideUp(strips.count, together)),
+        block_rows(together * strips.rows),
+        blocks(product.images * per_image) {
+    const int64_t columns = product.left.front().right->columns() - product.skipped;
+    const int64_t wanted =
+        std::max(DivideUp(columns, kPartColumns), DivideUp(kTasksPerThread * Threads(), blocks));
+    const bool idle = blocks * DivideUp(columns, kFewestColumns) < Threads();
+    const int64_t most = DivideUp(columns, idle ? kFewestOfMany : kFewestColumns);
+    parts = std::clamp<int64_t>(wanted, 1, most);
   }
-  int64_t all_depth = 0;
-  for (const auto& left : product.left) all_depth += left.right->depth();
-  const double work = WorkOn(product.images * product.pixels * columns, 2.0 * all_depth);
-  ForEachTask(blocks * parts, work, [&](int64_t task) {
-    const int64_t part = task / blocks, block = task % blocks;
-    const int64_t image = block / per_image, place = block % per_image;
-    const int64_t start = place * block_rows, row = image * product.pixels + start;
-    std::vector<kernels::Segment> segments;
+
+  RowBlocks strips;
+  int64_t together, per_image, block_rows, blocks;
+  int64_t parts = 0;
+};
+
+// A block of rows of a product.
+struct Rows {
+  Rows(const Product& product, const Cut& cut, int64_t block)
+      : image(block / cut.per_image),
+        strip(block % cut.per_image * cut.together),
+        first(image * product.pixels + strip * cut.strips.rows),
+        count(std::min(cut.block_rows, product.pixels - strip * cut.strips.rows)) {}
+
+  int64_t image;
+  int64_t strip;  // of the image, the first
+  int64_t first;  // among all rows
+  int64_t count;
+};
+
+kernels::Segment SegmentOf(const kernels::Kernels& kernels, const Left& left, const Rows& rows) {
+  const int64_t depth = left.right->depth();
+  return {
+      .rows = kernels.At(left.rows, rows.first * left.stride),
+      .stride = left.stride,
+      .depth = depth,
+      .centre = left.centre == nullptr ? nullptr : left.centre + rows.first,
+      .spread = left.spread == nullptr ? nullptr : left.spread + rows.first,
+      .factor = left.factor == nullptr ? nullptr : left.factor + rows.image * depth,
+      .weight = left.right->weight(),
+  };
+}
+
+// The rows of a product in bytes, once for all of its columns; nothing where no weight wants them.
+class RoundedRows {
+ public:
+  RoundedRows(const kernels::Kernels& kernels, const Product& product, const Cut& cut) {
+    bool wanted = false;
     for (const auto& left : product.left) {
-      const int64_t depth = left.right->depth();
-      segments.push_back({
-          .rows = kernels.At(left.rows, row * left.stride),
-          .stride = left.stride,
-          .depth = depth,
-          .centre = left.centre == nullptr ? nullptr : left.centre + row,
-          .spread = left.spread == nullptr ? nullptr : left.spread + row,
-          .factor = left.factor == nullptr ? nullptr : left.factor + image * depth,
-          .weight = left.right->weight(),
-      });
+      wanted |= left.right->weight().format == Format::kBytes;
+      for (int64_t start = 0; start < left.right->depth(); start += kernels::kDepthBlock)
+        passes_.push_back({&left, start});
     }
-    const int64_t first = row * product.out_stride;
-    kernels.product({
-        .segments = segments.data(),
-        .segment_count = static_cast<int>(segments.size()),
-        .rows = std::min(block_rows, product.pixels - start),
-        .strip_rows = strips.rows,
-        .columns = columns,
-        .first_panel = panels * part / parts,
-        .end_panel = panels * (part + 1) / parts,
-        .out = kernels.At(product.out, first),
-        .out_stride = product.out_stride,
-        .bias = product.bias,
-        .residual = kernels.At(product.residual, first),
-        .gelu = product.gelu,
-        .energy = partial == nullptr
-                      ? nullptr
-                      : partial + (image * strips.count + place * together) * columns,
-        .scratch = Scratch(kernels.product_scratch),
+    if (!wanted) return;
+    block_bytes_ = kernels::RoundedBytes(cut.block_rows) * static_cast<int64_t>(passes_.size());
+    held_ = at::empty({cut.blocks * block_bytes_}, at::kByte);
+    const auto count = static_cast<int64_t>(passes_.size());
+    const int64_t numbers = cut.blocks * cut.block_rows * count * kernels::kDepthBlock;
+    ForEachTask(cut.blocks * count, WorkOn(numbers, kRounding), [&](int64_t task) {
+      const int64_t block = task / count, index = task % count;
+      const auto& [left, start] = passes_[index];
+      if (left->right->weight().format != Format::kBytes) return;
+      const Rows rows(product, cut, block);
+      kernels.round_rows(SegmentOf(kernels, *left, rows), rows.count, start,
+                         Scratch(kernels::kDepthBlock),
+                         Of(block) + index * kernels::RoundedBytes(rows.count));
     });
-  });
-  if (partial == nullptr) return;
+  }
+
+  // Null where there are none.
+  char* Of(int64_t block) const {
+    return held_.defined() ? static_cast<char*>(held_.mutable_data_ptr()) + block * block_bytes_
+                           : nullptr;
+  }
+
+ private:
+  struct Pass {
+    const Left* left;
+    int64_t start;
+  };
+  static constexpr double kRounding = 20;  // operations on a number
+
+  std::vector<Pass> passes_;
+  int64_t block_bytes_ = 0;
+  at::Tensor held_;
+};
+
+// energies: (images * strips, columns), the sums of squares of each strip.
+void AddEnergies(const Product& product, const Cut& cut, const float* energies) {
+  const int64_t columns = product.left.front().right->columns();
   const int64_t chunks = DivideUp(columns, kSummedColumns);
-  const double adding = WorkOn(product.images * strips.count * columns, 10);
+  const double adding = WorkOn(product.images * cut.strips.count * columns, 10);
   ForEachTask(product.images * chunks, adding, [&](int64_t task) {
     const int64_t image = task / chunks, first = task % chunks * kSummedColumns;
     const int64_t count = std::min(kSummedColumns, columns - first);
     float* const sum = product.energy + image * columns + first;
     std::fill_n(sum, count, 0.0f);
-    for (int64_t strip = 0; strip < strips.count; ++strip) {
-      const float* const row = partial + (image * strips.count + strip) * columns + first;
+    for (int64_t strip = 0; strip < cut.strips.count; ++strip) {
+      const float* const row = energies + (image * cut.strips.count + strip) * columns + first;
       for (int64_t column = 0; column < count; ++column) sum[column] += row[column];
     }
     for (int64_t column = 0; column < count; ++column) sum[column] = std::sqrt(sum[column]);
   });
+}
+
+}  // namespace
+
+void Compute(const kernels::Kernels& kernels, const Product& product) {
+  for (const auto& left : product.left) left.right->Touch();
+  const int64_t columns = product.left.front().right->columns();
+  const int64_t skipped = product.skipped / kernels.panel;
+  const int64_t panels = columns / kernels.panel - skipped;
+  const Cut cut(kernels, product);
+  const RoundedRows rounded(kernels, product, cut);
+  at::Tensor energies;
+  float* partial = nullptr;
+  if (product.energy != nullptr) {
+    energies = at::empty({product.images * cut.strips.count, columns}, at::kFloat).zero_();
+    partial = energies.mutable_data_ptr<float>();
+  }
+  int64_t all_depth = 0;
+  for (const auto& left : product.left) all_depth += left.right->depth();
+  const double work = WorkOn(product.images * product.pixels * columns, 2.0 * all_depth);
+  ForEachTask(cut.blocks * cut.parts, work, [&](int64_t task) {
+    const int64_t part = task / cut.blocks, block = task % cut.blocks;
+    const Rows rows(product, cut, block);
+    std::vector<kernels::Segment> segments;
+    for (const auto& left : product.left) segments.push_back(SegmentOf(kernels, left, rows));
+    const int64_t first = rows.first * product.out_stride;
+    const int64_t strip = rows.image * cut.strips.count + rows.strip;
+    kernels.product({
+        .segments = segments.data(),
+        .segment_count = static_cast<int>(segments.size()),
+        .rows = rows.count,
+        .strip_rows = cut.strips.rows,
+        .columns = columns,
+        .first_panel = skipped + panels * part / cut.parts,
+        .end_panel = skipped + panels * (part + 1) / cut.parts,
+        .rounded = rounded.Of(block),
+        .out = kernels.At(product.out, first),
+        .out_stride = product.out_stride,
+        .bias = product.bias,
+        .residual = kernels.At(product.residual, first),
+        .gelu = product.gelu,
+        .energy = partial == nullptr ? nullptr : partial + strip * columns,
+        .scratch = Scratch(kernels.product_scratch),
+    });
+  });
+  if (partial != nullptr) AddEnergies(product, cut, partial);
 }
 
 }  // namespace wuerstchen::runtime::blocks

@@ -60,6 +60,7 @@ struct Product {
   int64_t pixels;
   void* out;
   int64_t out_stride;
+  int64_t skipped = 0;  // columns in front, whole panels, which are left as they are
   const float* bias = nullptr;
   const void* residual = nullptr;  // laid out as `out`
   bool gelu = false;

@@ -11,7 +11,6 @@
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
 constexpr float kByteLimit = 255;
-constexpr int64_t kByteStride = kDepthBlock + 64;  // between rows; see kPairStride
 static_assert(kByteLimit * kWeightLimit * kDepthBlock < 2147483648.0, "a pass fits 32 bits");
 
 // What is taken off the bytes of rows: where the CPU multiplies only bytes with a sign, theirs are
@@ -56,17 +55,22 @@ void PackBytes(const PackedPart& part, void* packed) {
   });
 }
 
-// Rows of bytes, kByteStride apart; the scale of each, and its zero times that.
+// The scale of each row, its zero times that, and bytes, kByteStride apart.
+template <typename Float, typename Byte>
 struct ByteRows {
-  uint8_t* rows;
-  float* scales;
-  float* zeros;
+  Float* scales;
+  Float* zeros;
+  Byte* bytes;
 };
 
-// In the scratch memory of a product, behind room for one row in float32.
-KERNEL_INLINE ByteRows ByteRowsIn(float* scratch) {
-  float* const scales = scratch + kDepthBlock;
-  return {reinterpret_cast<uint8_t*>(scales + 2 * kRowBlock), scales, scales + kRowBlock};
+KERNEL_INLINE ByteRows<const float, const uint8_t> ByteRowsAt(const void* rounded, int64_t rows) {
+  const auto* const scales = static_cast<const float*>(rounded);
+  return {scales, scales + rows, reinterpret_cast<const uint8_t*>(scales + 2 * rows)};
+}
+
+KERNEL_INLINE ByteRows<float, uint8_t> ByteRowsAt(void* rounded, int64_t rows) {
+  auto* const scales = static_cast<float*>(rounded);
+  return {scales, scales + rows, reinterpret_cast<uint8_t*>(scales + 2 * rows)};
 }
 
 KERNEL_INLINE void RoundToBytes(const float* row, int64_t depth, float inverse, float zero,
@@ -78,9 +82,9 @@ KERNEL_INLINE void RoundToBytes(const float* row, int64_t depth, float inverse, 
   }
 }
 
-// `row` has room for whole vectors.
-void RoundLeft(const Segment& segment, int64_t rows, int64_t start, int64_t depth,
-               const ByteRows& left, float* row) {
+void RoundRows(const Segment& segment, int64_t rows, int64_t start, float* row, void* rounded) {
+  const auto left = ByteRowsAt(rounded, rows);
+  const int64_t rest = segment.depth - start, depth = rest < kDepthBlock ? rest : kDepthBlock;
   const int64_t padded = (depth + kLanes - 1) / kLanes * kLanes;
   for (int64_t i = depth; i < padded; ++i) row[i] = 0;
   for (int64_t index = 0; index < rows; ++index) {
@@ -92,19 +96,19 @@ void RoundLeft(const Segment& segment, int64_t rows, int64_t start, int64_t dept
         inverse > 0 ? static_cast<float>(static_cast<int32_t>(0.5f - least * inverse)) : 0;
     left.scales[index] = span / kByteLimit;
     left.zeros[index] = left.scales[index] * (zero - kByteOffset);
-    RoundToBytes(row, padded, inverse, zero, left.rows + index * kByteStride);
+    RoundToBytes(row, padded, inverse, zero, left.bytes + index * kByteStride);
   }
 }
 
 struct ByteOperands {
   int64_t depth;
-  ByteRows left;
+  ByteRows<const float, const uint8_t> left;
   const int8_t* right;
 
   template <int Rows>
   KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
     IntVec exact[Rows][2] = {};
-    const uint8_t* four = left.rows;
+    const uint8_t* four = left.bytes;
     const int8_t* panel = right + 2 * kPanel * sizeof(float);
 #if KERNEL_FOURS && KERNEL_ARM
     MultiplyByLanes<AddProductsOfFours>(exact, four, kByteStride, panel, depth / 4);
@@ -136,7 +140,7 @@ struct ByteOperands {
     }
   }
   KERNEL_MEMBER void SkipRows(int64_t rows) {
-    left.rows += rows * kByteStride;
+    left.bytes += rows * kByteStride;
     left.scales += rows;
     left.zeros += rows;
   }

@@ -56,6 +56,14 @@ constexpr int64_t BytesOf(int64_t columns, int64_t depth) {
   return columns * (depth + 2 * passes * static_cast<int64_t>(sizeof(float)));
 }
 
+// Numbers between rows of bytes; see kPairStride.
+constexpr int64_t kByteStride = kDepthBlock + 64;
+
+// What `round_rows` makes of some rows and one pass: a scale and a zero for each, then its bytes.
+constexpr int64_t RoundedBytes(int64_t rows) {
+  return rows * (2 * static_cast<int64_t>(sizeof(float)) + kByteStride);
+}
+
 // Some columns of the left side, with the rows of the weight's transpose that they meet.
 struct Segment {
   const void* rows;
@@ -76,6 +84,7 @@ struct ProductBlock {
   int64_t columns = 0;
   int64_t first_panel = 0,
           end_panel = 0;  // the part of them to compute: kPartColumns, or a panel more
+  const void* rounded = nullptr;  // of each pass, if weights are `kBytes`: RoundedBytes(rows)
   void* out = nullptr;
   int64_t out_stride = 0;
   const float* bias = nullptr;     // null for none
@@ -154,6 +163,10 @@ struct Kernels {
   void (*pack)(const PackedPart& part, void* packed);
   void (*quantise)(const PackedPart& part, void* packed);    // null for none
   void (*pack_bytes)(const PackedPart& part, void* packed);  // null for none
+  // Numbers of a segment's rows from `start` on, as far as a pass goes, for products with `kBytes`.
+  // `row`: kDepthBlock numbers of scratch memory. Null for none.
+  void (*round_rows)(const Segment& segment, int64_t rows, int64_t start, float* row,
+                     void* rounded);
   void (*product)(const ProductBlock& block);
   AttentionKernels attention;
   AttentionKernels rough_attention;  // as fast as it can be, where weights are rounded anyway

@@ -46,12 +46,14 @@ KERNEL_INLINE void PassWith(const ProductBlock& block, bool begun, const Right& 
 
 template <bool kLast>
 void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int64_t depth,
-          bool begun) {
+          int64_t index) {
+  const bool begun = index > 0;
   const Weight& weight = segment.weight;
   const auto* const packed = static_cast<const int8_t*>(weight.data);
   if (weight.format == Format::kBytes) {
-    const auto left = ByteRowsIn(block.scratch);
-    RoundLeft(segment, block.rows, start, depth, left, block.scratch);
+    const auto* const rounded =
+        static_cast<const char*>(block.rounded) + index * RoundedBytes(block.rows);
+    const auto left = ByteRowsAt(rounded, block.rows);
     PassWith<kLast>(block, begun, [&](int64_t panel) {
       return ByteOperands{depth, left, packed + BytePlace(block.columns, start, depth, panel)};
     });
@@ -79,15 +81,14 @@ void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int6
 
 // Columns must be whole panels; the caller pads.
 void Product(const ProductBlock& block) {
-  bool begun = false;
+  int64_t pass = 0;
   for (int index = 0; index < block.segment_count; ++index) {
     const Segment& segment = block.segments[index];
     for (int64_t start = 0; start < segment.depth; start += kDepthBlock) {
       const int64_t left = segment.depth - start;
       const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
       const bool last = index == block.segment_count - 1 && left <= kDepthBlock;
-      (last ? Pass<true> : Pass<false>)(block, segment, start, depth, begun);
-      begun = true;
+      (last ? Pass<true> : Pass<false>)(block, segment, start, depth, pass++);
     }
   }
 }

@@ -14,6 +14,7 @@ using runtime::kernels::DepthwiseBlock;
 using runtime::kernels::Format;
 using runtime::kernels::HeadRows;
 using runtime::kernels::kAttentionScratch;
+using runtime::kernels::kDepthBlock;
 using runtime::kernels::Kernels;
 using runtime::kernels::Number;
 using runtime::kernels::PackedPart;
@@ -140,6 +141,20 @@ struct ProductCase {
     return segment;
   }
 
+  // Of each pass of both segments.
+  std::vector<char> RoundedRows(const Segment (&segments)[2], int64_t rows) const {
+    std::vector<char> rounded;
+    std::vector<float> row(kDepthBlock);
+    for (const auto& segment : segments) {
+      for (int64_t start = 0; start < segment.depth; start += kDepthBlock) {
+        const size_t end = rounded.size();
+        rounded.resize(end + static_cast<size_t>(runtime::kernels::RoundedBytes(rows)));
+        kernels.round_rows(segment, rows, start, row.data(), rounded.data() + end);
+      }
+    }
+    return rounded;
+  }
+
   Numbers Run(Format format, int64_t first_row, int64_t rows, std::vector<float>* energy) {
     std::vector<char> packed[2];
     Segment segments[2] = {SegmentOf(left, kFirst, first, format, packed[0]),
@@ -166,6 +181,8 @@ struct ProductCase {
     block.gelu = true;
     block.energy = energy == nullptr ? nullptr : energy->data();
     block.scratch = scratch.data();
+    const auto bytes = format == Format::kBytes ? RoundedRows(segments, rows) : std::vector<char>();
+    block.rounded = bytes.data();
     kernels.product(block);
     return out;
   }
