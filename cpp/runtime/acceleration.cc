@@ -96,12 +96,12 @@ const torch::jit::RegisterOperators kRegistered({
         RunStageBlock, c10::AliasAnalysisKind::CONSERVATIVE),
     torch::jit::Operator(std::string(kMapBlock.toQualString()) + "(Tensor x, int block) -> Tensor",
                          RunMapBlock, c10::AliasAnalysisKind::CONSERVATIVE),
-    torch::jit::Operator(
-        std::string(kTextLayer.toQualString()) + "(Tensor x, Tensor mask, int block) -> Tensor",
-        RunTextLayer, c10::AliasAnalysisKind::CONSERVATIVE),
-    torch::jit::Operator(
-        std::string(kCondition.toQualString()) + "(Tensor text, int block) -> Tensor[]",
-        RunCondition, c10::AliasAnalysisKind::CONSERVATIVE),
+    torch::jit::Operator(std::string(kTextLayer.toQualString()) +
+                             "(Tensor x, Tensor mask, int block) -> Tensor",
+                         RunTextLayer, c10::AliasAnalysisKind::CONSERVATIVE),
+    torch::jit::Operator(std::string(kCondition.toQualString()) +
+                             "(Tensor text, int block) -> Tensor[]",
+                         RunCondition, c10::AliasAnalysisKind::CONSERVATIVE),
 });
 
 // "down_blocks.1.3" for a value that was read from the method's own module step by step.
@@ -175,8 +175,7 @@ class Acceleration::Rewriter {
   bool ReplaceCondition(Node* call, const std::string& kind, const std::string& path) {
     if (kind != "AttentionBlock" || !owner_.Uses("condition")) return false;
     auto* block = owner_.BlockOf(ModuleAt(owner_.module_, path), kind, path);
-    return block != nullptr &&
-           SwapFor(*block, call, kCondition, c10::ListType::ofTensors());
+    return block != nullptr && SwapFor(*block, call, kCondition, c10::ListType::ofTensors());
   }
 
   // The operator takes what the call took, and the block in the module's place.
@@ -194,9 +193,10 @@ class Acceleration::Rewriter {
     if (!owner_.IsFolded(path)) return false;
     const torch::jit::WithInsertPoint before(call);
     auto* format = graph_->insertConstant(static_cast<int64_t>(at::MemoryFormat::Contiguous));
-    return Swap(call, graph_->insertNode(
-                          graph_->create(c10::aten::contiguous, {call->input(1), format}, 1)),
-                c10::TensorType::get());
+    return Swap(
+        call,
+        graph_->insertNode(graph_->create(c10::aten::contiguous, {call->input(1), format}, 1)),
+        c10::TensorType::get());
   }
 
   bool Swap(Node* call, Node* node, const c10::TypePtr& type) {

@@ -131,7 +131,8 @@ class AttentionBlock final : public Block {
     ready_ = true;
   }
 
-  // Queries, keys and values of rows, side by side; those in the first `skipped` columns are left out.
+  // Queries, keys and values of rows, side by side; those in the first `skipped` columns are left
+  // out.
   void Project(Left left, int64_t images, int64_t rows, int64_t skipped, void* projected) const {
     const auto& kernels = context_.kernels;
     int64_t column = 0;
@@ -234,7 +235,9 @@ std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module m
   const auto weight = Parameter(module, "attention.to_q.weight");
   const int64_t head_dim = weight.size(0) / module.attr("heads").toInt();
   const auto mapper = Parameter(module, "kv_mapper.1.weight");
-  if (!Matrix::Fits(context.kernels, weight) || !Matrix::Fits(context.kernels, mapper) || head_dim > kernels::kDepthBlock) return nullptr;
+  if (!Matrix::Fits(context.kernels, weight) || !Matrix::Fits(context.kernels, mapper) ||
+      head_dim > kernels::kDepthBlock)
+    return nullptr;
   if (head_dim % 2 != 0) return nullptr;
   return std::make_unique<AttentionBlock>(context, std::move(module));
 }

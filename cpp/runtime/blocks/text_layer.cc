@@ -79,18 +79,17 @@ class TextLayer final : public Block {
   // (texts, tokens, channels) -> the same with the linear map's channels.
   at::Tensor Map(const at::Tensor& x, const Linear& linear, const Finish& finish = {}) const {
     auto out = at::empty({x.size(0), x.size(1), linear.matrix.columns()}, x.options());
-    Compute(context_.kernels,
-            Product{.left = {{.rows = x.const_data_ptr(),
-                              .stride = x.size(2),
-                              .right = &linear.matrix}},
-                    .images = x.size(0),
-                    .pixels = x.size(1),
-                    .out = out.mutable_data_ptr(),
-                    .out_stride = linear.matrix.columns(),
-                    .bias = linear.bias.const_data_ptr<float>(),
-                    .residual =
-                        finish.residual.defined() ? finish.residual.const_data_ptr() : nullptr,
-                    .gelu = finish.gelu});
+    Compute(
+        context_.kernels,
+        Product{
+            .left = {{.rows = x.const_data_ptr(), .stride = x.size(2), .right = &linear.matrix}},
+            .images = x.size(0),
+            .pixels = x.size(1),
+            .out = out.mutable_data_ptr(),
+            .out_stride = linear.matrix.columns(),
+            .bias = linear.bias.const_data_ptr<float>(),
+            .residual = finish.residual.defined() ? finish.residual.const_data_ptr() : nullptr,
+            .gelu = finish.gelu});
     return out;
   }
 

@@ -83,7 +83,7 @@ struct ProductBlock {
   int64_t strip_rows = 0;  // how many of them a panel meets at once; the last strip may have fewer
   int64_t columns = 0;
   int64_t first_panel = 0,
-          end_panel = 0;  // the part of them to compute: kPartColumns, or a panel more
+          end_panel = 0;          // the part of them to compute: kPartColumns, or a panel more
   const void* rounded = nullptr;  // of each pass, if weights are `kBytes`: RoundedBytes(rows)
   void* out = nullptr;
   int64_t out_stride = 0;
