@@ -1,14 +1,20 @@
 'use strict'
 // npm run bench:crowd-simulation — 1,000 pictures of mixed sizes, steps, priorities and deadlines through the scheduler, on a
 // clock of its own: the mean and the 99th percentile of the time to a picture, beside the ideal and beside what was before.
+// `--recording bench/crowd.json` plays what an engine was really asked (`npm run bench:record-crowd`), beside what it then did.
 
+const fs = require('node:fs')
 const { parseArgs } = require('node:util')
 const { Crowd } = require('../dist/engine/crowd')
 const { Widths } = require('../dist/engine/pace')
 const { percentile, random } = require('./support/crowd')
 const { Patience } = require('./support/patience')
+const { costOf, STAGES } = require('./support/recording')
 
-const { values } = parseArgs({ options: { pictures: { type: 'string', default: '1000' } } })
+const { values } = parseArgs({
+  options: { pictures: { type: 'string', default: '1000' }, recording: { type: 'string' } },
+})
+const recording = values.recording && JSON.parse(fs.readFileSync(values.recording, 'utf8'))
 
 // Milliseconds of a step of n pictures, a + b n; measured with the bundled model on two cores with AVX-512.
 const COSTS = {
@@ -30,19 +36,25 @@ function wishes(count, load) {
     const steps = { prior: pick([12, 20, 29]), decoder: pick([6, 12]), vqgan: 1 }
     const priority = pick([0, 0, 0, 0, 0, 0, 0, 1, 1, 10])
     const timeout = next() < 0.1 ? 2000 + 20000 * next() : Number.POSITIVE_INFINITY // ms
-    const wish = { arrival, size, steps, priority, timeout, comes, work: 0 }
-    wish.work = ['prior', 'decoder', 'vqgan'].reduce(
-      (sum, stage) => sum + steps[stage] * cost(size, stage, 1),
-      0,
-    )
-    if (load !== null) comes += (-Math.log(1 - next()) * wish.work) / load
+    const wish = { arrival, size, steps, priority, timeout, comes }
+    if (load !== null) comes += (-Math.log(1 - next()) * workOf(wish, 1)) / load
     return wish
   })
 }
 
-function cost(size, stage, pictures) {
+const cost = recording ? costOf(recording) : assumedCost
+
+function assumedCost(size, stage, pictures) {
   const [fixed, each] = COSTS[size][stage]
   return fixed + each * pictures
+}
+
+/** Milliseconds of a picture whose steps are shared by `width` of them. */
+function workOf({ size, steps }, width) {
+  return STAGES.reduce((sum, stage) => {
+    const pictures = stage === 'vqgan' ? 1 : width
+    return sum + (steps[stage] * cost(size, stage, pictures)) / pictures
+  }, 0)
 }
 
 class Job {
@@ -101,13 +113,7 @@ function play(list, crowd, widths) {
 
 /** Nobody shares, and yet every step is as cheap as in a batch of four: one after the other, the urgent ones in between. */
 function ideal(list) {
-  const jobs = list.map((wish) => {
-    const work = ['prior', 'decoder', 'vqgan'].reduce((sum, stage) => {
-      const width = stage === 'vqgan' ? 1 : WIDEST
-      return sum + (wish.steps[stage] * cost(wish.size, stage, width)) / width
-    }, 0)
-    return { wish, left: work, ended: null, lost: false }
-  })
+  const jobs = list.map((wish) => ({ wish, left: workOf(wish, WIDEST), ended: null, lost: false }))
   let now = 0
   let coming = 0
   let there = []
@@ -134,16 +140,42 @@ const PLAYERS = {
   'few let in': (list) => play(list, new Crowd(), new Widths()),
   'patience, before': (list) => play(list, new Patience(), anyWidth),
 }
-const ARRIVALS = { 'all at once': null, 'at 90% of one by one': 0.9, 'at 110%': 1.1 }
 
-console.log(`${values.pictures} pictures; seconds`)
+/** What the engine itself did when it was recorded. */
+function recorded(list) {
+  return list.map((wish) => ({ wish, ended: wish.took === null ? null : wish.comes + wish.took }))
+}
+
+function recordedWishes() {
+  return recording.wishes.map((wish, arrival) => ({
+    ...wish,
+    arrival,
+    timeout: wish.timeout ?? Number.POSITIVE_INFINITY,
+  }))
+}
+
+const generated = (load) => () => wishes(Number(values.pictures), load)
+const MIXES = recording
+  ? { 'as recorded': recordedWishes }
+  : {
+      'all at once': generated(null),
+      'at 90% of one by one': generated(0.9),
+      'at 110%': generated(1.1),
+    }
+if (recording) PLAYERS['the engine itself'] = recorded
+
+console.log(
+  recording
+    ? `${recording.wishes.length} pictures, ${recording.machine}; seconds`
+    : `${values.pictures} pictures; seconds`,
+)
 console.log(
   '| arrivals | scheduler | all done after | mean | p99 | mean, priority 10 | p99, priority 10 | too late |',
 )
 console.log('|---|---|---|---|---|---|---|---|')
-for (const [arrivals, load] of Object.entries(ARRIVALS)) {
+for (const [arrivals, wishesOf] of Object.entries(MIXES)) {
   for (const [name, player] of Object.entries(PLAYERS)) {
-    const jobs = player(wishes(Number(values.pictures), load))
+    const jobs = player(wishesOf())
     const done = jobs.filter(({ ended }) => ended !== null)
     const took = (list) => list.map(({ ended, wish }) => ended - wish.comes).sort((a, b) => a - b)
     const mean = (list) => list.reduce((sum, one) => sum + one, 0) / list.length
