@@ -1,6 +1,7 @@
 /** Embeddings as .safetensors bytes: what Python's safetensors reads and writes. */
 
-import { ModelError } from '../errors'
+import { types } from 'node:util'
+import { expected, ModelError } from '../errors'
 import { readRegular } from '../files/open'
 import { parseBytes, type SafetensorsTensor } from '../model/safetensors'
 import type { FloatTensor } from '../tensors/float-tensor'
@@ -34,6 +35,18 @@ export interface Decoded {
   readonly tensors: ReadonlyMap<string, FloatTensor>
   /** What we wrote beside them; nothing of it was checked. Empty for files of others. */
   readonly facts: Readonly<Record<string, unknown>>
+}
+
+/** Where a caller has a file. */
+export function checkPath(path: unknown): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
+  throw expected('path', 'the path of a .safetensors file', path)
+}
+
+/** Bytes of a caller; of any realm. */
+export function checkBytes(bytes: unknown): Uint8Array {
+  if (types.isUint8Array(bytes)) return bytes
+  throw expected('bytes', 'a Uint8Array of a .safetensors file', bytes)
 }
 
 export async function readBytes(path: string): Promise<Uint8Array> {

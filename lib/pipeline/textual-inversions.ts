@@ -85,18 +85,19 @@ export class TextualInversions {
   }
 
   async remove(token: string): Promise<void> {
-    const learnt = this.learnt.get(token)
-    if (learnt === undefined) {
-      throw expected(
-        'token',
-        `a loaded word (${[...this.learnt.keys()].join(', ') || 'there are none'})`,
-        token,
-      )
-    }
-    await this.loras.remove(nameOf(token))
+    const { files } = this.check(token)
+    await this.loras.removeWord(token)
     for (const encoder of ENCODERS) this.readers[encoder].forget(token)
     this.learnt.delete(token)
-    for (const file of learnt.files) await rm(file, { force: true })
+    for (const file of files) await rm(file, { force: true })
+  }
+
+  /** @throws InvalidArgumentError for a word that was not loaded. */
+  check(token: string): { readonly files: readonly string[] } {
+    const learnt = this.learnt.get(token)
+    const known = [...this.learnt.keys()].join(', ') || 'there are none'
+    if (learnt === undefined) throw expected('token', `a loaded word (${known})`, token)
+    return learnt
   }
 
   /** What it wrote for its own use goes with it. */
@@ -137,12 +138,8 @@ export class TextualInversions {
   }
 }
 
-function nameOf(token: string): string {
-  return `the word ${token}`
-}
-
 function wordOf(token: string, changes: readonly LoraChange[]): LoadedLora {
-  return { name: nameOf(token), scale: 1, changes, isWord: true }
+  return { name: token, scale: 1, changes, isWord: true }
 }
 
 async function remove(changes: readonly LoraChange[]): Promise<void> {
