@@ -3,7 +3,7 @@
 import { types } from 'node:util'
 import { expected, ModelError } from '../errors'
 import { readRegular } from '../files/open'
-import { parseBytes, type SafetensorsTensor } from '../model/safetensors'
+import { parseBytes, readHeader, type SafetensorsTensor } from '../model/safetensors'
 import type { FloatTensor } from '../tensors/float-tensor'
 
 const ALIGNMENT = 8
@@ -49,7 +49,9 @@ export function checkBytes(bytes: unknown): Uint8Array {
   throw expected('bytes', 'a Uint8Array of a .safetensors file', bytes)
 }
 
+/** A whole file, once its header says that it may be one of these: whatever else lies there may be huge. */
 export async function readBytes(path: string): Promise<Uint8Array> {
+  await readHeader(path)
   return readRegular(path).catch((cause: Error) => {
     throw new ModelError(
       'WEIGHTS_INVALID',
