@@ -86,4 +86,5 @@ export type { TextualInversionInfo, TextualInversionOptions } from './pipeline/t
 export { parsePrompt } from './text/syntax/parse'
 export { printPrompt } from './text/syntax/print'
 export type { PromptNode, PromptPart, PromptSyntax, PromptTree } from './text/syntax/tree'
+export type { TruncatedPrompt, TruncatedText } from './text/truncated'
 export type { LongPrompts } from './text/weights'

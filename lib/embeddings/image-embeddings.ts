@@ -2,7 +2,7 @@ import { expected, ModelError } from '../errors'
 import { saveFile } from '../files/save'
 import { checkTensor, type FloatTensor, lerp } from '../tensors/float-tensor'
 import { PROMPT_SYNTAXES, type PromptSyntax } from '../text/syntax/tree'
-import { decode, encode, readBytes } from './safetensors'
+import { checkBytes, checkPath, decode, encode, readBytes } from './safetensors'
 
 /**
  * Where the generator stood that the prior drew from: `rows` images drew `draws` times, each time (rows, ...shape), and
@@ -48,6 +48,7 @@ export class ImageEmbeddings implements FloatTensor {
     /** What is known of them. */
     readonly facts: ImageEmbeddingsFacts = {},
   ) {
+    if (typeof facts !== 'object' || facts === null) throw expected('facts', 'an object', facts)
     const { shape, data } = checkTensor('embeddings', tensor, [1, null, null, null])
     this.shape = shape as unknown as readonly [number, number, number, number]
     this.data = data
@@ -59,6 +60,9 @@ export class ImageEmbeddings implements FloatTensor {
    * @throws InvalidArgumentError when the shapes differ or the weight is not from 0 to 1.
    */
   static interpolate(a: ImageEmbeddings, b: ImageEmbeddings, weight: number): ImageEmbeddings {
+    for (const [name, value] of Object.entries({ a, b })) {
+      if (!(value instanceof ImageEmbeddings)) throw expected(name, 'ImageEmbeddings', value)
+    }
     if (!(typeof weight === 'number' && weight >= 0 && weight <= 1)) {
       throw expected('weight', 'a number from 0 to 1', weight)
     }
@@ -77,7 +81,7 @@ export class ImageEmbeddings implements FloatTensor {
 
   /** Writes the whole file or none. */
   async toFile(path: string): Promise<void> {
-    await saveFile(path, this.toSafetensors())
+    await saveFile(checkPath(path), this.toSafetensors())
   }
 
   /**
@@ -85,11 +89,11 @@ export class ImageEmbeddings implements FloatTensor {
    * @throws ModelError (WEIGHTS_INVALID) for bytes that are not that.
    */
   static fromSafetensors(bytes: Uint8Array): ImageEmbeddings {
-    return read(bytes, 'the bytes')
+    return read(checkBytes(bytes), 'the bytes')
   }
 
   static async fromFile(path: string): Promise<ImageEmbeddings> {
-    return read(await readBytes(path), path)
+    return read(await readBytes(checkPath(path)), path)
   }
 }
 

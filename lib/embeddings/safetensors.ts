@@ -1,8 +1,9 @@
 /** Embeddings as .safetensors bytes: what Python's safetensors reads and writes. */
 
-import { ModelError } from '../errors'
+import { types } from 'node:util'
+import { expected, ModelError } from '../errors'
 import { readRegular } from '../files/open'
-import { parseBytes, type SafetensorsTensor } from '../model/safetensors'
+import { parseBytes, readHeader, type SafetensorsTensor } from '../model/safetensors'
 import type { FloatTensor } from '../tensors/float-tensor'
 
 const ALIGNMENT = 8
@@ -36,7 +37,21 @@ export interface Decoded {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
+/** Where a caller has a file. */
+export function checkPath(path: unknown): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
+  throw expected('path', 'the path of a .safetensors file', path)
+}
+
+/** Bytes of a caller; of any realm. */
+export function checkBytes(bytes: unknown): Uint8Array {
+  if (types.isUint8Array(bytes)) return bytes
+  throw expected('bytes', 'a Uint8Array of a .safetensors file', bytes)
+}
+
+/** A whole file, once its header says that it may be one of these: whatever else lies there may be huge. */
 export async function readBytes(path: string): Promise<Uint8Array> {
+  await readHeader(path)
   return readRegular(path).catch((cause: Error) => {
     throw new ModelError(
       'WEIGHTS_INVALID',

@@ -3,11 +3,12 @@ import { closeModel, type Model } from '../memory/loaded-model'
 import { pictureOf } from '../memory/picture'
 import { fromNative } from '../native/binding'
 import type { NativeTensor } from '../native/types'
-import type { ReadPrompt, Request } from '../request/request'
+import { type ReadPrompt, type Request, reread } from '../request/request'
 import type { Denoising, NextStep } from '../stages/denoise'
 import { PARTS, type Stage } from '../stages/stage'
 import type { FloatTensor } from '../tensors/float-tensor'
 import { inTurn } from './batching'
+import { Changes } from './changes'
 import { Crowd } from './crowd'
 import { type Deadline, withDeadline } from './deadline'
 import { type Job, Run } from './job'
@@ -30,13 +31,12 @@ export interface PromptTensors {
   readonly decoder: FloatTensor
 }
 
-/** A prompt to encode, and how long somebody waits for it. */
-export type PromptRequest = Pick<ReadPrompt, 'prior' | 'decoder'> & Deadline
+type Sources = Pick<ReadPrompt, 'prior' | 'decoder'>
 
-interface Exclusive {
-  readonly work: () => Promise<void>
-  /** It will not be done. */
-  readonly refuse: (reason: unknown) => void
+/** A prompt to encode, and how long somebody waits for it. */
+export interface PromptRequest extends Sources, Deadline {
+  /** The same after changes of the model that it waited for. Defaults to what was read before them. */
+  readonly reread?: (() => Sources) | undefined
 }
 
 /** Turns that others may take before somebody goes before higher priorities, and before the first in order stops giving way to fuller batches. */
@@ -57,8 +57,7 @@ export class Engine {
   private resident: Stage | null = null
   private readonly pace = new Pace()
   private readonly counters = new Statistics()
-  /** Work that wants the model to itself. */
-  private readonly exclusives: Exclusive[] = []
+  private readonly changes = new Changes()
   private looping: Promise<void> | null = null
   /** Called when there is nothing left to do: whoever shares the work may bring some. */
   onIdle: () => void = () => undefined
@@ -80,6 +79,11 @@ export class Engine {
   /** The same and prompts: what `maxQueue` limits. */
   get load(): number {
     return this.size + this.encodings.size
+  }
+
+  /** Whether the model is to change before a request that arrives now. */
+  get changing(): boolean {
+    return this.changes.pending
   }
 
   get statistics(): PipelineStatistics {
@@ -108,6 +112,7 @@ export class Engine {
   /** Takes a run in that nobody has begun. */
   adopt(run: Run): void {
     run.stop = (reason) => this.fail(run, reason)
+    run.place = this.changes.arrive()
     this.crowd.add(run.jobs)
     this.looping ??= this.loop()
   }
@@ -116,18 +121,20 @@ export class Engine {
   surrender(): Run | null {
     const jobs = [...this.crowd.members].sort(inTurn)
     const run = jobs.find(({ run }) => !run.begun)?.run
-    if (run === undefined || jobs.every((job) => job.run === run) || this.exclusives.length > 0) return null
+    if (run === undefined || jobs.every((job) => job.run === run) || this.changing) return null
     this.crowd.remove((job) => job.run === run)
     return run
   }
 
-  /** Does `work` once what has begun is finished; what has not begun waits for it. */
+  /**
+   * Does `work` while nothing else is done: once all that arrived before it is finished. What arrives later waits for it, and
+   * reads its prompts again.
+   */
   exclusive(work: () => Promise<void>): Promise<void> {
     if (this.disposal !== null) return Promise.reject(disposed())
-    return new Promise((resolve, reject) => {
-      this.exclusives.push({ work: () => work().then(resolve, reject), refuse: reject })
-      this.looping ??= this.loop()
-    })
+    const done = this.changes.add(work, [...this.encodings])
+    this.looping ??= this.loop()
+    return done
   }
 
   /** What both text encoders make of a prompt, between the steps of others. It counts as one image. */
@@ -140,8 +147,11 @@ export class Engine {
     return withDeadline(encoding, prompt)
   }
 
-  private async encode({ prior, decoder }: PromptRequest): Promise<PromptTensors> {
+  private async encode(prompt: PromptRequest): Promise<PromptTensors> {
     const { priorTextEncoder, decoderTextEncoder } = this.model
+    const waits = this.changing
+    if (waits) await this.changes.over
+    const { prior, decoder } = (waits ? prompt.reread?.() : undefined) ?? prompt
     try {
       const [forPrior, forDecoder] = await Promise.all([
         embedded(priorTextEncoder, prior),
@@ -161,7 +171,7 @@ export class Engine {
   dispose({ drain }: { readonly drain: boolean }): Promise<void> {
     if (!drain) {
       for (const { run } of this.crowd.members) this.fail(run, disposed())
-      for (const { refuse } of this.exclusives.splice(0)) refuse(disposed())
+      this.changes.refuse(disposed())
     }
     this.disposal ??= this.shutDown()
     return this.disposal
@@ -197,24 +207,39 @@ export class Engine {
           // Another width would have to be recorded first.
           widest: (key) => (this.model.records ? Number.POSITIVE_INFINITY : this.widths.widest(key)),
         },
-        ({ run }) => run.begun || this.exclusives.length === 0,
+        ({ run }) => this.changes.settledAt(run.place),
       )
       if (batch.length === 0) {
-        const exclusive = this.exclusives.shift()
-        // Nothing is awaited from here to the end: whoever comes meanwhile would count on this loop.
-        if (exclusive === undefined) {
-          if (this.disposal === null) this.onIdle()
-          if (this.size > 0) continue
-          break
+        if (this.changing) {
+          await this.changes.makeNext()
+          this.rereadAll()
+          continue
         }
-        await exclusive.work()
-        continue
+        // Nothing is awaited from here to the end: whoever comes meanwhile would count on this loop.
+        if (this.disposal === null) this.onIdle()
+        if (this.size > 0) continue
+        break
       }
       await this.takeTurn(batch).catch((error) => {
         for (const { run } of batch) this.fail(run, error) // a bug of ours must not stop the others
       })
     }
     this.looping = null
+  }
+
+  /** What waits was read before the model changed. */
+  private rereadAll(): void {
+    for (const run of new Set(this.crowd.members.map((job) => job.run))) {
+      try {
+        const request = reread(run.request, this.changes.settledAt(run.place))
+        if (request === run.request) continue
+        const [picture, stages] = [pictureOf(request), PARTS[request.part]]
+        this.model.memory.check(picture, stages)
+        run.replace(request, this.model.memory.shares(picture, stages))
+      } catch (error) {
+        this.fail(run, error)
+      }
+    }
   }
 
   private async takeTurn(batch: readonly Job[]): Promise<void> {
@@ -277,7 +302,8 @@ export class Engine {
     const embeddings = await device.affine(clean, latentMean, -latentStd)
     const pixels = await previewer.decode(embeddings).finally(() => embeddings.dispose())
     const { run, image, step, steps } = job
-    this.notify(run, () => run.hooks.onPreview?.({ image, step, steps, pixels }))
+    const { request } = run
+    this.notify(run, () => run.hooks.onPreview?.({ request, image, step, steps, pixels }))
   }
 
   private countStep(job: Job): void {
@@ -320,7 +346,7 @@ export class Engine {
 
   private finish(job: Job, output: Pick<FinishedImage, 'pixels' | 'embeddings'>): void {
     const { run } = job
-    const image = { image: job.image, timings: job.timings, ...output }
+    const image = { request: run.request, image: job.image, timings: job.timings, ...output }
     this.crowd.remove((other) => other === job)
     run.noises.get(job.image.noiseStream)?.release(job.image.noiseRow)
     job.scope.dispose()

@@ -5,7 +5,7 @@ import type { FinishedImage, RunHooks } from './outcome'
 import { type PipelineStatistics, publishRequest, type StageStatistics, textsOf } from './statistics'
 
 /** What takes requests: an engine, or several that work as one. */
-export type Executor = Pick<Engine, 'submit' | 'embed' | 'exclusive' | 'dispose' | 'statistics'>
+export type Executor = Pick<Engine, 'submit' | 'embed' | 'exclusive' | 'changing' | 'dispose' | 'statistics'>
 
 /**
  * Engines of equal devices behind one queue. A request's images are dealt out to whoever has least to do; an engine that
@@ -54,6 +54,10 @@ export class Fleet implements Executor {
   /** Images and prompts of all engines but one. */
   private loadBut(engine: Engine): number {
     return this.engines.reduce((sum, other) => sum + (other === engine ? 0 : other.load), 0)
+  }
+
+  get changing(): boolean {
+    return this.engines.some(({ changing }) => changing)
   }
 
   /** Does `work` once, while no engine does anything. */

@@ -31,7 +31,9 @@ export class Run {
   /** Some image of it had a turn. */
   begun = false
   ended = false
-  private readonly prompts: ReadonlyMap<string, ReadPrompt>
+  /** Its place among requests and changes of the model: set by the engine that has it. */
+  place = 0
+  private prompts: ReadonlyMap<string, ReadPrompt> = new Map()
   /** Images that have not left the prior, by the texts that they condition on there. */
   private readonly priorUsers = new Map<string, number>()
   private settle!: { resolve(images: FinishedImage[]): void; reject(reason: unknown): void }
@@ -40,22 +42,32 @@ export class Run {
   stop: (reason: unknown) => void = () => undefined
 
   constructor(
-    readonly request: Request,
+    public request: Request,
     readonly hooks: RunHooks,
     readonly steps: { readonly prior: readonly Step[]; readonly decoder: readonly Step[] },
     /** What each image takes of the memory. */
-    readonly shares: MemoryShares,
+    public shares: MemoryShares,
   ) {
     this.stages = PARTS[request.part]
-    this.prompts = new Map(request.prompts.map((prompt) => [prompt.key, prompt]))
     this.jobs = request.images.map((image) => new Job(this, image))
     this.left = this.jobs.length
-    for (const key of request.images.flatMap(keysOf)) {
-      this.priorUsers.set(key, (this.priorUsers.get(key) ?? 0) + 1)
-    }
+    this.replace(request, shares)
     this.finished = new Promise((resolve, reject) => {
       this.settle = { resolve, reject }
     })
+  }
+
+  /** The same request with its prompts read again; nothing of it has begun. */
+  replace(request: Request, shares: MemoryShares): void {
+    this.request = request
+    this.shares = shares
+    this.prompts = new Map(request.prompts.map((prompt) => [prompt.key, prompt]))
+    this.priorUsers.clear()
+    for (const [index, image] of request.images.entries()) {
+      for (const key of keysOf(image)) this.priorUsers.set(key, (this.priorUsers.get(key) ?? 0) + 1)
+      const job = this.jobs[index] as Job
+      job.image = image
+    }
   }
 
   /** Has it stopped when the caller aborts or the time is up, until the run ends. */
@@ -128,13 +140,11 @@ export class Job {
   /** What this stage allocated, freed when the image leaves it. */
   scope = new Scope()
   private readonly clock = new Clock()
-  private readonly prompt: ReadPrompt
 
   constructor(
     readonly run: Run,
-    readonly image: ImageRequest,
+    public image: ImageRequest,
   ) {
-    this.prompt = run.prompt(image.promptKey)
     this.stage = run.stages[0] as Stage
   }
 
@@ -144,7 +154,7 @@ export class Job {
 
   private keyIn(stage: Stage): string {
     const { sizes } = this.run.request
-    const { prior, decoder } = this.prompt
+    const { prior, decoder } = this.run.prompt(this.image.promptKey)
     switch (stage) {
       case 'prior':
         return `prior ${sizes.priorHeight}x${sizes.priorWidth} ${tokensIn(prior)}`

@@ -1,10 +1,12 @@
-import type { GenerateProgress, ImageRequest } from '../request/request'
+import type { GenerateProgress, ImageRequest, Request } from '../request/request'
 import type { FloatTensor } from '../tensors/float-tensor'
 import type { Pixels } from '../tensors/pixels'
 import type { ImageTimings } from './clock'
 
 /** What leaves the engine: a picture as large as it was generated, not yet cropped, or image embeddings. */
 export interface FinishedImage {
+  /** As it was read last. */
+  readonly request: Request
   readonly image: ImageRequest
   /** Null where the request ends after Stage C, and then there are embeddings. */
   readonly pixels: Pixels | null
@@ -14,6 +16,7 @@ export interface FinishedImage {
 
 /** What an image would show if the prior ended now. */
 export interface PreviewedImage {
+  readonly request: Request
   readonly image: ImageRequest
   /** Steps of the prior that are done, of `steps`. */
   readonly step: number

@@ -1,3 +1,5 @@
+import { types } from 'node:util'
+import { expected } from '../errors'
 import { isObject, type JsonObject } from '../files/json'
 import { packageVersion } from '../files/package-root'
 
@@ -8,6 +10,9 @@ export interface ImageMetadata {
   /** How both are written, and whether long ones were read in pieces, where that is not the default. */
   readonly promptSyntax?: 'compel' | 'a1111' | undefined
   readonly longPrompts?: 'chunk' | undefined
+  /** The LoRAs at work and the learnt words in both prompts, where there were any. */
+  readonly loras?: readonly { readonly name: string; readonly scale: number }[] | undefined
+  readonly textualInversions?: readonly string[] | undefined
   /** Of the noise stream; `image` is this picture's place among the `images` that drew from it. */
   readonly seed: number
   readonly image: number
@@ -44,11 +49,20 @@ const orNull = (check: (value: unknown) => boolean) => (value: unknown) => value
 const orAbsent = (check: (value: unknown) => boolean) => (value: unknown) =>
   value === undefined || check(value)
 
+const MOST_ADAPTERS = 1000
+const LONGEST_NAME = 200
+const isName = (value: unknown) => typeof value === 'string' && value.length <= LONGEST_NAME
+const isListOf = (check: (value: unknown) => boolean) => (value: unknown) =>
+  Array.isArray(value) && value.length <= MOST_ADAPTERS && value.every(check)
+const isLora = (value: unknown) => isObject(value) && isName(value.name) && isNumber(value.scale)
+
 const CHECKS: Readonly<Record<keyof ImageMetadata, (value: unknown) => boolean>> = {
   prompt: isText,
   negativePrompt: isText,
   promptSyntax: orAbsent((value) => value === 'compel' || value === 'a1111'),
   longPrompts: orAbsent((value) => value === 'chunk'),
+  loras: orAbsent(isListOf(isLora)),
+  textualInversions: orAbsent(isListOf(isName)),
   seed: isNumber,
   image: isNumber,
   images: isNumber,
@@ -72,15 +86,20 @@ function metadataOf(text: string): ImageMetadata | null {
   }
   const fields = Object.entries(CHECKS)
   if (!isObject(read) || !fields.every(([name, check]) => check((read as JsonObject)[name]))) return null
-  return read as unknown as ImageMetadata
+  // Nothing else that stands there.
+  const known = fields.flatMap(([name]) => (read[name] === undefined ? [] : [[name, read[name]]]))
+  const { loras, ...metadata } = Object.fromEntries(known) as ImageMetadata
+  return { ...metadata, ...(loras && { loras: loras.map(({ name, scale }) => ({ name, scale })) }) }
 }
 
 /**
  * What `toFile` or `toBuffer` wrote into a PNG, or null for a picture without it, or with fields of other types.
  * @param png a file's path or its bytes.
- * @throws the system's or sharp's own error when it is no readable picture.
+ * @throws InvalidArgumentError for anything else; the system's or sharp's own error when it is no readable picture.
  */
 export async function readParameters(png: string | Uint8Array): Promise<ImageMetadata | null> {
+  if (!types.isUint8Array(png) && (typeof png !== 'string' || png === ''))
+    throw expected('png', 'the path of a PNG or its bytes', png)
   const { default: sharp } = await import('sharp')
   const { comments = [] } = await sharp(png).metadata()
   const text = comments.find(({ keyword }) => keyword === KEYWORD)?.text

@@ -10,7 +10,7 @@ export interface LoadedLora {
   /** What its changes are multiplied by; 0 is off. */
   readonly scale: number
   readonly changes: readonly LoraChange[]
-  /** Whether it is a learnt word: no LoRA to those who ask for LoRAs. */
+  /** Whether it is a learnt word: no LoRA to those who ask for LoRAs, whatever its name. */
   readonly isWord?: boolean
 }
 
@@ -41,14 +41,19 @@ export class Loras {
   }
 
   async add(lora: LoadedLora): Promise<void> {
-    const taken = this.active.some(({ name }) => name === lora.name)
+    const rivals = lora.isWord === true ? this.words : this.list
+    const taken = rivals.some(({ name }) => name === lora.name)
     if (taken) throw expected('name', 'one that no loaded LoRA has', lora.name)
     await this.set([...this.active, lora])
   }
 
   async rescale(scales: ReadonlyMap<string, number>): Promise<void> {
-    for (const name of scales.keys()) this.find(name)
-    await this.set(this.active.map((lora) => ({ ...lora, scale: scales.get(lora.name) ?? lora.scale })))
+    const loras = new Set([...scales.keys()].map((name) => this.find(name)))
+    await this.set(
+      this.active.map((lora) =>
+        loras.has(lora) ? { ...lora, scale: scales.get(lora.name) ?? lora.scale } : lora,
+      ),
+    )
   }
 
   async remove(name: string): Promise<void> {
@@ -56,11 +61,27 @@ export class Loras {
     await this.set(this.active.filter((one) => one !== lora))
   }
 
+  async removeWord(name: string): Promise<void> {
+    const word = this.words.find((one) => one.name === name)
+    await this.set(this.active.filter((one) => one !== word))
+  }
+
+  /** @throws InvalidArgumentError for a name that no LoRA has. */
+  check(names: readonly string[]): void {
+    for (const name of names) this.find(name)
+  }
+
+  private get words(): readonly LoadedLora[] {
+    return this.active.filter(({ isWord }) => isWord === true)
+  }
+
   private find(name: string): LoadedLora {
-    const known = this.active.find((one) => one.name === name)
+    const known = this.list.find((one) => one.name === name)
+    if (known !== undefined) return known
     const names = this.list.map((one) => one.name).join(', ') || 'there are none'
-    if (known === undefined) throw expected('name', `that of a loaded LoRA (${names})`, name)
-    return known
+    const isWord = this.words.some((one) => one.name === name)
+    const hint = isWord ? '; that is a word, for unloadTextualInversion()' : ''
+    throw expected('name', `that of a loaded LoRA (${names}${hint})`, name)
   }
 
   /** All LoRAs from now on. Nothing may be running; when it fails, those of before are at work. */

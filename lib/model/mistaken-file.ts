@@ -6,6 +6,10 @@ interface Kind {
   readonly what: string
 }
 
+// Loading one runs the code in it.
+const PICKLED =
+  'it may hold code and is not read. Convert it to safetensors: docs/models.md, "Pickled files", has the lines of Python'
+
 const KINDS: readonly Kind[] = [
   {
     starts: /^version https:\/\/git-lfs/,
@@ -15,9 +19,9 @@ const KINDS: readonly Kind[] = [
   { starts: [0x1f, 0x8b], what: 'compressed by gzip: unpack it first' },
   {
     starts: [0x50, 0x4b, 0x03, 0x04],
-    what: 'a zip file, such as torch.save() writes: convert it to safetensors, other formats are not read',
+    what: `a zip file, such as torch.save() writes (.pt, .bin, .ckpt): ${PICKLED}`,
   },
-  { starts: [0x80], what: 'a pickle: convert it to safetensors, other formats are not read' },
+  { starts: [0x80], what: `a pickle, such as torch.save() wrote (.pt, .bin, .ckpt): ${PICKLED}` },
   { starts: /^GGUF/, what: 'a GGUF file: convert it to safetensors, other formats are not read' },
 ]
 

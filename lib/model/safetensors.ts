@@ -63,6 +63,7 @@ export function parseBytes(bytes: Uint8Array, name: string): SafetensorsHeader {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (buffer.length < LENGTH_BYTES)
     throw invalid(name, `Expected at least ${LENGTH_BYTES} bytes but found ${buffer.length}`)
+  refuseMistaken(buffer.subarray(0, SNIFFED_BYTES), name)
   const length = checkLength(Number(buffer.readBigUInt64LE()), buffer.length, name)
   const dataStart = LENGTH_BYTES + length
   const text = decode(buffer.subarray(LENGTH_BYTES, dataStart), name)
@@ -97,12 +98,16 @@ function checkLength(length: number, size: number, file: string): number {
   throw invalid(file, `Expected a header of at most ${most} bytes but its length says ${length}`)
 }
 
+function refuseMistaken(start: Uint8Array, file: string): void {
+  const mistaken = mistakenFor(start)
+  if (mistaken !== null) throw invalid(file, `Expected safetensors but it is ${mistaken}`)
+}
+
 async function readHeaderText(file: string): Promise<HeaderText> {
   return reading(file, async (handle) => {
     const { size } = await handle.stat()
     const start = await readExactly(handle, 0, Math.max(LENGTH_BYTES, Math.min(size, SNIFFED_BYTES)), file)
-    const mistaken = mistakenFor(start)
-    if (mistaken !== null) throw invalid(file, `Expected safetensors but it is ${mistaken}`)
+    refuseMistaken(start, file)
     const length = checkLength(Number(start.readBigUInt64LE()), size, file)
     const header = await readExactly(handle, LENGTH_BYTES, length, file)
     return { text: decode(header, file), dataStart: LENGTH_BYTES + length, size }

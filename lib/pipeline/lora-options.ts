@@ -3,6 +3,7 @@
 import { basename, extname } from 'node:path'
 import { checkNames } from '../checks/names'
 import * as check from '../checks/values'
+import { checkPath } from '../embeddings/safetensors'
 import { expected } from '../errors'
 
 export interface LoraOptions {
@@ -22,7 +23,7 @@ const SCALE = { min: -100, max: 100 }
 const LONGEST_NAME = 200
 
 export function readLoraOptions(path: string, options: LoraOptions): LoraInfo {
-  if (typeof path !== 'string' || path === '') throw expected('path', 'the path of a .safetensors file', path)
+  checkPath(path)
   if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, ['name', 'scale'])
   const { name = basename(path, extname(path)), scale = 1 } = options

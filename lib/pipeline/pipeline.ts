@@ -31,6 +31,7 @@ import {
   readPrompt,
 } from '../request/request'
 import type { FloatTensor } from '../tensors/float-tensor'
+import type { TruncatedPrompt } from '../text/truncated'
 import type { ModelName } from './locate'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
@@ -50,6 +51,8 @@ export interface GenerateResult {
   readonly timings: ImageTimings[]
   /** What was done differently from what was asked, such as a prompt that was cut. */
   readonly warnings: readonly string[]
+  /** All text that the text encoders do not read, prompt by prompt. */
+  readonly truncated: readonly TruncatedPrompt[]
 }
 
 /** What `prior()` resolves with. All lists have one entry per image, in the request's order. */
@@ -59,6 +62,8 @@ export interface PriorResult {
   readonly timings: ImageTimings[]
   /** What was done differently from what was asked, such as a prompt that was cut. */
   readonly warnings: readonly string[]
+  /** All text that the text encoders do not read, prompt by prompt. */
+  readonly truncated: readonly TruncatedPrompt[]
 }
 
 /**
@@ -94,20 +99,25 @@ export class WuerstchenPipeline {
 
   /**
    * Loads a model.
-   * @param model a decoder's folder in the hub's layout, whose model card names its prior; an id on the hub; a `file:` URL; or
+   * @param name a decoder's folder in the hub's layout, whose model card names its prior; an id on the hub; a `file:` URL; or
    * what `pullModel()` returned. Defaults to the small model that comes with the package.
    * @throws InvalidArgumentError for an option out of range, ModelError for a folder that cannot be used, LibtorchError
    * when the native half cannot run here, DeviceError for a device this machine does not have; rejects with the
    * signal's reason when it aborts.
    */
-  static async fromPretrained(model?: ModelName, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
-    const { models, requests, info, loras, readers, options: checked } = await loadPretrained(model, options)
+  static async fromPretrained(name?: ModelName, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
+    const { models, requests, info, loras, readers, options: checked } = await loadPretrained(name, options)
     const limits = { maxRows: checked.maxBatchRows, maxQueue: checked.maxQueue }
     const [first, ...others] = models.map((one) => new Engine(one, limits)) as [Engine, ...Engine[]]
     const executor = others.length === 0 ? first : new Fleet([first, ...others])
     const memories = models.map(({ memory }) => memory)
     const words = new TextualInversions(loras, readers)
-    return new WuerstchenPipeline(executor, requests, info, loras, memories, words)
+    const model = {
+      ...requests,
+      words: () => words.list.map(({ token }) => token),
+      changing: () => executor.changing,
+    }
+    return new WuerstchenPipeline(executor, model, info, loras, memories, words)
   }
 
   /**
@@ -131,12 +141,7 @@ export class WuerstchenPipeline {
   async prior(prompt: Prompt | readonly Prompt[], options?: PriorOptions): Promise<PriorResult> {
     const request = parsePriorRequest(prompt, options, this.model)
     const finished = await this.engine.submit(request, this.telling(request))
-    return {
-      embeddings: finished.map((one) => this.imagined(request, one)),
-      seeds: finished.map(({ image }) => image.seed),
-      timings: finished.map(({ timings }) => timings),
-      warnings: request.warnings,
-    }
+    return { embeddings: finished.map((one) => this.imagined(one)), ...factsOf(request, finished) }
   }
 
   /**
@@ -161,8 +166,14 @@ export class WuerstchenPipeline {
    */
   async encodePrompt(prompt: string, options?: EncodeOptions): Promise<PromptEmbeddings> {
     const { timeoutMs, signal, ...reading } = parseEncodeOptions(options)
-    const { prior, decoder, text } = readPrompt(prompt, reading, this.model)
-    return new PromptEmbeddings(await this.engine.embed({ prior, decoder, timeoutMs, signal }), text)
+    let read = readPrompt(prompt, reading, this.model, !this.engine.changing)
+    const reread = () => {
+      read = readPrompt(prompt, reading, this.model)
+      return read
+    }
+    const { prior, decoder } = read
+    const tensors = await this.engine.embed({ prior, decoder, reread, timeoutMs, signal })
+    return new PromptEmbeddings(tensors, read.text, read.truncated)
   }
 
   /**
@@ -185,7 +196,8 @@ export class WuerstchenPipeline {
         () => events.close(),
         (reason) => events.close({ reason }),
       )
-      yield { type: 'queued', images: parsed.images.length, warnings: parsed.warnings }
+      const { images, warnings, truncated } = parsed
+      yield { type: 'queued', images: images.length, warnings, truncated }
       yield* events.read()
     } finally {
       parsed.signal?.removeEventListener('abort', abort)
@@ -217,8 +229,8 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Adds a LoRA to the weights of the prior, its text encoder or the decoder. Requests that have begun finish without it, all
-   * later ones have it.
+   * Adds a LoRA to the weights of the prior, its text encoder or the decoder. Requests that came before this call are finished
+   * without it; later ones wait for it.
    * @param path a .safetensors file as diffusers, peft or kohya write them.
    * @param options `name`: how to call it, by default the file's; `scale`: what its changes are multiplied by, -100 to 100, by
    * default 1.
@@ -226,18 +238,21 @@ export class WuerstchenPipeline {
    */
   async loadLora(path: string, options: LoraOptions = {}): Promise<void> {
     const { name, scale } = readLoraOptions(path, options)
-    const changes = await readLora(path, this.adapters.parameters)
-    await this.engine.exclusive(() => this.adapters.add({ name, scale, changes }))
+    await this.change(readLora(path, this.adapters.parameters), (changes) =>
+      this.adapters.add({ name, scale, changes }),
+    )
   }
 
-  /** Other scales for loaded LoRAs, by name. */
+  /** Other scales for loaded LoRAs, by name; in its turn, as `loadLora()`. */
   async setLoraScales(scales: Readonly<Record<string, number>>): Promise<void> {
     const checked = readLoraScales(scales)
+    if (!this.engine.changing) this.adapters.check([...checked.keys()])
     await this.engine.exclusive(() => this.adapters.rescale(checked))
   }
 
-  /** Takes a LoRA away: the weights are bit for bit what they were without it. */
+  /** Takes a LoRA away, in its turn, as `loadLora()`: the weights are bit for bit what they were without it. */
   async unloadLora(name: string): Promise<void> {
+    if (!this.engine.changing) this.adapters.check([name])
     await this.engine.exclusive(() => this.adapters.remove(name))
   }
 
@@ -247,20 +262,30 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Teaches prompts a word: one vector or several, for either text encoder or both. Requests that have begun finish without
-   * it.
+   * Teaches prompts a word: one vector or several, for either text encoder or both. Requests that came before this call are
+   * finished without it; later ones wait for it.
    * @param path a .safetensors file as diffusers or AUTOMATIC1111's web UI write them.
    * @param options `token`: the word, by default the file's own; `encoder`: whose vectors they are where their size does not say.
    * @throws ModelError for vectors of another size, InvalidArgumentError, DisposedError; then nothing has changed.
    */
   async loadTextualInversion(path: string, options: TextualInversionOptions = {}): Promise<void> {
-    const read = await readInversion(path, options, this.model.tokenizers)
-    await this.engine.exclusive(() => this.learning().add(read))
+    await this.change(readInversion(path, options, this.model.tokenizers), (read) =>
+      this.learning().add(read),
+    )
   }
 
-  /** Takes a word away: prompts read it as text again, and the weights are bit for bit what they were. */
+  /**
+   * Takes a word away, in its turn, as `loadTextualInversion()`: prompts read it as text again, and the weights are bit for bit
+   * what they were.
+   */
   async unloadTextualInversion(token: string): Promise<void> {
+    if (!this.engine.changing) this.learning().check(token)
     await this.engine.exclusive(() => this.learning().remove(token))
+  }
+
+  /** Takes its place in the order of arrival at once, and tells at once of a file that cannot be read. */
+  private async change<Read>(reading: Promise<Read>, apply: (read: Read) => Promise<void>): Promise<void> {
+    await Promise.all([reading, this.engine.exclusive(async () => apply(await reading))])
   }
 
   private learning(): TextualInversions {
@@ -289,14 +314,14 @@ export class WuerstchenPipeline {
     const { onProgress, onPreview } = request
     return {
       onProgress,
-      onPreview: onPreview && ((seen) => onPreview(this.preview(request, seen))),
+      onPreview: onPreview && ((seen) => onPreview(this.preview(seen))),
     }
   }
 
   private streaming(request: Request, events: EventQueue): RunHooks {
     return {
       onPreview: (seen) => {
-        const preview = this.preview(request, seen)
+        const preview = this.preview(seen)
         events.push({ type: 'preview', ...preview })
         return request.onPreview?.(preview)
       },
@@ -306,22 +331,17 @@ export class WuerstchenPipeline {
       },
       onImage: (finished) => {
         const { image, timings } = finished
-        events.push({ type: 'image', index: image.index, image: this.picture(request, finished), timings })
+        events.push({ type: 'image', index: image.index, image: this.picture(finished), timings })
       },
     }
   }
 
   private async pictures(request: Request): Promise<GenerateResult> {
     const finished = await this.engine.submit(request, this.telling(request))
-    return {
-      images: finished.map((image) => this.picture(request, image)),
-      seeds: finished.map(({ image }) => image.seed),
-      timings: finished.map(({ timings }) => timings),
-      warnings: request.warnings,
-    }
+    return { images: finished.map((one) => this.picture(one)), ...factsOf(request, finished) }
   }
 
-  private imagined(request: Request, { image, embeddings }: FinishedImage): ImageEmbeddings {
+  private imagined({ request, image, embeddings }: FinishedImage): ImageEmbeddings {
     if (embeddings === null) throw bug('Expected image embeddings after the prior but there are none.')
     const { width, height, streams, prior, reading } = request
     const { noiseRow: row, seed, prompt, negativePrompt } = image
@@ -343,13 +363,13 @@ export class WuerstchenPipeline {
   }
 
   /** All of the prior's grid: a little more than the picture where its size is no multiple of 42.67. */
-  private preview(request: Request, { image, step, steps, pixels }: PreviewedImage): GeneratePreview {
+  private preview({ request, image, step, steps, pixels }: PreviewedImage): GeneratePreview {
     const { data, width, height } = pixels
     const shown = new GeneratedImage(data, width, height, this.metadata(request, image))
     return { index: image.index, step, steps, image: shown }
   }
 
-  private picture(request: Request, { image, pixels }: FinishedImage): GeneratedImage {
+  private picture({ request, image, pixels }: FinishedImage): GeneratedImage {
     if (pixels === null) throw bug('Expected pixels after the vqgan but there are none.')
     const { width, height, sizes } = request
     return new GeneratedImage(crop(pixels, sizes.crop), width, height, this.metadata(request, image))
@@ -363,6 +383,8 @@ export class WuerstchenPipeline {
       negativePrompt: image.negativePrompt,
       ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
       ...(reading.longPrompts === 'chunk' && { longPrompts: reading.longPrompts }),
+      ...(request.loras.length > 0 && { loras: request.loras }),
+      ...(image.words.length > 0 && { textualInversions: image.words }),
       seed: image.seed,
       image: image.noiseRow,
       images: request.streams[image.noiseStream]?.rows ?? 1,
@@ -375,5 +397,16 @@ export class WuerstchenPipeline {
       model: this.info.model,
       dtype: this.info.dtype,
     }
+  }
+}
+
+/** What the result of any call says beside what was made. */
+function factsOf(request: Request, finished: readonly FinishedImage[]) {
+  const { warnings, truncated } = finished[0]?.request ?? request
+  return {
+    seeds: finished.map(({ image }) => image.seed),
+    timings: finished.map(({ timings }) => timings),
+    warnings,
+    truncated,
   }
 }

@@ -1,11 +1,17 @@
 import type { ImageTimings } from '../engine/clock'
 import type { GeneratedImage } from '../image/generated-image'
 import type { GeneratePreview, GenerateProgress } from '../request/request'
+import type { TruncatedPrompt } from '../text/truncated'
 
 /** What `stream()` yields. */
 export type StreamEvent =
   /** Once, first: the request was accepted. */
-  | { readonly type: 'queued'; readonly images: number; readonly warnings: readonly string[] }
+  | {
+      readonly type: 'queued'
+      readonly images: number
+      readonly warnings: readonly string[]
+      readonly truncated: readonly TruncatedPrompt[]
+    }
   /** A step forward of one image. A slow reader gets the latest of each image, not all. */
   | ({ readonly type: 'step' } & GenerateProgress)
   /** What an image will show, small; only with `previewEvery`. A slow reader gets the latest of each image. */

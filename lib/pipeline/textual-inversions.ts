@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { basename, extname, join } from 'node:path'
 import { checkNames } from '../checks/names'
 import * as check from '../checks/values'
-import { decode, encode, numbersOf, readBytes } from '../embeddings/safetensors'
+import { checkPath, decode, encode, numbersOf, readBytes } from '../embeddings/safetensors'
 import { expected, ModelError } from '../errors'
 import { saveFile } from '../files/save'
 import type { LoadedLora, Loras } from '../loading/loras'
@@ -85,18 +85,19 @@ export class TextualInversions {
   }
 
   async remove(token: string): Promise<void> {
-    const learnt = this.learnt.get(token)
-    if (learnt === undefined) {
-      throw expected(
-        'token',
-        `a loaded word (${[...this.learnt.keys()].join(', ') || 'there are none'})`,
-        token,
-      )
-    }
-    await this.loras.remove(nameOf(token))
+    const { files } = this.check(token)
+    await this.loras.removeWord(token)
     for (const encoder of ENCODERS) this.readers[encoder].forget(token)
     this.learnt.delete(token)
-    for (const file of learnt.files) await rm(file, { force: true })
+    for (const file of files) await rm(file, { force: true })
+  }
+
+  /** @throws InvalidArgumentError for a word that was not loaded. */
+  check(token: string): { readonly files: readonly string[] } {
+    const learnt = this.learnt.get(token)
+    const known = [...this.learnt.keys()].join(', ') || 'there are none'
+    if (learnt === undefined) throw expected('token', `a loaded word (${known})`, token)
+    return learnt
   }
 
   /** What it wrote for its own use goes with it. */
@@ -137,12 +138,8 @@ export class TextualInversions {
   }
 }
 
-function nameOf(token: string): string {
-  return `the word ${token}`
-}
-
 function wordOf(token: string, changes: readonly LoraChange[]): LoadedLora {
-  return { name: nameOf(token), scale: 1, changes, isWord: true }
+  return { name: token, scale: 1, changes, isWord: true }
 }
 
 async function remove(changes: readonly LoraChange[]): Promise<void> {
@@ -201,7 +198,7 @@ export async function readInversion(
   options: TextualInversionOptions,
   readers: TextReaders,
 ): Promise<ReadInversion> {
-  if (typeof path !== 'string' || path === '') throw expected('path', 'the path of a .safetensors file', path)
+  checkPath(path)
   if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, ['token', 'encoder'])
   const { encoder } = options
@@ -212,13 +209,15 @@ export async function readInversion(
   for (const [key, tensor] of tensors) {
     const owner = encoder ?? (key === 'prior' || key === 'decoder' ? key : ownerOf(tensor, readers))
     const matrix = asMatrix(tensor)
-    if (owner === null || matrix.shape[1] !== readers[owner].channels || vectors.has(owner)) {
+    if (owner === null || !isMatrix(matrix, readers[owner].channels) || vectors.has(owner)) {
       const sizes = ENCODERS.map((one) => `${readers[one].channels} (${one})`).join(' or ')
       throw new ModelError(
         'WEIGHTS_MISMATCH',
         `${path}: Expected vectors of ${sizes} numbers but found ${key} [${tensor.shape.join(', ')}]`,
       )
     }
+    if (!matrix.data.every(Number.isFinite))
+      throw new ModelError('WEIGHTS_INVALID', `${path}: Expected ${key} to have finite numbers`)
     vectors.set(owner, matrix)
   }
   if (vectors.size === 0)
@@ -236,6 +235,10 @@ function ownerOf({ shape }: FloatTensor, readers: TextReaders): Encoder | null {
 /** One vector is written with or without its first axis. */
 function asMatrix({ shape, data }: FloatTensor): FloatTensor {
   return shape.length === 1 ? { shape: [1, shape[0] as number], data } : { shape, data }
+}
+
+function isMatrix({ shape }: FloatTensor, channels: number): boolean {
+  return shape.length === 2 && (shape[0] as number) > 0 && shape[1] === channels
 }
 
 function checkToken(token: unknown): string {

@@ -23,18 +23,18 @@ import {
   type Prompt,
   type PromptOptions,
 } from './options'
-import { checkCharacters, MOST_IMAGES, readEach, readPrompts } from './prompts'
-import { isParameters, noiseOf, optionsOf } from './replay'
-import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from './schedules'
+import { checkCharacters, MOST_IMAGES, type Named, readAny, readEach, readPrompts } from './prompts'
 import {
-  PromptReader,
-  type Reading,
-  type ReadPrompt,
-  readReading,
-  type Stretch,
-  scalesOf,
-  type TextReaders,
-} from './texts'
+  type Contents,
+  frozenList,
+  type ImageRequest,
+  type ReadContents,
+  type ReadingModel,
+  readContents,
+} from './reading'
+import { isParameters, noiseOf, optionsOf, replayedOf } from './replay'
+import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from './schedules'
+import { PromptReader, type Reading, type ReadPrompt, readReading, scalesOf } from './texts'
 
 export type { NoiseStream } from './noise'
 export type {
@@ -48,47 +48,24 @@ export type {
   PromptOptions,
   Seed,
 } from './options'
+export type { ImageRequest } from './reading'
 export type { StageRequest } from './schedules'
 export type { ReadPrompt, Stretch, TextSource } from './texts'
 
 /** What a request is checked against. */
-export interface RequestModel {
+export interface RequestModel extends ReadingModel {
   readonly geometry: ModelGeometry
   readonly defaults: RequestDefaults
   /** Whether it has a previewer. */
   readonly previews: boolean
-  readonly tokenizers: TextReaders
-  /** The LoRAs at work, for prompts that name them. */
-  readonly loras?: () => readonly { readonly name: string; readonly scale: number }[]
-}
-
-export interface ImageRequest {
-  readonly index: number
-  /** For the picture's metadata. */
-  readonly prompt: string
-  readonly negativePrompt: string
-  /** Keys of entries of `prompts`; the negative one is there only if a stage is guided. */
-  readonly promptKey: string
-  readonly negativeKey: string
-  /** What the prior reads, where that changes from step to step; the keys above are the last ones then. */
-  readonly stretches?: readonly Stretch[] | undefined
-  /** Its stream's. */
-  readonly seed: number
-  /** Index into `streams`, and the row of it that is this image's. */
-  readonly noiseStream: number
-  readonly noiseRow: number
-  /** What a request without Stage C starts from. */
-  readonly embeddings: FloatTensor | null
 }
 
 /** A checked request; frozen. */
-export interface Request {
+export interface Request extends ReadContents {
   /** Which part of the way its images go: all of it, to the image embeddings, or from there. */
   readonly part: 'generate' | 'prior' | 'decode'
-  /** Prompt by prompt, each as often as `numImagesPerPrompt`. */
-  readonly images: readonly ImageRequest[]
-  /** Every prompt that some image needs, once; negative ones only if a stage is guided. */
-  readonly prompts: readonly ReadPrompt[]
+  /** Its prompts as the model's words and LoRAs have them now: they may have changed since it was made. */
+  readonly reread?: ((settled: boolean) => ReadContents) | undefined
   /** How they were written. */
   readonly reading: Pick<Reading, 'syntax' | 'longPrompts'>
   readonly streams: readonly NoiseStream[]
@@ -98,8 +75,6 @@ export interface Request {
   readonly sizes: LatentSizes
   readonly prior: StageRequest
   readonly decoder: StageRequest
-  /** What the caller may want to know: text that no text encoder reads. */
-  readonly warnings: readonly string[]
   /** Steps of the prior from one preview to the next; 0 for none. */
   readonly previewEvery: number
   readonly priority: number
@@ -123,7 +98,8 @@ export function parseRequest(
   const given = readOptions<GenerateOptions>('generate', options)
   if (!isParameters(prompt)) return fromText('generate', prompt, given, model)
   const noise = noiseOf(prompt, given) ?? undefined
-  return fromText('generate', prompt.prompt, optionsOf(prompt, given), model, noise)
+  const replay = { noise, replayed: replayedOf(prompt) }
+  return fromText('generate', prompt.prompt, optionsOf(prompt, given), model, replay)
 }
 
 /** The same for `prior()`. */
@@ -140,19 +116,19 @@ function fromText(
   prompt: Prompt | readonly Prompt[],
   given: GenerateOptions,
   model: RequestModel,
-  replay?: Noise,
+  replay: { readonly noise?: Noise | undefined } & Pick<Contents, 'replayed'> = {},
 ): Request {
   const { geometry, defaults } = model
   const { width, height } = readSize(given, { width: geometry.defaultWidth, height: geometry.defaultHeight })
   const [prior, decoder] = [readPrior(given, defaults), readDecoder(given, defaults)]
   const prompts = readPrompts(prompt)
-  const negatives = readEach('negativePrompt', given.negativePrompt, prompts.length, () => '')
+  const negatives = readEach('negativePrompt', given.negativePrompt, prompts.length, () => EMPTY)
   checkCharacters([...prompts, ...negatives])
   const perPrompt = readImagesPerPrompt(given.numImagesPerPrompt ?? 1, prompts.length)
-  const noise = replay ?? readSeeds(given.seed, prompts.length * perPrompt)
+  const { noise = readSeeds(given.seed, prompts.length * perPrompt), replayed } = replay
   const sizes = latentSizes({ width, height }, geometry)
   const stages = { width, height, sizes, prior, decoder }
-  return assemble(part, stages, { prompts, negatives, perPrompt, noise }, given, model)
+  return assemble(part, stages, { prompts, negatives, perPrompt, noise, replayed }, given, model)
 }
 
 /** Checks a call of `decode()`: one or more image embeddings of one shape. */
@@ -166,7 +142,9 @@ export function parseDecodeRequest(
   const [first] = inputs as [Input, ...Input[]]
   const { width, height } = readSize(given, sizeOf(first, model.geometry))
   const facts = inputs.map((input) => input.facts)
-  const fact = (name: 'prompt' | 'negativePrompt') => (index: number) => facts[index]?.[name] ?? ''
+  const at = (index: number) => (Array.isArray(embeddings) ? `embeddings[${index}]` : 'embeddings')
+  const fact = (name: 'prompt' | 'negativePrompt') => (index: number) =>
+    readAny(`${at(index)}.facts.${name}`, facts[index]?.[name] ?? '')
   const prompts = readEach('prompt', given.prompt, inputs.length, fact('prompt'))
   const negatives = readEach('negativePrompt', given.negativePrompt, inputs.length, fact('negativePrompt'))
   checkCharacters([...prompts, ...negatives])
@@ -197,16 +175,28 @@ function agreed<Name extends 'promptSyntax' | 'longPrompts', Fallback>(
   throw expected(name, 'given where image embeddings in one call were made with different ones', undefined)
 }
 
-/** Checks a prompt that is to be encoded and nothing more. */
+/**
+ * Checks a prompt that is to be encoded and nothing more.
+ * @param settled as for `readContents()`.
+ */
 export function readPrompt(
   prompt: string,
   options: PromptOptions,
   { tokenizers, loras }: RequestModel,
+  settled = true,
 ): ReadPrompt {
   if (typeof prompt !== 'string') throw expected('prompt', 'a string', prompt)
-  const reading = readReading(options, { steps: 0, loras: scalesOf(loras?.() ?? []) })
-  const [text] = readEach('prompt', prompt, 1, () => '') as [Prompt]
-  return new PromptReader(tokenizers, reading).single(text)
+  const reading = { ...readReading(options), steps: 0, loras: settled ? scalesOf(loras?.() ?? []) : null }
+  return new PromptReader(tokenizers, reading).single(readAny('prompt', prompt))
+}
+
+/** The same request with its prompts read again; what it drew and decided stays. */
+export function reread(request: Request, settled: boolean): Request {
+  if (request.reread === undefined) return request
+  const read = request.reread(settled)
+  // It may be a part of a request, with some of its images.
+  const images = request.images.map(({ index }) => read.images[index] as ImageRequest)
+  return Object.freeze({ ...request, ...read, images: Object.freeze(images) })
 }
 
 /** A copy, so that each option is read once. */
@@ -278,20 +268,14 @@ interface Stages {
   readonly decoder: StageRequest
 }
 
-interface Contents {
-  readonly prompts: readonly Prompt[]
-  readonly negatives: readonly Prompt[]
-  readonly perPrompt: number
-  readonly noise: Noise
-  readonly inputs?: readonly FloatTensor[]
-}
+const EMPTY: Named = { name: 'negativePrompt', prompt: '' }
 
 function assemble(
   part: Request['part'],
   stages: Stages,
   contents: Contents,
   options: PriorOptions,
-  { tokenizers, previews, loras }: RequestModel,
+  model: RequestModel,
 ): Request {
   const { priority = 0, timeoutMs, signal, onProgress, previewEvery, onPreview } = options
   check.integer('priority', priority, PRIORITY)
@@ -299,25 +283,22 @@ function assemble(
   if (onProgress !== undefined) check.callback('onProgress', onProgress)
   if (onPreview !== undefined) check.callback('onPreview', onPreview)
   if (previewEvery !== undefined) {
-    if (!previews) throw expected('previewEvery', 'none, as this model has no previewer', previewEvery)
+    if (!model.previews) throw expected('previewEvery', 'none, as this model has no previewer', previewEvery)
     check.integer('previewEvery', previewEvery, PREVIEW_EVERY)
   }
   const { prior, decoder } = stages
   const guided = (part !== 'decode' && prior.guided) || (part !== 'prior' && decoder.guided)
   // Where there is no prior the prompt stands as after the default schedule's last step.
-  const steps = prior.timesteps.length - 1
-  const reading = readReading(options, { steps, loras: scalesOf(loras?.() ?? []) })
-  const reader = new PromptReader(tokenizers, reading)
-  const images = imagesOf(contents, guided, reader)
+  const reading = { ...readReading(options), steps: prior.timesteps.length - 1 }
+  const read = (settled: boolean) => readContents(contents, guided, reading, model, settled)
   return Object.freeze({
     part,
     ...stages,
     sizes: frozenSizes(stages.sizes),
-    images: frozenList(images),
-    prompts: Object.freeze([...reader.used.values()]),
+    ...read(!(model.changing?.() ?? false)),
+    reread: Object.freeze(read),
     reading: Object.freeze({ syntax: reading.syntax, longPrompts: reading.longPrompts }),
     streams: frozenList(contents.noise.streams),
-    warnings: Object.freeze(reader.warnings),
     priority,
     timeoutMs,
     signal,
@@ -337,37 +318,6 @@ export function parseEncodeOptions(options: EncodeOptions | undefined): EncodeOp
   const given = readOptions<EncodeOptions>('encode', options)
   checkDeadline(given)
   return given
-}
-
-function imagesOf(contents: Contents, guided: boolean, reader: PromptReader): readonly ImageRequest[] {
-  const { prompts, negatives, perPrompt, noise, inputs } = contents
-  return noise.places.map(({ noiseStream, noiseRow }, index) => {
-    const place = Math.floor(index / perPrompt)
-    const [prompt, negative] = [prompts[place] as Prompt, negatives[place] as Prompt]
-    const name = prompts.length === 1 ? 'prompt' : `prompt[${place}]`
-    const { stretches } = reader.pair(prompt, guided ? negative : null, name)
-    const { promptKey, negativeKey } = stretches.at(-1) as Stretch
-    return {
-      index,
-      prompt: textOf(prompt),
-      negativePrompt: textOf(negative),
-      promptKey,
-      negativeKey,
-      ...(stretches.length > 1 && { stretches: Object.freeze(stretches) }),
-      seed: (noise.streams[noiseStream] as NoiseStream).seed,
-      noiseStream,
-      noiseRow,
-      embeddings: inputs?.[place] ?? null,
-    }
-  })
-}
-
-function textOf(prompt: Prompt): string {
-  return typeof prompt === 'string' ? prompt : prompt.text
-}
-
-function frozenList<T extends object>(items: readonly T[]): readonly T[] {
-  return Object.freeze(items.map((item) => Object.freeze(item)))
 }
 
 function frozenSizes(sizes: LatentSizes): LatentSizes {

@@ -1,27 +1,36 @@
 /** What the text encoders are to read of prompts. */
 
-import { expected, PromptSyntaxError, show } from '../errors'
-import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
-import { changesOf, fragmentsOf, type LoraScales, refuseSchedules, refuseUndoable } from '../text/fragments'
-import { padded, plain, type TextPlan } from '../text/plan'
+import type { PromptEmbeddings } from '../embeddings/prompt-embeddings'
+import { expected, InvalidArgumentError, PromptSyntaxError } from '../errors'
+import {
+  changesOf,
+  fragmentsOf,
+  type LoraScales,
+  refuseSchedules,
+  refuseUndoable,
+  type Moment as TextMoment,
+  tooManyChanges,
+} from '../text/fragments'
+import type { TextPlan } from '../text/plan'
 import { checkSyntax, parsePrompt } from '../text/syntax/parse'
 import type { PromptSyntax, PromptTree } from '../text/syntax/tree'
-import type { Tokenizer, Tokens } from '../text/tokenizer'
-import { type LongPrompts, MOST_CHUNKS, planText } from '../text/weights'
+import { type TruncatedPrompt, type TruncatedText, truncatedTexts } from '../text/truncated'
+import { type LongPrompts, planText } from '../text/weights'
 import type { Prompt, PromptOptions } from './options'
+import type { Named } from './prompts'
+import {
+  chunksIn,
+  contentOf,
+  copied,
+  idsIn,
+  lengthened,
+  simple,
+  type TextReaders,
+  type TextSource,
+  truncatedIn,
+} from './sources'
 
-/** A text encoder's tokenizer, and the size of what it makes of each token. */
-export interface TextReader extends Tokenizer {
-  readonly channels: number
-}
-
-export interface TextReaders {
-  readonly prior: TextReader
-  readonly decoder: TextReader
-}
-
-/** Tokens of one text; what to make of several; or what a text encoder made of some. */
-export type TextSource = Tokens | TextPlan | FloatTensor
+export type { TextReader, TextReaders, TextSource } from './sources'
 
 /** One prompt for both text encoders. */
 export interface ReadPrompt {
@@ -30,6 +39,10 @@ export interface ReadPrompt {
   readonly text: string
   readonly prior: TextSource
   readonly decoder: TextSource
+  /** What the text encoders do not read of it. */
+  readonly truncated: readonly TruncatedText[]
+  /** The learnt words in it. */
+  readonly words: readonly string[]
 }
 
 /** Which prompts the prior reads from a step on, counted from 0. */
@@ -45,20 +58,21 @@ export interface Reading {
   readonly longPrompts: LongPrompts
   /** Steps of the prior; 0 where there are none: then no prompt may change between them. */
   readonly steps: number
-  readonly loras: LoraScales
+  /** Null while it is not known which there will be. */
+  readonly loras: LoraScales | null
 }
 
 /** More prompts than this in turn: what each makes is kept until the last step. */
 const MOST_STRETCHES = 64
 
-export function readReading(
-  { promptSyntax = 'plain', longPrompts = 'truncate' }: PromptOptions,
-  rest: Pick<Reading, 'steps' | 'loras'>,
-): Reading {
+export function readReading({
+  promptSyntax = 'plain',
+  longPrompts = 'truncate',
+}: PromptOptions): Pick<Reading, 'syntax' | 'longPrompts'> {
   const syntax = checkSyntax('promptSyntax', promptSyntax)
   const modes: readonly unknown[] = ['truncate', 'chunk']
   if (!modes.includes(longPrompts)) throw expected('longPrompts', "'truncate' or 'chunk'", longPrompts)
-  return { syntax, longPrompts, ...rest }
+  return { syntax, longPrompts }
 }
 
 /** A prompt from a step on. */
@@ -67,11 +81,17 @@ interface Moment {
   readonly read: ReadPrompt
 }
 
+/** Who has a prompt, and what it is. */
+interface Known {
+  readonly moments: readonly Moment[]
+  readonly names: Set<string>
+}
+
 /** Reads each prompt of a request once. */
 export class PromptReader {
   /** What images read, with its padding, by key. */
   readonly used = new Map<string, ReadPrompt>()
-  private readonly known = new Map<Prompt, readonly Moment[]>()
+  private readonly known = new Map<Prompt, Known>()
 
   constructor(
     private readonly readers: TextReaders,
@@ -79,11 +99,8 @@ export class PromptReader {
   ) {}
 
   /** Of one image: what it is to show, and what not, null without guidance; as long as one another. */
-  pair(prompt: Prompt, negative: Prompt | null, name: string): { stretches: readonly Stretch[] } {
-    const [shown, hidden] = [
-      this.moments(prompt, name),
-      negative === null ? [] : this.moments(negative, 'negativePrompt'),
-    ]
+  pair(prompt: Named, negative: Named | null): { stretches: readonly Stretch[]; words: readonly string[] } {
+    const [shown, hidden] = [this.moments(prompt), negative === null ? [] : this.moments(negative)]
     const all = [...shown, ...hidden].map(({ read }) => read)
     const longest = {
       prior: Math.max(...all.map(({ prior }) => chunksIn(prior, this.readers.prior))),
@@ -95,21 +112,21 @@ export class PromptReader {
     const stretches = froms.map((from) => {
       return { from, promptKey: key(at(shown, from)), negativeKey: key(at(hidden, from)) }
     })
-    return { stretches }
+    return { stretches, words: [...new Set(all.flatMap(({ words }) => words))] }
   }
 
   /** One prompt that no image reads. */
-  single(prompt: Prompt): ReadPrompt {
-    return (this.moments(prompt, 'prompt')[0] as Moment).read
+  single(prompt: Named): ReadPrompt {
+    return (this.moments(prompt)[0] as Moment).read
   }
 
-  /** Text that no text encoder reads. Both cut the same in most models: one sentence then. */
-  get warnings(): readonly string[] {
-    const warnings = [...this.used.values()].flatMap((prompt) => [
-      ...warningOf(prompt.prior, this.readers.prior.length),
-      ...warningOf(prompt.decoder, this.readers.decoder.length),
-    ])
-    return [...new Set(warnings)]
+  /** Text that no text encoder reads. */
+  get truncated(): readonly TruncatedPrompt[] {
+    return [...this.known.values()].flatMap(({ moments, names }) => {
+      const texts = moments.flatMap(({ read }) => read.truncated)
+      const distinct = new Map(texts.map((one) => [JSON.stringify(one), one]))
+      return [...distinct.values()].map((one) => ({ names: frozen([...names]), ...one }))
+    })
   }
 
   private use(read: ReadPrompt, longest: { readonly prior: number; readonly decoder: number }): string {
@@ -121,24 +138,45 @@ export class PromptReader {
     return key
   }
 
-  private moments(prompt: Prompt, name: string): readonly Moment[] {
-    const moments = this.known.get(prompt) ?? this.read(prompt, name)
-    this.known.set(prompt, moments)
-    return moments
+  private moments({ prompt, name }: Named): readonly Moment[] {
+    const known = this.known.get(prompt) ?? { moments: this.read(prompt, name), names: new Set() }
+    this.known.set(prompt, known)
+    known.names.add(name)
+    return known.moments
   }
 
   private read(prompt: Prompt, name: string): readonly Moment[] {
-    // The first letter keeps a text from being taken for embeddings.
-    if (typeof prompt !== 'string')
-      return [{ from: 0, read: embedded(prompt, `e${this.known.size}`, this.readers) }]
+    if (typeof prompt !== 'string') return [{ from: 0, read: this.embedded(prompt, name) }]
     return this.reading.syntax === 'plain' && this.reading.longPrompts === 'truncate'
       ? [{ from: 0, read: this.tokenized(prompt) }]
       : naming(name, () => this.planned(prompt))
   }
 
+  private embedded({ text, prior, decoder, truncated }: PromptEmbeddings, name: string): ReadPrompt {
+    // The first letter keeps a text from being taken for embeddings.
+    return {
+      key: `e${this.known.size}`,
+      text,
+      prior: copied(`${name}.prior`, prior, this.readers.prior),
+      decoder: copied(`${name}.decoder`, decoder, this.readers.decoder),
+      truncated,
+      words: frozen([]),
+    }
+  }
+
   private tokenized(text: string): ReadPrompt {
     const [prior, decoder] = [this.readers.prior.tokenize(text), this.readers.decoder.tokenize(text)]
-    return { key: `t${text}`, text, prior: Object.freeze(prior), decoder: Object.freeze(decoder) }
+    return this.noted({ key: `t${text}`, text, prior: Object.freeze(prior), decoder: Object.freeze(decoder) })
+  }
+
+  private noted(read: Omit<ReadPrompt, 'truncated' | 'words'>): ReadPrompt {
+    const { prior, decoder } = this.readers
+    const words = [...prior.wordsIn(idsIn(read.prior)), ...decoder.wordsIn(idsIn(read.decoder))]
+    const truncated = truncatedTexts(
+      { text: truncatedIn(read.prior), tokens: prior.length },
+      { text: truncatedIn(read.decoder), tokens: decoder.length },
+    )
+    return { ...read, truncated: frozen(truncated), words: frozen([...new Set(words)]) }
   }
 
   private planned(text: string): readonly Moment[] {
@@ -152,12 +190,10 @@ export class PromptReader {
     const reads = new Map<string, ReadPrompt>()
     return changes.map((step) => {
       const moment = { step, steps: Math.max(1, steps) }
-      const written = JSON.stringify(
-        tree.parts.map(({ children }) => fragmentsOf(children, tree.syntax, moment)),
-      )
+      const written = writtenAt(tree, moment)
       const read = texts.get(written) ?? this.plan(tree, text, step, reads)
       texts.set(written, read)
-      refuseStretches(texts.size)
+      if (texts.size > MOST_STRETCHES) throw tooManyChanges(tree, text, MOST_STRETCHES)
       return { from: step - 1, read }
     })
   }
@@ -175,96 +211,32 @@ export class PromptReader {
     const content = contentOf(prior as TextPlan)
     const known = reads.get(content)
     if (known !== undefined) return known
-    const read = {
-      key: `w${step} ${source}`,
-      text: source,
-      prior: simple(prior as TextPlan),
-      decoder: simple(decoder as TextPlan),
-    }
+    const sources = { prior: simple(prior as TextPlan), decoder: simple(decoder as TextPlan) }
+    const read = this.noted({ key: `w${step} ${source}`, text: source, ...sources })
     reads.set(content, read)
     return read
   }
 }
 
-function refuseStretches(count: number): void {
-  if (count > MOST_STRETCHES)
-    throw new PromptSyntaxError(`Expected at most ${MOST_STRETCHES} prompts in turn but received more`)
+/** Equal for moments at which the same stands there. */
+function writtenAt({ parts, syntax }: PromptTree, moment: TextMoment): string {
+  const sections = parts.map(({ children }) => fragmentsOf(children, syntax, moment))
+  return JSON.stringify(sections, (key, value) => (key === 'pieces' ? undefined : value))
 }
 
-/** The name of the option in front of what its syntax says. */
+function frozen<Item>(items: readonly Item[]): readonly Item[] {
+  return Object.freeze(items.map((item) => Object.freeze(item)))
+}
+
+/** Whatever a prompt cannot be, with the name of the option in front. */
 function naming<Result>(name: string, work: () => Result): Result {
   try {
     return work()
   } catch (error) {
-    if (!(error instanceof PromptSyntaxError)) throw error
-    throw new PromptSyntaxError(`${name}: ${error.message}`, { details: { ...error.details, name } })
+    if (!(error instanceof PromptSyntaxError || error instanceof InvalidArgumentError)) throw error
+    const Kind = error instanceof PromptSyntaxError ? PromptSyntaxError : InvalidArgumentError
+    throw new Kind(`${name}: ${error.message}`, { details: { ...error.details, name } })
   }
-}
-
-/** What tells two plans of one prompt apart. */
-function contentOf({ parts }: TextPlan): string {
-  const chunks = parts.flatMap(({ members }) => members.flatMap((member) => member.chunks))
-  return chunks
-    .map((chunk) => ('tokens' in chunk ? `${chunk.tokens.ids.join()} ${chunk.weights?.join()}` : ''))
-    .join(';')
-}
-
-/** A plan in which nothing has a weight is its tokens. */
-function simple(plan: TextPlan): TextSource {
-  const [part, ...parts] = plan.parts
-  const [member, ...members] = part?.members ?? []
-  const [chunk, ...chunks] = member?.chunks ?? []
-  const alone =
-    parts.length + members.length + chunks.length === 0 && part?.weight === 1 && member?.factor === 1
-  const isPlain =
-    chunk !== undefined && 'tokens' in chunk && chunk.weights === null && chunk.without.length === 0
-  return alone && isPlain
-    ? Object.freeze({ ...chunk.tokens, truncated: plan.truncated })
-    : Object.freeze(plan)
-}
-
-/** A copy: what the caller does with its own later changes no request. */
-function embedded(
-  { text, prior, decoder }: Exclude<Prompt, string>,
-  key: string,
-  readers: TextReaders,
-): ReadPrompt {
-  return {
-    key,
-    text,
-    prior: copied('prior', prior, readers.prior),
-    decoder: copied('decoder', decoder, readers.decoder),
-  }
-}
-
-function copied(name: string, tensor: FloatTensor, { length, channels }: TextReader): FloatTensor {
-  // Those of a long prompt are several times as long.
-  const tokens = (tensor as Partial<FloatTensor>).shape?.[1] ?? 0
-  const isLong = tokens > length && tokens % length === 0 && tokens <= MOST_CHUNKS * length
-  const wanted = [1, isLong ? tokens : length, channels]
-  const { shape, data } = checkTensor(`the prompt embeddings' ${name}`, tensor, wanted)
-  return Object.freeze({ shape: Object.freeze(shape), data: data.slice() })
-}
-
-/** How many times the tokens that a text encoder reads at once. */
-function chunksIn(source: TextSource, { length }: TextReader): number {
-  if ('parts' in source) return source.chunks
-  return 'ids' in source ? 1 : (source.shape[1] as number) / length
-}
-
-function lengthened(source: TextSource, reader: TextReader, chunks: number): TextSource {
-  const length = chunksIn(source, reader)
-  if (length === chunks) return source
-  const content = 'ids' in source ? plain(source) : 'shape' in source ? { given: source } : null
-  const parts = content === null ? [] : [{ weight: 1, members: [{ factor: 1, chunks: [content] }] }]
-  const truncated = 'truncated' in source ? source.truncated : null
-  const plan = 'parts' in source ? source : { parts, empty: reader.frame([]), chunks: length, truncated }
-  return Object.freeze(padded(plan, chunks))
-}
-
-function warningOf(source: TextSource, length: number): string[] {
-  if (!('truncated' in source) || source.truncated === null) return []
-  return [`The model reads ${length} tokens of a prompt. It does not see ${show(source.truncated)}.`]
 }
 
 /** Checks a LoRA's scales for `withLora()`. */

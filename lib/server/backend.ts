@@ -11,6 +11,8 @@ export interface PictureOptions
     GenerateOptions,
     | 'width'
     | 'height'
+    | 'promptSyntax'
+    | 'longPrompts'
     | 'previewEvery'
     | 'priorNumInferenceSteps'
     | 'priorTimesteps'

@@ -25,6 +25,7 @@ export type HttpErrorCode = keyof typeof HTTP_ERRORS
 /** Status of the codes of docs/errors.md that can reach a client; any other is 500. */
 export const STATUS_OF_CODE: Readonly<Record<string, { readonly status: number; readonly type: string }>> = {
   ERR_WUERSTCHEN_INVALID_ARGUMENT: HTTP_ERRORS.invalid_request,
+  ERR_WUERSTCHEN_PROMPT_SYNTAX: HTTP_ERRORS.invalid_request,
   ERR_WUERSTCHEN_MEMORY_LIMIT: HTTP_ERRORS.invalid_request,
   ERR_WUERSTCHEN_TIMEOUT: HTTP_ERRORS.request_timeout,
   ERR_WUERSTCHEN_QUEUE_FULL: HTTP_ERRORS.rate_limit_exceeded,
@@ -92,7 +93,9 @@ export function jobErrorOf(error: unknown): JobError {
   const param = name === null ? null : snakeCase(name)
   const line = error.message.split('\n', 1)[0] ?? ''
   const message =
-    name === null || param === null ? line : line.replace(`Expected ${name}`, `Expected ${param}`)
+    name === null || param === null
+      ? line
+      : line.replace(`Expected ${name}`, `Expected ${param}`).replace(new RegExp(`^${name}: `), `${param}: `)
   return { code, message, retryable, param }
 }
 

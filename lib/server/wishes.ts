@@ -67,6 +67,8 @@ function optionsOf({ fields, preview_every: previewEvery }: Wish): PictureOption
     width: fields.width,
     height: fields.height,
     negativePrompt: fields.negative_prompt,
+    promptSyntax: fields.prompt_syntax,
+    longPrompts: fields.long_prompts,
     seed: fields.seed,
     previewEvery,
     priorNumInferenceSteps: fields.prior_num_inference_steps,

@@ -2,12 +2,20 @@
 
 import { type PromptSyntaxError, show } from '../errors'
 import { syntaxError } from './syntax/position'
-import type { PromptNode, PromptSyntax, PromptTree, ScheduleNode, SwapNode } from './syntax/tree'
+import type { PromptNode, PromptSyntax, PromptTree, ScheduleNode, SwapNode, TextNode } from './syntax/tree'
 
 /** Text that is tokenised on its own. */
 export interface Fragment {
   readonly text: string
   readonly weight: number
+  /** From where in the source each piece of the text comes, and where it begins in the text. */
+  readonly pieces: readonly { readonly at: number; readonly start: number }[]
+}
+
+/** Where in the source a character of the text stands; near it where there are escapes. */
+export function offsetIn({ pieces }: Fragment, at: number): number {
+  const piece = pieces.filter((one) => one.at <= at).at(-1)
+  return piece === undefined ? 0 : piece.start + at - piece.at
 }
 
 /** Which step is read, of how many, counted from 1. */
@@ -22,11 +30,11 @@ export function fragmentsOf(
   syntax: PromptSyntax,
   moment: Moment,
 ): readonly (readonly Fragment[])[] {
-  const sections: Fragment[][] = [[]]
+  const sections: Growing[][] = [[]]
   const glue = syntax === 'compel' ? ' ' : ''
   const visit = (node: PromptNode, scale: number): void => {
     if (node.type === 'break') sections.push([])
-    if (node.type === 'text') append(sections.at(-1) as Fragment[], { text: node.text, weight: scale }, glue)
+    if (node.type === 'text') append(sections.at(-1) as Growing[], node, scale, glue)
     const next = node.type === 'weight' ? scale * node.weight : scale
     for (const child of childrenAt(node, moment)) visit(child, next)
   }
@@ -34,10 +42,21 @@ export function fragmentsOf(
   return sections
 }
 
-function append(fragments: Fragment[], fragment: Fragment, glue: string): void {
+interface Growing {
+  text: string
+  readonly weight: number
+  readonly pieces: { readonly at: number; readonly start: number }[]
+}
+
+function append(fragments: Growing[], { text, start }: TextNode, weight: number, glue: string): void {
   const last = fragments.at(-1)
-  if (last?.weight !== fragment.weight) fragments.push(fragment)
-  else fragments[fragments.length - 1] = { ...last, text: last.text + glue + fragment.text }
+  if (last?.weight !== weight) {
+    fragments.push({ text, weight, pieces: [{ at: 0, start }] })
+    return
+  }
+  last.text += glue
+  last.pieces.push({ at: last.text.length, start })
+  last.text += text
 }
 
 function childrenAt(node: PromptNode, { step, steps }: Moment): readonly PromptNode[] {
@@ -69,19 +88,31 @@ export function changesOf(tree: PromptTree, steps: number): readonly number[] {
 
 /** @throws PromptSyntaxError where an embedding, which has no steps, is to be made of a schedule. */
 export function refuseSchedules(tree: PromptTree, source: string): void {
-  const schedule = all(tree).find(({ type }) => type === 'schedule' || type === 'alternate')
+  const schedule = firstSchedule(tree)
   if (schedule !== undefined) throw cannot(source, schedule, 'no schedule where there are no steps')
+}
+
+/** For a prompt that is another one too often. */
+export function tooManyChanges(tree: PromptTree, source: string, most: number): PromptSyntaxError {
+  return syntaxError(source, firstSchedule(tree)?.start ?? 0, `at most ${most} prompts in turn`, 'more')
+}
+
+function firstSchedule(tree: PromptTree): PromptNode | undefined {
+  return all(tree).find(({ type }) => type === 'schedule' || type === 'alternate')
 }
 
 /** LoRAs at work, by name. */
 export type LoraScales = ReadonlyMap<string, number>
 
-/** @throws PromptSyntaxError for what can be written but not be done. */
-export function refuseUndoable(tree: PromptTree, source: string, loras: LoraScales): void {
+/**
+ * @param loras null while they are not known.
+ * @throws PromptSyntaxError for what can be written but not be done.
+ */
+export function refuseUndoable(tree: PromptTree, source: string, loras: LoraScales | null): void {
   for (const node of [...all(tree), ...tree.loras]) {
     if (node.type === 'swap')
       throw cannot(source, node, 'no .swap(): the model has no cross-attention control')
-    if (node.type !== 'lora') continue
+    if (node.type !== 'lora' || loras === null) continue
     const scale = loras.get(node.name)
     if (scale === undefined) throw cannot(source, node, 'the name of a loaded LoRA')
     if (node.weight !== null && node.weight !== scale) {

@@ -27,8 +27,12 @@ export interface Tokenizer {
   frame(ids: readonly number[]): Tokens
   /** What is left of a text after its first tokens: from the first character that is not wholly in them. */
   textAfter(text: string, tokens: number): string
-  /** What ends after this token; null within a word. */
+  /** How many of these ids can be read without those that follow: all, but for the beginning of a learnt word. */
+  fitting(ids: readonly number[]): number
+  /** What ends after this token; null within a word, be it one that was learnt. */
   endsAt(id: number): Break | null
+  /** The learnt words that these ids are of. */
+  wordsIn(ids: readonly number[]): readonly string[]
 }
 
 /** A tokenizer that can learn words. */
@@ -80,8 +84,9 @@ class ClipTokenizer implements LearningTokenizer {
   tokenize(text: string): Tokens {
     const room = this.length - 2
     const read = this.read(text, room + 1)
-    const tokens = this.frame(read.slice(0, room))
-    return read.length > room ? { ...tokens, truncated: this.textAfter(text, room) } : tokens
+    if (read.length <= room) return this.frame(read)
+    const fitting = this.fitting(read.slice(0, room))
+    return { ...this.frame(read.slice(0, fitting)), truncated: this.textAfter(text, fitting) }
   }
 
   read(text: string, most = Number.POSITIVE_INFINITY): readonly number[] {
@@ -142,7 +147,19 @@ class ClipTokenizer implements LearningTokenizer {
     return ids.filter((id) => id !== undefined && !this.words.has(id)) as number[]
   }
 
+  fitting(ids: readonly number[]): number {
+    let whole = ids.length
+    while (whole > 0 && this.words.endsAt(ids[whole - 1] as number) === false) whole -= 1
+    return whole === 0 ? ids.length : whole // a word that never fits is read as far as it does
+  }
+
+  wordsIn(ids: readonly number[]): readonly string[] {
+    return this.words.among(ids)
+  }
+
   endsAt(id: number): Break | null {
+    const ends = this.words.endsAt(id)
+    if (ends !== undefined) return ends ? 'word' : null
     const token = this.library.id_to_token(id) ?? ''
     if (!token.endsWith(this.suffix)) return null
     const mark = token.slice(0, token.length - this.suffix.length)

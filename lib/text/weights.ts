@@ -1,7 +1,7 @@
 /** From a tree to what a text encoder is to read, with a weight for each token. */
 
 import { InvalidArgumentError } from '../errors'
-import { type Fragment, fragmentsOf, type Moment } from './fragments'
+import { type Fragment, fragmentsOf, type Moment, offsetIn } from './fragments'
 import {
   type Emphasis,
   type Masked,
@@ -10,7 +10,7 @@ import {
   plain,
   type TextPlan,
 } from './plan'
-import { syntaxError } from './syntax/position'
+import { columnOf, syntaxError } from './syntax/position'
 import type { PromptPart, PromptTree } from './syntax/tree'
 import type { Tokenizer } from './tokenizer'
 
@@ -37,10 +37,11 @@ export function planText(tree: PromptTree, tokenizer: Tokenizer, planning: Plann
       chunksOf(fragments, tokenizer, planning.longPrompts, emphasis, cut),
     )
   })
+  const chunks = refuseTooMany(tree.combine === 'blend' ? [members] : members.map((one) => [one]), planning)
   const factors = tree.combine === 'blend' ? factorsOf(tree, planning.source) : tree.parts.map(() => 1)
-  const planned = members.map(
-    (chunks, index): PlannedMember => ({ factor: factors[index] as number, chunks }),
-  )
+  const planned = members.map((placed, index): PlannedMember => {
+    return { factor: factors[index] as number, chunks: placed.map(({ chunk }) => chunk) }
+  })
   const parts =
     tree.combine === 'blend'
       ? [{ weight: 1, members: planned }]
@@ -48,29 +49,40 @@ export function planText(tree: PromptTree, tokenizer: Tokenizer, planning: Plann
           weight: (tree.parts[index] as PromptPart).weight,
           members: [member],
         }))
-  const chunks = parts.reduce(
-    (sum, part) => sum + Math.max(...part.members.map((one) => one.chunks.length)),
-    0,
-  )
-  refuseTooMuch(chunks, members.flat())
   return { parts, empty: tokenizer.frame([]), chunks, truncated: cut.length === 0 ? null : cut.join(' … ') }
 }
 
-function refuseTooMuch(chunks: number, planned: readonly PlannedChunk[]): void {
-  if (chunks > MOST_CHUNKS) {
-    throw new InvalidArgumentError(
-      `Expected a prompt of at most ${MOST_CHUNKS} chunks of tokens but received ${chunks}`,
-    )
+/** A chunk, and for each time that it is read where in the source it begins, or the word that is left out then. */
+interface PlacedChunk {
+  readonly chunk: PlannedChunk
+  readonly readings: readonly (() => number)[]
+}
+
+/** How many chunks one after the other there are of these parts, each of members that are added. */
+function refuseTooMany(
+  parts: readonly (readonly (readonly PlacedChunk[])[])[],
+  { source }: Planning,
+): number {
+  let count = 0
+  for (const members of parts) {
+    const longest = members.reduce((a, b) => (b.length > a.length ? b : a))
+    const [over] = longest[MOST_CHUNKS - count]?.readings ?? []
+    count += longest.length
+    if (over !== undefined)
+      throw tooMuch(`a prompt of at most ${MOST_CHUNKS} chunks of tokens`, source, over())
   }
-  const readings = planned.reduce(
-    (sum, { without }) => sum + 1 + without.filter(({ mask }) => mask !== null).length,
-    0,
-  )
-  if (readings > MOST_READINGS) {
-    throw new InvalidArgumentError(
-      `Expected a prompt that a text encoder reads at most ${MOST_READINGS} times, once for each weight below 1, but received ${readings}`,
-    )
-  }
+  const readings = parts.flat(2).flatMap((placed) => placed.readings)
+  const over = readings[MOST_READINGS]
+  if (over === undefined) return count
+  const what = `a prompt that a text encoder reads at most ${MOST_READINGS} times, once for each weight below 1,`
+  throw tooMuch(what, source, over())
+}
+
+function tooMuch(what: string, source: string, offset: number): InvalidArgumentError {
+  const column = columnOf(source, offset)
+  return new InvalidArgumentError(`Expected ${what} but received more, at column ${column}`, {
+    details: { column, offset },
+  })
 }
 
 /** What the members of a blend are multiplied by. */
@@ -88,11 +100,12 @@ function factorsOf({ parts, normalized }: PromptTree, source: string): number[] 
   return parts.map(({ weight }) => weight / sum)
 }
 
-/** A token, its weight and the fragment that it comes from. */
+/** A token, its weight, the fragment that it comes from, and which of its tokens it is. */
 interface Placed {
   readonly id: number
   readonly weight: number
   readonly fragment: number
+  readonly index: number
 }
 
 function chunksOf(
@@ -101,20 +114,34 @@ function chunksOf(
   longPrompts: LongPrompts,
   emphasis: Emphasis,
   cut: string[],
-): PlannedChunk[] {
+): PlacedChunk[] {
   const room = tokenizer.length - 2
   const most = longPrompts === 'truncate' ? room + 1 : MOST_CHUNKS * room + 1
   const read = fragments.map(({ text }) => tokenizer.read(text, most))
   const tokens = read.flatMap((ids, fragment) =>
-    ids.map((id): Placed => ({ id, weight: fragments[fragment]?.weight ?? 1, fragment })),
+    ids.map((id, index): Placed => ({ id, weight: fragments[fragment]?.weight ?? 1, fragment, index })),
   )
   if (longPrompts === 'truncate' && tokens.length > room) {
-    cut.push(cutText(fragments, read, tokenizer, room))
-    tokens.length = room
+    tokens.length = tokenizer.fitting(tokens.slice(0, room).map(({ id }) => id))
+    cut.push(cutText(fragments, read, tokenizer, tokens.length))
   }
   const lighter = emphasis === 'compel' ? strengthsOf(fragments, tokens) : new Map<number, number>()
-  return split(tokens, tokenizer).map((chunk) => planned(chunk, tokenizer, emphasis, lighter))
+  const offset = ({ fragment, index }: Pick<Placed, 'fragment' | 'index'>) => {
+    const one = fragments[fragment] as Fragment
+    return offsetIn(
+      one,
+      index === 0 ? 0 : one.text.trimEnd().length - tokenizer.textAfter(one.text, index).length,
+    )
+  }
+  return split(tokens, tokenizer).map((some) => {
+    const chunk = planned(some, tokenizer, emphasis, lighter)
+    const masked = [...lighter.keys()].filter((_, place) => chunk.without[place]?.mask)
+    const starts = [some[0] ?? START, ...masked.map((fragment) => ({ fragment, index: 0 }))]
+    return { chunk, readings: starts.map((start) => () => (fragments.length === 0 ? 0 : offset(start))) }
+  })
 }
+
+const START = { fragment: 0, index: 0 }
 
 /** The texts that do not fit, from the character that is cut. */
 function cutText(

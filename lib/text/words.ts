@@ -8,8 +8,15 @@ export interface Piece {
 /** Words with ids of their own; never changed, so that what is being read is read with the words that it began with. */
 export class Words {
   private readonly pattern: RegExp | null
+  /** Whose an id is, and whether it is the last one of its word. */
+  private readonly owners: ReadonlyMap<number, { readonly word: string; readonly isLast: boolean }>
 
   constructor(private readonly known: ReadonlyMap<string, readonly number[]> = new Map()) {
+    this.owners = new Map(
+      [...known].flatMap(([word, ids]) => {
+        return ids.map((id, place) => [id, { word, isLast: place === ids.length - 1 }] as const)
+      }),
+    )
     // The longest first: one word may begin with another.
     const words = [...known.keys()].sort((a, b) => b.length - a.length).map(escaped)
     this.pattern =
@@ -25,7 +32,18 @@ export class Words {
   }
 
   has(id: number): boolean {
-    return [...this.known.values()].some((ids) => ids.includes(id))
+    return this.owners.has(id)
+  }
+
+  /** Whether a word ends with this id; undefined for an id of ordinary text. */
+  endsAt(id: number): boolean | undefined {
+    return this.owners.get(id)?.isLast
+  }
+
+  /** The words that some of these ids belong to. */
+  among(ids: readonly number[]): readonly string[] {
+    if (this.owners.size === 0) return []
+    return [...new Set(ids.flatMap((id) => this.owners.get(id)?.word ?? []))]
   }
 
   split(text: string): readonly Piece[] {

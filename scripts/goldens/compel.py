@@ -1,8 +1,9 @@
 """Writes test/goldens/compel.{json,safetensors}: what Compel makes of prompts, of its own tests and of random ones, with a
 small random CLIP. `python -m scripts.goldens.compel`
 
-Every answer of the text encoder is stored, so that the test does Compel's arithmetic with the very same numbers. Two
-things are corrected here, as docs/prompts.md says: padding is masked, and so it is for the empty prompt.
+Every answer of the text encoder is stored, so that the test does Compel's arithmetic with the very same numbers. Three
+things are corrected here, as docs/prompts.md says: padding is masked, and so it is for the empty prompt; a lighter word is
+masked alone, never the ends of a chunk, and no padding is attended to for it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ CASES = Path(__file__).with_name("compel_cases.json")  # the cases of Compel's o
 LENGTH = 24  # tokens of a chunk
 SEED = 11
 RANDOM_PROMPTS = 160
+LONG_PROMPTS = 48
 WORDS = [
     "a",
     "red",
@@ -85,6 +87,24 @@ class Recorder:
         return output
 
 
+def correct_masks(provider: Any) -> None:
+    """Has a reading without some words mask these alone."""
+    expand, build = provider.get_token_ids_and_expand_weights, provider.build_weighted_embedding_tensor
+    whole = torch.empty(0)
+
+    def remember(*arguments: Any, **options: Any) -> Any:
+        nonlocal whole
+        tokens, weights, whole = expand(*arguments, **options)
+        return tokens, weights, whole
+
+    def masked(tokens: torch.Tensor, weights: torch.Tensor, mask: torch.Tensor, **options: Any) -> Any:
+        ends = ((tokens == provider.tokenizer.bos_token_id) | (tokens == provider.tokenizer.eos_token_id)).long()
+        return build(tokens, weights, whole * torch.maximum(mask, ends), **options)
+
+    provider.get_token_ids_and_expand_weights = remember
+    provider.build_weighted_embedding_tensor = masked
+
+
 def flat(node: Any) -> Any:
     """What a flattened prompt consists of, as plain data."""
     if isinstance(node, Blend):
@@ -119,17 +139,6 @@ def parsed(text: str) -> dict[str, Any]:
         }
     parts = [flat(prompt) for prompt in conjunction.prompts]
     return {"combine": "and", "normalized": True, "weights": list(conjunction.weights), "parts": parts, "loras": loras}
-
-
-def length_of(part: Any, tokenizer: CLIPTokenizer) -> int:
-    return sum(len(tokenizer.tokenize(text)) for text, _ in part)
-
-
-def weights_in(parts: Any) -> list[float]:
-    if isinstance(parts, list):
-        is_fragment = len(parts) == 2 and isinstance(parts[0], str)
-        return [parts[1]] if is_fragment else [weight for part in parts for weight in weights_in(part)]
-    return []
 
 
 def random_text(rng: random.Random, words: int, depth: int, lighter: bool) -> str:
@@ -176,6 +185,16 @@ def random_prompts() -> list[str]:
     return prompts
 
 
+def long_and_lighter() -> list[str]:
+    """Longer than a chunk, with words below 1 in any place, also across the end of a chunk."""
+    rng = random.Random(SEED + 1)
+    prompts = [random_text(rng, rng.randint(25, 60), 1, lighter=True) for _ in range(LONG_PROMPTS)]
+    joined = [
+        f'("{one}", "a (red)0.5 star").{rng.choice(["blend", "and"])}(1, 0.5)' for one in prompts[: LONG_PROMPTS // 4]
+    ]
+    return prompts + [text for text in joined if text.count('"') == 4]
+
+
 def main() -> None:
     tokenizer = CLIPTokenizer.from_pretrained(GOLDENS / "tokenizer", model_max_length=LENGTH)
     encoder = Recorder()
@@ -191,21 +210,15 @@ def main() -> None:
             device="cpu",
         )
         compel.conditioning_provider._empty_z = encoder(*empty).last_hidden_state
+        correct_masks(compel.conditioning_provider)
         compels[mode] = compel
-    prompts = json.loads(CASES.read_text()) + random_prompts()
+    prompts = json.loads(CASES.read_text()) + random_prompts() + long_and_lighter()
     cases, results, at = [], [], 0
     for text in dict.fromkeys(prompts):
         tree = parsed(text)
         case: dict[str, Any] = {"text": text, **tree}
         if "error" not in tree and "swap" not in json.dumps(tree) and sum(tree["weights"]) != 0:
-            # Compel masks wrong tokens where a lighter fragment meets the end of a chunk: docs/prompts.md.
-            lighter = any(weight < 1 for weight in weights_in(tree["parts"]))
-            too_long = any(length_of(part, tokenizer) > LENGTH - 2 for part in tree["parts"])
-            if lighter and too_long:
-                continue
             for mode, compel in compels.items():
-                if mode == "chunk" and lighter:
-                    continue
                 result = compel(text)[0]
                 if mode == "chunk" and torch.equal(result.flatten(), results[-1]):
                     continue  # it is not too long

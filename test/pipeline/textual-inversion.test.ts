@@ -2,6 +2,8 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ImageEmbeddings } from '../../lib/embeddings/image-embeddings'
+import { PromptEmbeddings } from '../../lib/embeddings/prompt-embeddings'
 import { decode, encode, readBytes } from '../../lib/embeddings/safetensors'
 import { WuerstchenPipeline } from '../../lib/pipeline/pipeline'
 import { loadTokenizer } from '../../lib/text/tokenizer'
@@ -101,6 +103,50 @@ describe('loadTextualInversion()', () => {
     await expect(pipeline.loadTextualInversion(file(tensors), options)).rejects.toMatchObject({ code })
     expect(pipeline.textualInversions).toEqual([])
     await expect(pipeline.unloadTextualInversion('<x>')).rejects.toMatchObject({ details: { name: 'token' } })
+  })
+
+  it.each([
+    ['zip.pt', Buffer.from('PK\x03\x04 archive/data.pkl')],
+    ['pickle.bin', Buffer.from('800280028a0a6cfc9c46f9206aa8', 'hex')],
+  ])('says what to do with %s', async (name, bytes) => {
+    const path = join(folderOf({}), name)
+    writeFileSync(path, bytes)
+    const refusal = {
+      code: 'ERR_WUERSTCHEN_WEIGHTS_INVALID',
+      message: expect.stringMatching(
+        /torch\.save\(\).*Convert it to safetensors: docs\/models\.md, "Pickled files"/,
+      ),
+    }
+    await expect(pipeline.loadTextualInversion(path)).rejects.toMatchObject(refusal)
+    await expect(pipeline.loadLora(path)).rejects.toMatchObject(refusal)
+    await expect(PromptEmbeddings.fromFile(path)).rejects.toMatchObject(refusal)
+    await expect(ImageEmbeddings.fromFile(path)).rejects.toMatchObject(refusal)
+    expect(() => PromptEmbeddings.fromSafetensors(bytes)).toThrow(expect.objectContaining(refusal))
+  })
+
+  it.each([
+    ['no vectors', { shape: [0, CHANNELS.prior], data: new Float32Array() }, 'WEIGHTS_MISMATCH'],
+    [
+      'one number too deep',
+      { shape: [1, CHANNELS.prior, 1], data: new Float32Array(CHANNELS.prior) },
+      'WEIGHTS_MISMATCH',
+    ],
+    [
+      'numbers that are none',
+      { shape: [CHANNELS.prior], data: new Float32Array(CHANNELS.prior).fill(Number.NaN) },
+      'WEIGHTS_INVALID',
+    ],
+  ])('refuses a word of %s', async (_what, tensor, kind) => {
+    await expect(pipeline.loadTextualInversion(file({ '<x>': tensor }))).rejects.toMatchObject({
+      code: `ERR_WUERSTCHEN_${kind}`,
+    })
+  })
+
+  it.each([null, undefined, 7, {}, '', '\0'])('refuses %j for a path or a word', async (wrong) => {
+    const refusal = { code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT' }
+    await expect(pipeline.loadTextualInversion(wrong as never)).rejects.toMatchObject(refusal)
+    await expect(pipeline.unloadTextualInversion(wrong as never)).rejects.toMatchObject(refusal)
+    await expect(pipeline.loadTextualInversion('x', null as never)).rejects.toMatchObject(refusal)
   })
 
   it('leaves no file behind', async () => {

@@ -52,6 +52,26 @@ describeBundled('wuerstchen/ai-sdk', () => {
     expect(responses[0]?.modelId).toBe('shapes')
   })
 
+  it('reads prompts as providerOptions say', async () => {
+    const model = createWuerstchen({ pipeline }).imageModel()
+    const reading = { promptSyntax: 'compel', longPrompts: 'chunk' } as const
+    const prompt = '(a red circle)1.4 above a blue square'
+    const { image } = await generateImage({
+      model,
+      prompt,
+      seed: 7,
+      size: '64x64',
+      providerOptions: { wuerstchen: { ...STEPS, ...reading } },
+    })
+    expect(await readParameters(image.uint8Array)).toMatchObject({ prompt, ...reading })
+    const refused = generateImage({
+      model,
+      prompt: 'a (cat',
+      providerOptions: { wuerstchen: { ...STEPS, ...reading } },
+    })
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_PROMPT_SYNTAX' })
+  })
+
   it('turns an aspect ratio into a size of about as many pixels as the model knows', async () => {
     const { image } = await generateImage({
       model: createWuerstchen({ pipeline }).imageModel(),
@@ -99,7 +119,7 @@ describeBundled('wuerstchen/ai-sdk', () => {
     })
     expect(warnings).toEqual([
       expect.objectContaining({ type: 'unsupported', feature: 'files' }),
-      { type: 'other', message: expect.stringContaining('tokens of a prompt') },
+      { type: 'other', message: expect.stringContaining('read 32 tokens of prompt. They do not see') },
     ])
   })
 

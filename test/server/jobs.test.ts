@@ -62,6 +62,30 @@ describe('POST /v1/jobs', () => {
     expect((await (await served.get('/v1/jobs')).json()).data).toEqual([])
   })
 
+  it('refuses a prompt that its syntax cannot read, with the column, and sends on how prompts are read', async () => {
+    await using served = await serveFake()
+    const compel = { prompt_syntax: 'compel', long_prompts: 'chunk' }
+    for (const [fields, param, column] of [
+      [{ prompt: 'a (cat' }, 'prompt', 3],
+      [{ negative_prompt: 'dogs (cat' }, 'negative_prompt', 6],
+    ] as const) {
+      const { response, job } = await submit(served, { ...compel, ...fields })
+      expect(response.status).toBe(400)
+      expect(job.error).toMatchObject({
+        type: 'invalid_request_error',
+        param,
+        code: 'ERR_WUERSTCHEN_PROMPT_SYNTAX',
+        message: expect.stringMatching(new RegExp(`^${param}: Expected .* at column ${column}$`)),
+      })
+    }
+    const { job } = await submit(served, { prompt: '(a cat)1.2', ...compel })
+    expect(job.request).toMatchObject(compel)
+    const events = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    expect(events.at(-1)).toMatchObject({ event: 'done' })
+    const wrong = await submit(served, { prompt_syntax: 'invoke' })
+    expect([wrong.response.status, wrong.job.error.param]).toEqual([400, 'prompt_syntax'])
+  })
+
   it('refuses more than the queue holds, and says when to come back', async () => {
     await using served = await serveFake()
     const hold = gate(served.device)

@@ -107,6 +107,20 @@ describeBundled('the openai client', () => {
     expect(types).toEqual(['image_generation.completed'])
   })
 
+  it('reads prompts as our options say', async () => {
+    const reading = { prompt_syntax: 'a1111', long_prompts: 'chunk' }
+    const prompt = 'a (red:1.4) circle'
+    const { data } = await client.images.generate({ prompt, ...ours({ ...FEW, ...reading }) })
+    const metadata = await readParameters(Buffer.from(data?.[0]?.b64_json ?? '', 'base64'))
+    expect(metadata).toMatchObject({ prompt, promptSyntax: 'a1111', longPrompts: 'chunk' })
+    const compel = { ...FEW, prompt_syntax: 'compel' }
+    await expect(client.images.generate({ prompt: 'a (cat', ...ours(compel) })).rejects.toMatchObject({
+      status: 400,
+      param: 'prompt',
+      code: 'ERR_WUERSTCHEN_PROMPT_SYNTAX',
+    })
+  })
+
   it('lists models', async () => {
     const names: string[] = []
     for await (const { id } of client.models.list()) names.push(id)

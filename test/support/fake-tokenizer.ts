@@ -21,6 +21,8 @@ export const FAKE_TOKENIZER: TextReader = {
     return { ids: framed, mask: new Int32Array(LENGTH).fill(1, 0, ids.length + 2), truncated: null }
   },
   textAfter: (text, tokens) => text.slice(tokens),
+  fitting: (ids) => ids.length,
+  wordsIn: () => [],
   endsAt: (id) => {
     const letter = String.fromCodePoint(id)
     if (letter === '.') return 'sentence'

@@ -141,6 +141,45 @@ describe('readParameters()', () => {
     expect(comments).toContainEqual({ keyword: 'Software', text: expect.stringMatching(/^wuerstchen \d/) })
   })
 
+  const written = async (metadata: object) => {
+    const image = new GeneratedImage(PIXELS, 3, 2, { ...METADATA, ...metadata } as ImageMetadata)
+    return readParameters(await image.toBuffer())
+  }
+
+  it('reads how the prompts were read, and the LoRAs and words, and nothing else', async () => {
+    const more = {
+      promptSyntax: 'a1111',
+      longPrompts: 'chunk',
+      loras: [{ name: 'style', scale: -0.5 }],
+      textualInversions: ['<thing>'],
+    }
+    expect(await written(more)).toEqual({ ...METADATA, ...more })
+    const loras = [{ name: 'style', scale: 1, path: '/etc/passwd' }]
+    expect(await written({ loras, steps: 7, constructor: 1 })).toEqual({
+      ...METADATA,
+      loras: [{ name: 'style', scale: 1 }],
+    })
+  })
+
+  it.each([
+    { promptSyntax: 'plain' },
+    { promptSyntax: 7 },
+    { longPrompts: true },
+    { loras: 'style' },
+    { loras: [null] },
+    { loras: [{ name: 'style' }] },
+    { loras: [{ name: 'x'.repeat(201), scale: 1 }] },
+    { loras: Array.from({ length: 1001 }, () => ({ name: 'x', scale: 1 })) },
+    { textualInversions: [7] },
+    { textualInversions: { 0: 'x' } },
+  ])('is null for fields that cannot be: %j', async (fields) => {
+    expect(await written(fields)).toBeNull()
+  })
+
+  it.each([null, undefined, 7, {}, '', []])('refuses %j', async (png) => {
+    await expect(readParameters(png as never)).rejects.toMatchObject({ details: { name: 'png' } })
+  })
+
   it('is null for a picture of somebody else', async () => {
     const { data, width, height } = picture()
     const png = await sharp(data, { raw: { width, height, channels: 3 } })

@@ -318,6 +318,9 @@ describe('100,000 characters', () => {
     '((a',
     'BREAK ',
     '|',
+    '[a|',
+    '"a",',
+    'a.b ',
     '.attend(',
   ]
   it.each(SOURCES)('of %s are read in time that grows with their number alone', (piece) => {

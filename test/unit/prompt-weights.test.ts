@@ -95,6 +95,13 @@ describe('Compel', () => {
     expect(computed.length).toBeGreaterThan(250)
   })
 
+  it('has long ones with words below 1 among them, read in several pieces', () => {
+    const lighter = (parts: unknown): boolean =>
+      Array.isArray(parts) && (parts.some(lighter) || (typeof parts[0] === 'string' && parts[1] < 1))
+    const long = computed.filter(({ chunk, parts }) => chunk !== undefined && lighter(parts))
+    expect(long.length).toBeGreaterThan(40)
+  })
+
   /** What Compel takes for text, and we for a mistake; and `".-"`, of which it makes one word. */
   const OURS = [
     ...['a badly (formed demo prompt', 'a badly (formed +demo prompt', '(((a badly (formed +demo )prompt'],

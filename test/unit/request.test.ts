@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { nearest } from '../../lib/checks/names'
 import { DEFAULT_STAGE_C_TIMESTEPS, linearTimesteps } from '../../lib/diffusion/scheduler'
 import type { ModelGeometry } from '../../lib/diffusion/sizes'
+import { PromptEmbeddings } from '../../lib/embeddings/prompt-embeddings'
 import { WuerstchenError } from '../../lib/errors'
 import {
   type GenerateOptions,
@@ -39,9 +40,9 @@ beforeAll(async () => {
 const parse = (prompt: unknown, options?: unknown): Request =>
   parseRequest(prompt as string, options as GenerateOptions, model)
 
-const refusal = (prompt: unknown, options?: unknown): WuerstchenError => {
+const refusal = (prompt: unknown, options?: unknown, by = model): WuerstchenError => {
   try {
-    parse(prompt, options)
+    parseRequest(prompt as string, options as GenerateOptions, by)
   } catch (error) {
     return error as WuerstchenError
   }
@@ -150,13 +151,14 @@ describe('parseRequest()', () => {
       'onProgress',
     ]
     const options = Object.fromEntries(names.map((name) => [name, undefined]))
-    expect(parse('a fox', { ...options, seed: 1 })).toEqual(parse('a fox', { seed: 1 }))
+    const { reread: _, ...request } = parse('a fox', { seed: 1 })
+    expect(parse('a fox', { ...options, seed: 1 })).toMatchObject(request)
   })
 
   it('is frozen through and through', () => {
     const request = parse(['a', 'b'], { seed: [1, 2], priorTimesteps: [1, 0.5, 0] })
     const frozen = (value: unknown): boolean =>
-      typeof value !== 'object' ||
+      (typeof value !== 'object' && typeof value !== 'function') ||
       value === null ||
       ArrayBuffer.isView(value) ||
       (Object.isFrozen(value) && Object.values(value).every(frozen))
@@ -239,8 +241,147 @@ describe('parseRequest()', () => {
     it('that are too long are cut with one warning for both text encoders', () => {
       const request = parse(`${'fox '.repeat(254)}and the tail`, { negativePrompt: '9 '.repeat(255) })
       expect(request.warnings).toEqual([
-        "The model reads 256 tokens of a prompt. It does not see 'and the tail'.",
-        "The model reads 256 tokens of a prompt. It does not see '9'.",
+        "The text encoders read 256 tokens of prompt. They do not see 'and the tail'.",
+        "The text encoders read 256 tokens of negativePrompt. They do not see '9'.",
+      ])
+    })
+
+    it('that are cut are named, by place and text encoder, and their end is there as a whole', () => {
+      const short = Object.assign(Object.create(model.tokenizers.prior), { length: 8 })
+      const tokenizers = { prior: short, decoder: model.tokenizers.decoder }
+      const tail = 'fox '.repeat(100).trim()
+      const long = `a b c d e f ${tail}`
+      const prompts = ['a', long, 'b', long]
+      const negativePrompt = ['', '', '', `a (b) c ${'fox '.repeat(255)}`]
+      for (const longPrompts of ['truncate', undefined] as const) {
+        for (const promptSyntax of ['plain', 'a1111'] as const) {
+          const options = { negativePrompt, longPrompts, promptSyntax }
+          const request = parseRequest(prompts, options, { ...model, tokenizers })
+          const [first, ...others] = request.truncated
+          const names = ['prompt[1]', 'prompt[3]']
+          expect(first).toEqual({ names, encoders: ['prior'], tokens: 8, text: tail })
+          expect(others.map((one) => [one.names, one.encoders, one.tokens])).toEqual([
+            [['negativePrompt[3]'], ['prior'], 8],
+            [['negativePrompt[3]'], ['decoder'], 256],
+          ])
+          expect(request.warnings[0]).toMatch(
+            /^The text encoder of the prior reads 8 tokens of prompt\[1\], prompt\[3\]\. It does not see 'fox .*…' \(399 characters\)\.$/,
+          )
+        }
+      }
+    })
+
+    it('that many prompts share are named by the first three', () => {
+      const long = 'fox '.repeat(255)
+      const { warnings, truncated } = parse([long, long, long, long, long])
+      expect(warnings).toEqual([
+        expect.stringContaining('of prompt[0], prompt[1], prompt[2] and 2 more. They'),
+      ])
+      expect(truncated[0]?.names).toHaveLength(5)
+    })
+
+    it('that the text encoders cannot read are named by their place', () => {
+      const compel = { promptSyntax: 'compel' } as const
+      const a1111 = { promptSyntax: 'a1111', longPrompts: 'chunk' } as const
+      const steps = Array.from({ length: 70 }, (_, step) => `[${step}:${step + 1}]`).join('')
+      const cases = [
+        [['a', '(b'], compel, 'prompt[1]', 1],
+        [['(b'], compel, 'prompt[0]', 1],
+        ['(b', compel, 'prompt', 1],
+        [['a', 'b'], { ...compel, negativePrompt: ['', 'a (b'] }, 'negativePrompt[1]', 3],
+        [['a', 'b'], { ...compel, negativePrompt: 'a (b' }, 'negativePrompt', 3],
+        [['a', `x [a|b] ${steps}`], { ...a1111, priorNumInferenceSteps: 100 }, 'prompt[1]', 3],
+        // 64 pieces, or 512 readings, are as many as there may be.
+        [['a', 'b BREAK '.repeat(70)], a1111, 'prompt[1]', 'b BREAK '.length * 64 + 1],
+        [['a', 'fox '.repeat(70 * 6)], { longPrompts: 'chunk' }, 'prompt[1]', 'fox '.length * 64 * 6 + 1],
+        [
+          ['a', `("a", "${'b '.repeat(70 * 6)}").and()`],
+          { ...compel, longPrompts: 'chunk' },
+          'prompt[1]',
+          8 + 63 * 12,
+        ],
+      ] as const
+      const short = Object.assign(Object.create(model.tokenizers.prior), { length: 8 })
+      for (const [prompt, options, name, column] of cases) {
+        const { details, message } = refusal(prompt, options, {
+          ...model,
+          tokenizers: { prior: short, decoder: short },
+        })
+        expect([details?.name, details?.column, message.startsWith(`${name}: Expected `)]).toEqual([
+          name,
+          column,
+          true,
+        ])
+        expect(message).toMatch(/, at column \d+$/)
+      }
+    })
+
+    it('of many words below 1 are refused with the word that is one too many', () => {
+      const word = (index: number) => `(a)0.${5 + (index % 2)} `
+      const prompt = Array.from({ length: 520 }, (_, index) => word(index)).join('')
+      const { details } = refusal(prompt, { promptSyntax: 'compel', longPrompts: 'chunk' })
+      // Three pieces, and each word once: the 510th word is one too many.
+      expect(details).toMatchObject({ name: 'prompt', column: word(0).length * 509 + 2 })
+    })
+
+    it.each([
+      [{ loras: 'style' }, 'prompt.loras'],
+      [{ loras: [null] }, 'prompt.loras[0].name'],
+      [{ loras: [{ name: 'style', scale: '1' }] }, 'prompt.loras[0].scale'],
+      [{ textualInversions: null }, 'prompt.textualInversions'],
+      [{ textualInversions: ['a', 7] }, 'prompt.textualInversions[1]'],
+    ])('of a picture are checked like options: %j', (fields, name) => {
+      const { images, ...parameters } = parse('a', { seed: 7 })
+      const [prior, decoder] = [parameters.prior, parameters.decoder]
+      const written = {
+        ...{
+          prompt: images[0]?.prompt,
+          negativePrompt: '',
+          seed: 7,
+          image: 0,
+          images: 1,
+          width: 64,
+          height: 64,
+        },
+        ...{ priorTimesteps: prior.timesteps, priorGuidanceScale: 4 },
+        ...{
+          decoderTimesteps: decoder.timesteps,
+          decoderGuidanceScale: 0,
+          model: 'shapes',
+          dtype: 'float32',
+        },
+      }
+      expect(parse(written).images).toHaveLength(1)
+      expect(refusal({ ...written, ...fields }).details).toEqual({ name })
+    })
+
+    it('or embeddings of the wrong kind are named by their place', () => {
+      const tensor = (...shape: number[]) => ({
+        shape,
+        data: new Float32Array(shape.reduce((a, b) => a * b)),
+      })
+      const good = { prior: tensor(1, 256, 8), decoder: tensor(1, 256, 8) }
+      const bad = new PromptEmbeddings({ ...good, decoder: tensor(1, 256, 9) })
+      expect(refusal(['a', bad]).details).toEqual({ name: 'prompt[1].decoder.shape' })
+      expect(refusal(['a', 'b'], { negativePrompt: ['', bad] }).details).toEqual({
+        name: 'negativePrompt[1].decoder.shape',
+      })
+      expect(refusal(['a', 'x'.repeat(20_001)]).details).toEqual({ name: 'prompt[1]' })
+      expect(refusal(['a', 'b'], { negativePrompt: ['a', 7] }).details).toEqual({ name: 'negativePrompt[1]' })
+    })
+
+    it('whose embeddings were cut say so too', () => {
+      const tensor = () => ({ shape: [1, 256, 8], data: new Float32Array(256 * 8) })
+      const cut = [{ encoders: ['decoder'] as const, tokens: 256, text: 'and the tail' }]
+      const embeddings = new PromptEmbeddings({ prior: tensor(), decoder: tensor() }, 'text', cut)
+      const { truncated, warnings } = parse(['a', embeddings])
+      expect(truncated).toEqual([{ names: ['prompt[1]'], ...cut[0] }])
+      expect(warnings).toEqual([
+        "The text encoder of the decoder reads 256 tokens of prompt[1]. It does not see 'and the tail'.",
+      ])
+      expect(PromptEmbeddings.fromSafetensors(embeddings.toSafetensors()).truncated).toEqual(cut)
+      expect(embeddings.warnings).toEqual([
+        expect.stringContaining("of prompt. It does not see 'and the tail'"),
       ])
     })
   })

@@ -75,7 +75,16 @@ describe('readHeader()', () => {
     ],
     ['a web page', '<!DOCTYPE html><html><head><title>Sign in</title>', /it is a web page/],
     ['a gzip file', gzipSync(safetensorsOf({ a: tensor(0, 4) }, 4)), /it is compressed by gzip/],
-    ['a file of torch.save()', Buffer.from('PK\x03\x04 archive/data.pkl'), /it is a zip file/],
+    [
+      'a file of torch.save()',
+      Buffer.from('PK\x03\x04 archive/data.pkl'),
+      /it is a zip file.*"Pickled files"/,
+    ],
+    [
+      'an old file of torch.save()',
+      Buffer.from('800280028a0a6cfc9c46f9206aa8', 'hex'),
+      /it is a pickle.*may hold code/,
+    ],
     [
       'metadata that nests',
       safetensorsOf({ __metadata__: { format: 'pt', notes: { a: 'b' } }, a: tensor(0, 4) }, 4),

@@ -192,7 +192,7 @@ describe('loadTokenizer()', () => {
     [
       'a pad token that is not in the vocabulary',
       { 'tokenizer.json': whole, 'tokenizer_config.json': { pad_token: '[PAD]' } },
-      /pad token \[PAD\]/,
+      /pad token '\[PAD\]'/,
     ],
     [
       'a length beyond the text encoder',

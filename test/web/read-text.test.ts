@@ -34,6 +34,25 @@ describe('readMetadata()', () => {
     ).toEqual(expect.objectContaining({ priorTimesteps: null }))
   })
 
+  it('reads how prompts were read, LoRAs and words, and nothing that cannot be', () => {
+    const more = {
+      promptSyntax: 'compel',
+      longPrompts: 'chunk',
+      loras: [{ name: 'style', scale: 0.5 }],
+      textualInversions: ['<x>'],
+    } as const
+    expect(readMetadata(ours(textFields({ ...METADATA, ...more })))).toEqual({ ...METADATA, ...more })
+    const wrong = [
+      { promptSyntax: 'x' },
+      { longPrompts: 1 },
+      { loras: [{}] },
+      { loras: {} },
+      { textualInversions: [1] },
+    ]
+    for (const fields of wrong)
+      expect(readMetadata(ours({ wuerstchen: JSON.stringify({ ...METADATA, ...fields }) }))).toBeNull()
+  })
+
   it('is null for other pictures, other files, and texts that are no settings', () => {
     const texts = ['{', 'null', '[]', '{"prompt": 1}', JSON.stringify({ ...METADATA, decoderTimesteps: 'x' })]
     for (const wuerstchen of texts) expect(readMetadata(ours({ wuerstchen }))).toBeNull()

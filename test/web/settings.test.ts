@@ -61,6 +61,30 @@ describe('requestOf()', () => {
   })
 })
 
+describe('how prompts are read', () => {
+  it('is sent where it was chosen, or stands in the picture', () => {
+    const typed = { ...EMPTY, prompt: '(x)1.2', promptSyntax: 'compel', longPrompts: 'chunk' }
+    const request = requestOf(typed, { previewEvery: null })
+    expect(request).toMatchObject({ prompt_syntax: 'compel', long_prompts: 'chunk' })
+    const again = settingsOf({ ...METADATA, promptSyntax: 'a1111' })
+    expect(requestOf(again, { previewEvery: null })).toMatchObject({ prompt_syntax: 'a1111' })
+    expect(requestOf(again, { previewEvery: null })).not.toHaveProperty('long_prompts')
+    expect(['prompt_syntax', 'long_prompts'].map(fieldOf)).toEqual(['promptSyntax', 'longPrompts'])
+    const more = {
+      promptSyntax: 'compel',
+      loras: [{ name: 'style', scale: 0.5 }],
+      textualInversions: ['<x>'],
+    } as const
+    expect(describeMetadata({ ...METADATA, ...more })).toEqual(
+      expect.arrayContaining([
+        ['Prompt syntax', 'compel'],
+        ['LoRAs', 'style 0.5'],
+        ['Words', '<x>'],
+      ]),
+    )
+  })
+})
+
 describe('fieldOf()', () => {
   it('finds the field of a refusal', () => {
     expect(['n', 'prior_timesteps', 'decoder_guidance_scale', 'priority', null].map(fieldOf)).toEqual([

@@ -61,7 +61,30 @@ function isMetadata(value: unknown): value is ImageMetadata {
   const { priorTimesteps, priorGuidanceScale, decoderTimesteps } = fields
   const prior = priorTimesteps === null || isSchedule(priorTimesteps)
   const guidance = priorGuidanceScale === null || Number.isFinite(priorGuidanceScale)
-  return [...texts, ...numbers, prior, guidance, isSchedule(decoderTimesteps)].every(Boolean)
+  const { promptSyntax, longPrompts, loras, textualInversions } = fields
+  const reading =
+    [undefined, 'compel', 'a1111'].includes(promptSyntax as string) &&
+    [undefined, 'chunk'].includes(longPrompts as string)
+  const learnt = [
+    loras === undefined || isListOf(loras, isLora),
+    textualInversions === undefined || isListOf(textualInversions, isText),
+  ]
+  return [...texts, ...numbers, prior, guidance, reading, ...learnt, isSchedule(decoderTimesteps)].every(
+    Boolean,
+  )
+}
+
+function isListOf(value: unknown, is: (entry: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(is)
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string'
+}
+
+function isLora(value: unknown): boolean {
+  const { name, scale } = (value ?? {}) as Record<string, unknown>
+  return isText(name) && Number.isFinite(scale)
 }
 
 function isSchedule(value: unknown): boolean {

@@ -6,6 +6,10 @@ export function describeMetadata(metadata: ImageMetadata): readonly (readonly [s
   const rows: [string, string | null][] = [
     ['Prompt', metadata.prompt],
     ['Negative prompt', negativePrompt === '' ? null : negativePrompt],
+    ['Prompt syntax', metadata.promptSyntax ?? null],
+    ['Long prompts', metadata.longPrompts === 'chunk' ? 'read in pieces' : null],
+    ['Words', metadata.textualInversions?.join(', ') ?? null],
+    ['LoRAs', metadata.loras?.map(({ name, scale }) => `${name} ${scale}`).join(', ') ?? null],
     ['Size', `${metadata.width} × ${metadata.height}`],
     ['Seed', `${metadata.seed}`],
     ['Picture', images > 1 ? `${metadata.image + 1} of ${images} of this seed` : null],

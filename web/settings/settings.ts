@@ -4,6 +4,9 @@ import type { ImageMetadata, JobCreate } from '../api/types'
 export interface Settings {
   readonly prompt: string
   readonly negativePrompt: string
+  /** How both are written; of a picture that is made again also whether long ones are read in pieces. */
+  readonly promptSyntax: string
+  readonly longPrompts: string
   readonly width: string
   readonly height: string
   readonly count: string
@@ -20,6 +23,8 @@ export interface Settings {
 export const EMPTY: Settings = {
   prompt: '',
   negativePrompt: '',
+  promptSyntax: '',
+  longPrompts: '',
   width: '',
   height: '',
   count: '1',
@@ -47,6 +52,9 @@ export function requestOf(settings: Settings, { previewEvery }: { previewEvery: 
   const { prompt, negativePrompt, priorTimesteps, decoderTimesteps } = settings
   const request: JobCreate = { prompt, output_format: 'png' }
   if (negativePrompt !== '') request.negative_prompt = negativePrompt
+  for (const [field, param] of Object.entries(WORDS) as [keyof typeof WORDS, WordParam][]) {
+    if (settings[field] !== '') Object.assign(request, { [param]: settings[field] })
+  }
   if (previewEvery !== null) request.preview_every = previewEvery
   if (priorTimesteps !== null) request.prior_timesteps = [...priorTimesteps]
   if (decoderTimesteps !== null) request.decoder_timesteps = [...decoderTimesteps]
@@ -65,6 +73,8 @@ export function settingsOf(metadata: ImageMetadata): Settings {
   return {
     prompt: metadata.prompt,
     negativePrompt: metadata.negativePrompt,
+    promptSyntax: metadata.promptSyntax ?? '',
+    longPrompts: metadata.longPrompts ?? '',
     width: `${metadata.width}`,
     height: `${metadata.height}`,
     count: `${metadata.images}`,
@@ -84,7 +94,7 @@ export function fieldOf(param: string | null): FieldName | null {
   if (param === 'negative_prompt') return 'negativePrompt'
   if (param === 'prior_timesteps') return 'priorSteps'
   if (param === 'decoder_timesteps') return 'decoderSteps'
-  const found = Object.entries(NUMBERS).find(([, name]) => name === param)
+  const found = Object.entries({ ...NUMBERS, ...WORDS }).find(([, name]) => name === param)
   return (found?.[0] as FieldName | undefined) ?? null
 }
 
@@ -99,6 +109,12 @@ const NUMBERS = {
   decoderGuidance: 'decoder_guidance_scale',
 } as const satisfies Partial<Record<FieldName, keyof JobCreate>>
 type NumberParam = (typeof NUMBERS)[keyof typeof NUMBERS]
+
+const WORDS = {
+  promptSyntax: 'prompt_syntax',
+  longPrompts: 'long_prompts',
+} as const satisfies Partial<Record<FieldName, keyof JobCreate>>
+type WordParam = (typeof WORDS)[keyof typeof WORDS]
 
 const STEPS: Partial<Record<FieldName, 'priorTimesteps' | 'decoderTimesteps'>> = {
   priorSteps: 'priorTimesteps',

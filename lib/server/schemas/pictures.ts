@@ -45,6 +45,20 @@ export const PictureOptions = Type.Object(
     negative_prompt: Type.Optional(
       Type.String({ maxLength: 32_000, description: 'What the pictures should not show.' }),
     ),
+    prompt_syntax: Type.Optional(
+      oneOf(['plain', 'compel', 'a1111'], {
+        default: 'plain',
+        description:
+          'How both prompts are written: plain text, or with the weights of Compel or AUTOMATIC1111.',
+      }),
+    ),
+    long_prompts: Type.Optional(
+      oneOf(['truncate', 'chunk'], {
+        default: 'truncate',
+        description:
+          'What becomes of text that is too long: left out with a warning, or read in further pieces.',
+      }),
+    ),
     seed: Type.Optional(
       Type.Integer({
         minimum: 0,

@@ -23,7 +23,11 @@ const STEP = /^\s*(?:\d+(?:\.\d*)?|\.\d+)\s*$/
 
 /** A node, or text that may turn out to mean something: a character of `()[]:|` is its own mark. */
 interface Item {
-  readonly node: PromptNode
+  /** Null for text. */
+  readonly node: PromptNode | null
+  readonly start: number
+  readonly end: number
+  readonly text: string
   readonly depth: number
   readonly mark: string
   /** Text without any escape. */
@@ -84,7 +88,7 @@ class A1111Parser {
 
   private text(text: string, start: number, end: number, mark: string, raw: boolean): void {
     if (text === '') return
-    this.items.push({ node: { type: 'text', start, end, text }, depth: 0, mark, raw })
+    this.items.push({ node: null, start, end, text, depth: 0, mark, raw })
   }
 
   /** Text with `BREAK`s in it, which take the white space around them along. */
@@ -96,7 +100,7 @@ class A1111Parser {
       const after = index + 'BREAK'.length
       from = skipSpace(token, after)
       const node: BreakNode = { type: 'break', start: start + index, end: start + after }
-      this.items.push({ node, depth: 0, mark: '', raw: false })
+      this.items.push(itemOf(node, 0))
     }
     this.text(token.slice(from), start + from, start + token.length, '', true)
   }
@@ -112,8 +116,10 @@ class A1111Parser {
 
   /** What stands between a bracket and its other half, taken out, with the bracket. */
   private content({ place }: Open): { readonly start: number; readonly content: readonly Item[] } {
-    const [opener, ...content] = this.items.splice(place)
-    return { start: opener?.node.start ?? 0, content }
+    const content = this.items.slice(place + 1)
+    const start = this.items[place]?.start ?? 0
+    this.items.length = place
+    return { start, content }
   }
 
   private push(node: PromptNode, content: readonly Item[]): void {
@@ -122,19 +128,19 @@ class A1111Parser {
     if (depth > MOST_NESTED) {
       throw syntaxError(this.source, node.start, `at most ${MOST_NESTED} nested brackets`, 'more')
     }
-    this.items.push({ node, depth, mark: '', raw: false })
+    this.items.push(itemOf(node, depth))
   }
 
   /** `(x)`, `(x:1.3)` */
   private closeRound(open: Open, end: number): void {
     const { start, content } = this.content(open)
-    const [colon, number] = content.slice(-2)
-    const stated = colon?.mark === ':' && number?.raw === true && NUMBER.test(textOf(number))
-    const weight = stated ? Number(textOf(number)) : ROUND
+    const [colon, number] = [content.at(-2), content.at(-1)]
+    const stated = colon?.mark === ':' && number?.raw === true && NUMBER.test(number.text)
+    const weight = stated ? Number(number.text) : ROUND
     if (Math.abs(weight) > MOST_WEIGHT) {
       throw syntaxError(
         this.source,
-        number?.node.start ?? start,
+        number?.start ?? start,
         `a weight from -${MOST_WEIGHT} to ${MOST_WEIGHT}`,
       )
     }
@@ -156,11 +162,11 @@ class A1111Parser {
 function scheduled(content: readonly Item[], span: { start: number; end: number }): ScheduleNode | null {
   const number = content.at(-1)
   const last = content.length - 2
-  if (number?.raw !== true || content[last]?.mark !== ':' || !STEP.test(textOf(number))) return null
+  if (number?.raw !== true || content[last]?.mark !== ':' || !STEP.test(number.text)) return null
   const first = content.findIndex(({ mark }) => mark === ':')
   if (first < last && content.findIndex(({ mark }, place) => place > first && mark === ':') < last)
     return null
-  const digits = textOf(number).trim()
+  const digits = number.text.trim()
   return {
     type: 'schedule',
     ...span,
@@ -173,11 +179,14 @@ function scheduled(content: readonly Item[], span: { start: number; end: number 
 function alternating(content: readonly Item[], span: { start: number; end: number }): PromptNode | null {
   if (!content.some(({ mark }) => mark === '|')) return null
   const choices: Item[][] = [[]]
+  let choice = choices[0]
   for (const item of content) {
-    if (item.mark === '|') choices.push([])
-    else choices.at(-1)?.push(item)
+    if (item.mark === '|') {
+      choice = []
+      choices.push(choice)
+    } else choice?.push(item)
   }
-  return { type: 'alternate', ...span, choices: choices.map((choice) => merged(choice)) }
+  return { type: 'alternate', ...span, choices: choices.map(merged) }
 }
 
 const SPACE = /\s*/y
@@ -188,12 +197,18 @@ function skipSpace(text: string, from: number): number {
   return SPACE.lastIndex
 }
 
-function textOf({ node }: Item): string {
-  return node.type === 'text' ? node.text : ''
+function itemOf(node: PromptNode, depth: number): Item {
+  const { start, end } = node
+  return { node, start, end, text: '', depth, mark: '', raw: false }
 }
 
 /** Neighbouring texts become one. */
 function merged(items: readonly Item[]): readonly PromptNode[] {
+  const [only] = items
+  if (items.length === 1 && only !== undefined) {
+    const { node, start, end, text } = only
+    return [node ?? { type: 'text', start, end, text }]
+  }
   const nodes: PromptNode[] = []
   let text = ''
   let [start, end] = [0, 0]
@@ -201,14 +216,14 @@ function merged(items: readonly Item[]): readonly PromptNode[] {
     if (text !== '') nodes.push({ type: 'text', start, end, text })
     text = ''
   }
-  for (const { node } of items) {
-    if (node.type === 'text') {
-      if (text === '') start = node.start
-      end = node.end
-      text += node.text
+  for (const item of items) {
+    if (item.node === null) {
+      if (text === '') start = item.start
+      end = item.end
+      text += item.text
     } else {
       flush()
-      nodes.push(node)
+      nodes.push(item.node)
     }
   }
   flush()

@@ -41,6 +41,7 @@ const COMMA = /\s*,\s*/y
 const CLOSES = /\s*\)/y
 const OPTION = /([\w-]+)\s*=\s*([\w.+-]+)/y
 const SPACE = /\s+/y
+const WHITE = /\s/
 const ESCAPED = /\\([()",.+\-=])/g
 
 /** Reads the pieces of Compel's language from one place after the other; null, and no step ahead, where there is no such piece. */
@@ -65,6 +66,12 @@ export class CompelReader {
     return this.match(WORD)?.[0] ?? null
   }
 
+  /** Whether what stands here may belong to the bracket, quote or word before it. */
+  goesOn(): boolean {
+    const next = this.peek()
+    return next !== '' && !'"(),'.includes(next)
+  }
+
   signs(): Signs | null {
     const signs = this.match(SIGNS)?.[0]
     return signs === undefined ? null : { sign: signs[0] as string, count: signs.length }
@@ -84,7 +91,7 @@ export class CompelReader {
   }
 
   lora(): string | null {
-    return this.match(LORA)?.[0] ?? null
+    return 'wu'.includes(this.peek()) ? (this.match(LORA)?.[0] ?? null) : null
   }
 
   name(): string | null {
@@ -125,9 +132,10 @@ export class CompelReader {
   }
 
   /** The text from there to here, without the backslashes of escapes. */
-  text(start: number): TextNode {
-    const text = this.source.slice(start, this.at).replace(ESCAPED, '$1')
-    return { type: 'text', start, end: this.at, text }
+  text(start: number, end = this.at): TextNode {
+    const source = this.source.slice(start, end)
+    const text = source.includes('\\') ? source.replace(ESCAPED, '$1') : source
+    return { type: 'text', start, end, text }
   }
 
   /** In brackets and quotes: a word, or one character that means nothing where it stands. */
@@ -144,12 +152,12 @@ export class CompelReader {
    */
   freeWord(): TextNode {
     const start = this.at
-    if (this.operator() !== null || this.combination() !== null) {
+    if (this.peek() === '.' && (this.operator() !== null || this.combination() !== null)) {
       throw this.refuse(start, 'a word, a quote or brackets right before an operator')
     }
     const open: number[] = []
     let quote = -1
-    for (let next = this.peek(); next !== '' && next.trim() !== ''; next = this.peek()) {
+    for (let next = this.peek(); next !== '' && !WHITE.test(next); next = this.peek()) {
       const at = this.at
       this.at += this.escapes() ? 2 : 1
       if (this.at > at + 1) continue

@@ -70,11 +70,12 @@ class CompelParser {
     if (reader.lora() !== null) return this.lora(start)
     const word = reader.word()
     if (word !== null) {
-      const target: Group = { type: 'group', start, end: reader.at, items: [reader.text(start)] }
-      const signs = reader.signs()
-      if (signs !== null) return this.weighted(target, power(signs), start)
-      const operator = reader.operator()
-      if (operator !== null) return this.operation(target, operator)
+      const { at: end } = reader
+      const target = (): Group => ({ type: 'group', start, end, items: [reader.text(start, end)] })
+      const signs = reader.goesOn() ? reader.signs() : null
+      if (signs !== null) return this.weighted(target(), power(signs), start)
+      const operator = reader.goesOn() ? reader.operator() : null
+      if (operator !== null) return this.operation(target(), operator)
     }
     reader.at = start
     return top ? reader.freeWord() : reader.innerWord()
@@ -102,6 +103,7 @@ class CompelParser {
   /** What stands behind a bracket or a quote. */
   private operated(group: Group, top: boolean): Item {
     const { reader } = this
+    if (!reader.goesOn()) return group
     const at = reader.at
     const signs = reader.signs()
     if (signs !== null) return this.weighted(group, power(signs), at)
@@ -171,8 +173,8 @@ class CompelParser {
       throw reader.refuse(at, `${members.length} weights, one for each prompt, or none`, `${weights.length}`)
     }
     const parts = members.map((member, index) => partOf(member, weights[index] ?? 1))
-    const swap = operator === 'blend' ? parts.flatMap(({ children }) => findSwap(children))[0] : undefined
-    if (swap !== undefined) throw reader.refuse(swap.start, 'no .swap() in a .blend()')
+    const swap = operator === 'blend' ? findSwap(parts) : null
+    if (swap !== null) throw reader.refuse(swap.start, 'no .swap() in a .blend()')
     const combine = operator === 'blend' ? 'blend' : 'and'
     return { type: 'combined', start: group.start, end: reader.at, operator, combine, normalized, parts }
   }
@@ -201,9 +203,13 @@ function partOf({ start, end, items }: Group, weight: number): PromptPart {
   return { start, end, weight, children: tidy(items) }
 }
 
-function findSwap(nodes: readonly PromptNode[]): SwapNode[] {
-  return nodes.flatMap((node) => {
-    if (node.type === 'swap') return [node]
-    return node.type === 'weight' ? findSwap(node.children) : []
-  })
+function findSwap(parts: readonly { readonly children: readonly PromptNode[] }[]): SwapNode | null {
+  for (const { children } of parts) {
+    for (const node of children) {
+      if (node.type === 'swap') return node
+      const inner = node.type === 'weight' ? findSwap([node]) : null
+      if (inner !== null) return inner
+    }
+  }
+  return null
 }

@@ -10,9 +10,13 @@ import { PROMPT_SYNTAXES, type PromptSyntax, type PromptTree } from './tree'
  */
 export function parsePrompt(
   text: string,
-  { syntax = 'plain' }: { readonly syntax?: PromptSyntax } = {},
+  options: { readonly syntax?: PromptSyntax | undefined } = {},
 ): PromptTree {
   if (typeof text !== 'string') throw expected('prompt', 'a string', text)
+  if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
+  const [unknown] = Object.keys(options).filter((name) => name !== 'syntax')
+  if (unknown !== undefined) throw expected('options', 'of syntax alone', unknown)
+  const { syntax = 'plain' } = options
   switch (checkSyntax('syntax', syntax)) {
     case 'compel':
       return parseCompel(text)

@@ -15,7 +15,7 @@ export function syntaxError(
 }
 
 /** Characters as Unicode counts them: an emoji is one, not two. */
-function columnOf(source: string, offset: number): number {
+export function columnOf(source: string, offset: number): number {
   return Array.from(source.slice(0, offset)).length + 1
 }
 

@@ -1,8 +1,23 @@
 /** From a tree back to text: parsing it again gives the same tree but for positions. */
 
-import type { PromptNode, PromptTree, ScheduleNode } from './tree'
+import { expected } from '../../errors'
+import { PROMPT_SYNTAXES, type PromptNode, type PromptTree, type ScheduleNode } from './tree'
 
+/** @throws InvalidArgumentError for what is no tree of `parsePrompt()`. */
 export function printPrompt(tree: PromptTree): string {
+  if (!PROMPT_SYNTAXES.includes((tree as PromptTree | null | undefined)?.syntax as never))
+    throw expected('tree', 'a tree of parsePrompt()', tree)
+  try {
+    return printed(tree)
+  } catch (error) {
+    // A tree may come from anywhere: what it lacks, or how deep it is, shows only on the way.
+    if (error instanceof TypeError || error instanceof RangeError)
+      throw expected('tree', 'a tree as parsePrompt() makes them', tree)
+    throw error
+  }
+}
+
+function printed(tree: PromptTree): string {
   const [first] = tree.parts
   const nodes = first?.children ?? []
   switch (tree.syntax) {

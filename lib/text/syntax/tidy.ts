@@ -3,6 +3,13 @@ import type { PromptNode } from './tree'
 
 /** Brackets without a weight are left out, and words become one text, with single spaces, as Compel joins them. */
 export function tidy(items: readonly Item[]): readonly PromptNode[] {
+  const [only] = items
+  if (items.length === 1 && only?.type === 'group') return tidy(only.items)
+  if (items.length === 1 && only?.type === 'text') return [only]
+  return joined(items)
+}
+
+function joined(items: readonly Item[]): readonly PromptNode[] {
   const nodes: PromptNode[] = []
   let words: string[] = []
   let span = { start: 0, end: 0 }
