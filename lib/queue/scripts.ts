@@ -166,7 +166,7 @@ return 0`,
 local id = ARGV[1]
 local job = redis.call('HMGET', key(id), 'status', 'owner', 'idem', 'bytes')
 if not job[1] or STATES[job[1]] then return 0 end
-count('keptJobs', -1) count('keptBytes', -tonumber(job[4] or '0'))
+count('keptJobs', -1) count('keptBytes', 0 - tonumber(job[4] or '0'))
 redis.call('ZREM', P .. ':owner:' .. job[2], id)
 redis.call('ZREM', P .. ':expiry', id)
 if job[3] ~= '' and redis.call('GET', P .. ':idem:' .. job[3]) == id then redis.call('DEL', P .. ':idem:' .. job[3]) end
