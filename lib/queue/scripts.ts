@@ -30,10 +30,6 @@ local function drop(id, slot)
   redis.call('HDEL', key(id), 'slot:' .. slot)
 end
 
-local function holds(id, attempt)
-  local now = redis.call('HMGET', key(id), 'status', 'attempt')
-  return now[1] == 'running' and now[2] == attempt
-end
 
 local function move(id, from, to)
   local pictures = tonumber(redis.call('HGET', key(id), 'count'))
@@ -42,6 +38,15 @@ local function move(id, from, to)
 end
 
 local STATES = { queued = 'waiting', running = 'running' }
+
+local function holds(id, attempt)
+  local now = redis.call('HMGET', key(id), 'status', 'attempt', 'lost')
+  if now[1] == 'running' and now[2] == attempt then return true end
+  -- Who speaks was slow, not lost: a starved machine is no reason to set a job aside.
+  local counted = STATES[now[1]] and now[2] ~= attempt and tonumber(now[3] or '0') > 0
+  if counted and redis.call('HSETNX', key(id), 'slow:' .. attempt, 1) == 1 then redis.call('HINCRBY', key(id), 'lost', -1) end
+  return false
+end
 
 local function finish(id, status, problem, body, now)
   local job = redis.call('HMGET', key(id), 'status', 'owner', 'ttl', 'worker', 'server', 'bytes')

@@ -111,6 +111,17 @@ describeQueue('the fence of attempts', () => {
     expect((await jobs.find(id))?.snapshot).toMatchObject({ status: 'failed', error: { code: 'POISON' } })
   })
 
+  it('does not set aside what slow workers had, who are still there', async () => {
+    const id = await submit()
+    let old = await taken(id, 'token 0')
+    for (let index = 1; index < 6; index++) {
+      const now = await taken(id, `token ${index}`)
+      for (let twice = 0; twice < 2; twice++) expect(await jobs.tell(old, [STEP])).toBe(false)
+      old = now
+    }
+    expect(await room.record(id)).toMatchObject({ attempt: '6', lost: '0' })
+  })
+
   it('counts what it holds to nothing in the end', async () => {
     const [one, two] = [await submit({ idempotencyKey: randomUUID() }), await submit({ count: 3 })]
     const error = { code: 'X', message: 'x', retryable: false, param: null }

@@ -52,7 +52,7 @@ export class QueueRoom implements AsyncDisposable {
 
   /** A worker, which is a process. */
   async worker(...args: string[]): Promise<WuerstchenProcess> {
-    const settings = ['--queue', this.redis.url, '--store', this.store, '--queue-lock-seconds', '2']
+    const settings = ['--queue', this.redis.url, '--store', this.store, '--queue-lock-seconds', '4']
     const worker = await startWorker([...settings, ...args])
     this.all.push(worker)
     return worker
