@@ -17,6 +17,7 @@ async function startRedis({ fsync = 'always' } = {}) {
   await answers(port)
   return {
     port,
+    folder,
     url: `redis://127.0.0.1:${port}`,
     get pid() {
       return child.pid
@@ -24,6 +25,10 @@ async function startRedis({ fsync = 'always' } = {}) {
     /** SIGKILL: what was not on the disk is gone. */
     async kill() {
       await ended(child, 'SIGKILL')
+    },
+    /** Becomes a replica of another one. */
+    async follow(other) {
+      await ask(port, `REPLICAOF 127.0.0.1 ${other.port}`)
     },
     /** On the same port, with what the file holds. */
     async start() {
@@ -39,7 +44,9 @@ async function startRedis({ fsync = 'always' } = {}) {
   function run() {
     const persistence = ['--appendonly', 'yes', '--appendfsync', fsync, '--save', '']
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...persistence]
-    return spawn(PROGRAM, [...args, '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' })
+    return spawn(PROGRAM, [...args, '--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0'], {
+      stdio: 'ignore',
+    })
   }
 }
 
@@ -64,22 +71,22 @@ function freePort() {
 
 async function answers(port, ms = 30_000) {
   const end = Date.now() + ms
-  while (!(await ping(port))) {
+  while (!(await ask(port, 'PING'))?.startsWith('+PONG')) {
     if (Date.now() > end) throw new Error(`Expected redis-server to answer within ${ms} ms`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
-/** Whether it has read its file: until then it answers LOADING. */
-function ping(port) {
+/** Its answer to one command; null where it has none. Until it has read its file that is LOADING. */
+function ask(port, command) {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`))
     const done = (answer) => {
       socket.destroy()
       resolve(answer)
     }
-    socket.once('data', (data) => done(String(data).startsWith('+PONG')))
-    socket.once('error', () => done(false))
+    socket.once('data', (data) => done(String(data)))
+    socket.once('error', () => done(null))
   })
 }
 

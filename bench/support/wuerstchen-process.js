@@ -8,9 +8,11 @@ const MAIN = join(__dirname, '..', '..', 'dist', 'cli', 'main.js')
 async function startWuerstchen(args, env = {}) {
   const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env } })
   let out = ''
+  let url = ''
   const heard = new Set()
   const hear = (data) => {
     out = (out + data).slice(-100_000)
+    if (url === '') url = /Server listening at (http:[^"]+)/.exec(out)?.[1] ?? ''
     for (const check of [...heard]) check()
   }
   child.stdout.on('data', hear)
@@ -38,7 +40,7 @@ async function startWuerstchen(args, env = {}) {
     ended,
     says,
     output: () => out,
-    url: () => /Server listening at (http:[^"]+)/.exec(out)?.[1] ?? '',
+    url: () => url,
     /** Resolves with the exit code, null for one that a signal ended. */
     stop(signal = 'SIGTERM') {
       child.kill(signal)

@@ -93,7 +93,7 @@ export class QueueBackend implements Backend {
     const outcome = await this.jobs.submit(request, { ...this.facts, queue, maxUnfinished })
     if ('full' in outcome) throw this.full(outcome.full, outcome.there, request, maxUnfinished)
     if ('found' in outcome) return { job: await this.known(outcome.found, request), found: true }
-    await this.jobs.enqueue(outcome.id, queue, request.priority)
+    await this.accept(outcome.id, queue, request.priority)
     return { job: snapshotOf(outcome.id, request, outcome.position), found: false }
   }
 
@@ -151,8 +151,8 @@ export class QueueBackend implements Backend {
   }
 
   /** Closes the connections. A server calls it when its last answer is written; without one it happens a little later. */
-  async end(): Promise<void> {
-    await this.broker.close()
+  end(): void {
+    this.broker.close()
     this.store.close()
   }
 
@@ -164,7 +164,7 @@ export class QueueBackend implements Backend {
     this.events.close()
     this.janitor.close()
     if (this.refreshing !== null) clearTimeout(this.refreshing)
-    setTimeout(() => void this.end(), LAST_WORDS_MS).unref()
+    setTimeout(() => this.end(), LAST_WORDS_MS).unref()
   }
 
   private get facts() {
@@ -200,13 +200,18 @@ export class QueueBackend implements Backend {
     throw new DisposedError(`Expected the server to be ready but ${what}.`, { details })
   }
 
+  private async accept(id: string, queue: string, priority: number): Promise<void> {
+    await this.jobs.enqueue(id, queue, priority)
+    await this.broker.replicated(this.config.queueReplicas)
+  }
+
   /** The job of an idempotency key. Whoever accepted it may have died before it was enqueued. */
   private async known(id: string, request: JobRequest): Promise<JobSnapshot> {
     const record = await this.jobs.find(id)
     if (record === null) throw new DisposedError('Expected the job of this key but it has just expired.')
     const { snapshot, queue } = record
     checkSame(snapshot.request, request)
-    if (snapshot.status === 'queued') await this.jobs.enqueue(id, queue, snapshot.request.priority)
+    if (snapshot.status === 'queued') await this.accept(id, queue, snapshot.request.priority)
     return snapshot
   }
 

@@ -18,6 +18,9 @@ export interface BrokerOptions {
 /** Longest wait for an answer of a connection that looks alive. */
 const ANSWER_MS = 5000
 
+/** Longest wait for replicas. */
+const REPLICATE_MS = 2000
+
 /** A connection that hears nothing for so long is opened anew; BullMQ's blocking reads end sooner. */
 const SILENCE_MS = 15_000
 
@@ -78,6 +81,17 @@ export class Broker {
     await this.answer(async () => this.queue(queue).add('pictures', {}, { ...DELIVERY, jobId: id, priority }))
   }
 
+  /** Resolves once so many replicas have what was written here; a broker's own disk is its own setting. */
+  async replicated(replicas: number): Promise<void> {
+    if (replicas === 0) return
+    const reached = await this.answer((redis) => redis.wait(replicas, REPLICATE_MS))
+    if (reached < replicas)
+      throw new BrokerError(
+        `Expected the job on ${replicas} replicas of the queue's broker but it is on ${reached}.`,
+        { details: { retryAfterMs: 2000 } },
+      )
+  }
+
   /** A job that nobody has to take any more; one that is being worked on stays. */
   async dequeue(queue: string, id: string): Promise<void> {
     await this.answer(async () => this.queue(queue).remove(id)).catch(() => undefined)
@@ -105,11 +119,12 @@ export class Broker {
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.queues.values()].map((queue) => queue.close().catch(() => undefined)))
+  /** At once: a broker that is away is not waited for. */
+  close(): void {
     clearInterval(this.pulse)
     this.redis.disconnect()
     this.subscriber.disconnect()
+    for (const queue of this.queues.values()) queue.close().catch(() => undefined)
   }
 
   private queue(name: string): Queue {

@@ -7,6 +7,9 @@ const LOOK_AGAIN_MS = 2000
 
 const BEGINNING = '0-0'
 
+/** The id of the first event, which is in no stream: a stream takes more memory than all else of a job that waits. */
+const ACCEPTED = '0-1'
+
 /** The events of jobs: streams in Redis, read by any server from any place on. */
 export class Events {
   /** Jobs that somebody follows here, and how many do. */
@@ -31,14 +34,20 @@ export class Events {
         bell.hush()
         try {
           seen ??= await this.placeOf(id, after)
+          if (seen === BEGINNING) {
+            const accepted = await this.accepted(id)
+            seen = ACCEPTED
+            if (accepted !== null) yield accepted
+          }
+          // Asked first: what ends between the two questions has its last event in the answer to the second.
+          const over: boolean = quiet && (await this.isOver(id))
           for (const event of await this.read(id, seen)) {
             if (stop.aborted) return
             seen = event.id
-            quiet = false
             yield event
             if (event.type === 'done' || event.type === 'error') return
           }
-          if (quiet && (await this.isOver(id))) return
+          if (over) return
         } catch (error) {
           if (!(error instanceof BrokerError)) throw error
         }
@@ -65,10 +74,24 @@ export class Events {
 
   /** Where to read on: what is no id of this stream, or one after its end, is the beginning. */
   private async placeOf(id: string, after: string | undefined): Promise<string> {
+    if (after === ACCEPTED) return ACCEPTED
     if (after === undefined || !/^\d{1,16}-\d{1,10}$/.test(after)) return BEGINNING
     const key = this.broker.key('events', id)
     const [last] = await this.broker.answer((redis) => redis.xrevrange(key, '+', '-', 'COUNT', 1))
     return last !== undefined && compare(after, last[0]) <= 0 ? after : BEGINNING
+  }
+
+  /** What a job's acceptance tells; null where there is no such job. */
+  private async accepted(id: string): Promise<JobEvent | null> {
+    const key = this.broker.key('job', id)
+    const [position, warnings] = await this.broker.answer((redis) => redis.hmget(key, 'position', 'warnings'))
+    if (position == null) return null
+    return {
+      id: ACCEPTED,
+      type: 'queued',
+      position: Number(position),
+      warnings: JSON.parse(warnings ?? '[]'),
+    }
   }
 
   private async isOver(id: string): Promise<boolean> {

@@ -15,7 +15,7 @@ export async function createQueueServer(
   const { logger, ...settings } = options
   const backend = new QueueBackend(checkConfig(settings))
   const server = await createServer({ ...options, backend })
-  server.app.server.once('close', () => void backend.end())
+  server.app.server.once('close', () => backend.end())
   return server
 }
 

@@ -5,7 +5,7 @@
  *
  * All keys begin with the first one, which holds a hash tag: they are in one slot of a cluster.
  *   :job:ID     hash: request, status, attempt, worker, pictures, times; `slot:…` are ids of events that later ones replace
- *   :events:ID  stream: one JSON event an entry, under the field `e`
+ *   :events:ID  stream: one JSON event an entry, under the field `e`; there is none while nothing but the acceptance happened
  *   :owner:NAME sorted set of a key's jobs, by id; :owners hash: unfinished jobs of each
  *   :idem:HASH  the job of an idempotency key; :deadlines, :expiry sorted sets by time; :counts hash
  */
@@ -88,7 +88,6 @@ redis.call('ZADD', P .. ':owner:' .. owner, 0, id)
 redis.call('HINCRBY', P .. ':owners', owner, 1)
 if ARGV[9] ~= '' then redis.call('ZADD', P .. ':deadlines', ARGV[9], id) end
 move(id, nil, 'waiting')
-tell(id, 'queued', '{"type":"queued","position":' .. ahead .. ',"warnings":[]}')
 return { 'made', ahead }`,
 
   /** A worker takes a job: -> attempt, request, seed, its acceptance, faults so far; nil where it is over, 'POISON' where this ended it. */
@@ -107,7 +106,7 @@ if job[3] ~= token or state == 'waiting' then
   end
   attempt = redis.call('HINCRBY', key(id), 'attempt', 1)
   for index = 0, tonumber(redis.call('HGET', key(id), 'count')) - 1 do drop(id, 'step:' .. index) drop(id, 'preview:' .. index) end
-  redis.call('HSET', key(id), 'status', 'running', 'worker', worker, 'token', token)
+  redis.call('HSET', key(id), 'status', 'running', 'position', 0, 'worker', worker, 'token', token)
   redis.call('HSETNX', key(id), 'startedAt', now)
 end
 return { tostring(attempt), job[5], job[6], job[7], job[8] or '0' }`,

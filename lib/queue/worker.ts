@@ -224,7 +224,7 @@ export class QueueWorker {
     clearTimeout(late)
     await goodbye
     this.janitor.close()
-    await this.broker.close()
+    this.broker.close()
     this.store.close()
     await this.pipeline.dispose()
   }

@@ -1,3 +1,4 @@
+import { startRedis } from '../../bench/support/redis'
 import type { WuerstchenProcess } from '../../bench/support/wuerstchen-process'
 import { allEventsOf, type Served, until } from '../support/http-server'
 import {
@@ -79,6 +80,25 @@ describeQueue('a worker that is told to stop', () => {
     await untilStatus(served, job.id, 'running')
     const { attempt, lost, faults } = await room.record(job.id)
     expect({ attempt, lost, faults }).toEqual({ attempt: '2', lost: undefined, faults: '0' })
+  })
+})
+
+describeQueue('a broker with a replica', () => {
+  it('accepts no job that the replica does not have', async () => {
+    const { room, worker } = await opened()
+    await using _ = room
+    expect(await worker.stop()).toBe(0)
+    await using replica = await startRedis()
+    const careful = await room.server({ queueReplicas: 1 })
+    await careful.server.backend.ready()
+    const key = { 'idempotency-key': 'order-1' }
+    const refused = await submitted(careful, SHORT, key)
+    expect([refused.status, refused.job.error.code]).toEqual([503, 'ERR_WUERSTCHEN_BROKER_UNREACHABLE'])
+    await replica.follow(room.redis)
+    await until(async () => (await room.client.info('replication')).includes('state=online'))
+    // Asked again, as a client does.
+    const accepted = await submitted(careful, SHORT, key)
+    expect([accepted.status, accepted.job.status]).toEqual([200, 'queued'])
   })
 })
 

@@ -42,7 +42,7 @@ describeQueue('the fence of attempts', () => {
     jobs = new Jobs(broker)
   })
   afterAll(async () => {
-    await broker?.close()
+    broker?.close()
     await room?.[Symbol.asyncDispose]()
   })
 

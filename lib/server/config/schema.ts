@@ -124,6 +124,7 @@ export const ServerConfig = Type.Object(
       pattern: '^[A-Za-z0-9._-]{1,64}$',
       description: 'First part of all keys in it: queues of other names know nothing of each other.',
     }),
+    queueReplicas: integer('Replicas of it that must have a job before the job is accepted.', 0, 100, 0),
     store: text(
       "Where a queue's pictures lie: a folder that all its servers and workers see, or s3://bucket/prefix. Defaults to a folder of this machine.",
     ),
