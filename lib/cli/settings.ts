@@ -44,8 +44,11 @@ function parseFlags(name: string, description: string, args: readonly string[]):
   }
 }
 
-/** The settings as they are in force; of keys the names. */
-function show({ keys, urlSecret, ...config }: ServerConfig): void {
+/** The settings as they are in force; of keys the names, and no secrets. */
+function show({ keys, urlSecret, queue, ...config }: ServerConfig): void {
   const names = keys.map(({ name }) => name)
-  console.log(JSON.stringify({ ...config, keys: names, urlSecret: urlSecret && '…' }, null, 2))
+  const address = queue?.replace(/\/\/[^/]*@/, '//…@')
+  console.log(
+    JSON.stringify({ ...config, queue: address, keys: names, urlSecret: urlSecret && '…' }, null, 2),
+  )
 }

@@ -1,9 +1,12 @@
+import { StoreError } from '../index'
 import type { JobError } from '../server'
 import type { Broker } from './broker'
 import type { Jobs } from './jobs'
 import type { PictureStore } from './store'
 
 const EVERY_MS = 1000
+
+const POSTPONE_MS = 60_000
 
 const TOO_LATE: JobError = {
   code: 'ERR_WUERSTCHEN_TIMEOUT',
@@ -39,18 +42,28 @@ export class Janitor {
 
   private async round(): Promise<void> {
     try {
-      for (const id of await this.jobs.due('deadlines')) await this.expire(id)
-      for (const id of await this.jobs.due('expiry')) await this.forget(id)
+      for (const id of await this.jobs.due('deadlines')) await this.overdue(id)
+      for (const id of await this.jobs.due('expiry')) await this.expired(id)
     } catch {
-      // Broker or store are away: the next round does it.
+      // The broker is away: the next round does it.
     }
     this.start()
   }
 
-  private async expire(id: string): Promise<void> {
+  private async overdue(id: string): Promise<void> {
     const record = await this.jobs.find(id)
     await this.jobs.finish(id, null, { status: 'failed', error: TOO_LATE })
     if (record !== null) await this.broker.dequeue(record.queue, id)
+  }
+
+  private async expired(id: string): Promise<void> {
+    try {
+      await this.forget(id)
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      // Its pictures would be orphans: others come first, until the store works.
+      await this.jobs.postpone(id, POSTPONE_MS)
+    }
   }
 
   /** Pictures first: of what is forgotten nobody knows where they lie. */

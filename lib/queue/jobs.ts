@@ -174,6 +174,12 @@ export class Jobs {
     return this.broker.answer((redis) => redis.zrangebyscore(key, '-inf', Date.now(), 'LIMIT', 0, limit))
   }
 
+  /** Forgets a finished job later. */
+  async postpone(id: string, ms: number): Promise<void> {
+    const key = this.broker.key('expiry')
+    await this.broker.answer((redis) => redis.zadd(key, 'XX', Date.now() + ms, id))
+  }
+
   async counts(): Promise<Readonly<Record<string, number>>> {
     const counts = await this.broker.answer((redis) => redis.hgetall(this.broker.key('counts')))
     return Object.fromEntries(Object.entries(counts).map(([name, text]) => [name, Number(text)]))

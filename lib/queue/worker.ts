@@ -167,17 +167,19 @@ export class QueueWorker {
     this.holds.get(job)?.stop.abort(reason)
   }
 
-  /** Says that it is there, and takes from the queues of all sizes that it can make. */
+  /** Says that it is there, and takes from the queues of all sizes that it can make; again and again. */
   private async appear(): Promise<void> {
     const { maxPixels } = this.config
-    await announce(this.broker, this.card(true))
-    const roster = await readRoster(this.broker)
-    if (this.closing !== null) return
     const model = this.pipeline.info.model
-    for (const limit of limitsOf(roster, model)) if (limit <= maxPixels) this.take(queueOf(model, limit))
-    this.announcing = setTimeout(() => {
-      this.appear().catch((error) => this.log.warn({ err: error }, 'could not announce'))
-    }, ANNOUNCE_MS)
+    try {
+      await announce(this.broker, this.card(true))
+      const roster = await readRoster(this.broker)
+      if (this.closing !== null) return
+      for (const limit of limitsOf(roster, model)) if (limit <= maxPixels) this.take(queueOf(model, limit))
+    } catch (error) {
+      this.log.warn({ err: error }, 'could not announce')
+    }
+    if (this.closing === null) this.announcing = setTimeout(() => void this.appear(), ANNOUNCE_MS)
   }
 
   private take(queue: string): void {
@@ -231,7 +233,15 @@ export class QueueWorker {
 }
 
 /** Faults that another machine, or this one a little later, may not have. All others are the request's. */
-const MACHINES_FAULTS = ['OUT_OF_MEMORY', 'STORE_FAILED', 'QUEUE_FULL', 'DISPOSED', 'DISK_FULL', 'INTERNAL']
+const MACHINES_FAULTS = [
+  'OUT_OF_MEMORY',
+  'STORE_FAILED',
+  'BROKER_UNREACHABLE',
+  'QUEUE_FULL',
+  'DISPOSED',
+  'DISK_FULL',
+  'INTERNAL',
+]
 
 function isMachines(code: string): boolean {
   return MACHINES_FAULTS.some((kind) => code === `ERR_WUERSTCHEN_${kind}`)
