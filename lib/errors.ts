@@ -37,6 +37,8 @@ export const ERRORS = {
   FILE_NOT_WRITTEN: { retryable: false, as: 'WuerstchenError' },
   QUEUE_FULL: { retryable: true, as: 'QueueFullError' },
   TIMEOUT: { retryable: true, as: 'TimeoutError' },
+  BROKER_UNREACHABLE: { retryable: true, as: 'BrokerError' },
+  STORE_FAILED: { retryable: true, as: 'StoreError' },
   INTERNAL: { retryable: false, as: 'WuerstchenError' },
 } as const
 
@@ -160,6 +162,20 @@ export class QueueFullError extends WuerstchenError {
 export class TimeoutError extends WuerstchenError {
   constructor(message: string, options?: WuerstchenErrorOptions) {
     super('TIMEOUT', message, options)
+  }
+}
+
+/** The Redis or Valkey of a queue does not answer. */
+export class BrokerError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('BROKER_UNREACHABLE', message, options)
+  }
+}
+
+/** The store of a queue's pictures does not do what it should. */
+export class StoreError extends WuerstchenError {
+  constructor(message: string, options?: WuerstchenErrorOptions) {
+    super('STORE_FAILED', message, options)
   }
 }
 

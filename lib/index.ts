@@ -14,6 +14,7 @@ export type {
   TurnMessage,
 } from './engine/statistics'
 export {
+  BrokerError,
   DeviceError,
   DisposedError,
   DownloadError,
@@ -29,6 +30,7 @@ export {
   OutOfMemoryError,
   PromptSyntaxError,
   QueueFullError,
+  StoreError,
   TimeoutError,
   WuerstchenError,
   type WuerstchenErrorOptions,

@@ -131,6 +131,17 @@ program
   })
 
 program
+  .command('worker')
+  .description("make the pictures of a queue, for 'wuerstchen serve --queue'")
+  .argument('[flags...]', "see 'wuerstchen worker --help'")
+  .helpOption(false)
+  .allowUnknownOption()
+  .action(async (flags: string[]) => {
+    const { worker } = require('./worker') as typeof import('./worker')
+    await worker(flags)
+  })
+
+program
   .command('key')
   .description("make an API key for 'wuerstchen serve'")
   .argument('<name>', 'names the client in logs and metrics, and owns its jobs')

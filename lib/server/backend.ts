@@ -30,6 +30,8 @@ export type PictureFormat = 'png' | 'jpeg' | 'webp'
 /** A checked wish for pictures: types and ranges are right, the model has not seen it yet. */
 export interface JobRequest {
   readonly prompt: string
+  /** One of `BackendInfo.models` by name; null for the first of them. */
+  readonly model: string | null
   /** Pictures of it. */
   readonly count: number
   readonly options: PictureOptions
@@ -65,7 +67,7 @@ export interface PictureInfo {
   readonly timings: Pick<ImageTimings, 'queuedMs' | 'priorMs' | 'decoderMs' | 'vqganMs'>
 }
 
-/** An error as data. `code` is one of docs/errors.md, or CANCELED, WORKER_LOST, POISON. */
+/** An error as data. `code` is one of docs/errors.md, or CANCELED, POISON. */
 export interface JobError {
   readonly code: string
   readonly message: string
@@ -199,6 +201,18 @@ export interface BackendStatistics {
   > | null
   /** Bytes that weights and tensors hold; null where no pipeline is in this process. */
   readonly memoryBytes: number | null
+  /** Of a queue: who makes its pictures, by model, and what waits for them. */
+  readonly workers?: readonly { readonly model: string; readonly count: number }[]
+  readonly queues?: readonly QueueDepth[]
+}
+
+/** Jobs of one queue of workers: not begun, taken, waiting to be tried again, and set aside for good. */
+export interface QueueDepth {
+  readonly name: string
+  readonly waiting: number
+  readonly running: number
+  readonly delayed: number
+  readonly setAside: number
 }
 
 /** Whoever makes the pictures. All methods may be called at once, and reject only with errors that carry a `code`. */

@@ -61,8 +61,10 @@ export async function ownJob(
   )
 }
 
-export function defaultModel({ backend }: Context): BackendModel | undefined {
-  return backend.info.models[0]
+/** The model of that name, or the first one. */
+export function modelOf({ backend }: Context, name?: string | null): BackendModel | undefined {
+  const { models } = backend.info
+  return models.find((model) => model.name === name) ?? models[0]
 }
 
 function timeoutOf(value: string | string[] | undefined): number | null {

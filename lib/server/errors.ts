@@ -32,7 +32,9 @@ export const STATUS_OF_CODE: Readonly<Record<string, { readonly status: number; 
   ERR_WUERSTCHEN_OUT_OF_MEMORY: HTTP_ERRORS.unavailable,
   ERR_WUERSTCHEN_DISPOSED: HTTP_ERRORS.unavailable,
   CANCELED: HTTP_ERRORS.canceled,
-  WORKER_LOST: HTTP_ERRORS.unavailable,
+  ERR_WUERSTCHEN_BROKER_UNREACHABLE: HTTP_ERRORS.unavailable,
+  ERR_WUERSTCHEN_STORE_FAILED: HTTP_ERRORS.unavailable,
+  POISON: HTTP_ERRORS.internal,
 }
 
 /** A refusal that the HTTP layer decides on. */

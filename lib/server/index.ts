@@ -1,4 +1,5 @@
 /** The door of `wuerstchen/server`. */
+import { InvalidArgumentError } from '../index'
 import { buildApp, type Logger } from './app'
 import type { Backend } from './backend'
 import { checkConfig } from './config/read'
@@ -6,15 +7,17 @@ import type { ServerConfig } from './config/schema'
 import type { Context } from './context'
 import { Keys, Signer } from './keys'
 import { loadPipeline } from './load'
-import { LocalBackend, type ServedPipeline } from './local'
+import { LocalBackend } from './local'
 import { Metrics } from './metrics'
+import type { ServedPipeline } from './served-pipeline'
 import { Server } from './server'
 
 export type * from './backend'
 export { ENVIRONMENT_PREFIX, flagOf, readConfig, SETTINGS, variableOf } from './config/read'
 export { KeyConfig, ServerConfig } from './config/schema'
 export { newKey } from './keys'
-export { LocalBackend, type LocalOptions, type ServedPipeline } from './local'
+export { LocalBackend, type LocalOptions } from './local'
+export type { ServedPipeline } from './served-pipeline'
 export { Server } from './server'
 
 /** What `createServer()` understands: the settings of the configuration, and what is no setting. */
@@ -37,6 +40,10 @@ export interface ServerOptions extends Partial<ServerConfig> {
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
   const { pipeline, backend: given, logger, ...settings } = options
   const config = checkConfig(settings)
+  if (config.queue !== undefined && given === undefined)
+    throw new InvalidArgumentError("Expected no queue: createQueueServer() of 'wuerstchen/queue' has one.", {
+      details: { name: 'queue' },
+    })
   const backend = given ?? localBackend(config, pipeline)
   const context: Context = {
     config,

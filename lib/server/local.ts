@@ -1,4 +1,4 @@
-import { DisposedError, type GenerateOptions, type StreamEvent, type WuerstchenPipeline } from '../index'
+import { DisposedError, type StreamEvent } from '../index'
 import type {
   Backend,
   BackendInfo,
@@ -21,12 +21,7 @@ import { JobStore } from './local/job-store'
 import { Line } from './local/line'
 import { Throughput } from './local/throughput'
 import { encode, mediaTypeOf } from './pictures'
-
-/** What of a pipeline a server needs. */
-export type ServedPipeline = Pick<
-  WuerstchenPipeline,
-  'info' | 'statistics' | 'memory' | 'stream' | 'loras' | 'setLoraScales' | 'dispose'
->
+import { generateOptionsOf, modelOf, type ServedPipeline } from './served-pipeline'
 
 export interface LocalOptions {
   /** Milliseconds that a finished job and its pictures are kept. Defaults to an hour. */
@@ -80,14 +75,7 @@ export class LocalBackend implements Backend {
 
   get info(): BackendInfo {
     const { pipeline } = this
-    if (pipeline === null) return { kind: 'local', models: [] }
-    const { model: name, devices, dtype, defaultSize, previews } = pipeline.info
-    const { width: defaultWidth, height: defaultHeight } = defaultSize
-    const device = devices.join(',')
-    return {
-      kind: 'local',
-      models: [{ name, device, dtype, defaultWidth, defaultHeight, previews, loras: pipeline.loras }],
-    }
+    return { kind: 'local', models: pipeline === null ? [] : [modelOf(pipeline)] }
   }
 
   async statistics(): Promise<BackendStatistics> {
@@ -221,7 +209,10 @@ export class LocalBackend implements Backend {
   /** Resolves once the pipeline has taken the job; its events are read from then on. */
   private async begin(job: JobLog, pipeline: ServedPipeline): Promise<void> {
     const stop = new AbortController()
-    const events = pipeline.stream(job.request.prompt, { ...optionsOf(job.request), signal: stop.signal })
+    const events = pipeline.stream(job.request.prompt, {
+      ...generateOptionsOf(job.request),
+      signal: stop.signal,
+    })
     let second: Promise<IteratorResult<StreamEvent, void>>
     try {
       const first = await events.next()
@@ -309,12 +300,6 @@ async function preview(job: JobLog, event: StreamEvent & { type: 'preview' }): P
   if (job.ended || job.pictures.has(index)) return
   const { width, height } = image
   job.add({ type: 'preview', index, step, steps, width, height, mediaType: 'image/png', data })
-}
-
-function optionsOf({ options, count, priority, deadline }: JobRequest): GenerateOptions {
-  const timeoutMs =
-    deadline === null ? undefined : Math.min(86_400_000, Math.max(1, Math.ceil(deadline - Date.now())))
-  return { ...options, numImagesPerPrompt: count, priority, timeoutMs }
 }
 
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

@@ -123,6 +123,17 @@ function registerStatistics(registry: Registry, backend: Backend): void {
   gauge('kept_bytes', 'Bytes of finished pictures that are kept.', (now) => [[{}, now.keptBytes]])
   gauge('pictures_per_second', 'The pace while there is work.', (now) => [[{}, now.picturesPerSecond]])
   gauge('memory_bytes', 'Bytes that weights and tensors hold.', (now) => [[{}, now.memoryBytes]])
+  gauge('workers', 'Workers of the queue that answer.', ({ workers = [] }) =>
+    workers.map(({ model, count }) => [{ model }, count]),
+  )
+  gauge('queue_jobs', 'Jobs in the queues of workers; set_aside ones are over.', ({ queues = [] }) =>
+    queues.flatMap(({ name: queue, waiting, running, delayed, setAside }): Reading[] => [
+      [{ queue, state: 'waiting' }, waiting],
+      [{ queue, state: 'running' }, running],
+      [{ queue, state: 'delayed' }, delayed],
+      [{ queue, state: 'set_aside' }, setAside],
+    ]),
+  )
   counter('jobs_total', 'Jobs by how they ended.', (now) => [
     [{ status: 'succeeded' }, now.succeeded],
     [{ status: 'failed' }, now.failed],
@@ -154,6 +165,8 @@ const NOTHING: BackendStatistics = {
   picturesPerSecond: null,
   stages: { prior: { turns: 0, steps: 0, rows: 0, busyMs: 0 } },
   memoryBytes: null,
+  workers: [{ model: '', count: 0 }],
+  queues: [{ name: '', waiting: 0, running: 0, delayed: 0, setAside: 0 }],
 }
 
 function labelsOf(read: (statistics: BackendStatistics) => Reading[]): string[] {

@@ -8,6 +8,7 @@ import type { PictureOptions as PictureFields } from './schemas/pictures'
 /** What a client wants, in the words of HTTP; checked by its schema. */
 export interface Wish {
   readonly prompt: string
+  readonly model?: string | null | undefined
   readonly n?: number | null | undefined
   readonly output_format?: PictureFormat | null | undefined
   readonly output_compression?: number | null | undefined
@@ -47,6 +48,7 @@ export function jobRequestOf(
   const format = wish.output_format ?? 'png'
   return {
     prompt: wish.prompt,
+    model: wish.model ?? null,
     count: wish.n ?? 1,
     options: optionsOf(wish),
     format,

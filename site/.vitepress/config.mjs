@@ -41,6 +41,7 @@ export default defineConfig({
           page('Sizes and quality', '/sizes'),
           page('Many requests', '/serving'),
           page('HTTP server', '/server'),
+          page('Queue', '/queue'),
           page('Memory and offload', '/memory'),
           page('Devices', '/devices'),
           page('LoRA', '/lora'),

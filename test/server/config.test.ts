@@ -94,6 +94,15 @@ describe('createServer()', () => {
   })
 })
 
+describe('createServer()', () => {
+  it('leaves a queue to createQueueServer()', async () => {
+    await expect(createServer({ queue: 'redis://broker:6379' })).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      message: expect.stringContaining('createQueueServer'),
+    })
+  })
+})
+
 describe('docs/server.md', () => {
   const guide = readFileSync(join(ROOT, 'docs', 'server.md'), 'utf8')
   const [, settings = ''] = guide.split('## Settings')

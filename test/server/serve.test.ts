@@ -102,3 +102,18 @@ describeBundled('wuerstchen serve with a model', () => {
     }
   })
 })
+
+describe('wuerstchen worker', () => {
+  it('wants a queue', async () => {
+    const running = run(['worker'])
+    expect(await running.ended).toBe(2)
+    expect(running.err()).toContain('Expected --queue')
+  })
+
+  it('has the settings of the server, and shows no password', async () => {
+    const checking = run(['worker', '--check-config', '--queue', 'redis://user:secret@broker:6379'])
+    expect(await checking.ended).toBe(0)
+    expect(JSON.parse(checking.out())).toMatchObject({ queue: 'redis://…@broker:6379', concurrency: 8 })
+    expect(checking.out()).not.toContain('secret')
+  })
+})

@@ -20,7 +20,10 @@ export interface Answer extends Response {
 
 export async function serve(options: ServerOptions): Promise<Served> {
   const server = await createServer({ port: 0, logLevel: 'silent', drainSeconds: 0, ...options })
-  const url = await server.listen()
+  return askings(server, await server.listen())
+}
+
+export function askings(server: Server, url: string): Served {
   return {
     server,
     url,

@@ -65,9 +65,11 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   server: ['index', 'files/package-root'],
+  // A backend of the server's, and workers: what they make pictures with is the server's, too.
+  queue: ['index', 'server', 'files/caches'],
   'ai-sdk': ['index'],
   // --help needs no more than the version and the names of a server's settings.
-  cli: ['index', 'server', 'files/package-root'],
+  cli: ['index', 'server', 'queue', 'files/package-root'],
 }
 
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
@@ -78,6 +80,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   '@fastify/swagger': 'server',
   '@huggingface/tokenizers': 'text',
   ajv: 'server',
+  '@aws-sdk/client-s3': 'queue',
+  bullmq: 'queue',
+  ioredis: 'queue',
   'cli-progress': 'cli',
   commander: 'cli',
   'detect-libc': 'native',

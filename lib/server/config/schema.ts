@@ -119,6 +119,19 @@ export const ServerConfig = Type.Object(
     queue: text('Redis or Valkey that workers take jobs from, such as redis://host:6379. Defaults to none.', {
       pattern: '^(rediss?|unix)://\\S+$',
     }),
+    queuePrefix: Type.String({
+      default: 'wuerstchen',
+      pattern: '^[A-Za-z0-9._-]{1,64}$',
+      description: 'First part of all keys in it: queues of other names know nothing of each other.',
+    }),
+    queueReplicas: integer('Replicas of it that must have a job before the job is accepted.', 0, 100, 0),
+    store: text(
+      "Where a queue's pictures lie: a folder that all its servers and workers see, or s3://bucket/prefix. Defaults to a folder of this machine.",
+    ),
+    concurrency: integer('Jobs of a queue that a worker takes at once.', 1, 1024, 8),
+    maxAttempts: integer('Tries of a job that failed by a fault of its machine.', 1, 100, 3),
+    maxWorkersLost: integer('Workers that a job may be lost with before it is set aside.', 1, 100, 3),
+    queueLockSeconds: integer('A worker that is silent for so long loses its jobs to others.', 1, 3600, 10),
 
     maxQueue: integer('Pictures that may wait or run at once; more are refused with 429.', 1, 1_000_000, 256),
     maxJobsPerKey: integer('Unfinished jobs that one key may have.', 1, 100_000, 64),

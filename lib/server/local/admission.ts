@@ -39,8 +39,8 @@ export function refusalOf(error: unknown, { count }: JobRequest, throughput: Thr
 
 /** An idempotency key stands for one request. */
 export function checkSame(known: JobRequest, request: JobRequest): void {
-  const wish = ({ prompt, count, options, format, quality }: JobRequest) =>
-    JSON.stringify([prompt, count, Object.entries(options).sort(), format, quality])
+  const wish = ({ prompt, model, count, options, format, quality }: JobRequest) =>
+    JSON.stringify([prompt, model, count, Object.entries(options).sort(), format, quality])
   if (wish(known) === wish(request)) return
   throw new InvalidArgumentError(
     'Expected the idempotency key to come with the request that it was first used for but received another one.',

@@ -1,12 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { type Context, clientOf, defaultModel, originOf, ownJob } from '../context'
+import { type Context, clientOf, modelOf, originOf, ownJob } from '../context'
 import { HttpError } from '../errors'
 import { Job, JobCreate, JobEvents, JobImage, JobList } from '../schemas/jobs'
 import { jobRequestOf } from '../wishes'
 import { registerEvents } from './job-events'
 import { JobPath } from './job-path'
 import { registerPictures } from './job-pictures'
+import { checkModel } from './models'
 import { REFUSALS } from './refusals'
 import { jobView } from './views'
 
@@ -50,10 +51,12 @@ function registerCreation(app: FastifyInstance, context: Context): void {
     },
     async (request, reply) => {
       const origin = originOf(request)
-      const { prompt, n, output_format, output_compression, preview_every, priority, ...fields } =
+      const { prompt, n, output_format, output_compression, preview_every, priority, ...others } =
         request.body
-      const wish = { prompt, n, output_format, output_compression, preview_every, priority, fields }
-      const wanted = jobRequestOf(wish, origin, context.config, defaultModel(context))
+      const { model: name, ...fields } = others
+      const model = checkModel(context, name)
+      const wish = { prompt, model, n, output_format, output_compression, preview_every, priority, fields }
+      const wanted = jobRequestOf(wish, origin, context.config, modelOf(context, model))
       const { job, found } = await context.backend.submit(wanted, { maxUnfinished: origin.client.maxJobs })
       request.log.info({ job: job.id, images: wanted.count, found }, 'job accepted')
       reply.header('location', `/v1/jobs/${job.id}`).code(found ? 200 : 202)

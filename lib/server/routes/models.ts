@@ -61,9 +61,11 @@ function namesOf({ backend, config }: Context): string[] {
   return [...new Set(names)]
 }
 
-export function checkModel(context: Context, model: string | null | undefined): void {
+/** The model that a request names; null for any name that stands for the first one. */
+export function checkModel(context: Context, model: string | null | undefined): string | null {
   const names = namesOf(context)
-  if (model == null || names.includes(model)) return
+  const [, ...others] = context.backend.info.models.map(({ name }) => name)
+  if (model == null || names.includes(model)) return others.find((name) => name === model) ?? null
   throw new HttpError(
     'model_not_found',
     `Expected model to be one of ${names.join(', ')} but received another name`,

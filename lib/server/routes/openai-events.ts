@@ -29,7 +29,7 @@ export async function* streamed(
     yield { event: 'error', data: answerOf(error).body }
   } finally {
     settled()
-    await backend.remove(job.id)
+    await forget(context, job.id)
   }
 }
 
@@ -76,6 +76,11 @@ function eventOf(b64_json: string, size: string, format: PictureFormat) {
     background: 'opaque' as const,
     output_format: format,
   }
+}
+
+/** Its client has it, or is gone. Where the backend cannot be reached the job's own time ends it. */
+export async function forget({ backend }: Context, id: string): Promise<void> {
+  await backend.remove(id).catch(() => false)
 }
 
 export async function base64Of({ backend }: Context, id: string, index: number): Promise<string> {

@@ -1,14 +1,14 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JobRequest, JobSnapshot } from '../backend'
-import { type Context, defaultModel, originOf } from '../context'
+import { type Context, modelOf, originOf } from '../context'
 import { HttpError, JobFailure } from '../errors'
 import { clientGone } from '../gone'
 import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
 import { sendEvents } from '../sse'
 import { jobRequestOf, sizeOf } from '../wishes'
 import { checkModel, registerEdits, registerModels } from './models'
-import { base64Of, sizeText, streamed } from './openai-events'
+import { base64Of, forget, sizeText, streamed } from './openai-events'
 import { REFUSALS } from './refusals'
 import { pictureUrl } from './views'
 
@@ -56,7 +56,7 @@ async function generate(
   reply: FastifyReply,
 ): Promise<unknown> {
   const { body } = request
-  checkModel(context, body.model)
+  const model = checkModel(context, body.model)
   if (body.background === 'transparent')
     throw new HttpError('unsupported', 'Expected background to be auto or opaque but received transparent', {
       param: 'background',
@@ -64,13 +64,13 @@ async function generate(
   const { backend } = context
   // A repeated call makes new pictures: the first answer is not kept.
   const origin = { ...originOf(request), idempotencyKey: null }
-  const wanted = wantedOf(context, body, origin)
+  const wanted = wantedOf(context, { ...body, model }, origin)
   const { job } = await backend.submit(wanted, { maxUnfinished: origin.client.maxJobs })
   request.log.info({ job: job.id, images: wanted.count }, 'job accepted')
   const signal = clientGone(reply)
   const cancel = () => {
     request.log.info({ job: job.id }, 'client gone, job canceled')
-    void backend.remove(job.id)
+    void forget(context, job.id)
   }
   if (signal.aborted) cancel()
   else signal.addEventListener('abort', cancel, { once: true })
@@ -85,7 +85,7 @@ function wantedOf(
   origin: Parameters<typeof jobRequestOf>[1],
 ): JobRequest {
   const { priority, ...own } = body.wuerstchen ?? {}
-  const model = defaultModel(context)
+  const model = modelOf(context, body.model)
   const fields = { ...sizeOf(body.size), ...own }
   const previews = body.stream && model?.previews ? (body.partial_images ?? 0) : 0
   const steps = fields.prior_num_inference_steps ?? (fields.prior_timesteps?.length ?? DEFAULT_TIMESTEPS) - 1
@@ -119,12 +119,14 @@ async function finished(
   for await (const event of backend.follow(id, { signal }))
     if (event.type === 'error') {
       settled()
-      void backend.remove(id)
+      void forget(context, id)
       throw new JobFailure(event.error)
     }
   settled()
   const job = await backend.find(id)
-  if (job === null || job.status !== 'succeeded')
+  if (job?.status === 'queued' || job?.status === 'running')
+    throw new HttpError('unavailable', 'Expected the pictures in time but the server stops')
+  if (job?.status !== 'succeeded')
     throw new HttpError('canceled', 'The job ended before its pictures were finished')
   const asUrl = body.response_format === 'url'
   const data = await Promise.all(
@@ -134,7 +136,7 @@ async function finished(
         : { b64_json: await base64Of(context, id, index) },
     ),
   )
-  if (!asUrl) await backend.remove(id)
+  if (!asUrl) await forget(context, id)
   return {
     created: Math.floor(job.createdAt / 1000),
     data,

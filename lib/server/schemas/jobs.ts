@@ -29,6 +29,9 @@ export const JobCreate = Type.Composite(
   [
     Type.Object({
       prompt: Prompt,
+      model: Type.Optional(
+        Type.String({ maxLength: 200, description: 'One of GET /v1/models. Defaults to the first one.' }),
+      ),
       n: Type.Optional(Count),
       output_format: Type.Optional(OutputFormat),
       output_compression: Type.Optional(OutputCompression),

@@ -1,0 +1,319 @@
+'use strict'
+// npm run bench:queue — what a queue costs: time per job against a server with the model in it, throughput of workers against one
+// process of the same threads, memory of many queued jobs, and what the broker does for a picture.
+
+const { mkdtempSync, rmSync, statSync, readdirSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { parseArgs } = require('node:util')
+const { Redis } = require('ioredis')
+const { QueueClient } = require('./support/queue-client')
+const { startRedis } = require('./support/redis')
+const { machine, median } = require('./support/statistics')
+const { startServer, startWorker } = require('./support/wuerstchen-process')
+
+const PARTS = { overhead, throughput, memory, broker }
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: Object.keys(PARTS).join(',') },
+    jobs: { type: 'string', default: '100' },
+    queued: { type: 'string', default: '10000' },
+    cores: { type: 'string', default: '2' },
+  },
+})
+const JOBS = Number(values.jobs)
+
+/** A picture that takes the engine as little as can be. */
+const SMALL = {
+  prompt: 'a red circle',
+  width: 64,
+  height: 64,
+  prior_num_inference_steps: 2,
+  num_inference_steps: 1,
+  seed: 7,
+}
+const USUAL = { prompt: 'a red circle', seed: 7 }
+const OPEN = ['--max-queue', '1000000', '--max-jobs-per-key', '100000', '--log-level', 'warn']
+
+/** A broker, a store, and processes on them, until `use` is over. */
+async function house(use, { fsync = 'always' } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'wuerstchen-bench-'))
+  const redis = await startRedis({ fsync })
+  const queue = ['--queue', redis.url, '--store', join(folder, 'store')]
+  const all = []
+  const own = async (starting) => {
+    const one = await starting
+    all.push(one)
+    return one
+  }
+  const port = async () => String(await require('./support/redis').freePort())
+  const served = async (flags) => {
+    const at = await port()
+    await own(startServer([...flags, ...OPEN, '--port', at, '--log-level', 'info'], {}))
+    return readyAt(`http://127.0.0.1:${at}`)
+  }
+  try {
+    return await use({
+      redis,
+      queued: () => served(queue),
+      local: (threads) => served(['--threads', String(threads), '--device', 'cpu']),
+      worker: (...flags) => own(startWorker([...queue, ...flags])),
+      servers: all,
+    })
+  } finally {
+    await Promise.all(all.map((one) => one[Symbol.asyncDispose]()))
+    await redis[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function readyAt(url) {
+  while (!(await fetch(`${url}/readyz`)).ok) await sleep(50)
+  return url
+}
+
+/** One after another, by turns: other work on the machine meets all alike. */
+async function overhead() {
+  const rows = []
+  for (const fsync of ['everysec', 'always']) {
+    await house(
+      async ({ local, queued, worker }) => {
+        await worker()
+        const sides = { local: await local(1), queue: await queued() }
+        const times = { local: [], queue: [] }
+        for (let index = -5; index < JOBS; index++)
+          for (const [name, url] of Object.entries(sides)) {
+            const ms = await timed(() => generated(url, SMALL))
+            if (index >= 0) times[name].push(ms)
+          }
+        const [before, after] = [percentiles(times.local), percentiles(times.queue)]
+        rows.push([fsync, ...before, ...after, (after[0] - before[0]).toFixed(1)])
+      },
+      { fsync },
+    )
+  }
+  table(
+    [
+      'appendfsync',
+      'model in the server: p50, ms',
+      'p95',
+      'queue and worker: p50, ms',
+      'p95',
+      'overhead, p50, ms',
+    ],
+    rows,
+  )
+}
+
+async function throughput() {
+  const cores = Number(values.cores)
+  const rows = []
+  const measure = async (title, url) => {
+    await closedLoop(url, 16, 16)
+    rows.push([title, (await closedLoop(url, JOBS, 16)).toFixed(2)])
+  }
+  await house(async ({ local }) => measure(`one process, ${cores} threads`, await local(cores)))
+  for (const workers of [1, 2, 4]) {
+    const threads = Math.max(1, Math.floor(cores / workers))
+    await house(async ({ queued, worker }) => {
+      for (let index = 0; index < workers; index++)
+        await worker('--threads', String(threads), '--concurrency', String(Math.max(2, 16 / workers)))
+      await measure(
+        `${workers} worker${workers > 1 ? 's' : ''} of ${threads} thread${threads > 1 ? 's' : ''}`,
+        await queued(),
+      )
+    })
+  }
+  table(['16 clients, pictures of 256x256', 'pictures/s'], rows)
+}
+
+async function memory() {
+  const count = Number(values.queued)
+  await house(async ({ redis, queued, worker, servers }) => {
+    const client = new Redis(redis.url)
+    // A worker that has been there: without one nothing is accepted.
+    const gone = await worker()
+    const url = await queued()
+    await gone.stop()
+    const server = servers.at(-1).child.pid
+    for (let index = 0; index < 200; index++) await submitted(url, `warm-${index}`)
+    const before = await sizes(client, server, redis)
+    const began = performance.now()
+    let next = 0
+    await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        while (next < count) await submitted(url, `order-${next++}`)
+      }),
+    )
+    const seconds = (performance.now() - began) / 1000
+    const after = await sizes(client, server, redis)
+    client.disconnect()
+    table(
+      [
+        'queued jobs',
+        'Redis, MiB',
+        'bytes a job',
+        'append-only file, MiB',
+        'memory of the server, MiB',
+        'jobs accepted a second',
+      ],
+      [
+        [
+          count,
+          mebi(after.redis - before.redis),
+          Math.round((after.redis - before.redis) / count),
+          mebi(after.file - before.file),
+          `${mebi(before.rss)} -> ${mebi(after.rss)}`,
+          Math.round(count / seconds),
+        ],
+      ],
+    )
+  })
+}
+
+async function broker() {
+  await house(async ({ redis, queued, worker }) => {
+    await worker()
+    const url = await queued()
+    await closedLoop(url, 16, 8)
+    const client = new Redis(redis.url)
+    const quiet = await spent(client, () => sleep(10_000))
+    const busy = await spent(client, () => closedLoop(url, JOBS, 8))
+    client.disconnect()
+    const share = busy.seconds / 10
+    const each = (name) => (busy[name] - quiet[name] * share) / JOBS
+    const calls = Object.entries(busy.calls)
+      .map(([command, count]) => [command, (count - (quiet.calls[command] ?? 0) * share) / JOBS])
+      .filter(([, count]) => count >= 0.05)
+      .sort(([, a], [, b]) => b - a)
+    table(
+      ['for a picture of 12 steps, followed by its client', ''],
+      [
+        [
+          'scripts of ours and of BullMQ',
+          ((busy.calls.evalsha - (quiet.calls.evalsha ?? 0) * share) / JOBS).toFixed(1),
+        ],
+        ['commands, with those inside of scripts', each('commands').toFixed(1)],
+        ['CPU time of the broker, ms', (1000 * each('cpu')).toFixed(2)],
+        ['bytes in', Math.round(each('bytesIn'))],
+        ['bytes out', Math.round(each('bytesOut'))],
+        [
+          'the most frequent',
+          calls
+            .slice(0, 12)
+            .map(([command, count]) => `${command} ${count.toFixed(1)}`)
+            .join(', '),
+        ],
+      ],
+    )
+    table(
+      ['an idle server and worker, a second', ''],
+      [
+        ['commands', (quiet.commands / 10).toFixed(1)],
+        ['CPU time of the broker, ms', (100 * quiet.cpu).toFixed(2)],
+      ],
+    )
+  })
+}
+
+async function spent(client, work) {
+  await client.config('RESETSTAT')
+  const before = await cpuOf(client)
+  const began = performance.now()
+  await work()
+  const seconds = (performance.now() - began) / 1000
+  const stats = await client.info('commandstats')
+  const calls = Object.fromEntries(
+    [...stats.matchAll(/cmdstat_([^:]+):calls=(\d+)/g)].map(([, name, count]) => [name, Number(count)]),
+  )
+  const all = await client.info('stats')
+  const number = (name) => Number(new RegExp(`${name}:(\\d+)`).exec(all)?.[1])
+  const commands = Object.values(calls).reduce((sum, count) => sum + count, 0)
+  return {
+    seconds,
+    calls,
+    commands,
+    bytesIn: number('total_net_input_bytes'),
+    bytesOut: number('total_net_output_bytes'),
+    cpu: (await cpuOf(client)) - before,
+  }
+}
+
+async function cpuOf(client) {
+  const text = await client.info('cpu')
+  const [user, system] = ['user', 'sys'].map((kind) =>
+    Number(new RegExp(`used_cpu_${kind}:([\\d.]+)`).exec(text)?.[1]),
+  )
+  return user + system
+}
+
+async function sizes(client, pid, redis) {
+  const used = Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(
+    require('node:fs').readFileSync(`/proc/${pid}/status`, 'utf8'),
+  )
+  const files = join(redis.folder, 'appendonlydir')
+  const file = readdirSync(files).reduce((sum, name) => sum + statSync(join(files, name)).size, 0)
+  return { redis: used, rss: Number(kilobytes) * 1024, file }
+}
+
+async function submitted(url, key) {
+  const headers = { 'content-type': 'application/json', 'idempotency-key': key }
+  const answer = await fetch(`${url}/v1/jobs`, { method: 'POST', headers, body: JSON.stringify(USUAL) })
+  if (answer.status !== 202) throw new Error(`${answer.status} ${await answer.text()}`)
+  await answer.arrayBuffer()
+}
+
+async function generated(url, { prompt, width, height, ...wuerstchen }) {
+  const body = JSON.stringify({ prompt, size: `${width}x${height}`, wuerstchen })
+  const answer = await fetch(`${url}/v1/images/generations`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  })
+  if (!answer.ok) throw new Error(await answer.text())
+  await answer.arrayBuffer()
+}
+
+/** Pictures a second: each client follows its job to the end, then asks for the next. */
+async function closedLoop(url, jobs, clients) {
+  const client = new QueueClient(() => [url])
+  let next = 0
+  const began = performance.now()
+  await Promise.all(
+    Array.from({ length: clients }, async () => {
+      while (next < jobs) {
+        next += 1
+        const { end } = await client.job(`${Math.random()}`, USUAL)
+        if (end.event !== 'done') throw new Error(JSON.stringify(end))
+      }
+    }),
+  )
+  return (1000 * jobs) / (performance.now() - began)
+}
+
+async function timed(work) {
+  const began = performance.now()
+  await work()
+  return performance.now() - began
+}
+
+function percentiles(times) {
+  const sorted = [...times].sort((a, b) => a - b)
+  return [median(sorted), sorted[Math.floor(sorted.length * 0.95)]].map((ms) => Number(ms.toFixed(1)))
+}
+
+const mebi = (bytes) => (bytes / 2 ** 20).toFixed(1)
+
+function table(head, rows) {
+  for (const cells of [head, head.map(() => '---'), ...rows]) console.log(`| ${cells.join(' | ')} |`)
+  console.log()
+}
+
+async function main() {
+  console.log(`${machine()}\n`)
+  for (const part of values.only.split(',')) await PARTS[part]()
+}
+
+main()

@@ -1,0 +1,93 @@
+/** A redis-server of its own: a free port, a folder for its append-only file, every write on the disk before its answer. */
+const { spawn, spawnSync } = require('node:child_process')
+const { mkdtempSync, rmSync } = require('node:fs')
+const { connect, createServer } = require('node:net')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
+
+const PROGRAM = process.env.REDIS_SERVER ?? 'redis-server'
+
+const hasRedis = () => spawnSync(PROGRAM, ['--version']).status === 0
+
+/** @param {{fsync?: 'always' | 'everysec'}} [options] */
+async function startRedis({ fsync = 'always' } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'wuerstchen-redis-'))
+  const port = await freePort()
+  let child = run()
+  await answers(port)
+  return {
+    port,
+    folder,
+    url: `redis://127.0.0.1:${port}`,
+    get pid() {
+      return child.pid
+    },
+    /** SIGKILL: what was not on the disk is gone. */
+    async kill() {
+      await ended(child, 'SIGKILL')
+    },
+    /** Becomes a replica of another one. */
+    async follow(other) {
+      await ask(port, `REPLICAOF 127.0.0.1 ${other.port}`)
+    },
+    /** On the same port, with what the file holds. */
+    async start() {
+      child = run()
+      await answers(port)
+    },
+    async [Symbol.asyncDispose]() {
+      await ended(child, 'SIGKILL')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+
+  function run() {
+    const persistence = ['--appendonly', 'yes', '--appendfsync', fsync, '--save', '']
+    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...persistence]
+    return spawn(PROGRAM, [...args, '--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0'], {
+      stdio: 'ignore',
+    })
+  }
+}
+
+function ended(child, signal) {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
+  return new Promise((resolve) => {
+    child.once('close', resolve)
+    child.kill(signal)
+  })
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+async function answers(port, ms = 30_000) {
+  const end = Date.now() + ms
+  while (!(await ask(port, 'PING'))?.startsWith('+PONG')) {
+    if (Date.now() > end) throw new Error(`Expected redis-server to answer within ${ms} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Its answer to one command; null where it has none. Until it has read its file that is LOADING. */
+function ask(port, command) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`))
+    const done = (answer) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('data', (data) => done(String(data)))
+    socket.once('error', () => done(null))
+  })
+}
+
+module.exports = { hasRedis, startRedis, freePort }

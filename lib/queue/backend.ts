@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto'
+import { DisposedError, InvalidArgumentError, QueueFullError } from '../index'
+import type {
+  Backend,
+  BackendInfo,
+  BackendModel,
+  BackendState,
+  BackendStatistics,
+  FollowOptions,
+  JobError,
+  JobEvent,
+  JobPage,
+  JobRequest,
+  JobSnapshot,
+  ServerConfig,
+  StoredPicture,
+  SubmitOptions,
+} from '../server'
+import { publishJob } from '../server/job-channel'
+import { checkSame } from '../server/local/admission'
+import type { Broker } from './broker'
+import { checkStore, openBroker, storeOf } from './config'
+import { Events } from './events'
+import { Janitor } from './janitor'
+import { Jobs } from './jobs'
+import { modelNamed, modelsOf, NOBODY, queueFor, type Roster, readRoster } from './roster'
+import { QueueStatistics } from './statistics'
+import type { PictureStore } from './store'
+
+const REFRESH_MS = 1000
+
+/** A server's last answers still need the broker. */
+const LAST_WORDS_MS = 4000
+
+const CANCELED: JobError = {
+  code: 'CANCELED',
+  message: 'The job was canceled.',
+  retryable: false,
+  param: null,
+}
+
+/** The backend of a queue: jobs are in Redis, pictures in a store, and workers make them. */
+export class QueueBackend implements Backend {
+  private readonly id = randomUUID()
+  private readonly broker: Broker
+  private readonly jobs: Jobs
+  private readonly events: Events
+  private readonly store: PictureStore
+  private readonly janitor: Janitor
+  private readonly counted: QueueStatistics
+  private roster: Roster = NOBODY
+  private models: readonly BackendModel[] = []
+  private refreshing: NodeJS.Timeout | null = null
+  private mistake: string | null = null
+  private readonly waiting: { resolve(): void; reject(error: unknown): void }[] = []
+  private disposing: Promise<void> | null = null
+
+  constructor(private readonly config: ServerConfig) {
+    this.broker = openBroker(config, false)
+    this.jobs = new Jobs(this.broker)
+    this.events = new Events(this.broker)
+    this.store = storeOf(config)
+    this.janitor = new Janitor(this.broker, this.jobs, this.store)
+    this.counted = new QueueStatistics(this.broker, this.jobs)
+    this.broker.listen(this.broker.key('server', this.id), (job) => void this.publish(job))
+    this.janitor.start()
+    void this.refresh(true)
+  }
+
+  get state(): BackendState {
+    if (this.disposing !== null) return { name: 'draining' }
+    if (this.mistake !== null) return { name: 'failed', message: this.mistake }
+    return { name: this.broker.connected && this.models.length > 0 ? 'ready' : 'loading' }
+  }
+
+  get info(): BackendInfo {
+    return { kind: 'queue', models: this.models }
+  }
+
+  async ready(): Promise<void> {
+    if (this.state.name !== 'ready')
+      await new Promise<void>((resolve, reject) => this.waiting.push({ resolve, reject }))
+  }
+
+  statistics(): Promise<BackendStatistics> {
+    return this.counted.read(this.roster)
+  }
+
+  /** A job is accepted once it is in BullMQ's queue: what fails before that, the client hears of. */
+  async submit(request: JobRequest, { maxUnfinished = Number.POSITIVE_INFINITY }: SubmitOptions = {}) {
+    this.checkReady()
+    const queue = queueFor(this.roster, modelNamed(this.models, request.model), request)
+    const outcome = await this.jobs.submit(request, { ...this.facts, queue, maxUnfinished })
+    if ('full' in outcome) throw this.full(outcome.full, outcome.there, request, maxUnfinished)
+    if ('found' in outcome) return { job: await this.known(outcome.found, request), found: true }
+    await this.accept(outcome.id, queue, request.priority)
+    return { job: snapshotOf(outcome.id, request, outcome.position), found: false }
+  }
+
+  follow(id: string, options: FollowOptions = {}): AsyncGenerator<JobEvent, void, void> {
+    return this.events.follow(id, options)
+  }
+
+  async cancel(id: string): Promise<JobSnapshot | null> {
+    const ended = await this.jobs.finish(id, null, { status: 'canceled', error: CANCELED })
+    const record = await this.jobs.find(id)
+    if (ended && record !== null) void this.broker.dequeue(record.queue, id)
+    return record?.snapshot ?? null
+  }
+
+  async find(id: string): Promise<JobSnapshot | null> {
+    return (await this.jobs.find(id))?.snapshot ?? null
+  }
+
+  list({
+    owner,
+    limit,
+    after,
+  }: {
+    owner: string
+    limit: number
+    after?: string | undefined
+  }): Promise<JobPage> {
+    return this.jobs.list(owner, limit, after)
+  }
+
+  async picture(id: string, index: number): Promise<StoredPicture | null> {
+    const record = await this.jobs.find(id)
+    const place = record?.places.get(index)
+    const picture = record?.snapshot.pictures.find((one) => one.index === index)
+    if (place === undefined || picture === undefined) return null
+    const data = await this.store.get(place)
+    return data === null ? null : { mediaType: picture.mediaType, data }
+  }
+
+  async remove(id: string): Promise<boolean> {
+    await this.cancel(id)
+    return this.janitor.forget(id)
+  }
+
+  async setLoraScales(): Promise<void> {
+    throw new InvalidArgumentError(
+      'Expected no scales of LoRAs: workers of a queue load their own, see wuerstchen worker --help.',
+      { details: { name: 'loras' } },
+    )
+  }
+
+  dispose(options: { readonly drain?: boolean; readonly timeoutMs?: number } = {}): Promise<void> {
+    this.disposing ??= this.drain(options)
+    return this.disposing
+  }
+
+  /** Closes the connections. A server calls it when its last answer is written; without one it happens a little later. */
+  end(): void {
+    this.broker.close()
+    this.store.close()
+  }
+
+  /** Jobs stay in the queue; those who follow one here may see its end before they have to ask another server. */
+  private async drain({ drain = false, timeoutMs = 30_000 }): Promise<void> {
+    const end = performance.now() + (drain ? timeoutMs : 0)
+    while (this.events.ids.length > 0 && performance.now() < end)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    this.events.close()
+    this.janitor.close()
+    if (this.refreshing !== null) clearTimeout(this.refreshing)
+    setTimeout(() => this.end(), LAST_WORDS_MS).unref()
+  }
+
+  private get facts() {
+    const { maxQueue, resultTtlSeconds } = this.config
+    return { server: this.id, maxQueue, timeToLiveMs: resultTtlSeconds * 1000 }
+  }
+
+  /** Learns who is there, and tells those who wait where they stand. */
+  private async refresh(first = false): Promise<void> {
+    try {
+      if (first) await checkStore(this.broker, this.store)
+      this.roster = await readRoster(this.broker)
+      this.models = modelsOf(this.roster, this.config.model)
+      if (this.state.name === 'ready') for (const { resolve } of this.waiting.splice(0)) resolve()
+      await this.jobs.tellPositions(this.events.ids)
+      first = false
+    } catch (error) {
+      if (error instanceof InvalidArgumentError) return this.fail(error)
+    }
+    if (this.disposing === null) this.refreshing = setTimeout(() => void this.refresh(first), REFRESH_MS)
+  }
+
+  private fail(error: Error): void {
+    this.mistake = error.message
+    for (const { reject } of this.waiting.splice(0)) reject(error)
+  }
+
+  private checkReady(): void {
+    const { name } = this.state
+    if (name === 'ready' || (name === 'loading' && this.models.length > 0)) return
+    const details = { state: name, retryAfterMs: 5000 }
+    const what = name === 'loading' ? 'no worker has come yet' : `it is ${name}`
+    throw new DisposedError(`Expected the server to be ready but ${what}.`, { details })
+  }
+
+  private async accept(id: string, queue: string, priority: number): Promise<void> {
+    await this.jobs.enqueue(id, queue, priority)
+    await this.broker.replicated(this.config.queueReplicas)
+  }
+
+  /** The job of an idempotency key. Whoever accepted it may have died before it was enqueued. */
+  private async known(id: string, request: JobRequest): Promise<JobSnapshot> {
+    const record = await this.jobs.find(id)
+    if (record === null) throw new DisposedError('Expected the job of this key but it has just expired.')
+    const { snapshot, queue } = record
+    checkSame(snapshot.request, request)
+    if (snapshot.status === 'queued') await this.accept(id, queue, snapshot.request.priority)
+    return snapshot
+  }
+
+  private full(limit: 'queue' | 'key', there: number, { count }: JobRequest, maxUnfinished: number): Error {
+    const { maxQueue } = this.config
+    const pictures = limit === 'queue' ? there + count - maxQueue : count
+    const details = { limit, retryAfterMs: this.counted.estimateMs(this.roster, pictures) }
+    const message =
+      limit === 'queue'
+        ? `Expected at most ${maxQueue} pictures in the queue but there are ${there}, and ${count} more were asked for.`
+        : `Expected at most ${maxUnfinished} unfinished jobs of this key but there are ${there}.`
+    return new QueueFullError(message, { details })
+  }
+
+  private async publish(id: string): Promise<void> {
+    const job = await this.find(id).catch(() => null)
+    if (job !== null) publishJob(this, job)
+  }
+}
+
+function snapshotOf(id: string, request: JobRequest, position: number): JobSnapshot {
+  const nothing = { startedAt: null, finishedAt: null, expiresAt: null, error: null }
+  return {
+    id,
+    status: 'queued',
+    request,
+    createdAt: Date.now(),
+    position,
+    pictures: [],
+    warnings: [],
+    ...nothing,
+  }
+}

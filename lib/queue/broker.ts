@@ -1,0 +1,180 @@
+/** The one connection of a process to Redis or Valkey: commands, scripts, messages, and the queues that BullMQ keeps there. */
+import { BrokerError } from '../index'
+import { loadBull, loadRedis, type Redis, type RedisOptions } from './packages'
+import { SCRIPTS, type ScriptName, sourceOf } from './scripts'
+
+type Queue = import('bullmq').Queue
+
+export interface BrokerOptions {
+  readonly url: string
+  /** Of all keys: a hash tag is put around it. */
+  readonly prefix: string
+  /**
+   * A worker waits for a broker that is away: what it has to say stays true. A server says so to its client, at once.
+   */
+  readonly patient: boolean
+}
+
+/** Longest wait for an answer of a connection that looks alive. */
+const ANSWER_MS = 5000
+
+/** Longest wait for replicas. */
+const REPLICATE_MS = 2000
+
+/** A connection that hears nothing for so long is opened anew; BullMQ's blocking reads end sooner. */
+const SILENCE_MS = 15_000
+
+export class Broker {
+  readonly redis: Redis
+  /** First part of every key. */
+  readonly prefix: string
+  private readonly queues = new Map<string, Queue>()
+  private readonly listeners = new Map<string, Set<(message: string) => void>>()
+  private readonly subscriber: Redis
+  /** Finds out that a connection is dead. */
+  private readonly pulse: NodeJS.Timeout
+
+  constructor(private readonly options: BrokerOptions) {
+    this.prefix = `{${options.prefix}}`
+    const { Redis } = loadRedis()
+    this.redis = new Redis(options.url, { ...SHARED, ...(options.patient ? PATIENT : HASTY) })
+    for (const name of Object.keys(SCRIPTS) as ScriptName[])
+      this.redis.defineCommand(commandOf(name), { numberOfKeys: 1, lua: sourceOf(name) })
+    // Subscriptions are made again after a reconnection, by the client itself.
+    this.subscriber = new Redis(options.url, { ...SHARED, ...PATIENT })
+    this.subscriber.on('message', (channel: string, message: string) => {
+      for (const listener of [...(this.listeners.get(channel) ?? [])]) listener(message)
+    })
+    for (const one of [this.redis, this.subscriber]) one.on('error', () => undefined)
+    this.pulse = setInterval(() => this.subscriber.ping().catch(() => undefined), SILENCE_MS / 3)
+    this.pulse.unref()
+  }
+
+  get connected(): boolean {
+    return this.redis.status === 'ready'
+  }
+
+  key(...parts: readonly string[]): string {
+    return [this.prefix, ...parts].join(':')
+  }
+
+  /** Runs one of our scripts. */
+  async script<T>(name: ScriptName, ...args: readonly (string | number)[]): Promise<T> {
+    const scripted = this.redis as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
+    return this.answer(async () => scripted[commandOf(name)]?.(this.prefix, ...args)) as Promise<T>
+  }
+
+  /** What the broker answers; that it does not is an error with a code. */
+  async answer<T>(ask: (redis: Redis) => Promise<T>): Promise<T> {
+    try {
+      return await ask(this.redis)
+    } catch (error) {
+      throw new BrokerError(`Expected an answer of the queue's broker but ${reasonOf(error)}`, {
+        cause: error,
+        details: { retryAfterMs: 2000 },
+      })
+    }
+  }
+
+  /** Hands a job to BullMQ, which delivers it by priority. The same id again changes nothing. */
+  async enqueue(queue: string, id: string, priority: number): Promise<void> {
+    await this.answer(async () => this.queue(queue).add('pictures', {}, { ...DELIVERY, jobId: id, priority }))
+  }
+
+  /** Resolves once so many replicas have what was written here; a broker's own disk is its own setting. */
+  async replicated(replicas: number): Promise<void> {
+    if (replicas === 0) return
+    const reached = await this.answer((redis) => redis.wait(replicas, REPLICATE_MS))
+    if (reached < replicas)
+      throw new BrokerError(
+        `Expected the job on ${replicas} replicas of the queue's broker but it is on ${reached}.`,
+        { details: { retryAfterMs: 2000 } },
+      )
+  }
+
+  /** A job that nobody has to take any more; one that is being worked on stays. */
+  async dequeue(queue: string, id: string): Promise<void> {
+    await this.answer(async () => this.queue(queue).remove(id)).catch(() => undefined)
+  }
+
+  async depthOf(queue: string): Promise<Readonly<Record<string, number>>> {
+    return this.answer(async () =>
+      this.queue(queue).getJobCounts('prioritized', 'active', 'delayed', 'failed'),
+    )
+  }
+
+  /** Messages of a channel, until the result is called. Those of a moment without a connection are missed. */
+  listen(channel: string, listener: (message: string) => void): () => void {
+    const known = this.listeners.get(channel)
+    if (known !== undefined) known.add(listener)
+    else {
+      this.listeners.set(channel, new Set([listener]))
+      this.subscriber.subscribe(channel).catch(() => undefined)
+    }
+    return () => {
+      const all = this.listeners.get(channel)
+      if (all === undefined || !all.delete(listener) || all.size > 0) return
+      this.listeners.delete(channel)
+      this.subscriber.unsubscribe(channel).catch(() => undefined)
+    }
+  }
+
+  /** At once: a broker that is away is not waited for. */
+  close(): void {
+    clearInterval(this.pulse)
+    this.redis.disconnect()
+    this.subscriber.disconnect()
+    for (const queue of this.queues.values()) queue.close().catch(() => undefined)
+  }
+
+  private queue(name: string): Queue {
+    if (!this.connected && !this.options.patient) throw new Error('there is no connection')
+    let queue = this.queues.get(name)
+    if (queue === undefined) {
+      const { Queue } = loadBull()
+      queue = new Queue(name, { connection: this.redis, prefix: this.prefix, skipMetasUpdate: true })
+      queue.on('error', () => undefined)
+      // One whose first connection was cut never comes to life.
+      queue.waitUntilReady().catch(() => this.queues.delete(name))
+      this.queues.set(name, queue)
+    }
+    return queue
+  }
+}
+
+const DELIVERY = {
+  // How often a job is tried is decided where its fault is known: this only has to be enough.
+  attempts: 1000,
+  backoff: { type: 'exponential', delay: 500, jitter: 0.5 },
+  removeOnComplete: true,
+  // What was set aside can be looked at for a week, with BullMQ's dashboards.
+  removeOnFail: { age: 604_800, count: 10_000 },
+} as const
+
+const SHARED = {
+  retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 1000),
+  socketTimeout: SILENCE_MS,
+  keepAlive: 5000,
+  connectTimeout: 5000,
+} satisfies RedisOptions
+
+const PATIENT = { maxRetriesPerRequest: null, enableOfflineQueue: true } satisfies RedisOptions
+
+const HASTY = {
+  // BullMQ wants null; a command fails all the same: without a connection, or after `commandTimeout`.
+  maxRetriesPerRequest: null,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  commandTimeout: ANSWER_MS,
+} satisfies RedisOptions
+
+function commandOf(name: ScriptName): string {
+  return `wuerstchen_${name}`
+}
+
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  if (/writeable|no connection|closed|ECONN|offline/i.test(message)) return 'it cannot be reached.'
+  if (/timed out/i.test(message)) return `none came within ${ANSWER_MS} ms.`
+  return `it failed: ${message}`
+}

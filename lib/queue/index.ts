@@ -1,0 +1,45 @@
+/** The door of `wuerstchen/queue`: servers and workers of one queue, on any number of machines. */
+import { createServer, type Server, type ServerConfig, type ServerOptions } from '../server'
+import { checkConfig } from '../server/config/read'
+import { loadPipeline } from '../server/load'
+import { QueueBackend } from './backend'
+import { QueueWorker, type WorkerLog } from './worker'
+
+export { QueueBackend } from './backend'
+export { QueueWorker, type WorkerLog } from './worker'
+
+/** A server as `createServer()` makes one, whose jobs go to the workers of `queue`. It loads no model. */
+export async function createQueueServer(
+  options: Omit<ServerOptions, 'pipeline' | 'backend'>,
+): Promise<Server> {
+  const { logger, ...settings } = options
+  const backend = new QueueBackend(checkConfig(settings))
+  const server = await createServer({ ...options, backend })
+  server.app.server.once('close', () => backend.end())
+  return server
+}
+
+export interface WorkerOptions extends Partial<ServerConfig> {
+  /** pino, or what looks like it. Defaults to silence. */
+  readonly logger?: WorkerLog
+}
+
+/**
+ * Loads the model of the settings and takes jobs from `queue`. Resolves once servers know of it.
+ * @throws InvalidArgumentError naming every setting that is wrong; and as `WuerstchenPipeline.fromPretrained()`.
+ */
+export async function createWorker({ logger = SILENT, ...settings }: WorkerOptions): Promise<QueueWorker> {
+  const config = checkConfig(settings)
+  const maxQueue = Math.max(config.maxQueue, config.concurrency * config.maxImages * 2)
+  const pipeline = await loadPipeline({ ...config, maxQueue })
+  const worker = new QueueWorker(pipeline, config, logger)
+  try {
+    await worker.start()
+    return worker
+  } catch (error) {
+    await worker.close({ drainMs: 0 })
+    throw error
+  }
+}
+
+const SILENT: WorkerLog = { info: () => undefined, warn: () => undefined }

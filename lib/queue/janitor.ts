@@ -1,0 +1,75 @@
+import { StoreError } from '../index'
+import type { JobError } from '../server'
+import type { Broker } from './broker'
+import type { Jobs } from './jobs'
+import type { PictureStore } from './store'
+
+const EVERY_MS = 1000
+
+const POSTPONE_MS = 60_000
+
+const TOO_LATE: JobError = {
+  code: 'ERR_WUERSTCHEN_TIMEOUT',
+  message: 'The time of the job ran out before it was finished.',
+  retryable: true,
+  param: null,
+}
+
+/**
+ * Ends jobs whose deadline is over, wherever they are, and forgets results whose time to live is. Every server and worker has
+ * one: what two do at once is done once.
+ */
+export class Janitor {
+  private timer: NodeJS.Timeout | null = null
+  private closed = false
+
+  constructor(
+    private readonly broker: Broker,
+    private readonly jobs: Jobs,
+    private readonly store: PictureStore,
+  ) {}
+
+  start(): void {
+    if (this.closed) return
+    // Not all at the same moment.
+    this.timer = setTimeout(() => void this.round(), EVERY_MS * (0.75 + Math.random() / 2))
+  }
+
+  close(): void {
+    this.closed = true
+    if (this.timer !== null) clearTimeout(this.timer)
+  }
+
+  private async round(): Promise<void> {
+    try {
+      for (const id of await this.jobs.due('deadlines')) await this.overdue(id)
+      for (const id of await this.jobs.due('expiry')) await this.expired(id)
+    } catch {
+      // The broker is away: the next round does it.
+    }
+    this.start()
+  }
+
+  private async overdue(id: string): Promise<void> {
+    const record = await this.jobs.find(id)
+    await this.jobs.finish(id, null, { status: 'failed', error: TOO_LATE })
+    if (record !== null) await this.broker.dequeue(record.queue, id)
+  }
+
+  private async expired(id: string): Promise<void> {
+    try {
+      await this.forget(id)
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      // Its pictures would be orphans: others come first, until the store works.
+      await this.jobs.postpone(id, POSTPONE_MS)
+    }
+  }
+
+  /** Pictures first: of what is forgotten nobody knows where they lie. */
+  async forget(id: string): Promise<boolean> {
+    const record = await this.jobs.find(id)
+    for (const place of record?.places.values() ?? []) await this.store.remove(place)
+    return this.jobs.forget(id)
+  }
+}

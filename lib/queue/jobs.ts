@@ -1,0 +1,202 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto'
+import type { JobError, JobPage, JobRequest, PictureInfo } from '../server'
+import type { Broker } from './broker'
+import { type JobRecord, recordOf } from './record'
+
+/** What ends a job. */
+export type JobEnd =
+  | { readonly status: 'succeeded' }
+  | { readonly status: 'failed' | 'canceled'; readonly error: JobError }
+
+export type Submitted =
+  | { readonly made: true; readonly id: string; readonly position: number }
+  | { readonly found: string }
+  | { readonly full: 'queue' | 'key'; readonly there: number }
+
+/** A worker's hold on a job; it ends when another worker is given the job. */
+export interface Attempt {
+  readonly id: string
+  /** The fence: the job's highest number holds it. */
+  readonly number: string
+  readonly request: JobRequest
+  /** Drawn when the job was accepted, so that every attempt makes the same pictures. */
+  readonly seed: number
+  readonly createdAt: number
+  /** Attempts that failed by a fault of their machine. */
+  readonly faults: number
+}
+
+/** An event's place in its job's stream, which a later one of the same place takes over. */
+export type Told = readonly [slot: string, event: object]
+
+export interface SubmitFacts {
+  readonly queue: string
+  readonly server: string
+  readonly maxQueue: number
+  readonly maxUnfinished: number
+  readonly timeToLiveMs: number
+}
+
+const POISON: JobError = {
+  code: 'POISON',
+  message: 'The job was set aside: every worker that took it was lost.',
+  retryable: false,
+  param: null,
+}
+
+/** All jobs, as Redis holds them. */
+export class Jobs {
+  private lastTime = 0
+
+  constructor(private readonly broker: Broker) {}
+
+  /** Writes a job's record. It is accepted once it is enqueued, too. */
+  async submit(request: JobRequest, facts: SubmitFacts): Promise<Submitted> {
+    const { owner, idempotencyKey, count, priority, deadline } = request
+    const id = this.newId()
+    const fields = {
+      request: JSON.stringify(request),
+      seed: request.options.seed ?? randomInt(2 ** 32),
+      createdAt: Date.now(),
+      ttl: facts.timeToLiveMs,
+      server: facts.server,
+    }
+    const [outcome, value] = await this.broker.script<['made' | 'found' | 'queue' | 'key', string | number]>(
+      'submit',
+      id,
+      owner,
+      idempotencyKey === null ? '' : hashOf(owner, idempotencyKey),
+      count,
+      bullPriority(priority),
+      facts.maxQueue,
+      Math.min(facts.maxUnfinished, Number.MAX_SAFE_INTEGER),
+      facts.queue,
+      deadline ?? '',
+      ...Object.entries(fields).flat(),
+    )
+    if (outcome === 'found') return { found: String(value) }
+    if (outcome === 'made') return { made: true, id, position: Number(value) }
+    return { full: outcome, there: Number(value) }
+  }
+
+  /** Gives the job to the queue. Safe twice: what is there, running or over stays what it is. */
+  async enqueue(id: string, queue: string, priority: number): Promise<void> {
+    await this.broker.enqueue(queue, id, bullPriority(priority))
+  }
+
+  /** A worker takes a job; null where it is over, POISON where it took so many workers with it that it is over now. */
+  async begin(
+    id: string,
+    token: string,
+    worker: string,
+    maxLost: number,
+  ): Promise<Attempt | 'POISON' | null> {
+    const given = await this.broker.script<string[] | 'POISON' | null>(
+      'begin',
+      id,
+      token,
+      worker,
+      Date.now(),
+      maxLost,
+      JSON.stringify(POISON),
+      JSON.stringify({ type: 'error', error: POISON }),
+    )
+    if (given === null || given === 'POISON') return given
+    const [number = '', request = '', seed, createdAt, faults] = given
+    return {
+      id,
+      number,
+      request: JSON.parse(request) as JobRequest,
+      seed: Number(seed),
+      createdAt: Number(createdAt),
+      faults: Number(faults),
+    }
+  }
+
+  /** False where the job is not this attempt's any more: then its worker stops. */
+  async tell({ id, number }: Attempt, events: readonly Told[], warnings: readonly string[] = []) {
+    const pairs = events.flatMap(([slot, event]) => [slot, JSON.stringify(event)])
+    const known = warnings.length === 0 ? '' : JSON.stringify(warnings)
+    return (await this.broker.script<number>('tell', id, number, known, ...pairs)) === 1
+  }
+
+  /** Shows a picture that lies in the store. False where clients do not see this one. */
+  async show({ id, number }: Attempt, picture: PictureInfo, place: string): Promise<boolean> {
+    const { index, bytes } = picture
+    const event = JSON.stringify({ type: 'image', picture })
+    const text = JSON.stringify(picture)
+    return (await this.broker.script<number>('picture', id, number, index, place, text, bytes, event)) === 1
+  }
+
+  /** Ends a job, by its attempt or by anyone; the first end stays. */
+  async finish(id: string, attempt: Attempt | null, end: JobEnd): Promise<boolean> {
+    const error = end.status === 'succeeded' ? null : end.error
+    const event = JSON.stringify(error === null ? { type: 'done' } : { type: 'error', error })
+    const text = error === null ? '' : JSON.stringify(error)
+    const args = [id, attempt?.number ?? '', end.status, text, event, Date.now()]
+    return (await this.broker.script<number>('finish', ...args)) === 1
+  }
+
+  /** Lets go of a job that another worker is to make; `fault` where this machine was to blame. */
+  async release({ id, number }: Attempt, fault: boolean): Promise<void> {
+    const event = JSON.stringify({ type: 'queued', position: 0, warnings: [] })
+    await this.broker.script('release', id, number, event, fault ? 1 : 0)
+  }
+
+  async find(id: string): Promise<JobRecord | null> {
+    const [fields, rank] = await this.broker.script<[string[], number]>('find', id)
+    return recordOf(id, fields, rank)
+  }
+
+  async list(owner: string, limit: number, after: string | undefined): Promise<JobPage> {
+    const key = this.broker.key('owner', owner)
+    const from = after === undefined ? '+' : `(${after}`
+    const ids = await this.broker.answer((redis) =>
+      redis.zrevrangebylex(key, from, '-', 'LIMIT', 0, limit + 1),
+    )
+    const found = await Promise.all(ids.slice(0, limit).map((id) => this.find(id)))
+    const jobs = found.flatMap((record) => record?.snapshot ?? [])
+    return { jobs, next: ids.length > limit ? (ids[limit - 1] ?? null) : null }
+  }
+
+  /** Tells jobs where they stand in the line, if that has changed. */
+  async tellPositions(ids: readonly string[]): Promise<void> {
+    for (let i = 0; i < ids.length; i += 200) await this.broker.script('positions', ...ids.slice(i, i + 200))
+  }
+
+  async forget(id: string): Promise<boolean> {
+    return (await this.broker.script<number>('forget', id)) === 1
+  }
+
+  /** Some jobs whose time has come: unfinished past their deadline, or finished past their time to live. */
+  async due(kind: 'deadlines' | 'expiry', limit = 100): Promise<string[]> {
+    const key = this.broker.key(kind)
+    return this.broker.answer((redis) => redis.zrangebyscore(key, '-inf', Date.now(), 'LIMIT', 0, limit))
+  }
+
+  /** Forgets a finished job later. */
+  async postpone(id: string, ms: number): Promise<void> {
+    const key = this.broker.key('expiry')
+    await this.broker.answer((redis) => redis.zadd(key, 'XX', Date.now() + ms, id))
+  }
+
+  async counts(): Promise<Readonly<Record<string, number>>> {
+    const counts = await this.broker.answer((redis) => redis.hgetall(this.broker.key('counts')))
+    return Object.fromEntries(Object.entries(counts).map(([name, text]) => [name, Number(text)]))
+  }
+
+  /** Sorts by time; 128 random bits, because an id is what a picture's address rests on. */
+  private newId(): string {
+    this.lastTime = Math.max(Date.now(), this.lastTime + 1)
+    return `job_${this.lastTime.toString(36).padStart(9, '0')}${randomBytes(16).toString('hex')}`
+  }
+}
+
+/** BullMQ's 1 goes first, our 10. */
+function bullPriority(priority: number): number {
+  return 11 - Math.round(priority)
+}
+
+function hashOf(owner: string, key: string): string {
+  return createHash('sha256').update(`${owner}\0${key}`).digest('hex')
+}

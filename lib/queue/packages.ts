@@ -1,0 +1,26 @@
+/** The packages of a queue are optional: those who have none need not install them. */
+import { InvalidArgumentError } from '../index'
+
+export type Bull = typeof import('bullmq')
+export type Redis = import('ioredis').Redis
+export type RedisOptions = import('ioredis').RedisOptions
+type RedisPackage = typeof import('ioredis')
+export type S3 = typeof import('@aws-sdk/client-s3')
+
+export const loadBull = (): Bull => loaded('queue', 'npm install bullmq ioredis', () => require('bullmq'))
+export const loadRedis = (): RedisPackage =>
+  loaded('queue', 'npm install bullmq ioredis', () => require('ioredis'))
+export const loadS3 = (): S3 =>
+  loaded('store', 'npm install @aws-sdk/client-s3', () => require('@aws-sdk/client-s3'))
+
+function loaded<T>(setting: string, command: string, load: () => T): T {
+  try {
+    return load()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
+    throw new InvalidArgumentError(`Expected the packages of the setting '${setting}': ${command}`, {
+      cause: error,
+      details: { name: setting },
+    })
+  }
+}

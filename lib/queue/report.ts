@@ -1,0 +1,60 @@
+import type { Attempt, Jobs } from './jobs'
+
+/** Steps are told at most this often for each job: nobody sees more, and a broker serves many jobs. */
+const TELL_EVERY_MS = 100
+
+/** What an attempt tells of its way. The latest of each slot is sent, one message at a time. */
+export class Report {
+  private readonly waiting = new Map<string, object>()
+  private warnings: readonly string[] = []
+  private sending = false
+  private lastSent = Number.NEGATIVE_INFINITY
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly attempt: Attempt,
+    /** The attempt does not hold the job any more. */
+    private readonly lost: () => void,
+  ) {}
+
+  add(slot: string, event: object): void {
+    this.waiting.set(slot, event)
+    if (!this.sending) void this.send()
+  }
+
+  warn(warnings: readonly string[]): void {
+    if (warnings.length === 0) return
+    this.warnings = warnings
+    this.add('queued', { type: 'queued', position: 0, warnings })
+  }
+
+  /** A picture is finished: what was still to be said of its making is outdated. */
+  finished(index: number): void {
+    this.waiting.delete(`step:${index}`)
+    this.waiting.delete(`preview:${index}`)
+  }
+
+  /** Says nothing more. */
+  end(): void {
+    this.waiting.clear()
+  }
+
+  private async send(): Promise<void> {
+    this.sending = true
+    try {
+      while (this.waiting.size > 0) {
+        const wait = this.lastSent + TELL_EVERY_MS - performance.now()
+        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
+        const events = [...this.waiting]
+        if (events.length === 0) break
+        this.waiting.clear()
+        this.lastSent = performance.now()
+        if (!(await this.jobs.tell(this.attempt, events, this.warnings))) this.lost()
+      }
+    } catch {
+      // The next one may get through; the end of the job is told by other means.
+    } finally {
+      this.sending = false
+    }
+  }
+}

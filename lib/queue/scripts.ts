@@ -1,0 +1,204 @@
+/**
+ * What changes a job in Redis, each in one atomic script: they are the only writers of its record, so a job has one state,
+ * whoever dies in the middle. `attempt` is the fence: a worker that was thought lost and comes back holds an old number,
+ * and whatever it says changes nothing.
+ *
+ * All keys begin with the first one, which holds a hash tag: they are in one slot of a cluster.
+ *   :job:ID     hash: request, status, attempt, worker, pictures, times; `slot:…` are ids of events that later ones replace
+ *   :events:ID  stream: one JSON event an entry, under the field `e`; there is none while nothing but the acceptance happened
+ *   :owner:NAME sorted set of a key's jobs, by id; :owners hash: unfinished jobs of each
+ *   :idem:HASH  the job of an idempotency key; :deadlines, :expiry sorted sets by time; :counts hash
+ */
+const LIBRARY = `
+local P = KEYS[1]
+local function key(id) return P .. ':job:' .. id end
+local function count(field, by) redis.call('HINCRBY', P .. ':counts', field, by) end
+
+-- Readers need the latest step of a picture, not all: an event replaces the one before it in its slot.
+local function tell(id, slot, body)
+  local stream, field = P .. ':events:' .. id, 'slot:' .. slot
+  local old = redis.call('HGET', key(id), field)
+  if old then redis.call('XDEL', stream, old) end
+  redis.call('HSET', key(id), field, redis.call('XADD', stream, '*', 'e', body))
+  redis.call('PUBLISH', P .. ':wake:' .. id, '')
+end
+
+local function drop(id, slot)
+  local old = redis.call('HGET', key(id), 'slot:' .. slot)
+  if not old then return end
+  redis.call('XDEL', P .. ':events:' .. id, old)
+  redis.call('HDEL', key(id), 'slot:' .. slot)
+end
+
+
+local function move(id, from, to)
+  local pictures = tonumber(redis.call('HGET', key(id), 'count'))
+  if from then count(from .. 'Jobs', -1) count(from .. 'Pictures', -pictures) end
+  if to then count(to .. 'Jobs', 1) count(to .. 'Pictures', pictures) end
+end
+
+local STATES = { queued = 'waiting', running = 'running' }
+
+local function holds(id, attempt)
+  local now = redis.call('HMGET', key(id), 'status', 'attempt', 'lost')
+  if now[1] == 'running' and now[2] == attempt then return true end
+  -- Who speaks was slow, not lost: a starved machine is no reason to set a job aside.
+  local counted = STATES[now[1]] and now[2] ~= attempt and tonumber(now[3] or '0') > 0
+  if counted and redis.call('HSETNX', key(id), 'slow:' .. attempt, 1) == 1 then redis.call('HINCRBY', key(id), 'lost', -1) end
+  return false
+end
+
+local function finish(id, status, problem, body, now)
+  local job = redis.call('HMGET', key(id), 'status', 'owner', 'ttl', 'worker', 'server', 'bytes')
+  local state = STATES[job[1]]
+  if not state then return 0 end
+  move(id, state, nil)
+  if redis.call('HINCRBY', P .. ':owners', job[2], -1) <= 0 then redis.call('HDEL', P .. ':owners', job[2]) end
+  local expires = tonumber(now) + tonumber(job[3])
+  redis.call('HSET', key(id), 'status', status, 'error', problem, 'finishedAt', now, 'expiresAt', expires)
+  redis.call('ZREM', P .. ':deadlines', id)
+  redis.call('ZADD', P .. ':expiry', expires, id)
+  count(status, 1) count('keptJobs', 1) count('keptBytes', tonumber(job[6] or '0'))
+  tell(id, 'end', body)
+  if state == 'running' then redis.call('PUBLISH', P .. ':worker:' .. job[4], id) end
+  redis.call('PUBLISH', P .. ':server:' .. job[5], id)
+  return 1
+end
+`
+
+/** By name: the script, whose first key is the prefix of all others. */
+export const SCRIPTS = {
+  /** -> ['found', id], ['queue' or 'key', what there is], or ['made', position]. */
+  submit: `
+local id, owner, idem, pictures, priority = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+if idem ~= '' then
+  local known = redis.call('GET', P .. ':idem:' .. idem)
+  if known and redis.call('EXISTS', key(known)) == 1 then return { 'found', known } end
+end
+local counts = redis.call('HMGET', P .. ':counts', 'waitingPictures', 'runningPictures')
+local there = tonumber(counts[1] or '0') + tonumber(counts[2] or '0')
+if there + pictures > tonumber(ARGV[6]) then return { 'queue', there } end
+local own = tonumber(redis.call('HGET', P .. ':owners', owner) or '0')
+if own >= tonumber(ARGV[7]) then return { 'key', own } end
+local ahead = redis.call('ZCOUNT', P .. ':' .. ARGV[8] .. ':prioritized', '-inf', (priority + 1) * 4294967296 - 1)
+redis.call('HSET', key(id), 'status', 'queued', 'owner', owner, 'idem', idem, 'count', pictures, 'queue', ARGV[8],
+  'position', ahead, 'attempt', 0, 'priority', priority, unpack(ARGV, 10))
+if idem ~= '' then redis.call('SET', P .. ':idem:' .. idem, id) end
+redis.call('ZADD', P .. ':owner:' .. owner, 0, id)
+redis.call('HINCRBY', P .. ':owners', owner, 1)
+if ARGV[9] ~= '' then redis.call('ZADD', P .. ':deadlines', ARGV[9], id) end
+move(id, nil, 'waiting')
+return { 'made', ahead }`,
+
+  /** A worker takes a job: -> attempt, request, seed, its acceptance, faults so far; nil where it is over, 'POISON' where this ended it. */
+  begin: `
+local id, token, worker, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local job = redis.call('HMGET', key(id), 'status', 'lost', 'token', 'attempt', 'request', 'seed', 'createdAt', 'faults')
+local state = STATES[job[1]]
+if not state then return nil end
+local attempt = job[4]
+if state == 'waiting' then move(id, 'waiting', 'running') end
+if job[3] ~= token or state == 'waiting' then
+  -- Still running for another one, which is lost: it said nothing of the job's end.
+  if state == 'running' then
+    local lost = redis.call('HINCRBY', key(id), 'lost', 1)
+    if lost >= tonumber(ARGV[5]) then finish(id, 'failed', ARGV[6], ARGV[7], now) return 'POISON' end
+  end
+  attempt = redis.call('HINCRBY', key(id), 'attempt', 1)
+  for index = 0, tonumber(redis.call('HGET', key(id), 'count')) - 1 do drop(id, 'step:' .. index) drop(id, 'preview:' .. index) end
+  redis.call('HSET', key(id), 'status', 'running', 'position', 0, 'worker', worker, 'token', token)
+  redis.call('HSETNX', key(id), 'startedAt', now)
+end
+return { tostring(attempt), job[5], job[6], job[7], job[8] or '0' }`,
+
+  /** Pairs of slot and event: -> 1, or 0 where the attempt does not hold the job any more. */
+  tell: `
+if not holds(ARGV[1], ARGV[2]) then return 0 end
+if ARGV[3] ~= '' then redis.call('HSET', key(ARGV[1]), 'warnings', ARGV[3]) end
+for i = 4, #ARGV, 2 do tell(ARGV[1], ARGV[i], ARGV[i + 1]) end
+return 1`,
+
+  /** A picture that lies in the store: -> 1 if its place there is the one that clients see, else 0. */
+  picture: `
+local id, index, place = ARGV[1], ARGV[3], ARGV[4]
+if not holds(id, ARGV[2]) then return 0 end
+if redis.call('HSETNX', key(id), 'place:' .. index, place) == 0 then
+  return redis.call('HGET', key(id), 'place:' .. index) == place and 1 or 0
+end
+redis.call('HSET', key(id), 'picture:' .. index, ARGV[5])
+redis.call('HINCRBY', key(id), 'bytes', ARGV[6])
+tell(id, 'image:' .. index, ARGV[7])
+drop(id, 'preview:' .. index)
+return 1`,
+
+  /** The end, by its attempt, or by anyone where that is '': -> 1, or 0 where it is over or another's. */
+  finish: `
+if ARGV[2] ~= '' and not holds(ARGV[1], ARGV[2]) then return 0 end
+return finish(ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6])`,
+
+  /** Back to the queue: -> 1, or -1 where the attempt does not hold it. */
+  release: `
+local id = ARGV[1]
+if not holds(id, ARGV[2]) then return -1 end
+move(id, 'running', 'waiting')
+redis.call('HSET', key(id), 'status', 'queued', 'position', 0, 'worker', '')
+redis.call('HINCRBY', key(id), 'faults', ARGV[4])
+tell(id, 'queued', ARGV[3])
+return 1`,
+
+  /** -> [fields and values, place in the line or -1]. */
+  find: `
+local job = redis.call('HGETALL', key(ARGV[1]))
+local at = redis.call('HMGET', key(ARGV[1]), 'status', 'queue')
+local rank = at[1] == 'queued' and redis.call('ZRANK', P .. ':' .. at[2] .. ':prioritized', ARGV[1])
+return { job, rank or -1 }`,
+
+  /** Tells places in the line that have changed, of jobs that somebody looks at. */
+  positions: `
+for _, id in ipairs(ARGV) do
+  local job = redis.call('HMGET', key(id), 'status', 'queue', 'position', 'warnings')
+  local rank = job[1] == 'queued' and redis.call('ZRANK', P .. ':' .. job[2] .. ':prioritized', id)
+  if rank and tostring(rank) ~= job[3] then
+    redis.call('HSET', key(id), 'position', rank)
+    tell(id, 'queued', '{"type":"queued","position":' .. rank .. ',"warnings":' .. (job[4] or '[]') .. '}')
+  end
+end
+return 0`,
+
+  /** Forgets a finished job: -> 1, or 0 where there is none such. */
+  forget: `
+local id = ARGV[1]
+local job = redis.call('HMGET', key(id), 'status', 'owner', 'idem', 'bytes')
+if not job[1] or STATES[job[1]] then return 0 end
+count('keptJobs', -1) count('keptBytes', 0 - tonumber(job[4] or '0'))
+redis.call('ZREM', P .. ':owner:' .. job[2], id)
+redis.call('ZREM', P .. ':expiry', id)
+if job[3] ~= '' and redis.call('GET', P .. ':idem:' .. job[3]) == id then redis.call('DEL', P .. ':idem:' .. job[3]) end
+redis.call('DEL', key(id), P .. ':events:' .. id)
+return 1`,
+
+  /** A worker says that it is there; the clock is the broker's. What was not seen for long is forgotten. */
+  announce: `
+local now = tonumber(redis.call('TIME')[1])
+redis.call('HSET', P .. ':workers', ARGV[1], ARGV[2])
+redis.call('ZADD', P .. ':seen', now, ARGV[1])
+for _, old in ipairs(redis.call('ZRANGEBYSCORE', P .. ':seen', '-inf', now - tonumber(ARGV[3]), 'LIMIT', 0, 100)) do
+  redis.call('ZREM', P .. ':seen', old)
+  redis.call('HDEL', P .. ':workers', old)
+end
+return 1`,
+
+  /** -> [description, seconds since it was seen, …] of every worker. */
+  roster: `
+local now, all = tonumber(redis.call('TIME')[1]), {}
+local seen = redis.call('ZRANGE', P .. ':seen', 0, -1, 'WITHSCORES')
+for i = 1, #seen, 2 do
+  all[#all + 1] = redis.call('HGET', P .. ':workers', seen[i]) or ''
+  all[#all + 1] = now - tonumber(seen[i + 1])
+end
+return all`,
+} as const
+
+export type ScriptName = keyof typeof SCRIPTS
+
+export const sourceOf = (name: ScriptName): string => `${LIBRARY}${SCRIPTS[name]}`

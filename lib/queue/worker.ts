@@ -1,0 +1,273 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { StreamEvent } from '../index'
+import type { ServerConfig } from '../server'
+import { jobErrorOf } from '../server/errors'
+import { Throughput } from '../server/local/throughput'
+import { encode, mediaTypeOf } from '../server/pictures'
+import { generateOptionsOf, modelOf, type ServedPipeline } from '../server/served-pipeline'
+import type { Broker } from './broker'
+import { checkStore, openBroker, storeOf } from './config'
+import { Janitor } from './janitor'
+import { type Attempt, Jobs } from './jobs'
+import { loadBull } from './packages'
+import { Report } from './report'
+import { ANNOUNCE_MS, announce, limitsOf, queueOf, readRoster, type WorkerCard } from './roster'
+import type { PictureStore } from './store'
+
+type BullWorker = import('bullmq').Worker
+type BullJob = import('bullmq').Job
+
+/** Why an attempt stops before its end. */
+type Stop = 'over' | 'handed on'
+
+/** An attempt of this worker that is on its way. */
+interface Hold {
+  readonly attempt: Attempt
+  readonly stop: AbortController
+}
+
+/** What a worker says of itself: pino, or what looks like it. */
+export interface WorkerLog {
+  info(facts: object, message: string): void
+  warn(facts: object, message: string): void
+}
+
+/** Makes the pictures of a queue, with a pipeline of its own. */
+export class QueueWorker {
+  readonly id = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
+  private readonly broker: Broker
+  private readonly jobs: Jobs
+  private readonly store: PictureStore
+  private readonly janitor: Janitor
+  private readonly throughput = new Throughput()
+  private readonly holds = new Map<string, Hold>()
+  /** By queue: of the own size, and of smaller ones. */
+  private readonly takers = new Map<string, BullWorker>()
+  private announcing: NodeJS.Timeout | null = null
+  private closing: Promise<void> | null = null
+
+  constructor(
+    private readonly pipeline: ServedPipeline,
+    private readonly config: ServerConfig,
+    private readonly log: WorkerLog,
+  ) {
+    this.broker = openBroker(config, true)
+    this.jobs = new Jobs(this.broker)
+    this.store = storeOf(config)
+    this.janitor = new Janitor(this.broker, this.jobs, this.store)
+  }
+
+  /** Begins to take jobs; resolves once servers know of it. */
+  async start(): Promise<void> {
+    await checkStore(this.broker, this.store)
+    this.broker.listen(this.broker.key('worker', this.id), (job) => this.stop(job, 'over'))
+    await this.appear()
+    this.janitor.start()
+  }
+
+  /**
+   * Takes no more jobs, finishes those it has for at most `drainMs`, and hands what is left on to other workers. Safe twice.
+   */
+  close({ drainMs = this.config.drainSeconds * 1000 }: { readonly drainMs?: number } = {}): Promise<void> {
+    this.closing ??= this.end(drainMs)
+    return this.closing
+  }
+
+  /** The story of a job on its worker. */
+  private async make(job: BullJob, token: string): Promise<void> {
+    const attempt = await this.jobs.begin(job.id as string, token, this.id, this.config.maxWorkersLost)
+    if (attempt === null) return // over before its turn came: canceled, or too late
+    if (attempt === 'POISON') throw setAside('POISON')
+    const stop = new AbortController()
+    this.holds.set(attempt.id, { attempt, stop })
+    this.throughput.begin()
+    try {
+      await this.paint(attempt, stop)
+      await this.jobs.finish(attempt.id, attempt, { status: 'succeeded' })
+    } catch (error) {
+      await this.settle(job, token, attempt, stop.signal.reason as Stop | undefined, error)
+    } finally {
+      this.throughput.end()
+      this.holds.delete(attempt.id)
+    }
+  }
+
+  /** From the prompt to pictures in the store. The pipeline batches what its jobs have in common. */
+  private async paint(attempt: Attempt, stop: AbortController): Promise<void> {
+    const { request, seed } = attempt
+    const report = new Report(this.jobs, attempt, () => stop.abort('over' satisfies Stop))
+    const options = { ...generateOptionsOf(request), seed, signal: stop.signal }
+    const keeping: Promise<void>[] = []
+    try {
+      for await (const event of this.pipeline.stream(request.prompt, options)) {
+        if (event.type === 'queued') report.warn(event.warnings)
+        if (event.type === 'step') report.add(`step:${event.index}`, stepOf(event))
+        // Beside the next steps: encoding and storing is work of other threads.
+        if (event.type === 'image') keeping.push(this.keep(attempt, event, report, stop))
+        if (event.type === 'preview') keeping.push(preview(event, report))
+      }
+      await Promise.all(keeping)
+    } finally {
+      report.end()
+      await Promise.allSettled(keeping)
+    }
+  }
+
+  private async keep(
+    attempt: Attempt,
+    { index, image, timings }: StreamEvent & { type: 'image' },
+    report: Report,
+    stop: AbortController,
+  ): Promise<void> {
+    const { format, quality } = attempt.request
+    this.throughput.picture()
+    report.finished(index)
+    const data = await encode(image, format, quality)
+    const mediaType = mediaTypeOf(format)
+    // A name of its own: an attempt that was thought lost overwrites nothing.
+    const place = `${attempt.id}/${attempt.number}-${index}.${format}`
+    await this.store.put(place, data, mediaType)
+    const { width, height, seed } = image
+    const totalMs = Date.now() - attempt.createdAt
+    const picture = { index, width, height, mediaType, bytes: data.byteLength, seed, totalMs, timings }
+    if (await this.jobs.show(attempt, picture, place)) return
+    await this.store.remove(place).catch(() => undefined)
+    // Shown by an earlier attempt, or no longer ours: the next word to the broker tells which.
+    if (!(await this.jobs.tell(attempt, []))) stop.abort('over' satisfies Stop)
+  }
+
+  /** What becomes of a job that was not finished; what this throws is for BullMQ. */
+  private async settle(
+    job: BullJob,
+    token: string,
+    attempt: Attempt,
+    stopped: Stop | undefined,
+    error: unknown,
+  ) {
+    if (stopped === 'over') return
+    if (stopped === 'handed on') {
+      await this.jobs.release(attempt, false)
+      await job.moveToWait(token)
+      throw new (loadBull().WaitingError)()
+    }
+    const failure = jobErrorOf(error)
+    const again = isMachines(failure.code) && attempt.faults + 1 < this.config.maxAttempts
+    const facts = { job: attempt.id, attempt: attempt.number, code: failure.code, again, err: error }
+    this.log.warn(facts, 'attempt failed')
+    if (again) {
+      await this.jobs.release(attempt, true)
+      throw error
+    }
+    await this.jobs.finish(attempt.id, attempt, { status: 'failed', error: failure })
+    throw setAside(failure.code)
+  }
+
+  private stop(job: string, reason: Stop): void {
+    this.holds.get(job)?.stop.abort(reason)
+  }
+
+  /** Says that it is there, and takes from the queues of all sizes that it can make; again and again. */
+  private async appear(): Promise<void> {
+    const { maxPixels } = this.config
+    const model = this.pipeline.info.model
+    try {
+      await announce(this.broker, this.card(true))
+      const roster = await readRoster(this.broker)
+      if (this.closing !== null) return
+      for (const limit of limitsOf(roster, model)) if (limit <= maxPixels) this.take(queueOf(model, limit))
+    } catch (error) {
+      this.log.warn({ err: error }, 'could not announce')
+    }
+    if (this.closing === null) this.announcing = setTimeout(() => void this.appear(), ANNOUNCE_MS)
+  }
+
+  private take(queue: string): void {
+    if (this.takers.has(queue)) return
+    const { concurrency, queueLockSeconds } = this.config
+    const { Worker } = loadBull()
+    const lockDuration = queueLockSeconds * 1000
+    const taker = new Worker(queue, (job, token) => this.make(job, token as string), {
+      connection: this.broker.redis,
+      prefix: this.broker.prefix,
+      name: this.id,
+      concurrency,
+      lockDuration,
+      stalledInterval: lockDuration / 2,
+      // Who was lost how often is counted in the job's own record.
+      maxStalledCount: 1_000_000,
+      drainDelay: 5,
+      runRetryDelay: 500,
+    })
+    taker.on('error', (error) => this.log.warn({ err: error, queue }, 'queue'))
+    this.takers.set(queue, taker)
+  }
+
+  private card(here: boolean): WorkerCard {
+    return {
+      id: this.id,
+      model: modelOf(this.pipeline),
+      maxPixels: this.config.maxPixels,
+      concurrency: this.config.concurrency,
+      running: this.holds.size,
+      picturesPerSecond: this.throughput.picturesPerSecond,
+      here,
+    }
+  }
+
+  private async end(drainMs: number): Promise<void> {
+    if (this.announcing !== null) clearTimeout(this.announcing)
+    const goodbye = announce(this.broker, this.card(false)).catch(() => undefined)
+    const finished = Promise.all([...this.takers.values()].map((taker) => taker.close()))
+    const late = setTimeout(() => {
+      for (const { attempt } of this.holds.values()) this.stop(attempt.id, 'handed on')
+    }, drainMs)
+    await finished
+    clearTimeout(late)
+    await goodbye
+    this.janitor.close()
+    this.broker.close()
+    this.store.close()
+    await this.pipeline.dispose()
+  }
+}
+
+/** Faults that another machine, or this one a little later, may not have. All others are the request's. */
+const MACHINES_FAULTS = [
+  'OUT_OF_MEMORY',
+  'STORE_FAILED',
+  'BROKER_UNREACHABLE',
+  'QUEUE_FULL',
+  'DISPOSED',
+  'DISK_FULL',
+  'INTERNAL',
+]
+
+function isMachines(code: string): boolean {
+  return MACHINES_FAULTS.some((kind) => code === `ERR_WUERSTCHEN_${kind}`)
+}
+
+/** BullMQ tries it no more, and keeps it where dashboards show it. */
+function setAside(code: string): Error {
+  return new (loadBull().UnrecoverableError)(code)
+}
+
+function stepOf({ index, stage, step, steps, etaMs }: StreamEvent & { type: 'step' }): object {
+  return { type: 'step', index, stage, step, steps, etaMs }
+}
+
+async function preview(event: StreamEvent & { type: 'preview' }, report: Report): Promise<void> {
+  const { index, step, steps, image } = event
+  const data = (await encode(image, 'png', null)).toString('base64')
+  const { width, height } = image
+  report.add(`preview:${index}`, {
+    type: 'preview',
+    index,
+    step,
+    steps,
+    width,
+    height,
+    mediaType: 'image/png',
+    data,
+  })
+}

@@ -1,0 +1,110 @@
+import { openStore } from '../../lib/queue/store'
+import { until } from '../support/http-server'
+import { describeQueue, followed, jobOf, QueueRoom, SHORT, submitted } from '../support/queue'
+import { S3Server } from '../support/s3-server'
+import { folderOf, removeFolders } from '../support/temporary-folder'
+
+/** Settings of the AWS client are the process's. */
+async function withS3(test: (s3: S3Server) => Promise<void>): Promise<void> {
+  await using s3 = await S3Server.open()
+  const before = { ...process.env }
+  Object.assign(process.env, s3.environment)
+  try {
+    await test(s3)
+  } finally {
+    for (const name of Object.keys(s3.environment)) {
+      delete process.env[name]
+      if (before[name] !== undefined) process.env[name] = before[name]
+    }
+  }
+}
+
+async function keepsPictures(setting: string): Promise<void> {
+  const store = openStore(setting)
+  const data = Buffer.from('a picture')
+  await store.put('job_1/1-0.png', data, 'image/png')
+  expect(Buffer.from((await store.get('job_1/1-0.png')) ?? [])).toEqual(data)
+  await store.remove('job_1/1-0.png')
+  await store.remove('job_1/1-0.png')
+  expect(await store.get('job_1/1-0.png')).toBeNull()
+  store.close()
+}
+
+describe('openStore()', () => {
+  afterEach(removeFolders)
+
+  it('keeps pictures in a folder', () => keepsPictures(folderOf({})))
+
+  it('keeps pictures in a bucket', () => withS3(() => keepsPictures('s3://pictures/of/ours')))
+
+  it('has one identity for a folder, however many open it at once', async () => {
+    const folder = folderOf({})
+    const all = await Promise.all([1, 2, 3, 4].map(() => openStore(folder).identity()))
+    expect(new Set(all).size).toBe(1)
+    expect(await openStore(folderOf({})).identity()).not.toBe(all[0])
+  })
+
+  it('has one code for whatever goes wrong, and tells no path', async () => {
+    const store = openStore('/dev/null/pictures')
+    const error = await store.put('job_1/1-0.png', Buffer.from('x'), 'image/png').catch((reason) => reason)
+    expect(error).toMatchObject({ code: 'ERR_WUERSTCHEN_STORE_FAILED', retryable: true })
+    expect(error.message).not.toContain('/dev/null')
+  })
+
+  it('refuses a bucket without a name', () => {
+    expect(() => openStore('s3://')).toThrow(
+      expect.objectContaining({ code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT' }),
+    )
+  })
+})
+
+describeQueue('a queue with pictures on S3', () => {
+  it('tries again what the store refused, and removes what expired', () =>
+    withS3(async (s3) => {
+      await using room = await QueueRoom.open('s3://pictures/of/ours')
+      const served = await room.server({ resultTtlSeconds: 2 })
+      await room.worker()
+      await served.server.backend.ready()
+      s3.refusals = 1
+      const { job } = await submitted(served, { ...SHORT, n: 2 })
+      const events = await followed(served, job.id)
+      expect(events.at(-1)?.event).toBe('done')
+      expect(events.filter(({ event }) => event === 'image')).toHaveLength(2)
+      expect(await room.record(job.id)).toMatchObject({ attempt: '2', faults: '1' })
+      const { images } = await jobOf(served, job.id)
+      const picture = await fetch(images[0].url)
+      expect(picture.headers.get('content-type')).toBe('image/png')
+      expect((await picture.arrayBuffer()).byteLength).toBe(images[0].bytes)
+      expect([...s3.objects.keys()].every((key) => key.startsWith(`/pictures/of/ours/${job.id}/`))).toBe(true)
+      await until(() => s3.objects.size === 0)
+    }))
+
+  it('gives up after maxAttempts', () =>
+    withS3(async (s3) => {
+      await using room = await QueueRoom.open('s3://pictures')
+      const served = await room.server()
+      await room.worker('--max-attempts', '2')
+      await served.server.backend.ready()
+      s3.refusals = 10
+      const { job } = await submitted(served)
+      const events = await followed(served, job.id)
+      expect(events.at(-1)).toMatchObject({
+        event: 'error',
+        data: { error: { code: 'ERR_WUERSTCHEN_STORE_FAILED' } },
+      })
+      expect(await room.record(job.id)).toMatchObject({ attempt: '2', faults: '1', status: 'failed' })
+    }))
+})
+
+describeQueue('a worker with another store', () => {
+  it('does not start', async () => {
+    await using room = await QueueRoom.open()
+    const served = await room.server()
+    await until(async () => (await room.client.get('{wuerstchen}:store')) !== null)
+    await expect(room.worker('--store', folderOf({}))).rejects.toThrow(
+      /Expected store to be the one of this queue/,
+    )
+    expect(served.server.backend.state.name).toBe('loading')
+    removeFolders()
+  })
+})
