@@ -35,6 +35,7 @@ import type { ModelName } from './locate'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
+import { settled } from './settled'
 import { EventQueue, type StreamEvent } from './stream'
 import {
   readInversion,
@@ -107,7 +108,7 @@ export class WuerstchenPipeline {
     const executor = others.length === 0 ? first : new Fleet([first, ...others])
     const memories = models.map(({ memory }) => memory)
     const words = new TextualInversions(loras, readers)
-    return new WuerstchenPipeline(executor, requests, info, loras, memories, words)
+    return new WuerstchenPipeline(settled(executor, loras), requests, info, loras, memories, words)
   }
 
   /**
