@@ -39,8 +39,9 @@ function growth(samples) {
 
 /** Opens the library that makes memory scarce: it takes the place of libtorch's allocator. */
 async function openScarcity() {
-  const { findAddon, loadRuntime } = require('../dist/native/binding')
-  const { libraryName } = require('../dist/native/libtorch')
+  const { findEngines } = require('../dist/native/addons')
+  const { loadRuntime } = require('../dist/native/binding')
+  const { libraryName } = require('../dist/libtorch/find')
   const { planLoad } = require('../dist/loading/load')
   const { openModel } = require('../dist/model/layout')
   const { addon } = loadRuntime()
@@ -49,7 +50,7 @@ async function openScarcity() {
   ])
   const { graph, weights } = plan.prior
   const device = addon.openDevice({ device: 'cpu', threads: 1 })
-  const recorder = path.join(path.dirname(findAddon('wuerstchen')), libraryName('scarcity'))
+  const recorder = path.join(path.dirname(findEngines()[0].path), libraryName('scarcity'))
   const options = { graph: graph.path, weights, stored: 'float32', dtype: 'float32', kernels: null, recorder }
   const loaded = await device.load(options)
   loaded.dispose()

@@ -1,7 +1,8 @@
 """Makes what the tests and benchmarks need and git should not hold: `python -m scripts.fixtures .fixtures`.
 
 - `small`, `small-prior`: a checkpoint of seeded random weights at a tenth of v2's width, with CLIP's 77 tokens
-- `graphs/small`: the graphs of its config
+- `fast-test`, `fast-test-prior`: the checkpoint of diffusers' own fast test
+- `graphs/small`, `graphs/fast-test`: the graphs of their configs
 Made once; made again when the scripts they come from change.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from .bundled import tokenizer
 from .configurations import from_folders
+from .diffusers_checkpoint import FAST_TEST, first_weights
 from .export import export_all
 from .hub_layout import Checkpoint, write_checkpoint
 from .random_checkpoint import SMALL, random_weights, with_vocabulary
@@ -29,10 +31,16 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
+def _write_tokenizer(out: Path) -> Path:
+    words = out / "tokenizer"
+    if not words.exists():
+        tokenizer.save(tokenizer.train(tokenizer.training_captions(20_000, 1)), words, TOKENS)
+    return words
+
+
 def write_small(out: Path) -> tuple[Path, Path]:
     """The small checkpoint: the decoder's folder and the prior's."""
-    words = out / "tokenizer"
-    tokenizer.save(tokenizer.train(tokenizer.training_captions(20_000, 1)), words, TOKENS)
+    words = _write_tokenizer(out)
     components = with_vocabulary(SMALL, tokenizer.load(words).get_vocab_size())
     weights = {one.name: random_weights(one, seed) for seed, one in enumerate(components)}
     card = "Seeded random weights for tests. They were never trained.\n"
@@ -41,9 +49,20 @@ def write_small(out: Path) -> tuple[Path, Path]:
     return decoder, prior
 
 
+def write_fast_test(out: Path) -> tuple[Path, Path]:
+    words = _write_tokenizer(out)
+    components = with_vocabulary(FAST_TEST, tokenizer.load(words).get_vocab_size())
+    weights = {one.name: first_weights(one) for one in components}
+    decoder, prior = out / "fast-test", out / "fast-test-prior"
+    card = "The first weights of the networks in a test of diffusers. They were never trained.\n"
+    write_checkpoint(Checkpoint(components, weights.__getitem__, words, card=card), decoder, prior)
+    return decoder, prior
+
+
 def make(out: Path) -> None:
-    decoder, prior = write_small(out)
-    export_all(from_folders(decoder, prior), "small", out / "graphs", compare=False)
+    for write in (write_small, write_fast_test):
+        decoder, prior = write(out)
+        export_all(from_folders(decoder, prior), decoder.name, out / "graphs", compare=False)
 
 
 def main() -> None:

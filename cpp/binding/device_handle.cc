@@ -51,6 +51,11 @@ runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
   return request;
 }
 
+// Of options that may be left out.
+bool IsSet(Napi::Value options, const char* name) {
+  return options.IsObject() && options.As<Napi::Object>().Get(name).ToBoolean();
+}
+
 Napi::Value PresentNothing(Napi::Env env, bool) {
   return env.Undefined();
 }
@@ -152,8 +157,9 @@ Napi::Value DeviceHandle::Load(const Napi::CallbackInfo& info) {
 Napi::Value DeviceHandle::Rebind(const Napi::CallbackInfo& info) {
   return Rejecting(info.Env(), [&] {
     return ChangeGraph(info, *device_,
-                       [weights = ReadWeightBindings(info[1])](auto& workspace, auto& graph) {
-                         runtime::Rebind(workspace, graph, weights);
+                       [weights = ReadWeightBindings(info[1]),
+                        or_refuse = IsSet(info[2], "orRefuse")](auto& workspace, auto& graph) {
+                         runtime::Rebind(workspace, graph, weights, or_refuse);
                        });
   });
 }

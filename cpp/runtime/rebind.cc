@@ -132,10 +132,8 @@ void UndoAll(const std::vector<Change>& changes, size_t begun, TorchGraph& graph
   }
 }
 
-}  // namespace
-
-void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights) {
-  auto& torch_graph = Torch(graph);
+void BindOrUndo(Workspace& workspace, TorchGraph& torch_graph,
+                const std::vector<WeightBinding>& weights) {
   const auto slots = CollectSlots(torch_graph.module);
   std::vector<Change> changes;
   changes.reserve(weights.size());
@@ -164,6 +162,21 @@ void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>
   changes.clear();
   CountMemory(workspace, torch_graph, slots);
   TrimAllocator();
+}
+
+}  // namespace
+
+void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights,
+            bool or_refuse) {
+  auto& torch_graph = Torch(graph);
+  try {
+    BindOrUndo(workspace, torch_graph, weights);
+  } catch (...) {
+    if (or_refuse) {
+      for (const auto& binding : weights) torch_graph.lost.insert(binding.name);
+    }
+    throw;
+  }
 }
 
 }  // namespace wuerstchen::runtime

@@ -213,8 +213,10 @@ struct HostArray {
 std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request);
 // Gives some of a loaded graph's parameters other values, all of them or none. What is private
 // memory is written in place; when that fails, the former values are computed again. If even they
-// cannot be, the graph refuses to run until `Rebind` has set them.
-void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights);
+// cannot be, the graph refuses to run until `Rebind` has set them; with `or_refuse` so it does
+// whenever this fails.
+void Rebind(Workspace& workspace, Graph& graph, const std::vector<WeightBinding>& weights,
+            bool or_refuse);
 // Lets go of the pages of a graph's mapped weights, which come back when they are touched, or of
 // their copies on the device; and of memory that is kept free.
 void Release(Workspace& workspace, Graph& graph);

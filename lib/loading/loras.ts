@@ -2,7 +2,7 @@ import { expected } from '../errors'
 import type { Model } from '../memory/loaded-model'
 import { CHANGE_TARGETS, type ChangeTarget, type LoraChange, type LoraTarget } from '../model/lora'
 import { fromNative } from '../native/binding'
-import type { WeightBinding, WeightDelta } from '../native/types'
+import type { RebindOptions, WeightBinding, WeightDelta } from '../native/types'
 
 /** A LoRA at work. */
 export interface LoadedLora {
@@ -24,6 +24,8 @@ export type LoraBases = Readonly<Record<LoraTarget, readonly WeightBinding[]>> &
  */
 export class Loras {
   private active: readonly LoadedLora[] = []
+  /** Whose weights may have no value: a change failed, and so did its undoing. */
+  private unsettled: readonly LoadedLora[] = []
 
   constructor(
     /** The same model on one or several devices. */
@@ -84,26 +86,56 @@ export class Loras {
     throw expected('name', `that of a loaded LoRA (${names}${hint})`, name)
   }
 
+  /** Whether every weight has a value. */
+  get isSettled(): boolean {
+    return this.unsettled.length === 0
+  }
+
+  /** Values for the weights that have none; nothing may be running. */
+  async settle(): Promise<void> {
+    if (!this.isSettled) await this.set(this.active)
+  }
+
   /** All LoRAs from now on. Nothing may be running; when it fails, those of before are at work. */
   private async set(next: readonly LoadedLora[]): Promise<void> {
-    const before = this.active
+    const touched = [...this.active, ...this.unsettled, ...next]
+    const begun: ChangeTarget[] = []
     try {
-      await this.apply(before, next)
+      for (const target of CHANGE_TARGETS) {
+        begun.push(target)
+        await this.bind(target, touched, next)
+      }
     } catch (error) {
-      await this.apply(next, before)
+      await this.restore(begun, touched)
       throw fromNative(error)
     }
+    this.unsettled = []
     this.active = next
   }
 
-  private async apply(before: readonly LoadedLora[], after: readonly LoadedLora[]): Promise<void> {
-    for (const target of CHANGE_TARGETS) {
-      const touched = new Set([...before, ...after].flatMap((lora) => parametersOf(lora, target)))
-      if (touched.size === 0) continue
-      const bindings = (this.bases[target] ?? []).filter(({ name }) => touched.has(name))
-      const changed = bindings.map((base) => ({ ...base, deltas: deltasOf(base.name, target, after) }))
-      await Promise.all(this.models.map((model) => model[target].rebind(changed)))
-    }
+  /** The values of before. A network that cannot have them refuses to run, until a later change gives it some. */
+  private async restore(begun: readonly ChangeTarget[], touched: readonly LoadedLora[]): Promise<void> {
+    const doubtful = this.isSettled ? begun : CHANGE_TARGETS
+    const restored = await Promise.allSettled(
+      doubtful.map((target) => this.bind(target, touched, this.active, { orRefuse: true })),
+    )
+    this.unsettled = restored.every(({ status }) => status === 'fulfilled') ? [] : touched
+  }
+
+  /** The weights of one network on all devices. All have ended when it rejects. */
+  private async bind(
+    target: ChangeTarget,
+    touched: readonly LoadedLora[],
+    loras: readonly LoadedLora[],
+    how?: RebindOptions,
+  ): Promise<void> {
+    const names = new Set(touched.flatMap((lora) => parametersOf(lora, target)))
+    if (names.size === 0) return
+    const bindings = (this.bases[target] ?? []).filter(({ name }) => names.has(name))
+    const changed = bindings.map((base) => ({ ...base, deltas: deltasOf(base.name, target, loras) }))
+    const ends = await Promise.allSettled(this.models.map((model) => model[target].rebind(changed, how)))
+    const failed = ends.find((end) => end.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 }
 

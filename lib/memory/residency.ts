@@ -85,7 +85,7 @@ export function offloading(device: NativeDevice, residency: Residency): NativeDe
   if (residency.offload === 'none') return device
   return {
     load: (options) => device.load(options),
-    rebind: (graph, weights) => device.rebind(graph, weights),
+    rebind: (graph, weights, how) => device.rebind(graph, weights, how),
     release: (graph) => device.release(graph),
     prefetch: (graph) => device.prefetch(graph),
     limitWeights: (graph, window) => device.limitWeights(graph, window),

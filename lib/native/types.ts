@@ -190,6 +190,11 @@ export interface AdvanceRow {
   readonly clean: { readonly latents: NativeTensor; readonly coefficients: Float32Array } | null
 }
 
+export interface RebindOptions {
+  /** What was there before is wrong: when this fails, the graph refuses to run until these parameters are bound. */
+  readonly orRefuse: boolean
+}
+
 export interface NativeDevice {
   /**
    * Reads a graph, maps its weights, casts them to `stored` where the file has them otherwise. It computes in `dtype`: the
@@ -216,11 +221,10 @@ export interface NativeDevice {
   }): Promise<NativeGraph>
 
   /**
-   * Gives some parameters of a loaded graph other values. Nothing has changed when it rejects because a value cannot be
-   * had; values that are private memory are written in place, so if computing itself failed the former ones must be bound
-   * again.
+   * Gives some parameters of a loaded graph other values: all of them, or none when it rejects. Where even the former values
+   * cannot be had, the graph refuses to run until these parameters are bound.
    */
-  rebind(graph: NativeGraph, weights: readonly WeightBinding[]): Promise<void>
+  rebind(graph: NativeGraph, weights: readonly WeightBinding[], options?: RebindOptions): Promise<void>
   /**
    * Lets go of the pages of a graph's mapped weights, which come back when they are touched, or of their copies on the
    * device; and of memory kept free.

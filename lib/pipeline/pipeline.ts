@@ -36,6 +36,7 @@ import type { ModelName } from './locate'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
+import { settled } from './settled'
 import { EventQueue, type StreamEvent } from './stream'
 import {
   readInversion,
@@ -117,7 +118,7 @@ export class WuerstchenPipeline {
       words: () => words.list.map(({ token }) => token),
       changing: () => executor.changing,
     }
-    return new WuerstchenPipeline(executor, model, info, loras, memories, words)
+    return new WuerstchenPipeline(settled(executor, loras), model, info, loras, memories, words)
   }
 
   /**

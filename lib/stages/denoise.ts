@@ -7,6 +7,7 @@ import type {
   NativeGraph,
   NativeNoise,
   NativeTensor,
+  RebindOptions,
   WeightBinding,
 } from '../native/types'
 import { type Lease, ModulationCache } from './modulation-cache'
@@ -72,8 +73,8 @@ export class DenoisingStage {
   }
 
   /** Other values for some weights. No image may be in the stage. */
-  async rebind(weights: readonly WeightBinding[]): Promise<void> {
-    await this.device.rebind(this.graph, weights)
+  async rebind(weights: readonly WeightBinding[], how?: RebindOptions): Promise<void> {
+    await this.device.rebind(this.graph, weights, how)
     this.modulations.clear()
   }
 

@@ -1,5 +1,5 @@
 import { bug } from '../errors'
-import type { NativeDevice, NativeGraph, NativeTensor, WeightBinding } from '../native/types'
+import type { NativeDevice, NativeGraph, NativeTensor, RebindOptions, WeightBinding } from '../native/types'
 import type { FloatTensor } from '../tensors/float-tensor'
 import type { Tokens } from '../text/tokenizer'
 import { TextCache } from './text-cache'
@@ -40,9 +40,9 @@ export class TextEncoder {
   }
 
   /** Other values for some weights: nothing that was read before holds any more. */
-  async rebind(weights: readonly WeightBinding[]): Promise<void> {
+  async rebind(weights: readonly WeightBinding[], how?: RebindOptions): Promise<void> {
     this.cache.clear()
-    await this.device.rebind(this.graph, weights).finally(() => this.cache.clear())
+    await this.device.rebind(this.graph, weights, how).finally(() => this.cache.clear())
   }
 
   dispose(): void {

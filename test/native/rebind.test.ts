@@ -77,6 +77,18 @@ describe('NativeDevice.rebind() without memory for the second of two weights', (
     expect(run(body)).toEqual({ ...CLEAN, stdout: 'OUT_OF_MEMORY WEIGHTS_FAILED true' })
   })
 
+  it('refuses to run until it is bound, where the former values are wrong', () => {
+    const body = `
+      const plain = await answer()
+      await device.rebind(graph, [changed(first, 2, 50), changed(second, 2, 50)])
+      const next = [changed(first, 3, 90), changed(second, large(second), 0.01)]
+      const code = await scarce(() => device.rebind(graph, next, { orRefuse: true }))
+      const refusal = (await codeOf(answer())).slice(0, 14)
+      await device.rebind(graph, bound)
+      console.log(code, refusal, (await answer()) === plain)`
+    expect(run(body)).toEqual({ ...CLEAN, stdout: 'OUT_OF_MEMORY WEIGHTS_FAILED true' })
+  })
+
   it('uses memory of its own where the files of the former values are gone', () => {
     const body = `
       const { copyFileSync, rmSync } = require('node:fs')

@@ -5,6 +5,7 @@ import type {
   NativeGraph,
   NativeNoise,
   NativeTensor,
+  RebindOptions,
   WeightBinding,
 } from '../../lib/native/types'
 
@@ -115,8 +116,9 @@ export class FakeDevice implements NativeDevice {
     return this.does({ method: 'load', graph: options.graph }, () => new FakeGraph(options.graph))
   }
 
-  rebind(graph: NativeGraph, weights: readonly WeightBinding[]): Promise<void> {
-    return this.does({ method: 'rebind', graph: (graph as FakeGraph).name, inputs: weights }, () => undefined)
+  rebind(graph: NativeGraph, weights: readonly WeightBinding[], how?: RebindOptions): Promise<void> {
+    const call = { method: 'rebind', graph: (graph as FakeGraph).name, inputs: [weights, how] }
+    return this.does(call, () => undefined)
   }
 
   release(graph: NativeGraph): Promise<void> {

@@ -1,4 +1,6 @@
 /** The parts of the benchmarks that need no measurement. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { collectedOf, compare, kindOf, readProcessor } from '../../bench/support/baseline'
 import { lineChart, tickStep } from '../../bench/support/chart'
 import { busyTicks, ticksOf } from '../../bench/support/load'
@@ -12,6 +14,26 @@ const measured = (name: string, times: number[], failure: string | null = null):
   median: failure === null ? median(times) : null,
   error: 0,
   failure,
+})
+
+const ROOT = join(__dirname, '..', '..')
+
+/** What programs take of the compiled library: `const { names } = require('../dist/file')`. */
+const taken = readdirSync(join(ROOT, 'bench'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.js'))
+  .flatMap((file) => {
+    const text = readFileSync(join(ROOT, 'bench', file), 'utf8')
+    return [...text.matchAll(/\{([^{}]*)\} = require\('[./]*\/dist\/?([^']*)'\)/g)].map(
+      ([, names, path]) => ({ file, path: path || 'index', names: (names as string).match(/\w+/g) ?? [] }),
+    )
+  })
+
+describe('benchmarks', () => {
+  it.each(taken)('$file finds $names in $path', ({ path, names }) => {
+    const text = readFileSync(join(ROOT, 'lib', `${path}.ts`), 'utf8')
+    const missing = (names as string[]).filter((name) => !new RegExp(`\\b${name}\\b`).test(text))
+    expect(missing).toEqual([])
+  })
 })
 
 describe('statistics of benchmarks', () => {
