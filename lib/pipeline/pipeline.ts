@@ -77,6 +77,8 @@ export interface PriorResult {
  * ```
  */
 export class WuerstchenPipeline {
+  private isDisposed = false
+
   private constructor(
     private readonly engine: Executor,
     private readonly model: RequestModel,
@@ -247,13 +249,13 @@ export class WuerstchenPipeline {
   /** Other scales for loaded LoRAs, by name; in its turn, as `loadLora()`. */
   async setLoraScales(scales: Readonly<Record<string, number>>): Promise<void> {
     const checked = readLoraScales(scales)
-    if (!this.engine.changing) this.adapters.check([...checked.keys()])
+    if (this.isSettled) this.adapters.check([...checked.keys()])
     await this.engine.exclusive(() => this.adapters.rescale(checked))
   }
 
   /** Takes a LoRA away, in its turn, as `loadLora()`: the weights are bit for bit what they were without it. */
   async unloadLora(name: string): Promise<void> {
-    if (!this.engine.changing) this.adapters.check([name])
+    if (this.isSettled) this.adapters.check([name])
     await this.engine.exclusive(() => this.adapters.remove(name))
   }
 
@@ -280,13 +282,18 @@ export class WuerstchenPipeline {
    * what they were.
    */
   async unloadTextualInversion(token: string): Promise<void> {
-    if (!this.engine.changing) this.learning().check(token)
+    if (this.isSettled) this.learning().check(token)
     await this.engine.exclusive(() => this.learning().remove(token))
   }
 
   /** Takes its place in the order of arrival at once, and tells at once of a file that cannot be read. */
   private async change<Read>(reading: Promise<Read>, apply: (read: Read) => Promise<void>): Promise<void> {
     await Promise.all([reading, this.engine.exclusive(async () => apply(await reading))])
+  }
+
+  /** Whether a name that nothing has now will not be there in its turn either. */
+  private get isSettled(): boolean {
+    return !this.isDisposed && !this.engine.changing
   }
 
   private learning(): TextualInversions {
@@ -303,6 +310,7 @@ export class WuerstchenPipeline {
     checkNames(options, ['drain'])
     const { drain = false } = options
     if (typeof drain !== 'boolean') throw expected('drain', 'true or false', drain)
+    this.isDisposed = true
     await this.engine.dispose({ drain })
     await this.words?.dispose()
   }

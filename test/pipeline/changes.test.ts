@@ -123,6 +123,19 @@ describe('a request that arrives before a change', () => {
   })
 })
 
+describe('a pipeline that is disposed', () => {
+  it('refuses every change as such', async () => {
+    const other = await WuerstchenPipeline.fromPretrained()
+    await other.dispose()
+    const refusal = { code: 'ERR_WUERSTCHEN_DISPOSED' }
+    await expect(other.unloadLora('style')).rejects.toMatchObject(refusal)
+    await expect(other.setLoraScales({ style: 1 })).rejects.toMatchObject(refusal)
+    await expect(other.unloadTextualInversion('<thing>')).rejects.toMatchObject(refusal)
+    await expect(other.loadTextualInversion(word(1))).rejects.toMatchObject(refusal)
+    await expect(other.loadLora(lora())).rejects.toMatchObject(refusal)
+  })
+})
+
 describe('names of LoRAs and words', () => {
   it('are apart, also where they are equal', async () => {
     await pipeline.loadTextualInversion(word(1))
