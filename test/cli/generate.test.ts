@@ -101,6 +101,15 @@ describe('wuerstchen generate', () => {
     }
   })
 
+  it('looks for models of the hub in --cache-dir', () => {
+    const cache = join(folderOf({}), 'models')
+    const { status, stderr } = runCli(['generate', 'a cat', '--model', 'tests/none', '--cache-dir', cache], {
+      HF_HUB_OFFLINE: '1',
+    })
+    expect(stderr).toContain(`Expected tests/none (revision main) in ${cache}, which has none of it`)
+    expect(status).toBe(1)
+  })
+
   it('draws with LoRAs, scaled', async () => {
     const ones = { shape: [96, 1], data: new Float32Array(96).fill(1) }
     const lora = join(folderOf({}), 'style.safetensors')
