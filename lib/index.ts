@@ -58,8 +58,9 @@ export type { ModelFolders, ModelName } from './pipeline/locate'
 export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
 export { listModels, type PullOptions, pullModel } from './pipeline/models'
 export type { LoadProgress, NetworkLoaded, PipelineOptions } from './pipeline/options'
-export { type GenerateResult, type PriorResult, WuerstchenPipeline } from './pipeline/pipeline'
+export { WuerstchenPipeline } from './pipeline/pipeline'
 export type { PipelineInfo } from './pipeline/pretrained'
+export type { GenerateResult, PriorResult } from './pipeline/results'
 export type { StreamEvent } from './pipeline/stream'
 export type {
   DecodeOptions,

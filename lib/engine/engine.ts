@@ -1,22 +1,22 @@
-import { bug, DisposedError, GenerationError, OutOfMemoryError, QueueFullError } from '../errors'
+import { DisposedError, QueueFullError } from '../errors'
 import { closeModel, type Model } from '../memory/loaded-model'
 import { pictureOf } from '../memory/picture'
 import { fromNative } from '../native/binding'
-import type { NativeTensor } from '../native/types'
 import { type ReadPrompt, type Request, reread } from '../request/request'
-import type { Denoising, NextStep } from '../stages/denoise'
 import { PARTS, type Stage } from '../stages/stage'
 import type { FloatTensor } from '../tensors/float-tensor'
 import { inTurn } from './batching'
 import { Changes } from './changes'
 import { Crowd } from './crowd'
 import { type Deadline, withDeadline } from './deadline'
+import { Endings } from './endings'
 import { type Job, Run } from './job'
 import type { FinishedImage, RunHooks } from './outcome'
-import { Pace, Widths } from './pace'
-import { embedded, prepare, readTexts } from './prepare'
+import { Widths } from './pace'
+import { embedded } from './prepare'
 import { RowLimit } from './row-limit'
-import { type PipelineStatistics, publishRequest, Statistics, textsOf } from './statistics'
+import { type PipelineStatistics, Statistics, textsOf } from './statistics'
+import { Turns } from './turns'
 
 export interface EngineLimits {
   /** Batch entries of one native call; a guided image takes two. */
@@ -44,7 +44,7 @@ const PATIENCE = 32
 const COURTESY = 4
 
 /**
- * Moves jobs along, one native call at a time: choose who runs, take them one step further, repeat. Requests join and
+ * Moves jobs along, one native call at a time: choose who runs, take them one step further (`Turns`), repeat. Requests join and
  * leave at step boundaries. A run may end at any `await` (an abort, a callback that throws, a mate's failure): its
  * handles are freed then, those that arrive later at once, and what still waits for them finds it ended.
  */
@@ -55,8 +55,9 @@ export class Engine {
   private readonly encodings = new Set<Promise<unknown>>()
   /** The stage that ran last. */
   private resident: Stage | null = null
-  private readonly pace = new Pace()
   private readonly counters = new Statistics()
+  private readonly endings: Endings
+  private readonly turns: Turns
   private readonly changes = new Changes()
   private looping: Promise<void> | null = null
   /** Called when there is nothing left to do: whoever shares the work may bring some. */
@@ -69,6 +70,8 @@ export class Engine {
     private readonly widths: Pick<Widths, 'record' | 'widest'> = new Widths(),
   ) {
     this.rows = new RowLimit(limits.maxRows)
+    this.endings = new Endings(this.crowd, this.rows, this.counters)
+    this.turns = new Turns(model, this.endings, this.rows, this.counters, widths)
   }
 
   /** Images on their way. */
@@ -111,7 +114,7 @@ export class Engine {
 
   /** Takes a run in that nobody has begun. */
   adopt(run: Run): void {
-    run.stop = (reason) => this.fail(run, reason)
+    run.stop = (reason) => this.endings.fail(run, reason)
     run.place = this.changes.arrive()
     this.crowd.add(run.jobs)
     this.looping ??= this.loop()
@@ -170,7 +173,7 @@ export class Engine {
    */
   dispose({ drain }: { readonly drain: boolean }): Promise<void> {
     if (!drain) {
-      for (const { run } of this.crowd.members) this.fail(run, disposed())
+      for (const { run } of this.crowd.members) this.endings.fail(run, disposed())
       this.changes.refuse(disposed())
     }
     this.disposal ??= this.shutDown()
@@ -209,7 +212,8 @@ export class Engine {
         },
         ({ run }) => this.changes.settledAt(run.place),
       )
-      if (batch.length === 0) {
+      const [first] = batch
+      if (first === undefined) {
         if (this.changing) {
           await this.changes.makeNext()
           this.rereadAll()
@@ -220,8 +224,9 @@ export class Engine {
         if (this.size > 0) continue
         break
       }
-      await this.takeTurn(batch).catch((error) => {
-        for (const { run } of batch) this.fail(run, error) // a bug of ours must not stop the others
+      this.resident = first.stage
+      await this.turns.take(first.stage, batch).catch((error) => {
+        for (const { run } of batch) this.endings.fail(run, error) // a bug of ours must not stop the others
       })
     }
     this.looping = null
@@ -237,176 +242,9 @@ export class Engine {
         this.model.memory.check(picture, stages)
         run.replace(request, this.model.memory.shares(picture, stages))
       } catch (error) {
-        this.fail(run, error)
+        this.endings.fail(run, error)
       }
     }
-  }
-
-  private async takeTurn(batch: readonly Job[]): Promise<void> {
-    for (const { run } of batch) run.begun = true
-    const stage = batch[0]?.stage
-    this.resident = stage ?? null
-    if (stage === 'vqgan') await this.attempt(batch, ([job]) => this.decode(job))
-    else if (stage !== undefined) await this.denoise(stage, batch)
-  }
-
-  /** One step of Stage B or C for the whole batch. Who is new to the stage is prepared first, who is done moves on. */
-  private async denoise(stage: 'prior' | 'decoder', batch: readonly Job[]): Promise<void> {
-    const fresh = batch.filter(({ denoising }) => denoising === null)
-    if (this.model.offload !== 'none') {
-      for (const job of fresh) await this.attempt([job], () => readTexts(stage, this.model, job))
-    }
-    for (const job of fresh) {
-      job.begin()
-      await this.attempt([job], async () => {
-        job.denoising = await prepare(stage, this.model, job)
-      })
-      job.steppedAt = performance.now()
-    }
-    const prepared = batch.filter(({ run }) => !run.ended)
-    await this.attempt(prepared, (jobs) =>
-      this.timed(stage, jobs, () => this.model[stage].advance(jobs.map(rowOf))),
-    )
-    for (const job of prepared.filter(({ run }) => !run.ended)) {
-      this.countStep(job)
-      if (job.previewed(job.step)) await this.attempt([job], () => this.preview(job))
-      if (job.step === job.steps) await this.attempt([job], () => this.leave(stage, job))
-    }
-  }
-
-  /** Does one native call of a stage and counts it. */
-  private async timed<Result>(
-    stage: Stage,
-    jobs: readonly Job[],
-    call: () => Promise<Result>,
-  ): Promise<Result> {
-    const [first] = jobs
-    const started = performance.now()
-    const result = await call()
-    const ms = performance.now() - started
-    const rows = jobs.reduce((sum, job) => sum + job.rows, 0)
-    if (first !== undefined) {
-      const key = first.batchKey
-      this.widths.record(key, jobs.length, ms)
-      this.counters.turn({ stage, key, images: jobs.length, rows, ms })
-    }
-    this.rows.recover()
-    return result
-  }
-
-  /** Shows what the prior's last prediction says is left without noise. */
-  private async preview(job: Job): Promise<void> {
-    const { clean } = denoisingOf(job)
-    const { device, latentMean, latentStd, previewer } = this.model
-    if (clean === null || previewer === null) throw bug('Expected a previewer and latents for it.')
-    const embeddings = await device.affine(clean, latentMean, -latentStd)
-    const pixels = await previewer.decode(embeddings).finally(() => embeddings.dispose())
-    const { run, image, step, steps } = job
-    const { request } = run
-    this.notify(run, () => run.hooks.onPreview?.({ request, image, step, steps, pixels }))
-  }
-
-  private countStep(job: Job): void {
-    const now = performance.now()
-    this.pace.record(job.batchKey, now - job.steppedAt)
-    job.steppedAt = now
-    job.step += 1
-    this.report(job)
-  }
-
-  /** From the prior's latents to image embeddings, the end of a prior's request; from the decoder's latents to the vqgan. */
-  private async leave(stage: 'prior' | 'decoder', job: Job): Promise<void> {
-    const { latents } = denoisingOf(job)
-    if (stage === 'decoder') return job.enter('vqgan', latents)
-    job.run.forgetPrior(job.image)
-    const { device, latentMean, latentStd } = this.model
-    const imageEmbeddings = job.scope.hold(await device.affine(latents, latentMean, -latentStd))
-    if (job.run.ended) return
-    if (job.run.stages.includes('decoder')) return job.enter('decoder', imageEmbeddings)
-    const embeddings = await this.readFinite(imageEmbeddings, 'image embeddings')
-    if (!job.run.ended) this.finish(job, { pixels: null, embeddings })
-  }
-
-  private async readFinite(tensor: NativeTensor, what: string): Promise<FloatTensor> {
-    const read = await this.model.device.read(tensor)
-    if (allFinite(read.data)) return read
-    throw new GenerationError(`Expected ${what} of finite numbers but the model returned NaN or infinity`)
-  }
-
-  private async decode(job: Job): Promise<void> {
-    if (job.input === null) throw bug('Expected latents before the vqgan but there are none.')
-    job.steppedAt = performance.now()
-    job.begin()
-    await this.readFinite(job.input, 'latents')
-    const { input } = job
-    const pixels = await this.timed('vqgan', [job], () => this.model.vqgan.decode(input))
-    if (!job.run.ended) this.countStep(job)
-    if (!job.run.ended) this.finish(job, { pixels, embeddings: null })
-  }
-
-  private finish(job: Job, output: Pick<FinishedImage, 'pixels' | 'embeddings'>): void {
-    const { run } = job
-    const image = { request: run.request, image: job.image, timings: job.timings, ...output }
-    this.crowd.remove((other) => other === job)
-    run.noises.get(job.image.noiseStream)?.release(job.image.noiseRow)
-    job.scope.dispose()
-    run.left -= 1
-    this.counters.finished += 1
-    if (run.hooks.onImage === undefined) run.images.push(image)
-    else this.notify(run, () => run.hooks.onImage?.(image))
-    if (run.left > 0 || run.ended) return
-    run.end({ images: run.images.sort((a, b) => a.image.index - b.image.index) })
-    this.published(run, null)
-  }
-
-  /**
-   * Does one thing for these jobs together. If that fails each is tried alone, so that a job fails only by itself; then
-   * its request ends with it.
-   */
-  private async attempt(
-    jobs: readonly Job[],
-    work: (jobs: readonly [Job, ...Job[]]) => Promise<void>,
-  ): Promise<void> {
-    const [first, ...others] = jobs.filter(({ run }) => !run.ended)
-    if (first === undefined) return
-    try {
-      await work([first, ...others])
-    } catch (error) {
-      const reason = fromNative(error)
-      if (others.length === 0) return this.fail(first.run, reason)
-      if (reason instanceof OutOfMemoryError) this.rows.shrink()
-      for (const job of [first, ...others]) await this.attempt([job], work)
-    }
-  }
-
-  private report(job: Job): void {
-    const { run, stage, step, steps } = job
-    const etaMs = this.pace.estimate(job.workLeft)
-    this.notify(run, () => run.hooks.onProgress?.({ stage, index: job.image.index, step, steps, etaMs }))
-  }
-
-  /** Calls a caller's function. What it throws, now or later, ends its own request and nothing else. */
-  private notify(run: Run, call: () => unknown): void {
-    if (run.ended) return
-    try {
-      Promise.resolve(call()).catch((reason) => this.fail(run, reason))
-    } catch (reason) {
-      this.fail(run, reason)
-    }
-  }
-
-  private fail(run: Run, reason: unknown): void {
-    if (run.ended) return
-    this.crowd.remove((job) => job.run === run)
-    this.counters.failed += run.left
-    run.end({ reason })
-    this.published(run, reason)
-  }
-
-  private published({ request, hooks, arrived }: Run, error: unknown): void {
-    if (hooks.untold) return
-    const { part, images } = request
-    publishRequest({ part, images: images.length, ms: performance.now() - arrived, error })
   }
 
   private async shutDown(): Promise<void> {
@@ -416,22 +254,8 @@ export class Engine {
   }
 }
 
-function rowOf(job: Job): NextStep {
-  return { denoising: denoisingOf(job), step: job.step, clean: job.previewed(job.step + 1) }
-}
-
-function denoisingOf({ denoising }: Job): Denoising {
-  if (denoising === null) throw bug('Expected a prepared job but received one that is not.')
-  return denoising
-}
-
 function copyOf({ shape, data }: FloatTensor): FloatTensor {
   return { shape: [...shape], data: data.slice() }
-}
-
-function allFinite(values: Float32Array): boolean {
-  for (const value of values) if (!Number.isFinite(value)) return false
-  return true
 }
 
 function disposed(): DisposedError {

@@ -1,14 +1,9 @@
 import { checkNames } from '../checks/names'
-import { ImageEmbeddings } from '../embeddings/image-embeddings'
 import { PromptEmbeddings } from '../embeddings/prompt-embeddings'
-import type { ImageTimings } from '../engine/clock'
 import { Engine } from '../engine/engine'
 import { type Executor, Fleet } from '../engine/fleet'
-import type { FinishedImage, PreviewedImage, RunHooks } from '../engine/outcome'
 import type { PipelineStatistics } from '../engine/statistics'
 import { bug, expected } from '../errors'
-import { crop } from '../image/crop'
-import { GeneratedImage } from '../image/generated-image'
 import type { ImageMetadata } from '../image/metadata'
 import type { Loras } from '../loading/loras'
 import { type Memory, type PipelineMemory, sumOf } from '../memory/memory'
@@ -18,8 +13,6 @@ import {
   type DecodeOptions,
   type EncodeOptions,
   type GenerateOptions,
-  type GeneratePreview,
-  type ImageRequest,
   type PriorOptions,
   type Prompt,
   parseDecodeRequest,
@@ -31,11 +24,11 @@ import {
   readPrompt,
 } from '../request/request'
 import type { FloatTensor } from '../tensors/float-tensor'
-import type { TruncatedPrompt } from '../text/truncated'
 import type { ModelName } from './locate'
 import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from './lora-options'
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
+import { type GenerateResult, type PriorResult, Results } from './results'
 import { settled } from './settled'
 import { EventQueue, type StreamEvent } from './stream'
 import {
@@ -44,28 +37,6 @@ import {
   type TextualInversionOptions,
   TextualInversions,
 } from './textual-inversions'
-
-/** What `generate()` resolves with. All lists have one entry per image, in the request's order. */
-export interface GenerateResult {
-  readonly images: GeneratedImage[]
-  readonly seeds: number[]
-  readonly timings: ImageTimings[]
-  /** What was done differently from what was asked, such as a prompt that was cut. */
-  readonly warnings: readonly string[]
-  /** All text that the text encoders do not read, prompt by prompt. */
-  readonly truncated: readonly TruncatedPrompt[]
-}
-
-/** What `prior()` resolves with. All lists have one entry per image, in the request's order. */
-export interface PriorResult {
-  readonly embeddings: ImageEmbeddings[]
-  readonly seeds: number[]
-  readonly timings: ImageTimings[]
-  /** What was done differently from what was asked, such as a prompt that was cut. */
-  readonly warnings: readonly string[]
-  /** All text that the text encoders do not read, prompt by prompt. */
-  readonly truncated: readonly TruncatedPrompt[]
-}
 
 /**
  * Text to image. One pipeline serves any number of requests at once: they share batches, and none changes another.
@@ -78,6 +49,7 @@ export interface PriorResult {
  */
 export class WuerstchenPipeline {
   private isDisposed = false
+  private readonly results: Results
 
   private constructor(
     private readonly engine: Executor,
@@ -87,7 +59,9 @@ export class WuerstchenPipeline {
     private readonly adapters: Loras,
     private readonly memories: readonly Memory[],
     private readonly words: TextualInversions | null = null,
-  ) {}
+  ) {
+    this.results = new Results(info)
+  }
 
   /** @internal From parts that are loaded already. */
   static of(
@@ -143,8 +117,8 @@ export class WuerstchenPipeline {
    */
   async prior(prompt: Prompt | readonly Prompt[], options?: PriorOptions): Promise<PriorResult> {
     const request = parsePriorRequest(prompt, options, this.model)
-    const finished = await this.engine.submit(request, this.telling(request))
-    return { embeddings: finished.map((one) => this.imagined(one)), ...factsOf(request, finished) }
+    const finished = await this.engine.submit(request, this.results.telling(request))
+    return this.results.embeddings(request, finished)
   }
 
   /**
@@ -194,7 +168,10 @@ export class WuerstchenPipeline {
     parsed.signal?.addEventListener('abort', abort, { once: true })
     try {
       const events = new EventQueue()
-      const running = this.engine.submit({ ...parsed, signal: stop.signal }, this.streaming(parsed, events))
+      const running = this.engine.submit(
+        { ...parsed, signal: stop.signal },
+        this.results.streaming(parsed, events),
+      )
       running.then(
         () => events.close(),
         (reason) => events.close({ reason }),
@@ -319,103 +296,8 @@ export class WuerstchenPipeline {
     return this.dispose()
   }
 
-  private telling(request: Request): RunHooks {
-    const { onProgress, onPreview } = request
-    return {
-      onProgress,
-      onPreview: onPreview && ((seen) => onPreview(this.preview(seen))),
-    }
-  }
-
-  private streaming(request: Request, events: EventQueue): RunHooks {
-    return {
-      onPreview: (seen) => {
-        const preview = this.preview(seen)
-        events.push({ type: 'preview', ...preview })
-        return request.onPreview?.(preview)
-      },
-      onProgress: (progress) => {
-        events.push({ type: 'step', ...progress })
-        return request.onProgress?.(progress)
-      },
-      onImage: (finished) => {
-        const { image, timings } = finished
-        events.push({ type: 'image', index: image.index, image: this.picture(finished), timings })
-      },
-    }
-  }
-
   private async pictures(request: Request): Promise<GenerateResult> {
-    const finished = await this.engine.submit(request, this.telling(request))
-    return { images: finished.map((one) => this.picture(one)), ...factsOf(request, finished) }
-  }
-
-  private imagined({ request, image, embeddings }: FinishedImage): ImageEmbeddings {
-    if (embeddings === null) throw bug('Expected image embeddings after the prior but there are none.')
-    const { width, height, streams, prior, reading } = request
-    const { noiseRow: row, seed, prompt, negativePrompt } = image
-    const { rows = 1 } = streams[image.noiseStream] ?? {}
-    // The noise to start from, then one for each step.
-    const draws = prior.timesteps.length
-    const shape = embeddings.shape.slice(1) as unknown as readonly [number, number, number]
-    const noise = { seed, rows, row, draws, shape }
-    return new ImageEmbeddings(embeddings, {
-      width,
-      height,
-      prompt,
-      negativePrompt,
-      ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
-      ...(reading.longPrompts === 'chunk' && { longPrompts: reading.longPrompts }),
-      model: this.info.model,
-      noise,
-    })
-  }
-
-  /** All of the prior's grid: a little more than the picture where its size is no multiple of 42.67. */
-  private preview({ request, image, step, steps, pixels }: PreviewedImage): GeneratePreview {
-    const { data, width, height } = pixels
-    const shown = new GeneratedImage(data, width, height, this.metadata(request, image))
-    return { index: image.index, step, steps, image: shown }
-  }
-
-  private picture({ request, image, pixels }: FinishedImage): GeneratedImage {
-    if (pixels === null) throw bug('Expected pixels after the vqgan but there are none.')
-    const { width, height, sizes } = request
-    return new GeneratedImage(crop(pixels, sizes.crop), width, height, this.metadata(request, image))
-  }
-
-  private metadata(request: Request, image: ImageRequest): ImageMetadata {
-    const { width, height, decoder, reading } = request
-    const prior = request.part === 'decode' ? null : request.prior
-    return {
-      prompt: image.prompt,
-      negativePrompt: image.negativePrompt,
-      ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
-      ...(reading.longPrompts === 'chunk' && { longPrompts: reading.longPrompts }),
-      ...(request.loras.length > 0 && { loras: request.loras }),
-      ...(image.words.length > 0 && { textualInversions: image.words }),
-      seed: image.seed,
-      image: image.noiseRow,
-      images: request.streams[image.noiseStream]?.rows ?? 1,
-      width,
-      height,
-      priorTimesteps: prior?.timesteps ?? null,
-      priorGuidanceScale: prior?.guidanceScale ?? null,
-      decoderTimesteps: decoder.timesteps,
-      decoderGuidanceScale: decoder.guidanceScale,
-      model: this.info.model,
-      dtype: this.info.dtype,
-    }
-  }
-}
-
-/** What the result of any call says beside what was made. */
-function factsOf(request: Request, finished: readonly FinishedImage[]) {
-  const { warnings, truncated } = finished[0]?.request ?? request
-  return {
-    seeds: finished.map(({ image }) => image.seed),
-    timings: finished.map(({ timings }) => timings),
-    warnings,
-    truncated,
+    const finished = await this.engine.submit(request, this.results.telling(request))
+    return this.results.pictures(request, finished)
   }
 }

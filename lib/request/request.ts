@@ -5,14 +5,14 @@
 
 import { checkNames } from '../checks/names'
 import * as check from '../checks/values'
-import { type LatentSizes, latentSizes, type ModelGeometry, sizeOfGrid } from '../diffusion/sizes'
-import { ImageEmbeddings, type ImageEmbeddingsFacts } from '../embeddings/image-embeddings'
+import { type LatentSizes, latentSizes, type ModelGeometry } from '../diffusion/sizes'
+import type { ImageEmbeddingsFacts } from '../embeddings/image-embeddings'
 import { expected } from '../errors'
 import type { ImageMetadata } from '../image/metadata'
-import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
+import type { FloatTensor } from '../tensors/float-tensor'
+import { type Input, readEmbeddings, readSize, sizeOf } from './inputs'
 import { continued, type Noise, type NoiseStream, readImagesPerPrompt, readSeeds } from './noise'
 import {
-  type CommonOptions,
   type DecodeOptions,
   type EncodeOptions,
   type GenerateOptions,
@@ -23,7 +23,7 @@ import {
   type Prompt,
   type PromptOptions,
 } from './options'
-import { checkCharacters, MOST_IMAGES, type Named, readAny, readEach, readPrompts } from './prompts'
+import { checkCharacters, type Named, readAny, readEach, readPrompts } from './prompts'
 import {
   type Contents,
   frozenList,
@@ -84,7 +84,6 @@ export interface Request extends ReadContents {
   readonly onPreview: ((preview: GeneratePreview) => void) | undefined
 }
 
-const SIDE = { min: 64, max: 4096 }
 const PRIORITY = { min: -10, max: 10 }
 const PREVIEW_EVERY = { min: 1, max: 1000 }
 const TIMEOUT_MS = { min: 1, max: 86_400_000 }
@@ -210,54 +209,6 @@ function readOptions<Options extends object>(
   }
   checkNames(options, OPTION_NAMES[part])
   return { ...options }
-}
-
-interface Size {
-  readonly width: number
-  readonly height: number
-}
-
-function readSize({ width, height }: CommonOptions, defaults: Size): Size {
-  return {
-    width: width === undefined ? defaults.width : check.integer('width', width, SIDE),
-    height: height === undefined ? defaults.height : check.integer('height', height, SIDE),
-  }
-}
-
-/** Image embeddings and what is known of them. */
-interface Input extends FloatTensor {
-  readonly shape: readonly [number, number, number, number]
-  readonly facts: ImageEmbeddingsFacts
-}
-
-function readEmbeddings(value: unknown, { priorChannels }: ModelGeometry): readonly Input[] {
-  if (!Array.isArray(value)) return [readOne('embeddings', value, priorChannels)]
-  const list = check.list('embeddings', value, 'a list of image embeddings', { min: 1, max: MOST_IMAGES })
-  const inputs = list.map((one, index) => readOne(`embeddings[${index}]`, one, priorChannels))
-  inputs.forEach(({ shape }, index) => {
-    const wanted = inputs[0]?.shape.join(', ')
-    if (shape.join(', ') !== wanted)
-      throw expected(`embeddings[${index}].shape`, `[${wanted}], the first's`, shape)
-  })
-  return inputs
-}
-
-/** A copy: what the caller does with its own later changes no request. */
-function readOne(name: string, value: unknown, channels: number): Input {
-  const { shape, data } = checkTensor(name, value, [1, channels, null, null])
-  const facts = value instanceof ImageEmbeddings ? value.facts : {}
-  return Object.freeze({ shape: Object.freeze(shape) as Input['shape'], data: data.slice(), facts })
-}
-
-/** What they were made for, or the picture that has such a grid. */
-function sizeOf({ shape, facts }: Input, geometry: ModelGeometry): Size {
-  const { width, height } = facts
-  if (width !== undefined && height !== undefined) return { width, height }
-  const side = (name: string, cells: number) => check.integer(name, sizeOfGrid(cells, geometry), SIDE)
-  return {
-    width: side('the width of the embeddings', shape[3]),
-    height: side('the height of the embeddings', shape[2]),
-  }
 }
 
 interface Stages {
