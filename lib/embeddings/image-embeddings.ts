@@ -2,6 +2,7 @@ import { expected, ModelError } from '../errors'
 import { saveFile } from '../files/save'
 import { checkTensor, type FloatTensor, lerp } from '../tensors/float-tensor'
 import { PROMPT_SYNTAXES, type PromptSyntax } from '../text/syntax/tree'
+import { EMBEDDINGS_GIVEN, type GivenAsEmbeddings } from './prompt-embeddings'
 import { checkBytes, checkPath, decode, encode, readBytes } from './safetensors'
 
 /**
@@ -28,6 +29,8 @@ export interface ImageEmbeddingsFacts {
   readonly promptSyntax?: PromptSyntax | undefined
   /** Whether long prompts were read in pieces. */
   readonly longPrompts?: 'chunk' | undefined
+  /** Which of both were given as prompt embeddings: their texts alone may say something else. */
+  readonly promptEmbeddings?: GivenAsEmbeddings | undefined
   /** Name of the model's folder. */
   readonly model?: string | undefined
   readonly noise?: NoiseState | undefined
@@ -123,6 +126,7 @@ function checkFacts({
   negativePrompt,
   promptSyntax,
   longPrompts,
+  promptEmbeddings,
   model,
   noise,
 }: Readonly<Record<string, unknown>>) {
@@ -135,6 +139,7 @@ function checkFacts({
     negativePrompt: text(negativePrompt),
     promptSyntax: PROMPT_SYNTAXES.find((syntax) => syntax === promptSyntax),
     longPrompts: longPrompts === 'chunk' ? ('chunk' as const) : undefined,
+    promptEmbeddings: EMBEDDINGS_GIVEN.find((given) => given === promptEmbeddings),
     model: text(model),
     noise: isNoiseState(noise) ? noise : undefined,
   }

@@ -4,6 +4,10 @@ import { checkTensor, type FloatTensor } from '../tensors/float-tensor'
 import { readTruncated, type TruncatedText, truncationWarning } from '../text/truncated'
 import { checkBytes, checkPath, decode, encode, readBytes } from './safetensors'
 
+/** Which prompts of a picture were given as embeddings. */
+export const EMBEDDINGS_GIVEN = ['prompt', 'negativePrompt', 'both'] as const
+export type GivenAsEmbeddings = (typeof EMBEDDINGS_GIVEN)[number]
+
 /**
  * What the model reads of a text: the last hidden states of both text encoders, (1, tokens, channels) each. Takes the place of
  * a prompt or a negative prompt wherever one is expected.

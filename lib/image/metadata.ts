@@ -10,6 +10,8 @@ export interface ImageMetadata {
   /** How both are written, and whether long ones were read in pieces, where that is not the default. */
   readonly promptSyntax?: 'compel' | 'a1111' | undefined
   readonly longPrompts?: 'chunk' | undefined
+  /** Which of both were given as prompt embeddings: the text alone may make another picture. */
+  readonly promptEmbeddings?: 'prompt' | 'negativePrompt' | 'both' | undefined
   /** The LoRAs at work and the learnt words in both prompts, where there were any. */
   readonly loras?: readonly { readonly name: string; readonly scale: number }[] | undefined
   readonly textualInversions?: readonly string[] | undefined
@@ -61,6 +63,7 @@ const CHECKS: Readonly<Record<keyof ImageMetadata, (value: unknown) => boolean>>
   negativePrompt: isText,
   promptSyntax: orAbsent((value) => value === 'compel' || value === 'a1111'),
   longPrompts: orAbsent((value) => value === 'chunk'),
+  promptEmbeddings: orAbsent((value) => value === 'prompt' || value === 'negativePrompt' || value === 'both'),
   loras: orAbsent(isListOf(isLora)),
   textualInversions: orAbsent(isListOf(isName)),
   seed: isNumber,

@@ -76,7 +76,7 @@ export class Results {
   private imagined({ request, image, embeddings }: FinishedImage): ImageEmbeddings {
     if (embeddings === null) throw bug('Expected image embeddings after the prior but there are none.')
     const { width, height, streams, prior, reading } = request
-    const { noiseRow: row, seed, prompt, negativePrompt } = image
+    const { noiseRow: row, seed, prompt, negativePrompt, promptEmbeddings } = image
     const { rows = 1 } = streams[image.noiseStream] ?? {}
     // The noise to start from, then one for each step.
     const draws = prior.timesteps.length
@@ -89,6 +89,7 @@ export class Results {
       negativePrompt,
       ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
       ...(reading.longPrompts === 'chunk' && { longPrompts: reading.longPrompts }),
+      ...(promptEmbeddings && { promptEmbeddings }),
       model: this.info.model,
       noise,
     })
@@ -116,6 +117,7 @@ export class Results {
       negativePrompt: image.negativePrompt,
       ...(reading.syntax !== 'plain' && { promptSyntax: reading.syntax }),
       ...(reading.longPrompts === 'chunk' && { longPrompts: reading.longPrompts }),
+      ...(image.promptEmbeddings && { promptEmbeddings: image.promptEmbeddings }),
       ...(request.loras.length > 0 && { loras: request.loras }),
       ...(image.words.length > 0 && { textualInversions: image.words }),
       seed: image.seed,

@@ -1,5 +1,6 @@
 /** What the model reads of a request's prompts: once when it arrives, once more when the model has changed before its turn. */
 
+import type { GivenAsEmbeddings } from '../embeddings/prompt-embeddings'
 import { InvalidArgumentError, show } from '../errors'
 import type { FloatTensor } from '../tensors/float-tensor'
 import { type TruncatedPrompt, truncationWarning } from '../text/truncated'
@@ -38,6 +39,8 @@ export interface Contents {
   readonly noise: Noise
   readonly inputs?: readonly FloatTensor[]
   readonly replayed?: Replayed | undefined
+  /** Prompts whose text stands for embeddings that are not there, such as `prompt` or `embeddings[1].facts.prompt`. */
+  readonly textOfEmbeddings?: readonly string[] | undefined
 }
 
 export interface ImageRequest {
@@ -45,6 +48,8 @@ export interface ImageRequest {
   /** For the picture's metadata. */
   readonly prompt: string
   readonly negativePrompt: string
+  /** Which of both were given as embeddings. */
+  readonly promptEmbeddings?: GivenAsEmbeddings | undefined
   /** The learnt words in both. */
   readonly words: readonly string[]
   /** Keys of entries of `prompts`; the negative one is there only if a stage is guided. */
@@ -87,14 +92,18 @@ export function readContents(
   const reader = new PromptReader(model.tokenizers, { ...reading, loras: settled ? scalesOf(loaded) : null })
   const images = imagesOf(contents, guided, reader)
   const loras = loaded.filter(({ scale }) => scale !== 0)
-  const { replayed } = contents
+  const { replayed, textOfEmbeddings = [] } = contents
+  const unread = textOfEmbeddings.map(
+    (name) =>
+      `The ${name} was made of prompt embeddings, which are not there: its text is read instead, and may make another picture.`,
+  )
   const others =
     replayed && settled ? checkReplayed(replayed, { loras, images, words: model.words?.() ?? [] }) : []
   return {
     images: frozenList(images),
     prompts: Object.freeze([...reader.used.values()]),
     truncated: frozenList(reader.truncated),
-    warnings: Object.freeze([...reader.truncated.map(truncationWarning), ...others]),
+    warnings: Object.freeze([...reader.truncated.map(truncationWarning), ...others, ...unread]),
     loras: frozenList(loras.map(({ name, scale }) => ({ name, scale }))),
   }
 }
@@ -110,6 +119,7 @@ function imagesOf(contents: Contents, guided: boolean, reader: PromptReader): re
       index,
       prompt: textOf(prompt.prompt),
       negativePrompt: textOf(negative.prompt),
+      ...givenAs(prompt.prompt, negative.prompt),
       words: Object.freeze(words),
       promptKey,
       negativeKey,
@@ -120,6 +130,21 @@ function imagesOf(contents: Contents, guided: boolean, reader: PromptReader): re
       embeddings: inputs?.[place] ?? null,
     }
   })
+}
+
+function givenAs(prompt: Prompt, negative: Prompt): Pick<ImageRequest, 'promptEmbeddings'> {
+  const [one, other] = [typeof prompt !== 'string', typeof negative !== 'string']
+  if (!one && !other) return {}
+  return { promptEmbeddings: one && other ? 'both' : one ? 'prompt' : 'negativePrompt' }
+}
+
+/** Those of both names whose prompt was given as embeddings, and of which nobody gives another one. */
+export function namesGiven(
+  given: GivenAsEmbeddings | undefined,
+  instead: { readonly prompt?: unknown; readonly negativePrompt?: unknown } = {},
+): readonly ('prompt' | 'negativePrompt')[] {
+  const names = (['prompt', 'negativePrompt'] as const).filter((name) => given === name || given === 'both')
+  return names.filter((name) => instead[name] === undefined)
 }
 
 function textOf(prompt: Prompt): string {

@@ -28,6 +28,7 @@ import {
   type Contents,
   frozenList,
   type ImageRequest,
+  namesGiven,
   type ReadContents,
   type ReadingModel,
   readContents,
@@ -97,7 +98,8 @@ export function parseRequest(
   const given = readOptions<GenerateOptions>('generate', options)
   if (!isParameters(prompt)) return fromText('generate', prompt, given, model)
   const noise = noiseOf(prompt, given) ?? undefined
-  const replay = { noise, replayed: replayedOf(prompt) }
+  const textOfEmbeddings = namesGiven(prompt.promptEmbeddings, { negativePrompt: given.negativePrompt })
+  const replay = { noise, replayed: replayedOf(prompt), textOfEmbeddings }
   return fromText('generate', prompt.prompt, optionsOf(prompt, given), model, replay)
 }
 
@@ -115,7 +117,7 @@ function fromText(
   prompt: Prompt | readonly Prompt[],
   given: GenerateOptions,
   model: RequestModel,
-  replay: { readonly noise?: Noise | undefined } & Pick<Contents, 'replayed'> = {},
+  replay: { readonly noise?: Noise | undefined } & Pick<Contents, 'replayed' | 'textOfEmbeddings'> = {},
 ): Request {
   const { geometry, defaults } = model
   const { width, height } = readSize(given, { width: geometry.defaultWidth, height: geometry.defaultHeight })
@@ -124,10 +126,10 @@ function fromText(
   const negatives = readEach('negativePrompt', given.negativePrompt, prompts.length, () => EMPTY)
   checkCharacters([...prompts, ...negatives])
   const perPrompt = readImagesPerPrompt(given.numImagesPerPrompt ?? 1, prompts.length)
-  const { noise = readSeeds(given.seed, prompts.length * perPrompt), replayed } = replay
+  const { noise = readSeeds(given.seed, prompts.length * perPrompt), ...others } = replay
   const sizes = latentSizes({ width, height }, geometry)
   const stages = { width, height, sizes, prior, decoder }
-  return assemble(part, stages, { prompts, negatives, perPrompt, noise, replayed }, given, model)
+  return assemble(part, stages, { prompts, negatives, perPrompt, noise, ...others }, given, model)
 }
 
 /** Checks a call of `decode()`: one or more image embeddings of one shape. */
@@ -160,7 +162,11 @@ export function parseDecodeRequest(
     promptSyntax: given.promptSyntax ?? agreed('promptSyntax', facts, 'plain'),
     longPrompts: given.longPrompts ?? agreed('longPrompts', facts, 'truncate'),
   }
-  return assemble('decode', stages, { prompts, negatives, perPrompt, noise, inputs }, read, model)
+  const textOfEmbeddings = facts.flatMap(({ promptEmbeddings }, index) =>
+    namesGiven(promptEmbeddings, given).map((name) => `${at(index)}.facts.${name}`),
+  )
+  const contents = { prompts, negatives, perPrompt, noise, inputs, textOfEmbeddings }
+  return assemble('decode', stages, contents, read, model)
 }
 
 /** How all of these were read; prompts of one call are read in one way. */

@@ -1,7 +1,7 @@
 /** Words and LoRAs that come and go while requests wait, on the bundled model. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type GenerateResult, readParameters, WuerstchenPipeline } from '../../lib'
+import { type GenerateResult, ImageEmbeddings, readParameters, WuerstchenPipeline } from '../../lib'
 import { encode } from '../../lib/embeddings/safetensors'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -179,6 +179,31 @@ describe('a word of several vectors', () => {
 })
 
 describe("a picture's parameters", () => {
+  it('say which prompts were embeddings, and making it again warns that their text is read instead', async () => {
+    const weighted = await pipeline.encodePrompt('a (red:1.5) circle', { promptSyntax: 'a1111' })
+    const made = await pipeline.generate(weighted, { ...FEW, negativePrompt: 'blue' })
+    const parameters = await readParameters((await made.images[0]?.toBuffer()) as Buffer)
+    if (parameters === null) throw new Error('no parameters')
+    expect(parameters).toMatchObject({ prompt: 'a (red:1.5) circle', promptEmbeddings: 'prompt' })
+    const { warnings } = await pipeline.generate(parameters)
+    expect(warnings).toEqual([expect.stringMatching(/^The prompt was made of prompt embeddings/)])
+
+    const both = await pipeline.prior('a circle', {
+      ...{ width: 64, height: 64, priorNumInferenceSteps: 3, seed: 7 },
+      negativePrompt: weighted,
+    })
+    const [imagined] = both.embeddings
+    if (imagined === undefined) throw new Error('no embeddings')
+    expect(imagined.facts.promptEmbeddings).toBe('negativePrompt')
+    const kept = ImageEmbeddings.fromSafetensors(imagined.toSafetensors())
+    const decoded = await pipeline.decode([kept], { numInferenceSteps: 1 })
+    expect(decoded.warnings).toEqual([
+      expect.stringMatching(/^The embeddings\[0\]\.facts\.negativePrompt was made of prompt embeddings/),
+    ])
+    const given = await pipeline.decode(kept, { numInferenceSteps: 1, negativePrompt: weighted })
+    expect(given.warnings).toEqual([])
+  })
+
   it('name the words and LoRAs that it was made with, and make it again where they are loaded', async () => {
     await pipeline.loadTextualInversion(word(2))
     await pipeline.loadLora(lora(), { scale: 0.5 })
