@@ -47,6 +47,9 @@ export class QueueWorker {
   private announcing: NodeJS.Timeout | null = null
   private closing: Promise<void> | null = null
 
+  /** Whether servers have heard of it. */
+  private known = false
+
   constructor(
     private readonly pipeline: ServedPipeline,
     private readonly config: ServerConfig,
@@ -173,6 +176,7 @@ export class QueueWorker {
     const model = this.pipeline.info.model
     try {
       await announce(this.broker, this.card(true))
+      this.known = true
       const roster = await readRoster(this.broker)
       if (this.closing !== null) return
       for (const limit of limitsOf(roster, model)) if (limit <= maxPixels) this.take(queueOf(model, limit))
@@ -217,7 +221,8 @@ export class QueueWorker {
 
   private async end(drainMs: number): Promise<void> {
     if (this.announcing !== null) clearTimeout(this.announcing)
-    const goodbye = announce(this.broker, this.card(false)).catch(() => undefined)
+    // One that could not start is none that may come back.
+    const goodbye = this.known ? announce(this.broker, this.card(false)).catch(() => undefined) : null
     const finished = Promise.all([...this.takers.values()].map((taker) => taker.close()))
     const late = setTimeout(() => {
       for (const { attempt } of this.holds.values()) this.stop(attempt.id, 'handed on')

@@ -1,7 +1,8 @@
 /** Previews of the real thing: what they show, and that they change nothing. */
 
 import { type GeneratePreview, WuerstchenPipeline } from '../../lib'
-import type { Model } from '../../lib/memory/loaded-model'
+import { closeModel } from '../../lib/memory/loaded-model'
+import { loadPretrained } from '../../lib/pipeline/pretrained'
 import { QUICK, smallModel } from '../support/models'
 
 let pipeline: WuerstchenPipeline
@@ -19,10 +20,14 @@ it('show small what the image embeddings will be', async () => {
   const [{ shape, data } = { shape: [], data: new Float32Array() }] = embeddings
   expect(seen).toMatchObject([{ index: 0, step: 1, steps: 1, image: { width: 24, height: 12 } }])
 
-  const { model } = (pipeline as unknown as { engine: { model: Model } }).engine
+  const { folder, options: small } = smallModel()
+  const {
+    models: [model],
+  } = await loadPretrained(folder, small)
   const tensor = await model.device.write({ dtype: 'float32', shape, data })
   const wanted = await model.previewer?.decode(tensor)
   tensor.dispose()
+  await closeModel(model)
   // The last step leads to timestep 0, where a ten-thousandth of noise is left by the schedule.
   const levels = wanted?.data.map((value, index) => Math.abs(value - (preview?.data[index] ?? 0))) ?? [255]
   expect(Math.max(...levels)).toBeLessThanOrEqual(8)

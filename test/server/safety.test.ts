@@ -136,11 +136,16 @@ describe('requests', () => {
     ['a fraction of a picture', { prompt: 'x', n: 1.5 }],
     ['a number as text', { prompt: 'x', n: '2' }],
     ['an object as a prompt', { prompt: { toString: 'x' } }],
-    ['a path', { prompt: 'x', model: '/etc/passwd' }],
     ['null', null],
   ])('are refused with %s', async (_what, body) => {
     await using served = await serveFake()
     expect((await served.post('/v1/jobs', body)).status).toBe(400)
+  })
+
+  it('find no model by a path', async () => {
+    await using served = await serveFake()
+    const { status } = await served.post('/v1/jobs', { prompt: 'x', model: '/etc/passwd' })
+    expect(status).toBe(404)
   })
 
   it.each([
