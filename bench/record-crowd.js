@@ -72,13 +72,13 @@ async function main() {
   for (const [seed, wish] of asked.entries()) {
     await sleep(Math.max(0, due - now()))
     due += (wish.gap * ms) / Number(values.load)
-    const comes = now()
+    const comes = Math.round(now())
     const { prompt, options } = optionsOf(wish, seed)
     const { gap, ...kept } = wish
     const make = pipeline.generate(prompt, { ...options, ...(wish.timeout && { timeoutMs: wish.timeout }) })
     ended.push(
       make.then(
-        () => ({ ...kept, comes, took: now() - comes }),
+        () => ({ ...kept, comes, took: Math.round(now() - comes) }),
         (error) => {
           if (error.code !== 'ERR_WUERSTCHEN_TIMEOUT') throw error
           return { ...kept, comes, took: null }
