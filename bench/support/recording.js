@@ -26,7 +26,8 @@ class Turns {
 
   /** `{ shape: { pictures: [times it was seen, median ms] } }` */
   costs() {
-    const ofShape = (widths) => [...widths].map(([images, all]) => [images, [all.length, Number(median(all).toFixed(2))]])
+    const ofShape = (widths) =>
+      [...widths].map(([images, all]) => [images, [all.length, Number(median(all).toFixed(2))]])
     return Object.fromEntries(
       [...this.shapes].map(([key, widths]) => [key, Object.fromEntries(ofShape(widths))]),
     )
