@@ -46,7 +46,6 @@ export class QueueWorker {
   private readonly takers = new Map<string, BullWorker>()
   private announcing: NodeJS.Timeout | null = null
   private closing: Promise<void> | null = null
-
   /** Whether servers have heard of it. */
   private known = false
 

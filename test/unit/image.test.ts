@@ -6,22 +6,15 @@ import { crop } from '../../lib/image/crop'
 import { formatOf } from '../../lib/image/formats'
 import { GeneratedImage } from '../../lib/image/generated-image'
 import { type ImageMetadata, readParameters } from '../../lib/image/metadata'
+import { parametersWith } from '../support/parameters'
 
-const METADATA: ImageMetadata = {
+const METADATA = parametersWith({
   prompt: 'eine Würstchenbude 🌭 "nachts"\nim Regen',
-  negativePrompt: '',
-  seed: 7,
   image: 0,
   images: 1,
   width: 3,
   height: 2,
-  priorTimesteps: [1, 0.5, 0],
-  priorGuidanceScale: 4,
-  decoderTimesteps: [1, 0],
-  decoderGuidanceScale: 0,
-  model: 'shapes',
-  dtype: 'float32',
-}
+})
 const PIXELS = Uint8Array.from({ length: 18 }, (_, index) => index * 14)
 
 function picture(): GeneratedImage {

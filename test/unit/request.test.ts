@@ -13,6 +13,7 @@ import {
   type RequestModel,
 } from '../../lib/request/request'
 import { loadTokenizer } from '../../lib/text/tokenizer'
+import { parametersWith } from '../support/parameters'
 
 const GEOMETRY: ModelGeometry = {
   resolutionMultiple: 42.67,
@@ -91,21 +92,10 @@ describe('parseRequest()', () => {
   })
 
   describe('of the parameters of a picture', () => {
-    const parameters = {
-      prompt: 'a fox',
-      negativePrompt: 'grey',
-      seed: 7,
-      image: 2,
-      images: 4,
-      width: 320,
-      height: 256,
-      priorTimesteps: [1, 0.5, 0],
-      priorGuidanceScale: 3,
-      decoderTimesteps: [1, 0],
-      decoderGuidanceScale: 2,
-      model: 'shapes',
-      dtype: 'float32',
-    }
+    const parameters = parametersWith({
+      ...{ prompt: 'a fox', negativePrompt: 'grey', image: 2, images: 4, width: 320, height: 256 },
+      ...{ priorGuidanceScale: 3, decoderGuidanceScale: 2 },
+    })
 
     it('makes the very picture again, the third of four as well', () => {
       const request = parse(parameters)

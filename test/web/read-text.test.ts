@@ -2,22 +2,9 @@ import sharp from 'sharp'
 import { textFields } from '../../lib/image/metadata'
 import { withText } from '../../lib/image/png-text'
 import { readMetadata, textOf } from '../../web/png/read-text'
+import { parametersWith } from '../support/parameters'
 
-const METADATA = {
-  prompt: 'ein Würstchen, 焼き',
-  negativePrompt: '',
-  seed: 7,
-  image: 1,
-  images: 2,
-  width: 128,
-  height: 64,
-  priorTimesteps: [1, 0.5, 0],
-  priorGuidanceScale: 4,
-  decoderTimesteps: [1, 0],
-  decoderGuidanceScale: 0,
-  model: 'shapes',
-  dtype: 'float32',
-}
+const METADATA = parametersWith({ prompt: 'ein Würstchen, 焼き' })
 let plain: Buffer
 beforeAll(async () => {
   plain = await sharp({ create: { width: 4, height: 4, channels: 3, background: 'red' } })

@@ -1,21 +1,8 @@
 import { describeMetadata, doubtOf } from '../../web/settings/describe'
 import { EMPTY, edited, fieldOf, requestOf, settingsOf } from '../../web/settings/settings'
+import { parametersWith } from '../support/parameters'
 
-const METADATA = {
-  prompt: 'a red circle',
-  negativePrompt: 'a square',
-  seed: 7,
-  image: 1,
-  images: 2,
-  width: 128,
-  height: 64,
-  priorTimesteps: [1, 0.5, 0],
-  priorGuidanceScale: 4,
-  decoderTimesteps: [1, 0],
-  decoderGuidanceScale: 0,
-  model: 'shapes',
-  dtype: 'float32',
-}
+const METADATA = parametersWith({ negativePrompt: 'a square' })
 const SERVER = { models: ['shapes'], maxImages: 10 }
 
 describe('requestOf()', () => {
