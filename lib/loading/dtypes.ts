@@ -112,7 +112,7 @@ export interface StageRuns {
 
 /**
  * By rule: every stage alike, but for int8 where the CPU multiplies bfloat16. There Stage A, of which products of 8 bits would
- * want rows of 16, is faster in bfloat16, and no further from float32; and so are the text encoders, which keep their weights.
+ * want rows of 16, is faster in bfloat16, at the cost of a quarter of a level (docs/fidelity.md); so are the text encoders, at none.
  */
 export function chooseRuns(
   wanted: StageKernels,
