@@ -115,7 +115,10 @@ async function generations(count, clients) {
   await openScarcity()
   const lora = writeLora()
   // Every prompt is another one: a cache of texts that is soon full does not look like a leak.
-  const pipeline = await WuerstchenPipeline.fromPretrained(undefined, { device: 'cpu', promptCacheBytes: 2e6 })
+  const pipeline = await WuerstchenPipeline.fromPretrained(undefined, {
+    device: 'cpu',
+    promptCacheBytes: 2e6,
+  })
   const before = process.getActiveResourcesInfo().length
   const samples = []
   const done = { finished: 0, aborted: 0, short: 0 }
