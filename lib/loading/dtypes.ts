@@ -111,8 +111,8 @@ export interface StageRuns {
 }
 
 /**
- * By rule: every stage alike, but for int8 where the CPU multiplies bfloat16. There Stage A, of which products of 8 bits would
- * want rows of 16, is faster in bfloat16, at the cost of a quarter of a level (docs/fidelity.md); so are the text encoders, at none.
+ * By rule: every stage alike. But where the CPU multiplies bfloat16, the text encoders of int8 compute in it: they are faster, and
+ * a picture hardly shows it. Stage A would be faster too, but its rounding costs a quarter of a level (docs/fidelity.md).
  */
 export function chooseRuns(
   wanted: StageKernels,
@@ -135,7 +135,7 @@ export function chooseRuns(
     ...of(stage),
     text: whereTheyLie(inBfloat16(stage) ?? of(stage)),
   })
-  return { prior: reading('prior'), decoder: reading('decoder'), vqgan: inBfloat16('vqgan') ?? of('vqgan') }
+  return { prior: reading('prior'), decoder: reading('decoder'), vqgan: of('vqgan') }
 }
 
 /** A text is read once: its encoder's weights are not worth a copy in the kernels' layout. */

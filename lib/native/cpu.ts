@@ -47,17 +47,19 @@ export function hasKernels(cpu: Cpu, dtype: Dtype): boolean {
 /** What the blocks of each stage run on, by dtype, where nothing else is chosen: in words, for reports. */
 export function describeKernels(cpu: Cpu): Readonly<Record<Dtype | 'int8', string>> {
   const of = (dtype: Dtype) => (hasKernels(cpu, dtype) ? `kernels for ${cpu.kind}` : 'the graphs')
-  const rows = multipliesBytes(cpu) ? 8 : 16
-  const bytes = `kernels for ${cpu.kind}, rows of ${rows} bits`
   return {
     float32: of('float32'),
     bfloat16: of('bfloat16'),
     float16: of('float16'),
-    int8:
-      cpu.kind === 'baseline'
-        ? 'not on this CPU'
-        : `${bytes}${hasKernels(cpu, 'bfloat16') ? '; Stage A in bfloat16' : rows === 8 ? '; Stage A of 16' : ''}`,
+    int8: cpu.kind === 'baseline' ? 'not on this CPU' : describeInt8(cpu),
   }
+}
+
+/** Where rows have 8 bits Stage A keeps 16: its rounding is what one sees. */
+function describeInt8(cpu: Cpu): string {
+  const rows = multipliesBytes(cpu) ? 'rows of 8 bits; Stage A of 16' : 'rows of 16 bits'
+  const texts = hasKernels(cpu, 'bfloat16') ? '; text encoders in bfloat16' : ''
+  return `kernels for ${cpu.kind}, ${rows}${texts}`
 }
 
 type Environment = Readonly<Record<string, string | undefined>>

@@ -69,9 +69,10 @@ export interface PipelineOptions extends HubOptions {
   /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
    * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON: the
-   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI, or Arm's `asimddp`, most of what they are
-   * multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, so pictures are nearer
-   * to float32's than bfloat16's (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
+   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI, or Arm's `asimddp`, most of
+   * what they are multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, but for text
+   * encoders and attention where the CPU multiplies bfloat16. Pictures are nearer to float32's than bfloat16's
+   * (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
    * Defaults to `'auto'`: float32, or bfloat16 for a model of more than 500 million parameters on a device that multiplies
    * it natively.
    */

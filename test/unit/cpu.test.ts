@@ -52,7 +52,7 @@ describe('describeKernels()', () => {
       float32: 'kernels for avx512_bf16',
       bfloat16: 'kernels for avx512_bf16',
       float16: 'the graphs',
-      int8: 'kernels for avx512_bf16, rows of 8 bits; Stage A in bfloat16',
+      int8: 'kernels for avx512_bf16, rows of 8 bits; Stage A of 16; text encoders in bfloat16',
     })
     expect(describeKernels({ ...fast, amx: true })).toMatchObject({
       bfloat16: 'the graphs',
