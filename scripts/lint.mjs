@@ -4,7 +4,16 @@ import { readdirSync } from 'node:fs'
 import { extname, join, relative } from 'node:path'
 import { at, ROOT, VENV_PYTHON, venvProgram } from './tooling/places.mjs'
 
-const NOT_OURS = ['node_modules', 'build', 'build-cmake', 'dist', '__pycache__', 'fixtures', 'goldens']
+const NOT_OURS = [
+  'node_modules',
+  'build',
+  'build-cmake',
+  'build-release',
+  'dist',
+  '__pycache__',
+  'fixtures',
+  'goldens',
+]
 const sources = walk(ROOT)
 const withExtension = (...extensions) => sources.filter((file) => extensions.includes(extname(file)))
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace wuerstchen::runtime {
@@ -14,7 +15,16 @@ struct WalkInfo final : c10::DebugInfoBase {
   Walk* const walk;
 };
 constexpr std::string_view kWalkName = "WUERSTCHEN_WALK";
-const c10::DebugInfoKind kWalk(&kWalkName);
+
+// A name since libtorch 2.13, a number before.
+template <typename Kind>
+Kind KindOfWalk() {
+  if constexpr (std::is_enum_v<Kind>)
+    return static_cast<Kind>('W');
+  else
+    return Kind(&kWalkName);
+}
+const auto kWalk = KindOfWalk<c10::DebugInfoKind>();
 
 std::unique_ptr<at::ObserverContext> OnOperator(const at::RecordFunction& function) {
   for (const auto& input : function.inputs()) {
