@@ -45,7 +45,7 @@ async function denoising(model, stage, { ratio, condition, negative, guidanceSca
   const steps = [{ ratio, ...PREDICTION }]
   const { tensor: modulation } = await model[stage].modulation(steps)
   const noise = model.device.noise({ seed: 1, rows: images, dtype: 'float32' })
-  return { condition, negative, guidanceScale, modulation, steps, noise, clean: null }
+  return { condition, negative, changes: [], guidanceScale, modulation, steps, noise, clean: null }
 }
 
 /** One call of `advance` with images that share all but their latents. */
@@ -137,4 +137,4 @@ async function main([stage, options]) {
 
 if (require.main === module) main(process.argv.slice(2))
 
-module.exports = { GUIDANCE_SCALE, Ours, advance, denoising, loadShallow }
+module.exports = { GUIDANCE_SCALE, Ours, STAGES, advance, answer, denoising, inputsOf, loadShallow }

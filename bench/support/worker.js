@@ -29,7 +29,6 @@ class Worker {
     this.process = spawn(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
     this.process.stdin.on('error', () => {}) // whoever ended early is found by what does not come back
     this.process.stderr.on('data', (chunk) => {
-      if (process.env.KTIME) process.stderr.write(chunk)
       this.stderr = (this.stderr + chunk).slice(-4000)
     })
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wuerstchen-worker-'))
