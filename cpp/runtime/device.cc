@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "runtime/cached_memory.h"
 #include "runtime/graph.h"
 #include "runtime/interruption.h"
 #include "runtime/runtime.h"
@@ -128,6 +129,11 @@ class Device::Thread {
     const c10::InferenceMode inference;
     const c10::DeviceGuard guard(device);
     const Interruption interruption(halting_);
+    WorkAll(device);
+    ReleaseCachedMemory(device);
+  }
+
+  void WorkAll(c10::Device device) {
     Workspace workspace{device, halting_, {}, {}, {}, {}};
     while (auto task = Next()) {
       try {
