@@ -108,7 +108,7 @@ def run(module: nn.Module, inputs: dict[str, list[Any]]) -> dict[str, list[Tenso
 
 def fill(module: nn.Module, seed: int = 0) -> None:
     """Seeded weights that keep every layer's output at the scale of its input, norms and gates open."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(next(module.parameters()).device).manual_seed(seed)
     for name, parameter in module.named_parameters():
         with torch.no_grad():
             fan = parameter[0].numel() if parameter.dim() > 1 else 0

@@ -95,10 +95,11 @@ def _steady(component: Component, network: nn.Module) -> None:
                 parameter.mul_(3)  # the words must be heard
 
 
-def random_weights(component: Component, seed: int) -> dict[str, Tensor]:
+def random_weights(component: Component, seed: int, device: str = "cpu") -> dict[str, Tensor]:
+    """Drawn on `device`: each kind of device has its own random numbers."""
     with torch.device("meta"):
         network = component.build()
-    network.to_empty(device="cpu")
+    network.to_empty(device=device)
     for name, buffer in network.named_buffers():
         buffer.fill_(1 if name.endswith("var") else 0)
     fill(network, seed)
@@ -113,6 +114,9 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, required=True, help="a folder with CLIP's tokenizer files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    parser.add_argument(
+        "--device", default="cpu", help="what draws the weights: cuda takes seconds for v2, not minutes"
+    )
     parser.add_argument("--embeddings-scale", type=float, default=1.0, help="latent_mean; v2 has 42")
     options = parser.parse_args()
 
@@ -124,7 +128,8 @@ def main() -> None:
 
     def weights(name: str) -> dict[str, Tensor]:
         index = next(index for index, one in enumerate(components) if one.name == name)
-        made = cast(random_weights(components[index], options.seed * 100 + index), getattr(torch, options.dtype))
+        drawn = random_weights(components[index], options.seed * 100 + index, options.device)
+        made = {key: tensor.cpu() for key, tensor in cast(drawn, getattr(torch, options.dtype)).items()}
         print(f"{name}: {sum(tensor.numel() for tensor in made.values()):,} values", flush=True)
         return made
 

@@ -35,7 +35,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def load(
-    decoder: Path, prior: Path, dtype: torch.dtype = torch.float32
+    decoder: Path, prior: Path, dtype: torch.dtype = torch.float32, device: str = "cpu"
 ) -> tuple[WuerstchenPriorPipeline, WuerstchenDecoderPipeline]:
     """Both pipelines with the constants of the folders' model_index.json; each component loads as its users load it."""
     prior_index, decoder_index = _json(prior / "model_index.json"), _json(decoder / "model_index.json")
@@ -62,6 +62,7 @@ def load(
     )
     for pipeline in (prior_pipeline, decoder_pipeline):
         pipeline.set_progress_bar_config(disable=True)
+        pipeline.to(device)
     return prior_pipeline, decoder_pipeline
 
 
@@ -133,11 +134,12 @@ def main() -> None:
     parser.add_argument("prior", type=Path)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     started = time.perf_counter()
-    pipelines = load(options.decoder, options.prior, getattr(torch, options.dtype))
+    pipelines = load(options.decoder, options.prior, getattr(torch, options.dtype), options.device)
     print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

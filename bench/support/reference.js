@@ -19,8 +19,14 @@ function ensureFixtures() {
 
 /** diffusers on a checkpoint in the hub layout. */
 class Reference extends Worker {
-  constructor(decoder, prior, { threads = os.availableParallelism(), dtype = 'float32' } = {}) {
-    const args = ['-m', 'scripts.reference', decoder, prior, '--threads', String(threads), '--dtype', dtype]
+  constructor(
+    decoder,
+    prior,
+    { threads = os.availableParallelism(), dtype = 'float32', device = 'cpu' } = {},
+  ) {
+    const how = { threads: String(threads), dtype, device }
+    const flags = Object.entries(how).flatMap(([name, value]) => [`--${name}`, value])
+    const args = ['-m', 'scripts.reference', decoder, prior, ...flags]
     super(PYTHON, args, { cwd: ROOT })
   }
 }
