@@ -19,6 +19,11 @@ export interface Recording {
   readonly ignored: string | null
 }
 
+/** Where nobody chose, on GPUs of NVIDIA: half the time of a picture or less, and the same bits (docs/devices.md). */
+export function wantsRecordings(wanted: boolean | undefined, devices: readonly string[]): boolean {
+  return wanted ?? devices.some((device) => device.startsWith('cuda'))
+}
+
 /** `library`: the one for CUDA, null where there is none. */
 export function chooseRecording(device: string, offload: Offload, library: string | null): Recording {
   const ignored = reasonAgainst(device, offload, library)

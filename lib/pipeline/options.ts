@@ -97,7 +97,7 @@ export interface PipelineOptions extends HubOptions {
   /**
    * Whether a CUDA device records the steps of Stages B and C as CUDA graphs, once for each shape of a batch, and repeats them
    * at one launch: less work for the CPU, more memory on the device. Without offloading only; elsewhere it is ignored, and
-   * `pipeline.info.cudaGraphs` says why. Defaults to false, because it was not measured on a GPU yet.
+   * `pipeline.info.cudaGraphs` says why. Defaults to true on CUDA devices.
    */
   cudaGraphs?: boolean | undefined
   /**
@@ -141,7 +141,7 @@ export interface CheckedPipelineOptions {
   readonly dtype: 'auto' | WeightsDtype
   readonly parity: 'none' | 'diffusers'
   readonly kernels: StageKernels
-  readonly cudaGraphs: boolean
+  readonly cudaGraphs: boolean | undefined
   readonly threads: number
   readonly libtorch: string | undefined
   readonly weightsCache: string | false | undefined
@@ -190,8 +190,9 @@ export function checkPipelineOptions(
   if (dtype === 'int8') checkInt8({ parity, kernels, offload })
   const devices = devicesOf(options.device)
   const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
-  const { cudaGraphs = false, maxBatchRows = 8, maxQueue = 1024, promptCacheBytes = 2 ** 26 } = options
-  if (typeof cudaGraphs !== 'boolean') throw expected('cudaGraphs', 'true or false', cudaGraphs)
+  const { cudaGraphs, maxBatchRows = 8, maxQueue = 1024, promptCacheBytes = 2 ** 26 } = options
+  if (cudaGraphs !== undefined && typeof cudaGraphs !== 'boolean')
+    throw expected('cudaGraphs', 'true or false', cudaGraphs)
   return {
     prior: priorOf(options.prior),
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),

@@ -8,7 +8,13 @@ import type { CompiledMethod } from '../loading/compiled'
 import { chooseDtype, chooseRuns, dtypesOn, type StageRuns, type WeightsDtype } from '../loading/dtypes'
 import { type LoadedModel, loadModel, openDevice, planLoad, withCompiled } from '../loading/load'
 import { Loras } from '../loading/loras'
-import { type CudaGraphs, chooseRecording, type Recording, summed } from '../loading/recording'
+import {
+  type CudaGraphs,
+  chooseRecording,
+  type Recording,
+  summed,
+  wantsRecordings,
+} from '../loading/recording'
 import { weightsCacheOf } from '../loading/weights-cache'
 import { closeModel, type Model } from '../memory/loaded-model'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from '../model/layout'
@@ -95,6 +101,10 @@ export async function loadPretrained(
     const [{ name: first }] = devices
     const weights = Object.values(plan).flatMap((network) => network.weights)
     const dtype = options.dtype === 'auto' ? chooseDtype(weights, first, runtime.cpu) : options.dtype
+    const recorded = wantsRecordings(
+      options.cudaGraphs,
+      devices.map(({ name }) => name),
+    )
     const runs: StageRuns[] = []
     const recordings: Recording[] = []
     for (const { device, name } of devices) {
@@ -108,7 +118,7 @@ export async function loadPretrained(
         ...running,
         ...stages.prior,
         stages,
-        recorder: options.cudaGraphs ? recording.recorder : null,
+        recorder: recorded ? recording.recorder : null,
         visits: options.offload !== 'none' && name !== 'cpu',
         cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
         maxMemory: options.maxMemory,
@@ -157,7 +167,7 @@ export async function loadPretrained(
         stages: Object.freeze({ ...(runs[0] as StageRuns) }),
         compiled: leading.compiled,
         get cudaGraphs() {
-          if (!options.cudaGraphs) return null
+          if (!recorded) return null
           return summed(
             recordings.map(({ ignored }, index) => ({
               ignored,

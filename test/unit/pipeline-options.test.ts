@@ -16,7 +16,7 @@ describe('checkPipelineOptions()', () => {
       dtype: 'auto',
       parity: 'none',
       kernels: { prior: 'auto', decoder: 'auto', vqgan: 'auto' },
-      cudaGraphs: false,
+      cudaGraphs: undefined,
       threads: 6,
       libtorch: undefined,
       weightsCache: undefined,

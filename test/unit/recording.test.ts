@@ -1,5 +1,5 @@
 /** Which devices record their steps, and what is said of those that do not. */
-import { chooseRecording, summed } from '../../lib/loading/recording'
+import { chooseRecording, summed, wantsRecordings } from '../../lib/loading/recording'
 
 describe('chooseRecording()', () => {
   it('takes the library for a CUDA device that has all weights', () => {
@@ -12,6 +12,19 @@ describe('chooseRecording()', () => {
     ['cuda', 'none', null, 'this build of the package has no part for CUDA'],
   ] as const)('says why %s with offload %s does not', (device, offload, library, ignored) => {
     expect(chooseRecording(device, offload, library)).toEqual({ recorder: null, ignored })
+  })
+})
+
+describe('wantsRecordings()', () => {
+  it.each([
+    [undefined, ['cuda:0'], true],
+    [undefined, ['cpu', 'cuda:1'], true],
+    [undefined, ['cpu'], false],
+    [undefined, ['mps'], false],
+    [false, ['cuda:0'], false],
+    [true, ['cpu'], true],
+  ] as const)('asked for %s on %j: %s', (wanted, devices, recorded) => {
+    expect(wantsRecordings(wanted, devices)).toBe(recorded)
   })
 })
 
