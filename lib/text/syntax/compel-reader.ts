@@ -41,10 +41,16 @@ const COMMA = /\s*,\s*/y
 const CLOSES = /\s*\)/y
 const OPTION = /([\w-]+)\s*=\s*([\w.+-]+)/y
 const SPACE = /\s+/y
-const WHITE = /\s/
+const WORD_ENDS = /\s|$/y
+// What a word outside of brackets and quotes is made of between brackets, quotes and commas.
+const RUN = /(?:\\[()",.+\-=]?|[^\s()",\\])+/y
 const ESCAPED = /\\([()",.+\-=])/g
 
-/** Reads the pieces of Compel's language from one place after the other; null, and no step ahead, where there is no such piece. */
+/**
+ * Reads the pieces of Compel's language from one place after the other; null, and no step ahead, where there is no such piece.
+ * Patterns are tested rather than executed where the place they end at says all: a list of matches for each would be most of
+ * what a first, not yet compiled reading takes.
+ */
 export class CompelReader {
   at = 0
 
@@ -59,11 +65,11 @@ export class CompelReader {
   }
 
   skipSpace(): void {
-    this.match(SPACE)
+    this.passes(SPACE)
   }
 
-  word(): string | null {
-    return this.match(WORD)?.[0] ?? null
+  word(): boolean {
+    return this.passes(WORD)
   }
 
   /** Whether what stands here may belong to the bracket, quote or word before it. */
@@ -73,13 +79,13 @@ export class CompelReader {
   }
 
   signs(): Signs | null {
-    const signs = this.match(SIGNS)?.[0]
-    return signs === undefined ? null : { sign: signs[0] as string, count: signs.length }
+    const start = this.at
+    return this.passes(SIGNS) ? { sign: this.source[start] as string, count: this.at - start } : null
   }
 
   number(): number | null {
-    const digits = this.match(NUMBER)?.[0]
-    return digits === undefined ? null : Number(digits)
+    const start = this.at
+    return this.passes(NUMBER) ? Number(this.source.slice(start, this.at)) : null
   }
 
   operator(): 'attend' | 'swap' | null {
@@ -90,20 +96,21 @@ export class CompelReader {
     return (this.match(COMBINATION)?.[1] as 'blend' | 'and' | 'add' | undefined) ?? null
   }
 
-  lora(): string | null {
-    return 'wu'.includes(this.peek()) ? (this.match(LORA)?.[0] ?? null) : null
+  lora(): boolean {
+    return 'wu'.includes(this.peek()) && this.passes(LORA)
   }
 
   name(): string | null {
-    return this.match(NAME)?.[0] ?? null
+    const start = this.at
+    return this.passes(NAME) ? this.source.slice(start, this.at) : null
   }
 
   comma(): boolean {
-    return this.match(COMMA) !== null
+    return this.passes(COMMA)
   }
 
   closes(): boolean {
-    return this.match(CLOSES) !== null
+    return this.passes(CLOSES)
   }
 
   /** `s_start=0.1` */
@@ -138,10 +145,10 @@ export class CompelReader {
     return { type: 'text', start, end, text }
   }
 
-  /** In brackets and quotes: a word, or one character that means nothing where it stands. */
-  innerWord(): TextNode | Comma {
+  /** One character that means nothing where it stands in brackets or quotes. */
+  innerCharacter(): TextNode | Comma {
     const start = this.at
-    if (this.word() === null) this.at += 1
+    this.at += 1
     if (this.source[start] === ',') return { type: 'comma', start, end: this.at }
     return this.text(start)
   }
@@ -157,10 +164,12 @@ export class CompelReader {
     }
     const open: number[] = []
     let quote = -1
-    for (let next = this.peek(); next !== '' && !WHITE.test(next); next = this.peek()) {
+    for (;;) {
+      this.passes(RUN)
+      if (this.atWordEnd()) break
       const at = this.at
-      this.at += this.escapes() ? 2 : 1
-      if (this.at > at + 1) continue
+      const next = this.peek()
+      this.at += 1
       if (next === '"') quote = quote < 0 ? at : -1
       if (next === '(') open.push(at)
       if (next === ')' && open.pop() === undefined) throw this.refuse(at, 'no ) without a ( before it')
@@ -175,8 +184,17 @@ export class CompelReader {
     return this.text(start)
   }
 
-  private escapes(): boolean {
-    return this.peek() === '\\' && '()",.+-='.includes(this.source[this.at + 1] ?? ' ')
+  /** Whether white space or nothing follows. */
+  atWordEnd(): boolean {
+    WORD_ENDS.lastIndex = this.at
+    return WORD_ENDS.test(this.source)
+  }
+
+  private passes(pattern: RegExp): boolean {
+    pattern.lastIndex = this.at
+    if (!pattern.test(this.source)) return false
+    this.at = pattern.lastIndex
+    return true
   }
 
   private match(pattern: RegExp): RegExpExecArray | null {

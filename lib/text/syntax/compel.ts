@@ -52,12 +52,16 @@ class CompelParser {
 
   /** All up to one of these characters, or the end. In quotes a quote ends everything; whoever wanted more will say so. */
   private items(closers: string): Item[] {
-    const items: Item[] = []
+    const top = closers === ''
+    let items: Item[] | null = null
     for (;;) {
       this.reader.skipSpace()
       const next = this.reader.peek()
-      if (next === '' || closers.includes(next) || (this.quoted && next === '"')) return items
-      items.push(this.item(next, closers === ''))
+      if (next === '' || closers.includes(next) || (this.quoted && next === '"')) return items ?? []
+      const item = this.item(next, top)
+      // Most brackets hold one thing; a list that begins empty takes room for 17 at once.
+      if (items === null) items = [item]
+      else items.push(item)
     }
   }
 
@@ -67,18 +71,20 @@ class CompelParser {
     if (next === '(') return this.operated(this.group(')'), top)
     if (next === '"') return this.operated(this.group('"'), top)
     if (next === ')') throw reader.refuse(start, 'no ) without a ( before it (write \\) for the character)')
-    if (reader.lora() !== null) return this.lora(start)
-    const word = reader.word()
-    if (word !== null) {
-      const { at: end } = reader
-      const target = (): Group => ({ type: 'group', start, end, items: [reader.text(start, end)] })
-      const signs = reader.goesOn() ? reader.signs() : null
-      if (signs !== null) return this.weighted(target(), power(signs), start)
-      const operator = reader.goesOn() ? reader.operator() : null
-      if (operator !== null) return this.operation(target(), operator)
-    }
+    if (reader.lora()) return this.lora(start)
+    if (!reader.word()) return top ? reader.freeWord() : reader.innerCharacter()
+    const { at: end } = reader
+    const signs = reader.goesOn() ? reader.signs() : null
+    if (signs !== null) return this.weighted(this.word(start, end), power(signs), start)
+    const operator = reader.goesOn() ? reader.operator() : null
+    if (operator !== null) return this.operation(this.word(start, end), operator)
+    if (!top || reader.atWordEnd()) return reader.text(start)
     reader.at = start
-    return top ? reader.freeWord() : reader.innerWord()
+    return reader.freeWord()
+  }
+
+  private word(start: number, end: number): Group {
+    return { type: 'group', start, end, items: [this.reader.text(start, end)] }
   }
 
   /** `(…)` or `"…"`. */
@@ -186,17 +192,17 @@ function power({ sign, count }: Signs): number {
 
 /** The prompts between the commas of a bracket. */
 function split({ start, end, items }: Group): Group[] {
-  const members: { type: 'group'; start: number; end: number; items: Item[] }[] = []
-  let member = { type: 'group' as const, start: start + 1, end: end - 1, items: [] as Item[] }
-  for (const item of items) {
-    if (item.type !== 'comma') {
-      member.items.push(item)
-      continue
-    }
-    members.push({ ...member, end: item.start })
-    member = { type: 'group', start: item.end, end: end - 1, items: [] }
+  const members: Group[] = []
+  let [begin, first] = [start + 1, 0]
+  for (let index = 0; index <= items.length; index++) {
+    const item = items[index]
+    if (item !== undefined && item.type !== 'comma') continue
+    const until = item === undefined ? end - 1 : item.start
+    members.push({ type: 'group', start: begin, end: until, items: items.slice(first, index) })
+    begin = item === undefined ? end : item.end
+    first = index + 1
   }
-  return [...members, member]
+  return members
 }
 
 function partOf({ start, end, items }: Group, weight: number): PromptPart {

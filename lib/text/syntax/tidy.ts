@@ -11,18 +11,22 @@ export function tidy(items: readonly Item[]): readonly PromptNode[] {
 
 function joined(items: readonly Item[]): readonly PromptNode[] {
   const nodes: PromptNode[] = []
-  let words: string[] = []
-  let span = { start: 0, end: 0 }
+  let words: string[] | null = null
+  let [start, end] = [0, 0]
   const flush = () => {
-    if (words.length > 0) nodes.push({ type: 'text', ...span, text: words.join(' ') })
-    words = []
+    if (words !== null) nodes.push({ type: 'text', start, end, text: words.join(' ') })
+    words = null
   }
   const add = (item: Item): void => {
     if (item.type === 'group') {
       for (const one of item.items) add(one)
     } else if (item.type === 'text' || item.type === 'comma') {
-      span = { start: words.length === 0 ? item.start : span.start, end: item.end }
-      words.push(item.type === 'comma' ? ',' : item.text)
+      const word = item.type === 'comma' ? ',' : item.text
+      if (words === null) {
+        words = [word]
+        start = item.start
+      } else words.push(word)
+      end = item.end
     } else if (item.type !== 'combined') {
       flush()
       nodes.push(item)
