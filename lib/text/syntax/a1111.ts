@@ -3,6 +3,7 @@
  * is text.
  */
 
+import { added } from './added'
 import { syntaxError } from './position'
 import {
   type BreakNode,
@@ -54,11 +55,11 @@ class A1111Parser {
     SPECIAL.lastIndex = 0
     while (SPECIAL.test(source)) {
       const at = SPECIAL.lastIndex - 1
-      if (at > from) this.broken(source.slice(from, at), from)
+      if (at > from) this.run(source.slice(from, at), from)
       from = this.take(source[at] as string, at)
       SPECIAL.lastIndex = from
     }
-    if (from < source.length) this.broken(source.slice(from), from)
+    if (from < source.length) this.run(source.slice(from), from)
     return this.merged(0, this.items.length)
   }
 
@@ -89,10 +90,16 @@ class A1111Parser {
     this.depths.push(depth)
   }
 
+  /** What stands between two characters that may mean something. */
+  private run(token: string, start: number): void {
+    if (token.includes('BREAK')) this.broken(token, start)
+    else this.text(token, start, start + token.length, RAW)
+  }
+
   /** Text with `BREAK`s in it, which take the white space around them along. */
   private broken(token: string, start: number): void {
     let from = 0
-    for (const { index } of token.includes('BREAK') ? token.matchAll(BREAK) : []) {
+    for (const { index } of token.matchAll(BREAK)) {
       const before = token.slice(from, index).trimEnd()
       this.text(before, start + from, start + from + before.length, RAW)
       const after = index + 'BREAK'.length
@@ -100,7 +107,7 @@ class A1111Parser {
       const node: BreakNode = { type: 'break', start: start + index, end: start + after }
       this.push(node, NODE, 0)
     }
-    this.text(from === 0 ? token : token.slice(from), start + from, start + token.length, RAW)
+    this.text(token.slice(from), start + from, start + token.length, RAW)
   }
 
   /** Where the last bracket of this kind lies; those of the other kind that opened since stay text. */
@@ -116,15 +123,14 @@ class A1111Parser {
   /** Puts a node in the place of a bracket and all that came since. */
   private replace(place: number, node: PromptNode): void {
     let depth = 1
-    for (let index = place + 1; index < this.depths.length; index++) {
-      depth = Math.max(depth, (this.depths[index] as number) + 1)
+    while (this.items.length > place) {
+      this.items.pop()
+      this.marks.pop()
+      depth = Math.max(depth, (this.depths.pop() as number) + 1)
     }
     if (depth > MOST_NESTED) {
       throw syntaxError(this.source, node.start, `at most ${MOST_NESTED} nested brackets`, 'more')
     }
-    this.items.length = place
-    this.marks.length = place
-    this.depths.length = place
     this.push(node, NODE, depth)
   }
 
@@ -195,23 +201,22 @@ class A1111Parser {
   /** Some items, of which neighbouring texts become one. */
   private merged(from: number, to: number): readonly PromptNode[] {
     if (to - from === 1) return [this.items[from] as PromptNode]
-    const nodes: PromptNode[] = []
+    let nodes: PromptNode[] | null = null
     for (let index = from; index < to; index++) {
-      const node = this.items[index] as PromptNode
-      if (node.type !== 'text') {
-        nodes.push(node)
-        continue
+      let node = this.items[index] as PromptNode
+      if (node.type === 'text') {
+        const { start } = node
+        let { text, end } = node
+        for (; index + 1 < to && this.items[index + 1]?.type === 'text'; index++) {
+          const next = this.items[index + 1] as TextNode
+          text += next.text
+          end = next.end
+        }
+        if (end > node.end) node = { type: 'text', start, end, text }
       }
-      let { text, end } = node
-      while (index + 1 < to && this.items[index + 1]?.type === 'text') {
-        index += 1
-        const next = this.items[index] as TextNode
-        text += next.text
-        end = next.end
-      }
-      nodes.push(end === node.end ? node : { type: 'text', start: node.start, end, text })
+      nodes = added(nodes, node)
     }
-    return nodes
+    return nodes ?? []
   }
 }
 

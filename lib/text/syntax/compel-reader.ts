@@ -23,33 +23,26 @@ export interface Combined extends Span {
 
 export type Item = PromptNode | Group | Comma | Combined
 
-/** A run of + or of -. */
-export interface Signs {
-  readonly sign: string
-  readonly count: number
-}
+export type Operator = 'attend' | 'swap' | 'blend' | 'and' | 'add'
 
 // A word, as Compel has it: escaped characters, + and - inside of it, and all that means nothing.
 const WORD = /(?:\\[()",.+\-=]|[-+](?![\s()",.+\-=]|$)|[^\s()",.+\-=])+/y
-const SIGNS = /\++|-+/y
 const NUMBER = /[+-]?(?:\d+\.\d*|\.\d+)|-?\d+/y
-const OPERATOR = /\s*\.(attend|swap)\s*\(/y
-const COMBINATION = /\s*\.(blend|and|add)\s*\(/y
+const OPERATOR = /\s*\.(attend|swap|blend|and|add)\s*\(/y
 const LORA = /(?:withLora|useLora)\s*\(\s*/y
 const NAME = /[\w.-]+/y
 const COMMA = /\s*,\s*/y
 const CLOSES = /\s*\)/y
 const OPTION = /([\w-]+)\s*=\s*([\w.+-]+)/y
-const SPACE = /\s+/y
-const WORD_ENDS = /\s|$/y
+const WHITE = /\s/
 // What a word outside of brackets and quotes is made of between brackets, quotes and commas.
 const RUN = /(?:\\[()",.+\-=]?|[^\s()",\\])+/y
 const ESCAPED = /\\([()",.+\-=])/g
 
 /**
  * Reads the pieces of Compel's language from one place after the other; null, and no step ahead, where there is no such piece.
- * Patterns are tested rather than executed where the place they end at says all: a list of matches for each would be most of
- * what a first, not yet compiled reading takes.
+ * A first reading is not compiled yet: most of what it takes is patterns that are tried and lists of what they match. So
+ * patterns are tried only where they may fit, and tested rather than executed where the place they end at says all.
  */
 export class CompelReader {
   at = 0
@@ -65,35 +58,31 @@ export class CompelReader {
   }
 
   skipSpace(): void {
-    this.passes(SPACE)
+    while (isWhite(this.peek())) this.at += 1
   }
 
   word(): boolean {
     return this.passes(WORD)
   }
 
-  /** Whether what stands here may belong to the bracket, quote or word before it. */
-  goesOn(): boolean {
-    const next = this.peek()
-    return next !== '' && !'"(),'.includes(next)
-  }
-
-  signs(): Signs | null {
-    const start = this.at
-    return this.passes(SIGNS) ? { sign: this.source[start] as string, count: this.at - start } : null
+  /** How many + there are, or, below 0, how many -. */
+  signs(): number | null {
+    const [start, sign] = [this.at, this.peek()]
+    if (sign !== '+' && sign !== '-') return null
+    while (this.peek() === sign) this.at += 1
+    return sign === '+' ? this.at - start : start - this.at
   }
 
   number(): number | null {
     const start = this.at
-    return this.passes(NUMBER) ? Number(this.source.slice(start, this.at)) : null
+    const isNumber = '+-.0123456789'.includes(this.peek()) && this.passes(NUMBER)
+    return isNumber ? Number(this.source.slice(start, this.at)) : null
   }
 
-  operator(): 'attend' | 'swap' | null {
-    return (this.match(OPERATOR)?.[1] as 'attend' | 'swap' | undefined) ?? null
-  }
-
-  combination(): 'blend' | 'and' | 'add' | null {
-    return (this.match(COMBINATION)?.[1] as 'blend' | 'and' | 'add' | undefined) ?? null
+  operator(): Operator | null {
+    const next = this.peek()
+    if (next !== '.' && !isWhite(next)) return null
+    return (this.match(OPERATOR)?.[1] as Operator | undefined) ?? null
   }
 
   lora(): boolean {
@@ -159,7 +148,7 @@ export class CompelReader {
    */
   freeWord(): TextNode {
     const start = this.at
-    if (this.peek() === '.' && (this.operator() !== null || this.combination() !== null)) {
+    if (this.operator() !== null) {
       throw this.refuse(start, 'a word, a quote or brackets right before an operator')
     }
     const open: number[] = []
@@ -186,8 +175,8 @@ export class CompelReader {
 
   /** Whether white space or nothing follows. */
   atWordEnd(): boolean {
-    WORD_ENDS.lastIndex = this.at
-    return WORD_ENDS.test(this.source)
+    const next = this.peek()
+    return next === '' || isWhite(next)
   }
 
   private passes(pattern: RegExp): boolean {
@@ -203,4 +192,8 @@ export class CompelReader {
     if (found !== null) this.at = pattern.lastIndex
     return found
   }
+}
+
+function isWhite(character: string): boolean {
+  return character === ' ' || ((character < ' ' || character > '~') && WHITE.test(character))
 }
