@@ -1,14 +1,13 @@
 /**
- * How long `parsePrompt()` takes for 100,000 characters of shapes that are hard on it: the first time in a process, and once
- * warm. `npm run bench:parse`. The best of five, of the slowest shapes of each syntax.
+ * How long `parsePrompt()` takes for 100,000 characters, shape by shape: as the first reading of a process, and once warm.
+ * `npm run bench:parse`. Cold is the median and the most of seven processes; warm the median of seven readings after as many others.
  */
 const { spawnSync } = require('node:child_process')
 
 const { parsePrompt } = require('../dist')
 
 const CHARACTERS = 100_000
-const ROUNDS = 5
-const SHOWN = 5
+const ROUNDS = 7
 
 const filled = (unit) => unit.repeat(Math.floor(CHARACTERS / unit.length))
 const nested = (open, close) => filled(`${open.repeat(99)}a${close.repeat(99)} `)
@@ -52,20 +51,33 @@ function timed(text, syntax) {
 }
 
 function report() {
-  for (const [syntax, shapes] of Object.entries(SHAPES)) {
-    const rows = Object.entries(shapes).map(([shape, text]) => {
-      const times = Array.from({ length: ROUNDS }, () => timed(text, syntax))
-      return { syntax, shape, firstMs: first(syntax, shape), warmMs: Math.min(...times) }
-    })
-    for (const { shape, firstMs, warmMs } of rows.sort((a, b) => b.warmMs - a.warmMs).slice(0, SHOWN))
-      console.log(`${syntax} ${shape}: ${firstMs.toFixed(0)} ms first, ${warmMs.toFixed(0)} ms warm`)
-  }
+  const rows = Object.entries(SHAPES).flatMap(([syntax, shapes]) =>
+    Object.entries(shapes).map(([shape, text]) => measured(syntax, shape, text)),
+  )
+  const shown = (ms) => ms.toFixed(0).padStart(6)
+  console.log(`${'ms for 100,000 characters'.padEnd(34)}  cold  most  warm`)
+  for (const { name, cold, most, warm } of rows.sort((a, b) => b.cold - a.cold))
+    console.log(name.padEnd(32) + shown(cold) + shown(most) + shown(warm))
 }
 
-/** In a process of its own. */
-function first(syntax, shape) {
-  const program = process.argv[1]
-  const { stdout, stderr, status } = spawnSync(process.execPath, [program, syntax, shape], {
+function measured(syntax, shape, text) {
+  const cold = rounds(() => inNewProcess(syntax, shape))
+  rounds(() => timed(text, syntax))
+  const warm = rounds(() => timed(text, syntax))
+  return { name: `${syntax}, ${shape}`, cold: median(cold), most: cold.at(-1), warm: median(warm) }
+}
+
+/** From the quickest to the slowest. */
+function rounds(time) {
+  return Array.from({ length: ROUNDS }, time).sort((a, b) => a - b)
+}
+
+function median(times) {
+  return times[Math.floor(times.length / 2)]
+}
+
+function inNewProcess(syntax, shape) {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [__filename, syntax, shape], {
     encoding: 'utf8',
   })
   if (status !== 0) throw new Error(stderr)

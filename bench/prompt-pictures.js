@@ -26,6 +26,10 @@ const PICTURES = [
       `("a red circle on a white background", "a blue circle on a yellow background").blend(${weights})`,
     ),
   ),
+  ...['1, 0.5', '1, 0.9', '1, 1', '0.9, 1', '0.5, 1'].map((weights) =>
+    compel(`("a red circle on a white background", "a blue square on a yellow background").and(${weights})`),
+  ),
+  a1111('a red circle on a white background BREAK a blue square on a yellow background'),
   ...['0', '1', '2', '3', '4', '8'].map((steps) =>
     a1111(`a [yellow star:blue heart:${steps}] on a black background`),
   ),

@@ -221,7 +221,7 @@ export class PromptReader {
 /** Equal for moments at which the same stands there. */
 function writtenAt({ parts, syntax }: PromptTree, moment: TextMoment): string {
   const sections = parts.map(({ children }) => fragmentsOf(children, syntax, moment))
-  return JSON.stringify(sections, (key, value) => (key === 'pieces' ? undefined : value))
+  return JSON.stringify(sections, (key, value) => (key === 'pieces' || key === 'end' ? undefined : value))
 }
 
 function frozen<Item>(items: readonly Item[]): readonly Item[] {

@@ -1,21 +1,47 @@
 /** From a tree to texts with one weight each, at one step of a schedule. */
 
 import { type PromptSyntaxError, show } from '../errors'
-import { syntaxError } from './syntax/position'
+import { offsetOf, syntaxError } from './syntax/position'
 import type { PromptNode, PromptSyntax, PromptTree, ScheduleNode, SwapNode, TextNode } from './syntax/tree'
 
 /** Text that is tokenised on its own. */
 export interface Fragment {
   readonly text: string
   readonly weight: number
-  /** From where in the source each piece of the text comes, and where it begins in the text. */
-  readonly pieces: readonly { readonly at: number; readonly start: number }[]
+  readonly pieces: readonly Piece[]
+  /** Where the brackets and weights around it end in the source, too. */
+  readonly end: number
 }
 
-/** Where in the source a character of the text stands; near it where there are escapes. */
-export function offsetIn({ pieces }: Fragment, at: number): number {
-  const piece = pieces.filter((one) => one.at <= at).at(-1)
-  return piece === undefined ? 0 : piece.start + at - piece.at
+/** What a text of the source becomes of a fragment. */
+interface Piece {
+  readonly node: TextNode
+  /** Where it begins in the fragment. */
+  readonly at: number
+  /** Where the outermost brackets that begin with it do so in the source. */
+  readonly outset: number
+}
+
+/** A prompt, and what it is written in. */
+export interface Written {
+  readonly source: string
+  readonly syntax: PromptSyntax
+}
+
+/** Where in the source a character of the fragment stands. */
+export function offsetIn(fragment: Fragment, at: number, { source, syntax }: Written): number {
+  const piece = pieceAt(fragment, at)
+  return piece === undefined ? 0 : offsetOf(source, piece.node, at - piece.at, syntax)
+}
+
+/** The same, or where the brackets begin that begin with this character. */
+export function outsetIn(fragment: Fragment, at: number, written: Written): number {
+  const piece = pieceAt(fragment, at)
+  return piece?.at === at ? piece.outset : offsetIn(fragment, at, written)
+}
+
+function pieceAt({ pieces }: Fragment, at: number): Piece | undefined {
+  return pieces.filter((one) => one.at <= at).at(-1)
 }
 
 /** Which step is read, of how many, counted from 1. */
@@ -32,31 +58,41 @@ export function fragmentsOf(
 ): readonly (readonly Fragment[])[] {
   const sections: Growing[][] = [[]]
   const glue = syntax === 'compel' ? ' ' : ''
-  const visit = (node: PromptNode, scale: number): void => {
+  const visit = (node: PromptNode, scale: number, outset: number): void => {
     if (node.type === 'break') sections.push([])
-    if (node.type === 'text') append(sections.at(-1) as Growing[], node, scale, glue)
+    if (node.type === 'text') append(sections.at(-1) as Growing[], node, { weight: scale, outset, glue })
     const next = node.type === 'weight' ? scale * node.weight : scale
-    for (const child of childrenAt(node, moment)) visit(child, next)
+    const children = childrenAt(node, moment)
+    for (const [index, child] of children.entries()) visit(child, next, index === 0 ? outset : child.start)
+    const last = sections.at(-1)?.at(-1)
+    if (last !== undefined && children.length > 0) last.end = node.end
   }
-  for (const node of nodes) visit(node, 1)
+  for (const node of nodes) visit(node, 1, node.start)
   return sections
 }
 
 interface Growing {
   text: string
   readonly weight: number
-  readonly pieces: { readonly at: number; readonly start: number }[]
+  readonly pieces: Piece[]
+  end: number
 }
 
-function append(fragments: Growing[], { text, start }: TextNode, weight: number, glue: string): void {
+function append(
+  fragments: Growing[],
+  node: TextNode,
+  { weight, outset, glue }: { weight: number; outset: number; glue: string },
+): void {
+  const { text, end } = node
   const last = fragments.at(-1)
   if (last?.weight !== weight) {
-    fragments.push({ text, weight, pieces: [{ at: 0, start }] })
+    fragments.push({ text, weight, pieces: [{ node, at: 0, outset }], end })
     return
   }
   last.text += glue
-  last.pieces.push({ at: last.text.length, start })
+  last.pieces.push({ node, at: last.text.length, outset })
   last.text += text
+  last.end = end
 }
 
 function childrenAt(node: PromptNode, { step, steps }: Moment): readonly PromptNode[] {

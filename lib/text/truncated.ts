@@ -8,7 +8,7 @@ export interface TruncatedText {
   readonly encoders: readonly ('prior' | 'decoder')[]
   /** Tokens of a prompt that they read. */
   readonly tokens: number
-  /** All of the text that they do not read. */
+  /** All of the text that they do not read, as it is written; of several parts each its own, with ` … ` between them. */
   readonly text: string
 }
 

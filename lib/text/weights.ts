@@ -1,7 +1,7 @@
 /** From a tree to what a text encoder is to read, with a weight for each token. */
 
 import { InvalidArgumentError } from '../errors'
-import { type Fragment, fragmentsOf, type Moment, offsetIn } from './fragments'
+import { type Fragment, fragmentsOf, type Moment, offsetIn, outsetIn, type Written } from './fragments'
 import {
   type Emphasis,
   type Masked,
@@ -29,13 +29,15 @@ const MOST_READINGS = 512
 
 /** What this text encoder reads of a prompt at one moment. */
 export function planText(tree: PromptTree, tokenizer: Tokenizer, planning: Planning): TextPlan {
-  const emphasis = tree.syntax === 'a1111' ? 'a1111' : 'compel'
+  const { syntax } = tree
   const cut: string[] = []
   const members = tree.parts.map((part) => {
-    const sections = fragmentsOf(part.children, tree.syntax, planning.moment)
-    return sections.flatMap((fragments) =>
-      chunksOf(fragments, tokenizer, planning.longPrompts, emphasis, cut),
-    )
+    const sections = fragmentsOf(part.children, syntax, planning.moment)
+    return sections.flatMap((fragments, index) => {
+      const isLast = tree.combine === 'one' && index === sections.length - 1
+      const source = planning.source.slice(0, isLast ? part.end : fragments.at(-1)?.end)
+      return chunksOf(fragments, tokenizer, planning.longPrompts, { source, syntax }, cut)
+    })
   })
   const chunks = refuseTooMany(tree.combine === 'blend' ? [members] : members.map((one) => [one]), planning)
   const factors = tree.combine === 'blend' ? factorsOf(tree, planning.source) : tree.parts.map(() => 1)
@@ -112,27 +114,28 @@ function chunksOf(
   fragments: readonly Fragment[],
   tokenizer: Tokenizer,
   longPrompts: LongPrompts,
-  emphasis: Emphasis,
+  written: Written,
   cut: string[],
 ): PlacedChunk[] {
+  const emphasis = written.syntax === 'a1111' ? 'a1111' : 'compel'
   const room = tokenizer.length - 2
   const most = longPrompts === 'truncate' ? room + 1 : MOST_CHUNKS * room + 1
   const read = fragments.map(({ text }) => tokenizer.read(text, most))
   const tokens = read.flatMap((ids, fragment) =>
     ids.map((id, index): Placed => ({ id, weight: fragments[fragment]?.weight ?? 1, fragment, index })),
   )
+  const offset = ({ fragment, index }: Pick<Placed, 'fragment' | 'index'>, find = offsetIn) => {
+    const one = fragments[fragment] as Fragment
+    const left = index === 0 ? one.text : tokenizer.textAfter(one.text, index)
+    return find(one, index === 0 ? 0 : one.text.trimEnd().length - left.length, written)
+  }
   if (longPrompts === 'truncate' && tokens.length > room) {
-    tokens.length = tokenizer.fitting(tokens.slice(0, room).map(({ id }) => id))
-    cut.push(cutText(fragments, read, tokenizer, tokens.length))
+    const fitting = tokenizer.fitting(tokens.slice(0, room).map(({ id }) => id))
+    const firstCut = tokens[fitting] as Placed
+    tokens.length = fitting
+    cut.push(written.source.slice(offset(firstCut, outsetIn)).trim())
   }
   const lighter = emphasis === 'compel' ? strengthsOf(fragments, tokens) : new Map<number, number>()
-  const offset = ({ fragment, index }: Pick<Placed, 'fragment' | 'index'>) => {
-    const one = fragments[fragment] as Fragment
-    return offsetIn(
-      one,
-      index === 0 ? 0 : one.text.trimEnd().length - tokenizer.textAfter(one.text, index).length,
-    )
-  }
   return split(tokens, tokenizer).map((some) => {
     const chunk = planned(some, tokenizer, emphasis, lighter)
     const masked = [...lighter.keys()].filter((_, place) => chunk.without[place]?.mask)
@@ -142,23 +145,6 @@ function chunksOf(
 }
 
 const START = { fragment: 0, index: 0 }
-
-/** The texts that do not fit, from the character that is cut. */
-function cutText(
-  fragments: readonly Fragment[],
-  read: readonly (readonly number[])[],
-  tokenizer: Tokenizer,
-  room: number,
-): string {
-  let left = room
-  const cut = fragments.flatMap(({ text }, index) => {
-    const length = (read[index] as readonly number[]).length
-    const kept = Math.min(left, length)
-    left -= kept
-    return kept === length ? [] : [kept === 0 ? text.trim() : tokenizer.textAfter(text, kept)]
-  })
-  return cut.filter((text) => text !== '').join(' ')
-}
 
 /** By fragment: how strongly the answer without it is mixed in, from 0 at a weight of 1 towards infinity at 0. */
 function strengthsOf(fragments: readonly Fragment[], tokens: readonly Placed[]): ReadonlyMap<number, number> {

@@ -29,12 +29,15 @@ function word(count: number): string {
   return path
 }
 
-/** A LoRA of the prior's text encoder. */
-function lora(name = 'style'): string {
+/** A LoRA of the prior's text encoder, or of another network with as many channels as are named. */
+function lora(
+  name = 'style',
+  key = 'text_encoder.text_model.encoder.layers.0.self_attn.q_proj',
+  channels = CHANNELS,
+): string {
   const path = join(folderOf({}), `${name}.safetensors`)
-  const key = 'text_encoder.text_model.encoder.layers.0.self_attn.q_proj'
-  const tensor = () => ({ shape: [1, CHANNELS], data: numbers(CHANNELS) })
-  const up = { shape: [CHANNELS, 1], data: numbers(CHANNELS) }
+  const tensor = () => ({ shape: [1, channels], data: numbers(channels) })
+  const up = { shape: [channels, 1], data: numbers(channels) }
   writeFileSync(path, encode({ [`${key}.lora_A.weight`]: tensor(), [`${key}.lora_B.weight`]: up }, {}))
   return path
 }
@@ -120,6 +123,31 @@ describe('a request that arrives before a change', () => {
     await expect(pipeline.loadLora('/nowhere')).rejects.toMatchObject({ name: 'ModelError' })
     expect(isOver).toBe(false)
     await running
+  })
+})
+
+describe('what the text encoders made of a text', () => {
+  /** How many readings by a text encoder a picture of this text takes. */
+  const readings = async () => {
+    const { encoded } = pipeline.statistics.texts
+    await drawn('a text whose readings are counted', { negativePrompt: '' })
+    return pipeline.statistics.texts.encoded - encoded
+  }
+
+  it('is forgotten by a LoRA of that text encoder, and by no other', async () => {
+    await readings()
+    expect(await readings()).toBe(0)
+    // The prompt and the empty negative prompt, by the prior's text encoder alone.
+    await pipeline.loadLora(lora())
+    expect([await readings(), await readings()]).toEqual([2, 0])
+    await pipeline.setLoraScales({ style: 0.5 })
+    expect([await readings(), await readings()]).toEqual([2, 0])
+    await pipeline.unloadLora('style')
+    expect([await readings(), await readings()]).toEqual([2, 0])
+    await pipeline.loadLora(lora('other', 'prior.blocks.11.attention.to_q', 160))
+    expect(await readings()).toBe(0)
+    await pipeline.unloadLora('other')
+    expect(await readings()).toBe(0)
   })
 })
 

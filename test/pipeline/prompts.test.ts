@@ -41,6 +41,14 @@ describe('promptSyntax', () => {
     expect(await pixels(prompt, { promptSyntax })).not.toEqual(plain)
   })
 
+  it('gives parts that follow one another no order, in either syntax', async () => {
+    const [one, other] = ['a red circle on a white background', 'a blue square on a yellow background']
+    const and = await pixels(`("${one}", "${other}").and()`, { promptSyntax: 'compel' })
+    expect(await pixels(`${one} BREAK ${other}`, { promptSyntax: 'a1111' })).toEqual(and)
+    const turned = await pixels(`("${other}", "${one}").and()`, { promptSyntax: 'compel' })
+    expect(furthest(turned, and)).toBeLessThanOrEqual(2)
+  })
+
   it('lets requests of different syntaxes share steps, each as it is alone', async () => {
     const asked = [
       ['a red circle', {}],

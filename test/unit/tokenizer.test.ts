@@ -126,6 +126,26 @@ describe('Tokenizer#tokenize()', () => {
     )
   })
 
+  it.each([
+    'Cafe\u0301 NOE\u0308L \u1112\u1161\u11ab',
+    'a \u{1f469}\u200d\u{1f469}\u200d\u{1f467} \u{1f1e9}\u{1f1ea}!',
+    '漢字かな交じり文、。',
+    'ＦＵＬＬ\u3000ｗｉｄｔｈ ﬁ',
+    'İstanbul ΣΑΣ ẞ',
+    " it's\t\n<|endoftext|>  x ",
+  ])('says what is cut in the characters of the text, and in whole ones: %j', (text) => {
+    const whole = text.trim()
+    const characters = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+    const borders = new Set([...characters.segment(whole)].map(({ index }) => whole.slice(index)))
+    const lengths = Array.from({ length: tokenizer.read(text).length + 1 }, (_, tokens) => {
+      const rest = tokenizer.textAfter(text, tokens)
+      expect([...borders, '']).toContain(rest)
+      return rest.length
+    })
+    expect([lengths[0], lengths.at(-1)]).toEqual([whole.length, 0])
+    expect(lengths).toEqual([...lengths].sort((a, b) => b - a))
+  })
+
   it('survives a lone surrogate', () => {
     expect(idsOfText(tokenizer, 'a \ud800 b')).toEqual(idsOfText(tokenizer, 'a \ufffd b'))
   })

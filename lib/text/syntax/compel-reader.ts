@@ -23,28 +23,27 @@ export interface Combined extends Span {
 
 export type Item = PromptNode | Group | Comma | Combined
 
-/** A run of + or of -. */
-export interface Signs {
-  readonly sign: string
-  readonly count: number
-}
+export type Operator = 'attend' | 'swap' | 'blend' | 'and' | 'add'
 
 // A word, as Compel has it: escaped characters, + and - inside of it, and all that means nothing.
 const WORD = /(?:\\[()",.+\-=]|[-+](?![\s()",.+\-=]|$)|[^\s()",.+\-=])+/y
-const SIGNS = /\++|-+/y
 const NUMBER = /[+-]?(?:\d+\.\d*|\.\d+)|-?\d+/y
-const OPERATOR = /\s*\.(attend|swap)\s*\(/y
-const COMBINATION = /\s*\.(blend|and|add)\s*\(/y
+const OPERATOR = /\s*\.(attend|swap|blend|and|add)\s*\(/y
 const LORA = /(?:withLora|useLora)\s*\(\s*/y
 const NAME = /[\w.-]+/y
 const COMMA = /\s*,\s*/y
 const CLOSES = /\s*\)/y
 const OPTION = /([\w-]+)\s*=\s*([\w.+-]+)/y
-const SPACE = /\s+/y
 const WHITE = /\s/
+// What a word outside of brackets and quotes is made of between brackets, quotes and commas.
+const RUN = /(?:\\[()",.+\-=]?|[^\s()",\\])+/y
 const ESCAPED = /\\([()",.+\-=])/g
 
-/** Reads the pieces of Compel's language from one place after the other; null, and no step ahead, where there is no such piece. */
+/**
+ * Reads the pieces of Compel's language from one place after the other; null, and no step ahead, where there is no such piece.
+ * A first reading is not compiled yet: most of what it takes is patterns that are tried and lists of what they match. So
+ * patterns are tried only where they may fit, and tested rather than executed where the place they end at says all.
+ */
 export class CompelReader {
   at = 0
 
@@ -59,51 +58,48 @@ export class CompelReader {
   }
 
   skipSpace(): void {
-    this.match(SPACE)
+    while (isWhite(this.peek())) this.at += 1
   }
 
-  word(): string | null {
-    return this.match(WORD)?.[0] ?? null
+  word(): boolean {
+    return this.passes(WORD)
   }
 
-  /** Whether what stands here may belong to the bracket, quote or word before it. */
-  goesOn(): boolean {
-    const next = this.peek()
-    return next !== '' && !'"(),'.includes(next)
-  }
-
-  signs(): Signs | null {
-    const signs = this.match(SIGNS)?.[0]
-    return signs === undefined ? null : { sign: signs[0] as string, count: signs.length }
+  /** How many + there are, or, below 0, how many -. */
+  signs(): number | null {
+    const [start, sign] = [this.at, this.peek()]
+    if (sign !== '+' && sign !== '-') return null
+    while (this.peek() === sign) this.at += 1
+    return sign === '+' ? this.at - start : start - this.at
   }
 
   number(): number | null {
-    const digits = this.match(NUMBER)?.[0]
-    return digits === undefined ? null : Number(digits)
+    const start = this.at
+    const isNumber = '+-.0123456789'.includes(this.peek()) && this.passes(NUMBER)
+    return isNumber ? Number(this.source.slice(start, this.at)) : null
   }
 
-  operator(): 'attend' | 'swap' | null {
-    return (this.match(OPERATOR)?.[1] as 'attend' | 'swap' | undefined) ?? null
+  operator(): Operator | null {
+    const next = this.peek()
+    if (next !== '.' && !isWhite(next)) return null
+    return (this.match(OPERATOR)?.[1] as Operator | undefined) ?? null
   }
 
-  combination(): 'blend' | 'and' | 'add' | null {
-    return (this.match(COMBINATION)?.[1] as 'blend' | 'and' | 'add' | undefined) ?? null
-  }
-
-  lora(): string | null {
-    return 'wu'.includes(this.peek()) ? (this.match(LORA)?.[0] ?? null) : null
+  lora(): boolean {
+    return 'wu'.includes(this.peek()) && this.passes(LORA)
   }
 
   name(): string | null {
-    return this.match(NAME)?.[0] ?? null
+    const start = this.at
+    return this.passes(NAME) ? this.source.slice(start, this.at) : null
   }
 
   comma(): boolean {
-    return this.match(COMMA) !== null
+    return this.passes(COMMA)
   }
 
   closes(): boolean {
-    return this.match(CLOSES) !== null
+    return this.passes(CLOSES)
   }
 
   /** `s_start=0.1` */
@@ -138,10 +134,10 @@ export class CompelReader {
     return { type: 'text', start, end, text }
   }
 
-  /** In brackets and quotes: a word, or one character that means nothing where it stands. */
-  innerWord(): TextNode | Comma {
+  /** One character that means nothing where it stands in brackets or quotes. */
+  innerCharacter(): TextNode | Comma {
     const start = this.at
-    if (this.word() === null) this.at += 1
+    this.at += 1
     if (this.source[start] === ',') return { type: 'comma', start, end: this.at }
     return this.text(start)
   }
@@ -152,15 +148,17 @@ export class CompelReader {
    */
   freeWord(): TextNode {
     const start = this.at
-    if (this.peek() === '.' && (this.operator() !== null || this.combination() !== null)) {
+    if (this.operator() !== null) {
       throw this.refuse(start, 'a word, a quote or brackets right before an operator')
     }
     const open: number[] = []
     let quote = -1
-    for (let next = this.peek(); next !== '' && !WHITE.test(next); next = this.peek()) {
+    for (;;) {
+      this.passes(RUN)
+      if (this.atWordEnd()) break
       const at = this.at
-      this.at += this.escapes() ? 2 : 1
-      if (this.at > at + 1) continue
+      const next = this.peek()
+      this.at += 1
       if (next === '"') quote = quote < 0 ? at : -1
       if (next === '(') open.push(at)
       if (next === ')' && open.pop() === undefined) throw this.refuse(at, 'no ) without a ( before it')
@@ -175,8 +173,17 @@ export class CompelReader {
     return this.text(start)
   }
 
-  private escapes(): boolean {
-    return this.peek() === '\\' && '()",.+-='.includes(this.source[this.at + 1] ?? ' ')
+  /** Whether white space or nothing follows. */
+  atWordEnd(): boolean {
+    const next = this.peek()
+    return next === '' || isWhite(next)
+  }
+
+  private passes(pattern: RegExp): boolean {
+    pattern.lastIndex = this.at
+    if (!pattern.test(this.source)) return false
+    this.at = pattern.lastIndex
+    return true
   }
 
   private match(pattern: RegExp): RegExpExecArray | null {
@@ -185,4 +192,8 @@ export class CompelReader {
     if (found !== null) this.at = pattern.lastIndex
     return found
   }
+}
+
+function isWhite(character: string): boolean {
+  return character === ' ' || ((character < ' ' || character > '~') && WHITE.test(character))
 }

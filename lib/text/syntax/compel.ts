@@ -3,13 +3,13 @@
  * One pass, one character of look-ahead: where Compel goes back and takes a bracket for text, this is an error with its column.
  */
 
-import { CompelReader, type Group, type Item, type Signs } from './compel-reader'
+import { added } from './added'
+import { CompelReader, type Group, type Item } from './compel-reader'
 import { tidy } from './tidy'
 import {
   type LoraNode,
   MOST_NESTED,
   MOST_WEIGHT,
-  type PromptNode,
   type PromptPart,
   type PromptTree,
   type SwapNode,
@@ -28,6 +28,8 @@ class CompelParser {
   private depth = 0
   /** Within quotes: another one ends them. */
   private quoted = false
+  /** Where what was swapped begins. */
+  private readonly swaps: number[] = []
 
   constructor(private readonly source: string) {
     this.reader = new CompelReader(source)
@@ -52,12 +54,13 @@ class CompelParser {
 
   /** All up to one of these characters, or the end. In quotes a quote ends everything; whoever wanted more will say so. */
   private items(closers: string): Item[] {
-    const items: Item[] = []
+    const top = closers === ''
+    let items: Item[] | null = null
     for (;;) {
       this.reader.skipSpace()
       const next = this.reader.peek()
-      if (next === '' || closers.includes(next) || (this.quoted && next === '"')) return items
-      items.push(this.item(next, closers === ''))
+      if (next === '' || closers.includes(next) || (this.quoted && next === '"')) return items ?? []
+      items = added(items, this.item(next, top))
     }
   }
 
@@ -67,18 +70,22 @@ class CompelParser {
     if (next === '(') return this.operated(this.group(')'), top)
     if (next === '"') return this.operated(this.group('"'), top)
     if (next === ')') throw reader.refuse(start, 'no ) without a ( before it (write \\) for the character)')
-    if (reader.lora() !== null) return this.lora(start)
-    const word = reader.word()
-    if (word !== null) {
-      const { at: end } = reader
-      const target = (): Group => ({ type: 'group', start, end, items: [reader.text(start, end)] })
-      const signs = reader.goesOn() ? reader.signs() : null
-      if (signs !== null) return this.weighted(target(), power(signs), start)
-      const operator = reader.goesOn() ? reader.operator() : null
-      if (operator !== null) return this.operation(target(), operator)
-    }
+    if (reader.lora()) return this.lora(start)
+    if (!reader.word()) return top ? reader.freeWord() : reader.innerCharacter()
+    const { at: end } = reader
+    const signs = reader.signs()
+    if (signs !== null) return this.weighted(this.word(start, end), power(signs), start)
+    const operator = reader.operator()
+    if (operator === 'attend') return this.attend(this.word(start, end))
+    if (operator === 'swap') return this.swap(this.word(start, end))
+    reader.at = end
+    if (!top || reader.atWordEnd()) return reader.text(start)
     reader.at = start
-    return top ? reader.freeWord() : reader.innerWord()
+    return reader.freeWord()
+  }
+
+  private word(start: number, end: number): Group {
+    return { type: 'group', start, end, items: [this.reader.text(start, end)] }
   }
 
   /** `(…)` or `"…"`. */
@@ -103,22 +110,17 @@ class CompelParser {
   /** What stands behind a bracket or a quote. */
   private operated(group: Group, top: boolean): Item {
     const { reader } = this
-    if (!reader.goesOn()) return group
     const at = reader.at
     const signs = reader.signs()
     if (signs !== null) return this.weighted(group, power(signs), at)
     const number = reader.number()
     if (number !== null) return this.weighted(group, number, at)
     const operator = reader.operator()
-    if (operator !== null) return this.operation(group, operator)
-    const combination = reader.combination()
-    if (combination === null) return group
-    if (!top) throw reader.refuse(at, `.${combination}() for whole prompts only`)
-    return this.combined(group, combination)
-  }
-
-  private operation(target: Group, operator: 'attend' | 'swap'): Item {
-    return operator === 'attend' ? this.attend(target) : this.swap(target)
+    if (operator === null) return group
+    if (operator === 'attend') return this.attend(group)
+    if (operator === 'swap') return this.swap(group)
+    if (!top) throw reader.refuse(at, `.${operator}() for whole prompts only`)
+    return this.combined(group, operator)
   }
 
   private attend(target: Group): Item {
@@ -141,6 +143,7 @@ class CompelParser {
 
   private swap({ start, items: original }: Group): SwapNode {
     const { reader } = this
+    this.swaps.push(start)
     const edited = this.items(',)')
     const options: Record<string, number | string> = {}
     while (reader.comma()) {
@@ -166,50 +169,34 @@ class CompelParser {
     const { reader } = this
     const at = reader.at
     const { weights, normalized } = reader.weights(operator)
-    const members = split(group)
-    const empty = members.find(({ items }) => items.length === 0)
-    if (empty !== undefined) throw reader.refuse(empty.start, 'a prompt (write "" for an empty one)')
-    if (weights.length !== 0 && weights.length !== members.length) {
-      throw reader.refuse(at, `${members.length} weights, one for each prompt, or none`, `${weights.length}`)
+    const parts = this.parts(group, weights)
+    if (weights.length !== 0 && weights.length !== parts.length) {
+      throw reader.refuse(at, `${parts.length} weights, one for each prompt, or none`, `${weights.length}`)
     }
-    const parts = members.map((member, index) => partOf(member, weights[index] ?? 1))
-    const swap = operator === 'blend' ? findSwap(parts) : null
-    if (swap !== null) throw reader.refuse(swap.start, 'no .swap() in a .blend()')
+    const swaps = operator === 'blend' ? this.swaps.filter((start) => start >= group.start) : []
+    if (swaps.length > 0) throw reader.refuse(Math.min(...swaps), 'no .swap() in a .blend()')
     const combine = operator === 'blend' ? 'blend' : 'and'
     return { type: 'combined', start: group.start, end: reader.at, operator, combine, normalized, parts }
   }
-}
 
-function power({ sign, count }: Signs): number {
-  return (sign === '+' ? UP : DOWN) ** count
-}
-
-/** The prompts between the commas of a bracket. */
-function split({ start, end, items }: Group): Group[] {
-  const members: { type: 'group'; start: number; end: number; items: Item[] }[] = []
-  let member = { type: 'group' as const, start: start + 1, end: end - 1, items: [] as Item[] }
-  for (const item of items) {
-    if (item.type !== 'comma') {
-      member.items.push(item)
-      continue
+  /** The prompts between the commas of a bracket. */
+  private parts({ start, end, items }: Group, weights: readonly number[]): readonly PromptPart[] {
+    const parts: PromptPart[] = []
+    let [begin, first] = [start + 1, 0]
+    for (let index = 0; index <= items.length; index++) {
+      const item = items[index]
+      if (item !== undefined && item.type !== 'comma') continue
+      if (index === first) throw this.reader.refuse(begin, 'a prompt (write "" for an empty one)')
+      const weight = weights[parts.length] ?? 1
+      const children = tidy(items.slice(first, index))
+      parts.push({ start: begin, end: item?.start ?? end - 1, weight, children })
+      begin = item?.end ?? end
+      first = index + 1
     }
-    members.push({ ...member, end: item.start })
-    member = { type: 'group', start: item.end, end: end - 1, items: [] }
+    return parts
   }
-  return [...members, member]
 }
 
-function partOf({ start, end, items }: Group, weight: number): PromptPart {
-  return { start, end, weight, children: tidy(items) }
-}
-
-function findSwap(parts: readonly { readonly children: readonly PromptNode[] }[]): SwapNode | null {
-  for (const { children } of parts) {
-    for (const node of children) {
-      if (node.type === 'swap') return node
-      const inner = node.type === 'weight' ? findSwap([node]) : null
-      if (inner !== null) return inner
-    }
-  }
-  return null
+function power(signs: number): number {
+  return signs > 0 ? UP ** signs : DOWN ** -signs
 }
