@@ -104,11 +104,11 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
   if ((flags.quiet && !flags.json) || flags.output === STANDARD_OUTPUT) return
   for (const { file, image, timings } of written) {
     const { width, height, seed, metadata } = image
-    const { warnings } = result
+    const { warnings, truncated } = result
     const seconds = ((timings?.totalMs ?? 0) / 1000).toFixed(1)
     progress.print(
       flags.json
-        ? JSON.stringify({ file, prompt: metadata.prompt, seed, width, height, timings, warnings })
+        ? JSON.stringify({ file, prompt: metadata.prompt, seed, width, height, timings, warnings, truncated })
         : `${file}  ${width}x${height}, seed ${seed}, ${seconds} s`,
     )
   }

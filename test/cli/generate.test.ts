@@ -152,6 +152,7 @@ describe('wuerstchen generate', () => {
         height: 128,
         timings: expect.objectContaining({ totalMs: expect.any(Number) }),
         warnings: [],
+        truncated: [],
       })),
     )
     for (const { file } of lines) expect(existsSync(file)).toBe(true)
