@@ -3,6 +3,7 @@ import { createServer, type Server, type ServerConfig, type ServerOptions } from
 import { checkConfig } from '../server/config/read'
 import { loadPipeline } from '../server/load'
 import { QueueBackend } from './backend'
+import { Probes } from './probes'
 import { QueueWorker, type WorkerLog } from './worker'
 
 export { QueueBackend } from './backend'
@@ -30,9 +31,22 @@ export interface WorkerOptions extends Partial<ServerConfig> {
  */
 export async function createWorker({ logger = SILENT, ...settings }: WorkerOptions): Promise<QueueWorker> {
   const config = checkConfig(settings)
-  const maxQueue = Math.max(config.maxQueue, config.concurrency * config.maxImages * 2)
-  const pipeline = await loadPipeline({ ...config, maxQueue })
-  const worker = new QueueWorker(pipeline, config, logger)
+  const probes = config.workerPort === undefined ? null : new Probes(config)
+  try {
+    // Before the model is loaded, which they tell of.
+    const url = await probes?.listen()
+    if (url !== undefined) logger.info({ probes: url }, 'listening')
+    const maxQueue = Math.max(config.maxQueue, config.concurrency * config.maxImages * 2)
+    const pipeline = await loadPipeline({ ...config, maxQueue })
+    const worker = new QueueWorker(pipeline, config, logger, probes)
+    return await started(worker)
+  } catch (error) {
+    await probes?.close()
+    throw error
+  }
+}
+
+async function started(worker: QueueWorker): Promise<QueueWorker> {
   try {
     await worker.start()
     return worker

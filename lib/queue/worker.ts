@@ -10,13 +10,18 @@ import type { Broker } from './broker'
 import { checkStore, openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
 import { type Attempt, Jobs } from './jobs'
+import { isMachines } from './machine-faults'
 import { loadBull } from './packages'
+import { NO_ATTEMPTS, type Outcome, type Probes, type WorkerNumbers, type WorkerState } from './probes'
 import { Report } from './report'
 import { ANNOUNCE_MS, announce, limitsOf, queueOf, readRoster, type WorkerCard } from './roster'
 import type { PictureStore } from './store'
 
 type BullWorker = import('bullmq').Worker
 type BullJob = import('bullmq').Job
+
+/** A worker that the broker has not heard for so long says that it is lost. */
+const LOST_MS = 3 * ANNOUNCE_MS
 
 /** Why an attempt stops before its end. */
 type Stop = 'over' | 'handed on'
@@ -48,16 +53,21 @@ export class QueueWorker {
   private closing: Promise<void> | null = null
   /** Whether servers have heard of it. */
   private known = false
+  /** `performance.now()` of its last word to the broker. */
+  private heardAt = Number.NEGATIVE_INFINITY
+  private readonly attempts: Record<Outcome, number> = { ...NO_ATTEMPTS }
 
   constructor(
     private readonly pipeline: ServedPipeline,
     private readonly config: ServerConfig,
     private readonly log: WorkerLog,
+    private readonly probes: Probes | null = null,
   ) {
     this.broker = openBroker(config, true)
     this.jobs = new Jobs(this.broker)
     this.store = storeOf(config)
     this.janitor = new Janitor(this.broker, this.jobs, this.store)
+    probes?.watch(() => this.numbers)
   }
 
   /** Begins to take jobs; resolves once servers know of it. */
@@ -76,6 +86,24 @@ export class QueueWorker {
     return this.closing
   }
 
+  /** What its probes tell. */
+  get numbers(): WorkerNumbers {
+    const { pipeline, attempts, throughput } = this
+    return {
+      state: this.state,
+      jobs: this.holds.size,
+      attempts,
+      picturesPerSecond: throughput.picturesPerSecond,
+      memoryBytes: pipeline.memory().held,
+      stages: pipeline.statistics.stages,
+    }
+  }
+
+  private get state(): WorkerState {
+    if (this.closing !== null) return 'draining'
+    return performance.now() - this.heardAt < LOST_MS ? 'ready' : 'lost'
+  }
+
   /** The story of a job on its worker. */
   private async make(job: BullJob, token: string): Promise<void> {
     const attempt = await this.jobs.begin(job.id as string, token, this.id, this.config.maxWorkersLost)
@@ -87,6 +115,7 @@ export class QueueWorker {
     try {
       await this.paint(attempt, stop)
       await this.jobs.finish(attempt.id, attempt, { status: 'succeeded' })
+      this.attempts.succeeded++
     } catch (error) {
       await this.settle(job, token, attempt, stop.signal.reason as Stop | undefined, error)
     } finally {
@@ -147,8 +176,12 @@ export class QueueWorker {
     stopped: Stop | undefined,
     error: unknown,
   ) {
-    if (stopped === 'over') return
+    if (stopped === 'over') {
+      this.attempts.over++
+      return
+    }
     if (stopped === 'handed on') {
+      this.attempts.handed_on++
       await this.jobs.release(attempt, false)
       await job.moveToWait(token)
       throw new (loadBull().WaitingError)()
@@ -157,6 +190,7 @@ export class QueueWorker {
     const again = isMachines(failure.code) && attempt.faults + 1 < this.config.maxAttempts
     const facts = { job: attempt.id, attempt: attempt.number, code: failure.code, again, err: error }
     this.log.warn(facts, 'attempt failed')
+    this.attempts[again ? 'retried' : 'failed']++
     if (again) {
       await this.jobs.release(attempt, true)
       throw error
@@ -176,6 +210,7 @@ export class QueueWorker {
     try {
       await announce(this.broker, this.card(true))
       this.known = true
+      this.heardAt = performance.now()
       const roster = await readRoster(this.broker)
       if (this.closing !== null) return
       for (const limit of limitsOf(roster, model)) if (limit <= maxPixels) this.take(queueOf(model, limit))
@@ -232,23 +267,9 @@ export class QueueWorker {
     this.janitor.close()
     this.broker.close()
     this.store.close()
+    await this.probes?.close()
     await this.pipeline.dispose()
   }
-}
-
-/** Faults that another machine, or this one a little later, may not have. All others are the request's. */
-const MACHINES_FAULTS = [
-  'OUT_OF_MEMORY',
-  'STORE_FAILED',
-  'BROKER_UNREACHABLE',
-  'QUEUE_FULL',
-  'DISPOSED',
-  'DISK_FULL',
-  'INTERNAL',
-]
-
-function isMachines(code: string): boolean {
-  return MACHINES_FAULTS.some((kind) => code === `ERR_WUERSTCHEN_${kind}`)
 }
 
 /** BullMQ tries it no more, and keeps it where dashboards show it. */

@@ -131,6 +131,14 @@ export const ServerConfig = Type.Object(
     concurrency: integer('Jobs of a queue that a worker takes at once.', 1, 1024, 8),
     maxAttempts: integer('Tries of a job that failed by a fault of its machine.', 1, 100, 3),
     maxWorkersLost: integer('Workers that a job may be lost with before it is set aside.', 1, 100, 3),
+    workerPort: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 65_535,
+        description:
+          'Port where a worker answers /healthz, /readyz and /metrics; 0 takes a free one. Defaults to none.',
+      }),
+    ),
     queueLockSeconds: integer('A worker that is silent for so long loses its jobs to others.', 1, 3600, 10),
 
     maxQueue: integer('Pictures that may wait or run at once; more are refused with 429.', 1, 1_000_000, 256),

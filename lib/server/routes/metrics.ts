@@ -16,7 +16,11 @@ export function registerMetrics(app: FastifyInstance, context: Context): void {
   })
 }
 
-function mayRead({ config, keys }: Context, { headers, socket }: FastifyRequest): boolean {
+/** Whether the setting `metrics` lets this one read them. */
+export function mayRead(
+  { config, keys }: Pick<Context, 'config' | 'keys'>,
+  { headers, socket }: FastifyRequest,
+): boolean {
   if (config.metrics === 'open' || keys.find(headers.authorization) !== null) return true
   // What a proxy on this machine passes on is not of this machine.
   const direct = headers['x-forwarded-for'] === undefined && headers.forwarded === undefined
