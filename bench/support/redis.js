@@ -9,16 +9,17 @@ const PROGRAM = process.env.REDIS_SERVER ?? 'redis-server'
 
 const hasRedis = () => spawnSync(PROGRAM, ['--version']).status === 0
 
-/** @param {{fsync?: 'always' | 'everysec'}} [options] */
-async function startRedis({ fsync = 'always' } = {}) {
+/** @param {{fsync?: 'always' | 'everysec', cable?: any}} [options] `cable`: of cable.js; it runs at the far end. */
+async function startRedis({ fsync = 'always', cable = null } = {}) {
+  const host = cable?.host ?? '127.0.0.1'
   const folder = mkdtempSync(join(tmpdir(), 'wuerstchen-redis-'))
   const port = await freePort()
   let child = run()
-  await answers(port)
+  await answers(host, port)
   return {
     port,
     folder,
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis://${host}:${port}`,
     get pid() {
       return child.pid
     },
@@ -28,12 +29,12 @@ async function startRedis({ fsync = 'always' } = {}) {
     },
     /** Becomes a replica of another one. */
     async follow(other) {
-      await ask(port, `REPLICAOF 127.0.0.1 ${other.port}`)
+      await ask(host, port, `REPLICAOF 127.0.0.1 ${other.port}`)
     },
     /** On the same port, with what the file holds. */
     async start() {
       child = run()
-      await answers(port)
+      await answers(host, port)
     },
     async [Symbol.asyncDispose]() {
       await ended(child, 'SIGKILL')
@@ -43,10 +44,11 @@ async function startRedis({ fsync = 'always' } = {}) {
 
   function run() {
     const persistence = ['--appendonly', 'yes', '--appendfsync', fsync, '--save', '']
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...persistence]
-    return spawn(PROGRAM, [...args, '--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0'], {
-      stdio: 'ignore',
-    })
+    const args = ['--port', String(port), '--bind', host, '--dir', folder, ...persistence]
+    const [program, ...first] = [...(cable?.command ?? []), PROGRAM]
+    const far = cable === null ? [] : ['--protected-mode', 'no']
+    const limits = ['--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0']
+    return spawn(program, [...first, ...args, ...limits, ...far], { stdio: 'ignore' })
   }
 }
 
@@ -69,18 +71,18 @@ function freePort() {
   })
 }
 
-async function answers(port, ms = 30_000) {
+async function answers(host, port, ms = 30_000) {
   const end = Date.now() + ms
-  while (!(await ask(port, 'PING'))?.startsWith('+PONG')) {
+  while (!(await ask(host, port, 'PING'))?.startsWith('+PONG')) {
     if (Date.now() > end) throw new Error(`Expected redis-server to answer within ${ms} ms`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
 /** Its answer to one command; null where it has none. Until it has read its file that is LOADING. */
-function ask(port, command) {
+function ask(host, port, command) {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`))
+    const socket = connect(port, host, () => socket.write(`${command}\r\n`))
     const done = (answer) => {
       socket.destroy()
       resolve(answer)
