@@ -32,13 +32,13 @@ export function registerOpenApi(app: FastifyInstance, { keys }: Context): void {
     },
   })
   app.register(async (routes) => {
-    // Made once: it takes milliseconds, and routes do not change after the start.
-    let document: string | null = null
+    // Made once, as bytes: it takes milliseconds, and routes do not change after the start.
+    let document: Buffer | null = null
     routes.get(
       '/openapi.json',
       { config: { public: true }, schema: { hide: true } },
       async (_request, reply) => {
-        document ??= JSON.stringify(app.swagger())
+        document ??= Buffer.from(JSON.stringify(app.swagger()))
         return reply.type('application/json; charset=utf-8').send(document)
       },
     )
