@@ -1,10 +1,16 @@
 'use strict'
 // npm run bench:server-attacks — slowloris, slow bodies, bodies of 100 MB, half-open connections, pipelined garbage and
-// clients that read nothing, all against one `wuerstchen serve`, while others ask for /healthz: what each takes.
+// clients that read nothing, all against one `wuerstchen serve`, while others ask for /healthz: what each takes. As root on Linux
+// also clients whose cable is pulled: how long the server holds their connections.
 
+const { execFileSync, spawn } = require('node:child_process')
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { connect } = require('node:net')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { parseArgs } = require('node:util')
+const { layCable } = require('./support/cable')
 const { serveOurs } = require('./support/served')
 const { percentile } = require('./support/crowd')
 const { machine } = require('./support/statistics')
@@ -13,6 +19,7 @@ const { values } = parseArgs({
   options: {
     connections: { type: 'string', default: '500' },
     seconds: { type: 'string', default: '12' },
+    only: { type: 'string', default: 'attacks,half-open' },
     port: { type: 'string', default: '18091' },
   },
 })
@@ -98,7 +105,63 @@ async function health(url, until) {
   return latencies.sort((a, b) => a - b)
 }
 
+/** Clients that are gone without a word: seconds until the server holds half, and none, of their connections. */
+async function halfOpen(seconds = 180) {
+  const cable = layCable()
+  if (cable === null)
+    return console.log('half-open connections: SKIPPED, this process may not make a network')
+  const folder = mkdtempSync(join(tmpdir(), 'wuerstchen-attacks-'))
+  const main = join(__dirname, '..', 'dist', 'cli', 'main.js')
+  const { key, entry } = JSON.parse(
+    execFileSync(process.execPath, [main, 'key', 'web', '--json'], { encoding: 'utf8' }),
+  )
+  const config = join(folder, 'server.json')
+  writeFileSync(config, JSON.stringify({ keys: [entry] }))
+  const server = await serveOurs([...LIMITS, '--host', '0.0.0.0', '--config', config], {
+    port: Number(values.port),
+  })
+  try {
+    const before = server.files()
+    const near = cable.host.replace(/2$/, '1')
+    const [program, ...args] = [
+      ...cable.command,
+      process.execPath,
+      join(__dirname, 'support', 'followers.js'),
+    ]
+    const clients = spawn(program, [...args, `http://${near}:${server.port}`, key, '20'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await new Promise((resolve) => clients.stdout.once('data', resolve))
+    const most = server.files() - before
+    cable.pull()
+    clients.kill('SIGKILL')
+    const started = performance.now()
+    let half = null
+    for (;;) {
+      const held = server.files() - before
+      const passed = (performance.now() - started) / 1000
+      if (held <= most / 2) half ??= passed
+      if (held <= 1 || passed > seconds) {
+        const none = held <= 1 ? `${passed.toFixed(0)} s` : `more than ${seconds} s (${held})`
+        return console.log(
+          `half-open: ${most} connections (idle, followers of a job, bodies half sent): half of them held for ${half?.toFixed(0) ?? '-'} s, any for ${none}`,
+        )
+      }
+      await sleep(500)
+    }
+  } finally {
+    server.child.kill('SIGKILL')
+    cable[Symbol.dispose]()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
 async function main() {
+  if (values.only.includes('attacks')) await attacks()
+  if (values.only.includes('half-open')) await halfOpen()
+}
+
+async function attacks() {
   const server = await serveOurs(LIMITS, { port: Number(values.port) })
   const seconds = Number(values.seconds)
   console.log(`${machine()}; ${seconds} s each, header timeout 5 s, body timeout 8 s`)
