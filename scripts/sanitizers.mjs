@@ -22,7 +22,7 @@ const ADDRESSES = {
     UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1:abort_on_error=1',
   },
   // Python's export and compiled graphs are libtorch's own code, and take minutes here. The released addons are built by themselves.
-  tests: ['export', 'compiled', 'release'].flatMap((name) => ['--testPathIgnorePatterns', `${name}.test`]),
+  tests: ['--testPathIgnorePatterns', '/(export|compiled|release)\\.test'],
 }
 
 const THREADS = {
@@ -39,9 +39,7 @@ const THREADS = {
     ].join(':'),
   },
   // A device's thread and queue, weights that come and go, and workers that end in the middle.
-  tests: ['device-thread', 'interrupts', 'paging', 'rebind', 'visits', 'weights-cache', 'libtorch'].map(
-    (name) => `native/${name}.test`,
-  ),
+  tests: ['native/(device-thread|interrupts|paging|rebind|visits|weights-cache|libtorch)\\.test'],
 }
 
 async function main() {
@@ -49,16 +47,16 @@ async function main() {
   const given = process.argv.slice(2)
   const kind = given.includes('--thread') ? THREADS : ADDRESSES
   await build(kind)
-  const jest = [
+  const [command, ...args] = [
+    ...steady(),
+    process.execPath,
     '--expose-gc',
     at('node_modules/jest/bin/jest.js'),
-    '--selectProjects',
-    'native',
-    '--runInBand',
   ]
+  // A list of jest's takes all that follows it, up to the next option.
+  args.push('--selectProjects', 'native', '--runInBand', ...kind.tests, '--testTimeout=600000')
   const chosen = given.filter((argument) => argument !== '--thread')
-  const [command, ...args] = [...steady(), process.execPath, ...jest, '--testTimeout=600000']
-  process.exitCode = await run(command, [...args, ...kind.tests, ...chosen], {
+  process.exitCode = await run(command, [...args, ...chosen], {
     ...kind.environment,
     LD_PRELOAD: kind.libraries.map(pathOf).join(':'),
     WUERSTCHEN_ENGINE_BUILD: kind.build,
