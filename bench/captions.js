@@ -26,7 +26,7 @@ function readOptions() {
   })
   const count = Number(values.count)
   if (!Number.isInteger(count) || count < 1)
-    throw new Error(`Expected --count to be a number but received ${values.count}`)
+    throw new Error(`Expected --count to be an integer of at least 1 but received ${values.count}`)
   return {
     count,
     details: values.details,
