@@ -162,7 +162,7 @@ export async function loadModel(
   options: LoadOptions,
 ): Promise<LoadedModel> {
   const { offload, signal, onLoaded } = options
-  const residency = new Residency(device, offload)
+  const residency = new Residency(device, offload, options.visits)
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   const compiled: CompiledMethod[] = []
   try {
