@@ -284,6 +284,7 @@ function networksOf(
       widest: stored !== dtype ? widest : 0,
       packed: Math.ceil(packedBytes(name, kernels, dtype) * packed.all),
       prepared: kernels !== null && hasBlocks(name) ? DOUBLE * packed.folded : 0,
+      parameters: graph.entry.parameters.length,
     }
   }
   const previewer = graphs.previewer === undefined ? [] : [of('previewer')]
