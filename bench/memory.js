@@ -5,10 +5,10 @@
 //
 // `--model FOLDER --graphs FOLDER` take another checkpoint: v2 with few blocks (`python -m bench.peers.checkpoint .bench`) takes
 // as much beside its weights, in a fifth of the time. `--json FILE` adds to what was measured before; `--docs` writes
-// the table of bench/memory.json into docs/benchmarks.md. Cases that fail or are cut short are named at the end.
+// the table of bench/memory.json into docs/benchmarks.md. `--predict` predicts the kept cases of that checkpoint anew, without
+// pictures. Cases that fail, are cut short or have no room here are named at the end.
 
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
 const { spawnSync } = require('node:child_process')
 const { parseArgs } = require('node:util')
@@ -26,13 +26,13 @@ const { values } = parseArgs({
     patience: { type: 'string', default: '280' }, // seconds for one picture
     json: { type: 'string' },
     docs: { type: 'boolean', default: false },
+    predict: { type: 'boolean', default: false },
   },
 })
 const KEPT = path.join(__dirname, 'memory.json')
 const DOCS = path.join(__dirname, '..', 'docs', 'benchmarks.md')
 const MARKS = ['<!-- memory table: npm run bench:memory -- --docs -->', '<!-- end of the memory table -->']
 const APART = 1.25
-const SPARE = 6e9 // bytes of memory that stay free for others
 
 /** int8 packs its weights, and never offloads them. */
 function cases() {
@@ -46,16 +46,19 @@ function cases() {
 }
 
 /** The process of one case; what it printed, or why there is nothing. */
-function measure(model, { dtype, kernels, offload, size }) {
+function measure(model, { dtype, kernels, offload, size }, only) {
   const options = { dtype, kernels, offload, ...(values.graphs && { graphs: path.resolve(values.graphs) }) }
-  const task = JSON.stringify({ model: path.resolve(model), options, side: size })
+  const task = JSON.stringify({ model: path.resolve(model), options, side: size, only })
   const program = path.join(__dirname, 'support', 'memory-child.js')
   const made = spawnSync(process.execPath, [program, task], {
     encoding: 'utf8',
     timeout: 1000 * Number(values.patience),
   })
-  if (made.status !== 0) return { failed: made.signal ?? made.stderr.trim().split('\n').at(-1) }
-  return JSON.parse(made.stdout.trim().split('\n').at(-1))
+  if (made.status !== 0)
+    return { failed: made.signal ?? /^\w*Error.*/m.exec(made.stderr)?.[0] ?? made.stderr }
+  const found = JSON.parse(made.stdout.trim().split('\n').at(-1))
+  if (found.available === undefined) return found
+  return { failed: `predicted ${gb(most(found.predicted))} GB, ${gb(found.available)} GB are available` }
 }
 
 const most = (bytes) => Math.max(...Object.values(bytes))
@@ -92,24 +95,35 @@ function writeDocs() {
   fs.writeFileSync(DOCS, `${text.slice(0, begin)}${MARKS[0]}\n${table}${text.slice(end)}`)
 }
 
+/** Kept rows of a checkpoint, each with what is predicted now. */
+function predictAgain(model, blocks) {
+  const { rows } = JSON.parse(fs.readFileSync(KEPT, 'utf8'))
+  const same = rows.filter((row) => row.model === blocks)
+  return same.map((row) => ({ ...row, ...measure(model, row, 'predicted') }))
+}
+
+/** One row after the other, as it is measured. */
+function* measureAll(model, blocks, missed) {
+  for (const one of cases()) {
+    const found = measure(model, one)
+    if (found.failed === undefined) yield { ...one, model: blocks, date: today(), ...found }
+    else missed.push(`NOT MEASURED: ${nameOf(one)}: ${found.failed}`)
+  }
+}
+
+const today = () => new Date().toISOString().slice(0, 10)
+
 function main() {
   if (values.docs) return writeDocs()
   const model = values.model ?? ensureFullSize()
   const blocks = values.model === undefined || !/shallow/.test(values.model) ? 'all' : 'few'
   const missed = []
   console.log(`${machine()}\n\n${HEAD}`)
-  for (const one of cases()) {
-    if (os.freemem() < SPARE) console.error(`${gb(os.freemem())} GB are free before ${nameOf(one)}`)
-    const found = measure(model, one)
-    if (found.failed !== undefined) {
-      missed.push(`NOT MEASURED: ${nameOf(one)}: ${found.failed}`)
-      continue
-    }
-    const row = { ...one, model: blocks, ...found }
+  for (const row of values.predict ? predictAgain(model, blocks) : measureAll(model, blocks, missed)) {
     console.log(line(row))
     if (values.json !== undefined) keep(values.json, [row])
-    const ratio = most(found.predicted) / most(found.taken)
-    if (ratio < 1 / APART || ratio > APART) missed.push(`missed: ${nameOf(one)}: ${ratio.toFixed(2)}`)
+    const ratio = most(row.predicted) / most(row.taken)
+    if (ratio < 1 / APART || ratio > APART) missed.push(`missed: ${nameOf(row)}: ${ratio.toFixed(2)}`)
   }
   for (const what of missed) console.log(what)
   if (missed.length > 0) process.exitCode = 1

@@ -162,7 +162,7 @@ export async function loadModel(
   options: LoadOptions,
 ): Promise<LoadedModel> {
   const { offload, signal, onLoaded } = options
-  const residency = new Residency(device, offload)
+  const residency = new Residency(device, offload, options.visits)
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
   const compiled: CompiledMethod[] = []
   try {
@@ -284,6 +284,7 @@ function networksOf(
       widest: stored !== dtype ? widest : 0,
       packed: Math.ceil(packedBytes(name, kernels, dtype) * packed.all),
       prepared: kernels !== null && hasBlocks(name) ? DOUBLE * packed.folded : 0,
+      parameters: graph.entry.parameters.length,
     }
   }
   const previewer = graphs.previewer === undefined ? [] : [of('previewer')]

@@ -20,6 +20,9 @@ const PIXEL = 3
 /** Of a cell, kept beside its channels: its mean and deviation, in float32. */
 const STATISTICS_BYTES = 8
 
+/** Keys and values of a text for each attention: a picture's own, and those of its batch. */
+const TEXTS = 2 * 2
+
 /** Channels that kernels take at a time. Levels of other widths stay the graph's. */
 const PANEL = 32
 
@@ -90,7 +93,7 @@ export class Maps {
     return sum(kept) + latents + PIXEL * pixelHeight * pixelWidth
   }
 
-  /** Conditions: a picture that has begun a stage holds them between its steps, too. */
+  /** Conditions: a picture that has begun a stage holds them between its steps, too; a batch holds them joined once more. */
   kept(stage: Stage, picture: Picture): number {
     const { numberBytes, kernels } = this.computing[stage]
     const { sizes, tokens } = picture
@@ -98,7 +101,7 @@ export class Maps {
     const rows = picture[stage].guided ? 2 : 1
     if (stage === 'prior') {
       const { channels, attentions } = this.footprint.prior
-      return rows * numberBytes * channels * 2 * attentions * tokens
+      return rows * numberBytes * TEXTS * tokens * channels * attentions
     }
     const { levels, maps, mapChannels, imageChannels, attentionChannels } = this.footprint.decoder
     const cells = sizes.latentHeight * sizes.latentWidth
@@ -106,7 +109,7 @@ export class Maps {
     const numbers = levels.map(
       ({ channels, scale }, level) => (channels + (maps[level] ? read : 0)) * cells * scale ** 2,
     )
-    return rows * numberBytes * (sum(numbers) + 2 * tokens * attentionChannels)
+    return rows * numberBytes * (sum(numbers) + TEXTS * tokens * attentionChannels)
   }
 
   /** What kernels of the other stages keep meanwhile, where nothing is offloaded. */

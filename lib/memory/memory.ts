@@ -41,11 +41,16 @@ export interface StageNetwork {
   readonly packed: number
   /** Bytes that bringing one weight into that layout takes meanwhile; 0 where none is. */
   readonly prepared: number
+  /** How many weights it has. */
+  readonly parameters: number
 }
 
 export type StageNetworks = Readonly<Record<Stage, readonly StageNetwork[]>>
 
 const FLOAT = 4 // bytes
+
+/** What libtorch keeps for each weight of a loaded network beside its numbers: v2's 2,664 took 16 MB. */
+const BYTES_PER_PARAMETER = 6000
 
 /** What one picture takes of the memory that weights leave, as parts of it up to 1; all 0 where there is no limit. */
 export interface MemoryShares {
@@ -137,6 +142,11 @@ export class Memory {
     return copies + Math.max(0, ...this.networks[stage].map(({ graph }) => this.residency.heldAtMost(graph)))
   }
 
+  private objects(): number {
+    const all = STAGES.flatMap((stage) => this.networks[stage])
+    return BYTES_PER_PARAMETER * sum(all.map(({ parameters }) => parameters))
+  }
+
   private scratch(stage: Stage): number {
     return Math.max(
       0,
@@ -149,7 +159,7 @@ export class Memory {
     const alone = this.residency.offload !== 'none' // another network gives all back before it
     const others = alone ? 0 : this.maps.ofOthers(stage, picture)
     const heap = this.maps.inHeap(alone ? [stage] : STAGES, picture)
-    return this.weightsIn(stage) + this.scratch(stage) + others + heap
+    return this.weightsIn(stage) + this.objects() + this.scratch(stage) + others + heap
   }
 }
 

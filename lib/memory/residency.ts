@@ -25,6 +25,8 @@ export class Residency {
   constructor(
     private readonly device: NativeDevice,
     readonly offload: Offload,
+    /** Whether weights reach the device as copies; else it reads pages of their files. */
+    private readonly visits = false,
   ) {}
 
   /** A network that was loaded; nothing of it is held until it runs. */
@@ -58,8 +60,9 @@ export class Residency {
   heldAtMost(graph: NativeGraph): number {
     const mapped = graph.memory.weights - graph.memory.copied
     if (this.offload !== 'sequential') return mapped
-    // The block at work and the one that comes.
-    return Math.min(mapped, 2 * (this.networks.get(graph)?.window ?? mapped))
+    // The block at work. Of the one that comes a device holds copies; pages that are read ahead are the system's until they are used.
+    const blocks = this.visits ? 2 : 1
+    return Math.min(mapped, blocks * (this.networks.get(graph)?.window ?? mapped))
   }
 }
 

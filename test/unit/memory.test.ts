@@ -40,6 +40,7 @@ function start(offload: Offload, limit: number | null = null) {
     widest,
     packed: 0,
     prepared: 0,
+    parameters: 0,
   })
   const networks = {
     prior: [network('priorTextEncoder', 1e9, 6e7), network('prior', 2e9)],
@@ -50,11 +51,11 @@ function start(offload: Offload, limit: number | null = null) {
 }
 
 /** The same with a prior of which a LoRA changes so many bytes. */
-function startChanged(offload: Offload, copied: number): Memory {
+function startChanged(offload: Offload, copied: number, parameters = 0): Memory {
   const residency = new Residency(new FakeDevice(), offload)
   const prior = new FakeGraph('prior', { weights: 2e9, copied: 0 })
   const vqgan = new FakeGraph('vqgan', { weights: 4e7, copied: 0 })
-  const of = (graph: FakeGraph) => ({ graph, widest: 0, packed: 0, prepared: 0 })
+  const of = (graph: FakeGraph) => ({ graph, widest: 0, packed: 0, prepared: 0, parameters })
   const networks = { prior: [of(prior)], decoder: [], vqgan: [of(vqgan)] }
   const memory = new Memory(residency, networks, GRAPH, null)
   prior.memory = { weights: 2e9, copied } // later than it was loaded
@@ -112,6 +113,17 @@ describe('Maps', () => {
       expect(KERNELS.all(stage, PICTURE)).toBe(2 * narrow.all(stage, PICTURE))
     }
   })
+
+  it.each([
+    ['prior', PICTURE, 2 * 2 * 32 * 1536], // guided: two texts
+    ['decoder', PICTURE, 2 * FOOTPRINT.decoder.attentionChannels],
+  ] as const)(
+    'count what steps of the %s read of a text twice: its own, and that of its batch',
+    (stage, picture, numbers) => {
+      const longer = { ...picture, tokens: picture.tokens + 77 }
+      expect(KERNELS.kept(stage, longer) - KERNELS.kept(stage, picture)).toBe(2 * 4 * 77 * numbers)
+    },
+  )
 
   it('grow with the picture and with guidance', () => {
     for (const stage of ['decoder', 'vqgan'] as const) {
@@ -205,6 +217,12 @@ describe('Memory', () => {
     expect(changed?.vqgan).toBe((plain?.vqgan ?? 0) + 5e8)
     expect(changed?.prior).toBe(plain?.prior)
     expect(startChanged('model', 5e8).report(PICTURE).held).toBe(5e8)
+  })
+
+  it('counts what libtorch keeps for each of many weights, whoever runs', () => {
+    const [none, many] = [0, 1000].map((parameters) => startChanged('model', 0, parameters).predict(PICTURE))
+    for (const stage of ['prior', 'decoder', 'vqgan'] as const)
+      expect((many?.[stage] ?? 0) - (none?.[stage] ?? 0)).toBe(2 * 6e6) // of two networks
   })
 
   it('reports by stage, and sums up devices', () => {

@@ -3,9 +3,9 @@ import { FakeDevice, FakeGraph } from '../support/fake-device'
 
 const MEMORY = { weights: 100, copied: 10 }
 
-async function start(offload: Offload) {
+async function start(offload: Offload, visits = false) {
   const device = new FakeDevice()
-  const residency = new Residency(device, offload)
+  const residency = new Residency(device, offload, visits)
   const [prior, decoder] = [new FakeGraph('prior', MEMORY), new FakeGraph('decoder', MEMORY)]
   for (const graph of [prior, decoder]) await residency.admit(graph, 7)
   const calls = () => device.calls.splice(0).map(({ method, graph }) => `${method} ${graph}`)
@@ -49,8 +49,14 @@ describe('Residency', () => {
     await offloaded.advance({ graph: prior, steps: 1, rows: [], rounding: 'float32' })
     await offloaded.run(decoder, 'condition', [])
     expect(calls()).toEqual(['advance prior', 'release prior', 'condition decoder'])
-    expect(residency.heldAtMost(prior)).toBe(14)
-    expect([residency.held(prior), residency.held(decoder)]).toEqual([10, 24])
+    expect(residency.heldAtMost(prior)).toBe(7)
+    expect([residency.held(prior), residency.held(decoder)]).toEqual([10, 17])
+  })
+
+  it('counts the block that comes only where it is copied: what is read ahead of a file takes no memory of the process', async () => {
+    const [pages, copies] = [await start('sequential', false), await start('sequential', true)]
+    expect(pages.residency.heldAtMost(pages.prior)).toBe(7)
+    expect(copies.residency.heldAtMost(copies.prior)).toBe(14)
   })
 
   it('fails no call because weights could not be let go', async () => {
