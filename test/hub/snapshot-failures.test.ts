@@ -20,6 +20,7 @@ import {
   WEIGHTS,
 } from '../support/snapshots'
 import { folderOf, writeFiles } from '../support/temporary-folder'
+import { until } from '../support/until'
 
 beforeEach(startHub)
 afterEach(stopHub)
@@ -117,11 +118,13 @@ describe('a download that cannot succeed', () => {
     hub.fail(/storage:.*decoder.*safetensors/, { silentAfter: 1000 }, 100)
     const controller = new AbortController()
     const running = failure({ signal: controller.signal }, ID, cache)
-    setTimeout(() => controller.abort(new Error('enough')), 300)
+    const partial = `${sha256(LARGE)}.wuerstchen-partial`
+    await until(async () => blobsOf(cache).includes(partial))
     const start = Date.now()
+    controller.abort(new Error('enough'))
     expect(await running).toEqual(new Error('enough'))
     expect(Date.now() - start).toBeLessThan(2000)
-    expect(blobsOf(cache)).toContain(`${sha256(LARGE)}.wuerstchen-partial`)
+    expect(blobsOf(cache)).toContain(partial)
   })
 
   it('passes on what onProgress throws', async () => {
