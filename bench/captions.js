@@ -3,6 +3,7 @@
 //   --count 300          captions of one object, and as many of two
 //   --steps 29+12,8+4    steps of the prior and the decoder; the model's own by default
 //   --details            by attribute, too
+//   --docs               into docs/bundled-model.md
 // Captions are held out of training; a program that knows the palette and the shapes is the judge.
 
 const { execFileSync } = require('node:child_process')
@@ -11,6 +12,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { WuerstchenPipeline } = require('../dist')
+const { Report } = require('./support/manual')
 const { PYTHON, ROOT } = require('./support/reference')
 const { machine } = require('./support/statistics')
 
@@ -22,6 +24,7 @@ function readOptions() {
       count: { type: 'string', default: '300' },
       steps: { type: 'string', default: '' },
       details: { type: 'boolean', default: false },
+      docs: { type: 'boolean', default: false },
     },
   })
   const count = Number(values.count)
@@ -30,6 +33,7 @@ function readOptions() {
   return {
     count,
     details: values.details,
+    docs: values.docs,
     schedules: values.steps === '' ? [{}] : values.steps.split(',').map(schedule),
   }
 }
@@ -69,11 +73,12 @@ async function judged(pipeline, kind, count, steps) {
 }
 
 async function main() {
-  const { count, schedules, details } = readOptions()
+  const { count, schedules, details, docs } = readOptions()
+  const report = new Report('captions', { docs, page: 'bundled-model.md' })
   const pipeline = await WuerstchenPipeline.fromPretrained()
   console.log(`${machine()}; ${count} captions of each kind, seed = number of the caption\n`)
-  console.log('| steps | one object, all right | two objects, all right | seconds for one / two |')
-  console.log('|---|---|---|---|')
+  report.line('| steps | one object, all right | two objects, all right | seconds for one / two |')
+  report.line('|---|---|---|---|')
   const verdicts = []
   for (const steps of schedules) {
     const one = await judged(pipeline, 'one', count, steps)
@@ -81,9 +86,10 @@ async function main() {
     const { priorNumInferenceSteps: prior, numInferenceSteps: decoder } = steps
     const name = prior === undefined ? "the model's own" : `${prior} + ${decoder}`
     const seconds = `${one.seconds.toFixed(0)} / ${two.seconds.toFixed(0)}`
-    console.log(`| ${name} | ${one.right} of ${count} | ${two.right} of ${count} | ${seconds} |`)
+    report.line(`| ${name} | ${one.right} of ${count} | ${two.right} of ${count} | ${seconds} |`)
     verdicts.push(`${name}, one object:\n${one.verdict}\n${name}, two objects:\n${two.verdict}`)
   }
+  report.end()
   if (details) console.log(`\n${verdicts.join('\n')}`)
   await pipeline.dispose()
 }

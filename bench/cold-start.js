@@ -1,14 +1,22 @@
 'use strict'
-// npm run bench:cold-start — from starting the process to a PNG on disk: the bundled model here and in diffusers.
+// npm run bench:cold-start [RUNS] — from starting the process to a PNG on disk: the bundled model here and in diffusers.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { parseArgs } = require('node:util')
+const { Report } = require('./support/manual')
 const { ROOT } = require('./support/reference')
 const { machine, median, spread } = require('./support/statistics')
 
-const RUNS = Number(process.argv[2] ?? 5)
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
+  },
+})
+const RUNS = Number(positionals[0] ?? 5)
 const CAPTION = 'a red circle on a blue background'
 const MODEL = path.join(ROOT, 'models', 'shapes')
 
@@ -38,7 +46,9 @@ for (let index = 0; index < RUNS; index++) {
 fs.rmSync(folder, { recursive: true })
 
 console.log(`${machine()}; ${RUNS} interleaved runs, default steps`)
-console.log('| process start to PNG on disk | median (range), ms |')
-console.log('|---|---|')
-for (const [name, values] of Object.entries(times)) console.log(`| ${name} | ${spread(values)} |`)
-console.log(`| ratio | ${(median(times.diffusers) / median(times.wuerstchen)).toFixed(1)}x |`)
+const report = new Report('cold-start', values)
+report.line('| process start to PNG on disk | median (range), ms |')
+report.line('|---|---|')
+for (const [name, all] of Object.entries(times)) report.line(`| ${name} | ${spread(all)} |`)
+report.line(`| ratio | ${(median(times.diffusers) / median(times.wuerstchen)).toFixed(1)}x |`)
+report.end()

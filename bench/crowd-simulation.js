@@ -8,11 +8,16 @@ const { parseArgs } = require('node:util')
 const { Crowd } = require('../dist/engine/crowd')
 const { Widths } = require('../dist/engine/pace')
 const { percentile, random } = require('./support/crowd')
+const { Report } = require('./support/manual')
 const { Patience } = require('./support/patience')
 const { costOf, STAGES } = require('./support/recording')
 
 const { values } = parseArgs({
-  options: { pictures: { type: 'string', default: '1000' }, recording: { type: 'string' } },
+  options: {
+    pictures: { type: 'string', default: '1000' },
+    recording: { type: 'string' },
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
+  },
 })
 const recording = values.recording && JSON.parse(fs.readFileSync(values.recording, 'utf8'))
 
@@ -169,10 +174,11 @@ console.log(
     ? `${recording.wishes.length} pictures, ${recording.machine}; seconds`
     : `${values.pictures} pictures; seconds`,
 )
-console.log(
+const report = new Report(recording ? 'recorded crowd' : 'crowd-simulation', values)
+report.line(
   '| arrivals | scheduler | all done after | mean | p99 | mean, priority 10 | p99, priority 10 | too late |',
 )
-console.log('|---|---|---|---|---|---|---|---|')
+report.line('|---|---|---|---|---|---|---|---|')
 for (const [arrivals, wishesOf] of Object.entries(MIXES)) {
   for (const [name, player] of Object.entries(PLAYERS)) {
     const jobs = player(wishesOf())
@@ -187,6 +193,7 @@ for (const [arrivals, wishesOf] of Object.entries(MIXES)) {
       mean(urgent),
       percentile(urgent, 0.99),
     ].map((ms) => (ms / 1000).toFixed(2))
-    console.log(`| ${arrivals} | ${name} | ${cells.join(' | ')} | ${jobs.length - done.length} |`)
+    report.line(`| ${arrivals} | ${name} | ${cells.join(' | ')} | ${jobs.length - done.length} |`)
   }
 }
+report.end()

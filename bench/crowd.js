@@ -6,6 +6,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { parseArgs } = require('node:util')
 const { WuerstchenPipeline } = require('../dist')
 const { mix, percentile, request } = require('./support/crowd')
+const { Report } = require('./support/manual')
 const { machine } = require('./support/statistics')
 
 const { values } = parseArgs({
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     kinds: { type: 'string', default: 'equal,mixed' },
     dtype: { type: 'string', default: 'float32' },
     offload: { type: 'string', default: 'none' },
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 
@@ -60,21 +62,23 @@ async function main() {
   })
   // Every shape once, so that nothing is packed while it is measured; then the pace of the shapes is known, too.
   await Promise.all(mix(24, 5).map(({ prompt, options }) => pipeline.generate(prompt, options)))
+  const report = new Report('crowd', values)
   console.log(`${machine()}; ${dtype}, offload ${offload}; seconds`)
-  console.log(
+  report.line(
     '| requests | all done after | first | median | p99 | priority 10 took | pictures a step, Stage C | Stage B |',
   )
-  console.log('|---|---|---|---|---|---|---|---|')
+  report.line('|---|---|---|---|---|---|---|---|')
   for (const kind of values.kinds.split(',')) {
     for (const count of values.requests.split(',')) {
       const found = await crowd(pipeline, KINDS[kind](Number(count)))
       const seconds = (name) => (found[name] / 1000).toFixed(2)
       const cells = ['all', 'first', 'median', 'p99', 'urgent'].map(seconds)
-      console.log(
+      report.line(
         `| ${count} ${kind} | ${cells.join(' | ')} | ${found.prior.toFixed(2)} | ${found.decoder.toFixed(2)} |`,
       )
     }
   }
+  report.end()
   await pipeline.dispose()
 }
 

@@ -7,6 +7,7 @@ const { parseArgs } = require('node:util')
 const { WuerstchenPipeline } = require('../dist')
 const { loadRuntime } = require('../dist/native/binding')
 const { difference } = require('./support/reference')
+const { Report } = require('./support/manual')
 const { machine } = require('./support/statistics')
 
 const { values } = parseArgs({
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     graphs: { type: 'string' },
     dtype: { type: 'string', default: 'float32' },
     size: { type: 'string', default: '256' },
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 const SIDE = Number(values.size)
@@ -131,11 +133,13 @@ async function main() {
   await two.dispose()
 
   console.log(`${machine()}; ${values.dtype}, ${SIDE}x${SIDE}\n`)
-  console.log(`noise bit-equal, whatever the order of the rows: ${noiseEqual ? 'yes' : 'NO'}\n`)
-  console.log('| | pictures | largest difference, of 255 | allowed |\n|---|---|---|---|')
+  const report = new Report('determinism', values)
+  report.line(`noise bit-equal, whatever the order of the rows: ${noiseEqual ? 'yes' : 'NO'}\n`)
+  report.line('| | pictures | largest difference, of 255 | allowed |\n|---|---|---|---|')
   for (const { what, pictures, largest, bound } of found)
-    console.log(`| ${what} | ${pictures} | ${largest} | ${bound} |`)
+    report.line(`| ${what} | ${pictures} | ${largest} | ${bound} |`)
   const missed = found.filter(({ largest, bound }) => largest > bound)
+  report.end()
   for (const { what } of missed) console.log(`missed: ${what}`)
   if (missed.length > 0 || !noiseEqual) process.exitCode = 1
 }

@@ -10,6 +10,7 @@ const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { parseArgs } = require('node:util')
 const { REPOSITORY, WEIGHTS } = require('./support/big-hub')
+const { Report } = require('./support/manual')
 const { machine } = require('./support/statistics')
 const { table } = require('./support/tables')
 
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '20' },
     /** Where the model is downloaded to, one copy at a time. */
     folder: { type: 'string', default: os.tmpdir() },
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 const PART_BYTES = 16 * 1024 * 1024
@@ -138,7 +140,9 @@ async function main() {
   }
   hub.stop()
   const what = `${values.parts} parts, ${(SIZE / 1e9).toFixed(1)} GB`
-  console.log(table([what, 'whole', 's', 'MB/s', 'requests, of parts', 'peak RSS, MB', ''], rows))
+  const report = new Report('download', values)
+  report.line(table([what, 'whole', 's', 'MB/s', 'requests, of parts', 'peak RSS, MB', ''], rows))
+  report.end()
 }
 
 main()

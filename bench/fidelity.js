@@ -2,15 +2,14 @@
 // npm run bench:fidelity — what each dtype costs in exactness, and how far `parity: 'diffusers'` is from diffusers.
 // Prints the tables and puts them into docs/fidelity.md.
 
-const fs = require('node:fs')
 const path = require('node:path')
 const { WuerstchenPipeline, DEFAULT_STAGE_C_TIMESTEPS } = require('../dist')
+const { headOf, writeTable } = require('./support/manual')
 const { ROOT, Reference, difference, ensureFixtures } = require('./support/reference')
-const { machine, median } = require('./support/statistics')
+const { median } = require('./support/statistics')
 
 const DTYPES = ['float32', 'bfloat16', 'float16', 'int8']
 const OURS_ALONE = '-' // diffusers has no int8
-const PAGE = path.join(ROOT, 'docs', 'fidelity.md')
 
 const size = { width: 256, height: 256 }
 const shapes = {
@@ -88,12 +87,9 @@ async function main() {
       console.error(lines.at(-1))
     }
   }
-  const table = [`${new Date().toISOString().slice(0, 10)}, ${machine()}.`, '', ...lines].join('\n')
+  const table = `${headOf()}\n\n${lines.join('\n')}`
   console.log(table)
-  const page = fs.readFileSync(PAGE, 'utf8')
-  const [begin, end] = ['<!-- bench:fidelity begin -->', '<!-- bench:fidelity end -->']
-  const [before, rest] = page.split(begin)
-  fs.writeFileSync(PAGE, `${before}${begin}\n\n${table}\n\n${end}${rest.split(end)[1]}`)
+  writeTable('fidelity', table, 'fidelity.md')
 }
 
 main()

@@ -8,6 +8,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { ensureFullSize } = require('./support/checkpoint')
+const { Report } = require('./support/manual')
 const { decodeTensors } = require('./support/tensors')
 const { Package } = require('./support/package')
 const { Reference, difference } = require('./support/reference')
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     dtype: { type: 'string', multiple: true, default: ['bfloat16', 'float32'] },
     between: { type: 'string' }, // dtypes of ours, and diffusers (in bfloat16); the first is what others are compared with
     turns: { type: 'string', default: '3' },
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 const PROMPT = 'a small yellow star left of a blue house'
@@ -97,20 +99,24 @@ async function race(folder, names, turns) {
     }
   }
   for (const worker of workers) await worker.close()
-  console.log('\n| 512x512, 4 + 3 steps | median (range), s | of the first |\n|---|---|---|')
+  const report = new Report('whole pictures', values)
+  report.line('| 512x512, 4 + 3 steps | median (range), s | of the first |\n|---|---|---|')
   const [first] = seconds.map(median)
   for (const [index, name] of names.entries()) {
     const [own, middle] = [seconds[index], median(seconds[index])]
     const range = `${Math.min(...own).toFixed(2)}–${Math.max(...own).toFixed(2)}`
-    console.log(`| ${name} | ${middle.toFixed(2)} (${range}) | ${(middle / first).toFixed(2)}x |`)
+    report.line(`| ${name} | ${middle.toFixed(2)} (${range}) | ${(middle / first).toFixed(2)}x |`)
   }
+  report.end()
 }
 
 async function main() {
   const folder = ensureFullSize()
   console.log(machine())
   if (values.between !== undefined) return race(folder, values.between.split(','), Number(values.turns))
-  const lines = []
+  const equality = new Report('full-size equality', values)
+  const costs = new Report('full-size costs', values)
+  const [lines, rows] = [[], []]
   for (const dtype of values.dtype) {
     const theirs = await run(new Reference(folder, `${folder}-prior`, { dtype }))
     const ours = await run(
@@ -123,16 +129,22 @@ async function main() {
     for (const [name, found] of Object.entries({ wuerstchen: ours, diffusers: theirs })) {
       const { load, prior, decode, whole } = found.seconds
       const { loaded, peak } = found.memory
-      console.log(
-        `${dtype} ${name}: load ${load.toFixed(1)} s, RSS ${GB(loaded)} GB, peak ${GB(peak)} GB; prior ${prior.toFixed(1)} s, decode ${decode.toFixed(1)} s, 512x512 ${whole.toFixed(1)} s`,
-      )
+      const seconds = [prior, decode, whole].map((one) => one.toFixed(1)).join(' | ')
+      rows.push(`| ${dtype}, ${name} | ${load.toFixed(1)} | ${GB(loaded)} | ${GB(peak)} | ${seconds} |`)
+      console.error(rows.at(-1))
     }
   }
-  console.log(
-    '\n| dtype | Stage C, one step: of the largest value | Stage B, one step, and A: levels of 255 | 512x512, 4 + 3 steps: levels |',
+  equality.line(
+    '| dtype | Stage C, one step: of the largest value | Stage B, one step, and A: levels of 255 | 512x512, 4 + 3 steps: levels |',
   )
-  console.log('|---|---|---|---|')
-  for (const line of lines) console.log(line)
+  for (const line of ['|---|---|---|---|', ...lines]) equality.line(line)
+  console.log()
+  costs.line(
+    '| | load, s | RSS loaded, GB | peak RSS, GB | Stage C step, 1024, s | Stage B step and A, 1024, s | 512x512, 4 + 3 steps, s |',
+  )
+  for (const line of ['|---|---|---|---|---|---|---|', ...rows]) costs.line(line)
+  equality.end()
+  costs.end()
 }
 
 main()

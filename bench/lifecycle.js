@@ -8,6 +8,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { CASES, run } = require('./support/lifecycle')
+const { Report } = require('./support/manual')
 const { machine } = require('./support/statistics')
 
 const { values } = parseArgs({
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     versions: { type: 'string', default: '20,22,24,26' },
     /** Folder of earlier installations, kept. */
     nodes: { type: 'string' },
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 
@@ -38,6 +40,8 @@ function install(version, folder) {
 function main() {
   const folder = values.nodes ?? fs.mkdtempSync(path.join(os.tmpdir(), 'wuerstchen-nodes-'))
   console.log(machine())
+  const report = new Report('lifecycle', values)
+  report.line('| Node | ended as they should | slowest, s |\n|---|---|---|')
   let [ran, failed] = [0, 0]
   for (const version of values.versions.split(',')) {
     const { node, refusal } = install(version, folder)
@@ -49,14 +53,13 @@ function main() {
     const results = CASES.map((one) => ({ name: one.name, ...run(node, one) }))
     const wrong = results.filter((result) => result.wrong !== null)
     const slowest = Math.max(...results.map(({ seconds }) => seconds))
-    console.log(
-      `Node ${full}: ${results.length - wrong.length} of ${results.length} ended as they should, the slowest after ${slowest.toFixed(1)} s`,
-    )
+    report.line(`| ${full} | ${results.length - wrong.length} of ${results.length} | ${slowest.toFixed(1)} |`)
     for (const { name, wrong: found } of wrong) console.log(`  WRONG: ${name}: ${JSON.stringify(found)}`)
     ran += results.length
     failed += wrong.length
   }
   if (values.nodes === undefined) fs.rmSync(folder, { recursive: true, force: true })
+  report.end()
   if (ran === 0 || failed > 0) process.exitCode = 1
 }
 

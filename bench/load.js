@@ -6,6 +6,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
+const { Report } = require('./support/manual')
 const { Package } = require('./support/package')
 const { ROOT, Reference } = require('./support/reference')
 const { machine, median } = require('./support/statistics')
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     dtype: { type: 'string', multiple: true, default: ['float32'] },
     steps: { type: 'string', default: '2' }, // of each stage, in the one picture that touches every weight
     size: { type: 'string', default: '256' },
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 const RUNS = Number(values.runs)
@@ -78,11 +80,12 @@ async function measure(start) {
 }
 
 async function main() {
+  const report = new Report('load', values)
   console.log(`${machine()}; ${RUNS} interleaved runs; MB are 10^6 bytes`)
-  console.log(
+  report.line(
     '| model | dtype | weights, MB | | load, s | process start to loaded, s | RSS loaded, MB | RSS after a picture, MB | a second process adds (PSS), MB |',
   )
-  console.log('|---|---|---|---|---|---|---|---|---|')
+  report.line('|---|---|---|---|---|---|---|---|---|')
   for (const folder of folders) {
     for (const dtype of values.dtype) {
       const threads = os.availableParallelism()
@@ -107,12 +110,13 @@ async function main() {
             MB,
           )
         const weights = weightBytes(folder, dtype)
-        console.log(
+        report.line(
           `| ${path.basename(folder)} | ${dtype} | ${MB(weights)} | ${name} | ${seconds('load')} | ${seconds('start')} | ${bytes('rss')} | ${bytes('worked')} | ${bytes('added')} |`,
         )
       }
     }
   }
+  report.end()
 }
 
 main()

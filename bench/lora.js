@@ -9,7 +9,8 @@ const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { WuerstchenPipeline } = require('../dist')
 const { ensureFullSize } = require('./support/checkpoint')
-const { machine, median } = require('./support/statistics')
+const { Report } = require('./support/manual')
+const { median } = require('./support/statistics')
 const { writeStyle } = require('./support/style')
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     rank: { type: 'string', default: '32' },
     cycles: { type: 'string', default: '50' },
     pictures: { type: 'boolean', default: false }, // between the changes, so that kernels pack what changed
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 const GB = 1e9
@@ -45,11 +47,12 @@ async function main() {
 }
 
 async function measure(folder, file, style) {
-  console.log(
-    `${machine()}; ${values.dtype}, kernels ${values.kernels}, rank ${values.rank}, ${style.layers} layers, ${(style.numbers / 1e6).toFixed(0)} million weights changed, a file of ${(style.bytes / 1e6).toFixed(0)} MB`,
+  const report = new Report('lora', values)
+  report.line(
+    `${values.dtype}, kernels ${values.kernels}, rank ${values.rank}, ${style.layers} layers, ${(style.numbers / 1e6).toFixed(0)} million weights changed, a file of ${(style.bytes / 1e6).toFixed(0)} MB`,
   )
-  console.log(
-    '| | s | private, resident, GB | memory().private, GB | memory().held, GB |\n|---|---|---|---|---|',
+  report.line(
+    '\n| | s | private, resident, GB | memory().private, GB | memory().held, GB |\n|---|---|---|---|---|',
   )
   const missed = []
   const options = { dtype: values.dtype, device: 'cpu' }
@@ -59,7 +62,7 @@ async function measure(folder, file, style) {
     const { private: own = Number.NaN, held } = pipeline.memory()
     const bytes = privateBytes()
     const time = seconds === null ? '' : seconds.toFixed(2)
-    console.log(`| ${what} | ${time} | ${gb(bytes)} | ${gb(own)} | ${gb(held)} |`)
+    report.line(`| ${what} | ${time} | ${gb(bytes)} | ${gb(own)} | ${gb(held)} |`)
     return bytes
   }
   const picture = async () => {
@@ -94,6 +97,7 @@ async function measure(folder, file, style) {
     stays('after the cycles', row(`${times.length} times both, median load`, median(times)))
   await pipeline.dispose()
   stays('after dispose()', row('dispose()', null))
+  report.end()
   for (const what of missed) console.log(`missed: ${what}`)
   if (missed.length > 0) process.exitCode = 1
 }

@@ -13,6 +13,7 @@ const path = require('node:path')
 const { spawnSync } = require('node:child_process')
 const { parseArgs } = require('node:util')
 const { ensureFullSize } = require('./support/checkpoint')
+const { writeTable } = require('./support/manual')
 const { machine } = require('./support/statistics')
 
 const { values } = parseArgs({
@@ -30,8 +31,6 @@ const { values } = parseArgs({
   },
 })
 const KEPT = path.join(__dirname, 'memory.json')
-const DOCS = path.join(__dirname, '..', 'docs', 'benchmarks.md')
-const MARKS = ['<!-- memory table: npm run bench:memory -- --docs -->', '<!-- end of the memory table -->']
 const APART = 1.25
 
 /** int8 packs its weights, and never offloads them. */
@@ -82,17 +81,13 @@ function keep(file, rows) {
   fs.writeFileSync(file, `${JSON.stringify({ machine: machine(), rows: [...known.values()] }, null, 1)}\n`)
 }
 
-/** Puts the table of what was kept between the marks. */
+/** The table of what was kept, in the manual. */
 function writeDocs() {
   const { machine: where, rows } = JSON.parse(fs.readFileSync(KEPT, 'utf8'))
-  const text = fs.readFileSync(DOCS, 'utf8')
-  const [begin, end] = MARKS.map((mark) => text.indexOf(mark))
-  if (begin < 0 || end < begin)
-    throw new Error(`Expected ${DOCS} to have the lines '${MARKS.join("' and '")}'`)
   const ratios = rows.map(({ predicted, taken }) => most(predicted) / most(taken))
   const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`
-  const table = `${where}. ${rows.length} cases; predicted is ${range} times what the process took.\n\n${HEAD}\n${rows.map(line).join('\n')}\n`
-  fs.writeFileSync(DOCS, `${text.slice(0, begin)}${MARKS[0]}\n${table}${text.slice(end)}`)
+  const summary = `${where}. ${rows.length} cases; predicted is ${range} times what the process took.`
+  writeTable('memory', `${summary}\n\n${HEAD}\n${rows.map(line).join('\n')}`)
 }
 
 /** Kept rows of a checkpoint, each with what is predicted now. */

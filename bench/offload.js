@@ -7,6 +7,7 @@ const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const { parseArgs } = require('node:util')
 const { ensureFullSize } = require('./support/checkpoint')
+const { Report } = require('./support/manual')
 const { Package } = require('./support/package')
 const { machine, median } = require('./support/statistics')
 
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '4,3' },
     runs: { type: 'string', default: '3' },
     mode: { type: 'string', multiple: true, default: ['none', 'model', 'sequential'] },
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 
@@ -87,7 +89,8 @@ async function main() {
   console.log(
     `${machine()}; ${values.dtype}, ${side}x${side}, ${priorSteps} + ${decoderSteps} steps, ${values.runs} turns after a first one`,
   )
-  console.log(
+  const report = new Report('offload', values)
+  report.line(
     '| offload | private, loading, GB | private, peak, GB | mapped, peak, GB | first picture, s | later ones, s | of none |\n|---|---|---|---|---|---|---|',
   )
   const [base] = runs
@@ -97,13 +100,14 @@ async function main() {
     const most = (name) => Math.max(...run.peaks.map((peak) => peak[name]))
     const slower = median(run.seconds.slice(1).map((seconds, turn) => seconds / base.seconds[turn + 1]))
     const gb = (bytes) => (bytes / GB).toFixed(2)
-    console.log(
+    report.line(
       `| ${run.offload} | ${gb(run.loading.anon)} | ${gb(most('anon'))} | ${gb(most('file'))} | ${first.toFixed(1)} | ${later.length ? median(later).toFixed(1) : '-'} | ${later.length ? slower.toFixed(3) : '-'} |`,
     )
     const bar = BARS[run.offload]
     if (bar && most('anon') > bar.anon) missed.push(`${run.offload} takes ${gb(most('anon'))} GB`)
     if (bar?.slower && later.length && slower > bar.slower) missed.push(`${run.offload} is too slow`)
   }
+  report.end()
   const pictures = new Set(runs.flatMap((run) => [...run.pictures]))
   console.log(`\n${pictures.size === 1 ? 'the same picture, bit for bit, every time' : 'PICTURES DIFFER'}`)
   if (pictures.size !== 1) missed.push('pictures differ')

@@ -1,6 +1,7 @@
 'use strict'
 // npm run bench:plots — speed against resolution and against batch size, as the Würstchen announcement plots it: here, in
-// diffusers, and SDXL's networks at the same pixels. Writes docs/images/speed-by-*.svg and bench/results/plots.json.
+// diffusers, and SDXL's networks at the same pixels. Writes docs/images/speed-by-*.svg, the
+// table beside them in docs/benchmarks.md, and bench/results/plots.json.
 //   --threads 2   --json FILE   --continue FILE: keeps what such a file holds and measures what it lacks
 //   --from FILE: measures nothing, draws again what such a file holds
 //
@@ -12,11 +13,13 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { lineChart } = require('./support/chart')
 const { undisturbed } = require('./support/load')
+const { writeTable } = require('./support/manual')
 const { readOptions } = require('./support/options')
 const { HOME, PEERS_PYTHON, askOnce, ensureCheckpoint, ensureEnvironment } = require('./support/peers')
 const { ROOT } = require('./support/reference')
 const { SizedOurs } = require('./support/sized-ours')
 const { machine } = require('./support/statistics')
+const { table } = require('./support/tables')
 const { Worker } = require('./support/worker')
 
 const SIZES = [512, 768, 1024]
@@ -110,6 +113,19 @@ function seconds({ size, milliseconds }, calls, depth) {
   return parts.reduce((sum, part) => sum + part, 0) / 1000
 }
 
+/** One row a point, one column a model; a model was not measured at every point. */
+function tableOf({ models, depth, machine: where, date }) {
+  const points = pointsOf({ batches: BATCHES })
+  const rows = points.map(({ size, batch }) => {
+    const cells = models.map(({ calls, points: known }) => {
+      const found = known.find((one) => one.size === size && one.batch === batch)
+      return found === undefined ? 'not measured' : seconds(found, calls, depth).toFixed(0)
+    })
+    return [batch === 1 ? `${size}x${size}` : `${batch} of ${size}x${size}`, ...cells]
+  })
+  return `${date}, ${where}.\n\n${table(['seconds', ...models.map(({ name }) => name)], rows)}`
+}
+
 /** The lines of one plot: `keep` chooses its points, `at` says where on the x axis each stands. */
 function linesOf({ models, depth }, keep, at) {
   return models.map(({ name, calls, points }) => ({
@@ -157,6 +173,7 @@ async function main() {
     fs.writeFileSync(file, svg)
     console.log(path.relative(ROOT, file))
   }
+  writeTable('plots', tableOf(measured))
 }
 
 main()

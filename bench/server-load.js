@@ -10,6 +10,7 @@ const { parseArgs } = require('node:util')
 const { WuerstchenPipeline } = require('../dist')
 const { mix, percentile, random } = require('./support/crowd')
 const { ROOT, Reference } = require('./support/reference')
+const { Report } = require('./support/manual')
 const { machine, median } = require('./support/statistics')
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     dtype: { type: 'string', default: 'float32' },
     aborted: { type: 'string', default: '0.1' }, // the part of the requests whose client loses interest
     alone: { type: 'boolean', default: false }, // without diffusers
+    docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
 const MODEL = path.join(ROOT, 'models', 'shapes')
@@ -125,26 +127,28 @@ async function main() {
     single: 'one by one',
     diffusers: 'diffusers, one by one',
   }
+  const report = new Report('server-load', values)
   console.log(
     `${machine()}; ${values.dtype}; ${requests.length} requests, ${values.runs} interleaved runs, medians`,
   )
-  console.log(
+  report.line(
     '| | images/s | p50, ms | p95, ms | p99, ms | event loop delay p99, ms | pictures a step, Stage C | Stage B |',
   )
-  console.log('|---|---|---|---|---|---|---|---|')
+  report.line('|---|---|---|---|---|---|---|---|')
   for (const [key, rows] of Object.entries(found).filter(([, rows]) => rows.length > 0)) {
     const cell = (name, digits) => {
       const numbers = rows.map((row) => row[name])
       return numbers[0] === null ? '-' : median(numbers).toFixed(digits)
     }
-    console.log(
+    report.line(
       `| ${names[key]} | ${cell('throughput', 2)} | ${cell('p50', 0)} | ${cell('p95', 0)} | ${cell('p99', 0)} | ${cell('delay', 1)} | ${cell('prior', 2)} | ${cell('decoder', 2)} |`,
     )
   }
   const ratio = (a, b) => median(found[a].map(({ throughput }, run) => throughput / found[b][run].throughput))
-  console.log(
+  report.line(
     `\nthroughput: ${ratio('engine', 'single').toFixed(2)}x of one by one${reference === null ? '' : `, ${ratio('engine', 'diffusers').toFixed(2)}x of diffusers`}`,
   )
+  report.end()
 }
 
 main()

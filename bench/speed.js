@@ -1,15 +1,17 @@
 'use strict'
 // npm run bench — a step of every stage here and in every peer, in one interleaved run on the same weights and threads.
-// v2 at its full widths with few blocks and seeded random weights. Prints tables for docs/benchmarks.md.
+// v2 at its full widths with few blocks and seeded random weights. Prints tables.
 //   --stage prior,decoder,…   --peers eager,sdpa,…   --rounds 3   --threads 2   --dtype float32   --json FILE
+//   --docs   writes the tables into the section of this kind of machine in docs/benchmarks.md
 // Among the peers may be ours in other ways: compiled (minutes, the first time), int8.
 
 const fs = require('node:fs')
 const path = require('node:path')
 const { overheads, warmPicture } = require('./support/bundled')
-const { readProcessor } = require('./support/baseline')
+const { readProcessor, sectionOf } = require('./support/baseline')
 const { contest } = require('./support/contest')
 const { undisturbed } = require('./support/load')
+const { headOf, writeTable } = require('./support/manual')
 const { VARIANTS, readOptions } = require('./support/options')
 const { Ours } = require('./support/ours')
 const { Peer, askOnce, ensureCheckpoint, ensureEnvironment } = require('./support/peers')
@@ -98,30 +100,42 @@ function verdict({ contenders }) {
   return `${times(medianOf(eager), ours)} eager${eager === 'sdpa' ? ' with SDPA' : ''}, ${times(best.median, ours)} the best peer (${best.name})`
 }
 
-function report(result) {
+/** A stage's table, and what it comes to. */
+function stageText(result) {
   const { flops, gemm, packed, left } = result
   const attention = (flops.attention / 1e9).toFixed(0)
-  console.log(`\n${stageTable(result, result)}\n`)
-  console.log(
+  return (
+    `${stageTable(result, result)}\n\n` +
     `${verdict(result)}. ${(flops.total / 1e9).toFixed(0)} GFLOP as published, ${attention} of them attention's own products; ` +
-      `${packed.toFixed(0)} GFLOP/s packed at ${gemm[YARDSTICK].shape.join('x')} in the same rounds.${left.map((reason) => ` ${reason}.`).join('')}`,
+    `${packed.toFixed(0)} GFLOP/s packed at ${gemm[YARDSTICK].shape.join('x')} in the same rounds.${left.map((reason) => ` ${reason}.`).join('')}`
   )
+}
+
+const processor = () => readProcessor(fs.readFileSync('/proc/cpuinfo', 'utf8'))
+
+/** Prints a table and, with `--docs`, writes it into the section of this kind of machine. */
+function publish(name, text, { docs, dtype }) {
+  console.log(`\n${text}`)
+  if (docs) writeTable(`${sectionOf(processor(), dtype)} ${name}`, `${headOf()}\n\n${text}`)
+}
+
+/** Everything but the stages of a network: how it is measured, and shown. */
+const OTHERS = {
+  shapes: { run: (options) => warmPicture(options, log), show: pictureTable },
+  overheads: { run: overheads, show: overheadsTable },
 }
 
 async function measure(options) {
   const flops = options.stages.some((name) => name in STAGES) ? askOnce('flops') : {}
   const results = []
   for (const name of options.stages) {
-    if (name === 'shapes') {
-      results.push(await warmPicture(options, log))
-      console.log(`\n${pictureTable(results.at(-1))}`)
-    } else if (name === 'overheads') {
-      results.push(overheads(options))
-      console.log(`\n${overheadsTable(results.at(-1))}`)
-    } else {
-      results.push(await runStage(name, flops[name], options))
-      report(results.at(-1))
+    const { run, show } = OTHERS[name] ?? {
+      run: () => runStage(name, flops[name], options),
+      show: stageText,
     }
+    const result = await run(options)
+    results.push(result)
+    publish(name, show(result), options)
   }
   return results
 }
@@ -136,7 +150,7 @@ function disturbance(results) {
 /** Why this machine cannot measure a dtype, or null: a CPU without its instructions says nothing about those with. */
 function unable(dtype) {
   if (dtype === 'float32') return null
-  const { flags } = readProcessor(fs.readFileSync('/proc/cpuinfo', 'utf8'))
+  const { flags } = processor()
   if (['avx512_bf16', 'amx_bf16', 'bf16'].some((flag) => flags.includes(flag))) return null
   return `${dtype}: cannot be measured here. This CPU does not multiply it natively (neither avx512_bf16 nor amx_bf16).`
 }
@@ -152,7 +166,7 @@ async function main() {
   )
   const results = await measure(options)
   const { gemm } = results.find((result) => result.gemm) ?? {}
-  if (gemm) console.log(`\n${gemmTable(gemm)}`)
+  if (gemm) publish('products', gemmTable(gemm), options)
   console.log(
     `\nOf the machine, other processes took at most ${disturbance(results)} while something was measured.`,
   )

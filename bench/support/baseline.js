@@ -38,6 +38,18 @@ function kindOf({ flags, vendor }) {
   return `${vendor} ${known.find((flag) => flags.includes(flag)) ?? 'without vectors'}`
 }
 
+/** Which section of docs/benchmarks.md a run belongs to: the instructions that it multiplies with. */
+function sectionOf({ flags }, dtype) {
+  const known = {
+    float32: { avx512f: 'AVX-512', avx2: 'AVX2', asimd: 'NEON' },
+    bfloat16: { amx_bf16: 'AMX', avx512_bf16: 'bfloat16', bf16: 'NEON bfloat16' },
+  }[dtype]
+  const flag = Object.keys(known).find((one) => flags.includes(one))
+  if (flag === undefined)
+    throw new Error(`Expected a CPU with one of ${Object.keys(known).join(', ')} for ${dtype}`)
+  return known[flag]
+}
+
 /** What Linux tells of the processor. */
 function readProcessor(cpuinfo) {
   const field = (name) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpuinfo)?.[1] ?? ''
@@ -45,4 +57,4 @@ function readProcessor(cpuinfo) {
   return { flags, vendor: field('vendor_id') || field('CPU implementer') || 'unknown' }
 }
 
-module.exports = { collectedOf, compare, kindOf, readProcessor }
+module.exports = { collectedOf, compare, kindOf, readProcessor, sectionOf }

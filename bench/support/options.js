@@ -49,7 +49,8 @@ function readOptions(args, defaults = {}, more = {}) {
   const options = Object.fromEntries(
     Object.entries(known).map(([name, value]) => [name, { type: 'string', default: value }]),
   )
-  const { values } = parseArgs({ args, options: { json: { type: 'string' }, ...options } })
+  const flags = { json: { type: 'string' }, docs: { type: 'boolean', default: false } }
+  const { values } = parseArgs({ args, options: { ...flags, ...options } })
   if (!DTYPES.includes(values.dtype))
     throw new Error(`Expected --dtype to be one of ${DTYPES.join(', ')} but received '${values.dtype}'`)
   return {
@@ -61,6 +62,7 @@ function readOptions(args, defaults = {}, more = {}) {
     threads: countOf('threads', values.threads, 1),
     dtype: values.dtype,
     json: values.json,
+    docs: values.docs,
   }
 }
 

@@ -7,8 +7,10 @@
 
 #include "binding/advance_arguments.h"
 #include "binding/arguments.h"
+#include "binding/call_arguments.h"
 #include "binding/enqueue.h"
 #include "binding/handle.h"
+#include "binding/results.h"
 
 namespace wuerstchen::binding {
 namespace {
@@ -19,45 +21,9 @@ using DevicePtr = std::shared_ptr<runtime::Device>;
 constexpr int64_t kMaxThreads = 4096;
 constexpr int64_t kMaxRows = 65536;  // of one seed
 
-runtime::Input ReadInput(Napi::Value value, const runtime::Device& device) {
-  if (value.IsNumber()) return ReadFinite(value, "inputs[]");
-  if (TensorHandle::Is(value)) return TensorHandle::Read(value, "inputs[]", device);
-  return ReadHostTensor(value, "inputs[]");
-}
-
-std::vector<runtime::Input> ReadInputs(Napi::Value value, const runtime::Device& device) {
-  const auto array = ReadArray(value, "inputs");
-  std::vector<runtime::Input> inputs;
-  for (uint32_t index = 0; index < array.Length(); ++index) {
-    inputs.push_back(ReadInput(array.Get(index), device));
-  }
-  return inputs;
-}
-
-runtime::LoadRequest ReadLoadRequest(Napi::Value value) {
-  const auto object = ReadObject(value, "options");
-  runtime::LoadRequest request;
-  request.graph = ReadString(object.Get("graph"), "graph");
-  request.stored = ReadDtype(object.Get("stored"), "stored");
-  request.dtype = ReadDtype(object.Get("dtype"), "dtype");
-  request.kernels = ReadKernelOptions(object.Get("kernels"));
-  request.blocks = ReadBlockFacts(object.Get("blocks"));
-  request.compiled = ReadCompiledMethods(object.Get("compiled"));
-  const auto recorder = object.Get("recorder");
-  if (!recorder.IsUndefined()) request.recorder = ReadString(recorder, "recorder");
-  request.read_ahead = !object.Get("lazy").ToBoolean();
-  request.visits = object.Get("visits").ToBoolean();
-  request.weights = ReadWeightBindings(object.Get("weights"));
-  return request;
-}
-
 // Of options that may be left out.
 bool IsSet(Napi::Value options, const char* name) {
   return options.IsObject() && options.As<Napi::Object>().Get(name).ToBoolean();
-}
-
-Napi::Value PresentNothing(Napi::Env env, bool) {
-  return env.Undefined();
 }
 
 // A call about its first argument, a graph, that gives nothing back.
@@ -69,33 +35,6 @@ Napi::Value ChangeGraph(const Napi::CallbackInfo& info, runtime::Device& device,
     return true;
   };
   return Enqueue(info.Env(), device, std::move(work), PresentNothing);
-}
-
-auto PresentTensor(DevicePtr device) {
-  return [device](Napi::Env env, runtime::TensorPtr& tensor) -> Napi::Value {
-    return TensorHandle::New(env, std::move(tensor), device);
-  };
-}
-
-// The pixels themselves where Node may own outside memory, else a copy.
-Napi::Value PresentPixels(Napi::Env env, runtime::HostArray<uint8_t>& pixels) {
-  auto* const bytes = pixels.data.get();
-  auto picture = Napi::Object::New(env);
-  picture.Set("data", Napi::Buffer<uint8_t>::NewOrCopy(
-                          env, bytes, pixels.size,
-                          [owner = pixels.data](Napi::Env, uint8_t*) mutable { owner.reset(); }));
-  picture.Set("width", static_cast<double>(pixels.shape[1]));
-  picture.Set("height", static_cast<double>(pixels.shape[0]));
-  return picture;
-}
-
-Napi::Value PresentNumbers(Napi::Env env, runtime::HostArray<float>& numbers) {
-  auto data = Napi::Float32Array::New(env, numbers.size);
-  std::copy_n(numbers.data.get(), numbers.size, data.Data());
-  auto object = Napi::Object::New(env);
-  object.Set("shape", ToArray(env, numbers.shape));
-  object.Set("data", data);
-  return object;
 }
 
 }  // namespace

@@ -1,222 +1,22 @@
 #include "runtime/acceleration.h"
 
 #include <ATen/ops/tensor.h>
-#include <torch/csrc/jit/ir/constants.h>
-#include <torch/csrc/jit/ir/ir.h>
-#include <torch/csrc/jit/passes/dead_code_elimination.h>
-#include <torch/csrc/jit/passes/inliner.h>
-#include <torch/csrc/jit/runtime/custom_operator.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
-#include "runtime/interruption.h"
+#include "runtime/block_operators.h"
+#include "runtime/graph_edit.h"
 #include "runtime/kernels/kinds.h"
-#include "runtime/operators.h"
 
 namespace wuerstchen::runtime {
 namespace {
-
-using JitGraph = torch::jit::Graph;
-using torch::jit::Node;
-using torch::jit::Stack;
-using torch::jit::Value;
-
-// Blocks are named by their address: a rewritten graph lives no longer than they do, and is never
-// written to a file.
-blocks::Block& BlockAt(const c10::IValue& address) {
-  return *reinterpret_cast<blocks::Block*>(address.toInt());
-}
-
-// What a block threw: the interpreter passes nothing on but its text.
-thread_local std::exception_ptr thrown;
-
-template <typename Work>
-at::Tensor Guarded(const Work& work) {
-  try {
-    StopIfHalting();
-    return work();
-  } catch (...) {
-    thrown = std::current_exception();
-    throw;
-  }
-}
-
-at::Tensor RunBlock(blocks::Block& block, const blocks::Inputs& inputs) {
-  return Guarded([&] { return block.Run(inputs); });
-}
-
-void RunStageBlock(Stack& stack) {
-  auto& block = BlockAt(torch::jit::pop(stack));
-  blocks::Inputs inputs;
-  inputs.skip = torch::jit::pop(stack).toTensor();
-  inputs.condition = torch::jit::pop(stack).toTensorList();
-  inputs.modulation = torch::jit::pop(stack).toTensor();
-  inputs.x = torch::jit::pop(stack).toTensor();
-  torch::jit::push(stack, RunBlock(block, inputs));
-}
-
-void RunMapBlock(Stack& stack) {
-  auto& block = BlockAt(torch::jit::pop(stack));
-  blocks::Inputs inputs;
-  inputs.x = torch::jit::pop(stack).toTensor();
-  torch::jit::push(stack, RunBlock(block, inputs));
-}
-
-void RunTextLayer(Stack& stack) {
-  auto& block = BlockAt(torch::jit::pop(stack));
-  blocks::Inputs inputs;
-  inputs.mask = torch::jit::pop(stack).toTensor();
-  inputs.x = torch::jit::pop(stack).toTensor();
-  torch::jit::push(stack, RunBlock(block, inputs));
-}
-
-void RunCondition(Stack& stack) {
-  auto& block = BlockAt(torch::jit::pop(stack));
-  const auto text = torch::jit::pop(stack).toTensor();
-  const auto entry = Guarded([&] { return block.Condition(text); });
-  torch::jit::push(stack, c10::List<at::Tensor>({entry}));
-}
-
-const auto kStageBlock = OperatorOfThisCopy("stage_block");
-const auto kMapBlock = OperatorOfThisCopy("map_block");
-const auto kTextLayer = OperatorOfThisCopy("text_layer");
-const auto kCondition = OperatorOfThisCopy("condition");
-
-// By what a block takes beside its address.
-c10::Symbol OperatorOf(size_t inputs) {
-  return inputs == 1 ? kMapBlock : inputs == 2 ? kTextLayer : kStageBlock;
-}
-
-const torch::jit::RegisterOperators kRegistered({
-    torch::jit::Operator(
-        std::string(kStageBlock.toQualString()) +
-            "(Tensor x, Tensor modulation, Tensor[] condition, Tensor skip, int block) -> Tensor",
-        RunStageBlock, c10::AliasAnalysisKind::CONSERVATIVE),
-    torch::jit::Operator(std::string(kMapBlock.toQualString()) + "(Tensor x, int block) -> Tensor",
-                         RunMapBlock, c10::AliasAnalysisKind::CONSERVATIVE),
-    torch::jit::Operator(std::string(kTextLayer.toQualString()) +
-                             "(Tensor x, Tensor mask, int block) -> Tensor",
-                         RunTextLayer, c10::AliasAnalysisKind::CONSERVATIVE),
-    torch::jit::Operator(std::string(kCondition.toQualString()) +
-                             "(Tensor text, int block) -> Tensor[]",
-                         RunCondition, c10::AliasAnalysisKind::CONSERVATIVE),
-});
-
-// "down_blocks.1.3" for a value that was read from the method's own module step by step.
-std::string PathOf(const Value* value) {
-  const auto* node = value->node();
-  if (node->kind() != c10::prim::GetAttr) return "";
-  const auto parent = PathOf(node->input());
-  const auto& name = node->s(c10::attr::name);
-  return parent.empty() ? name : parent + "." + name;
-}
-
-torch::jit::Module ModuleAt(const torch::jit::Module& root, const std::string& path) {
-  auto module = root;
-  for (size_t start = 0; start < path.size();) {
-    const auto end = std::min(path.find('.', start), path.size());
-    module = module.attr(path.substr(start, end - start)).toModule();
-    start = end + 1;
-  }
-  return module;
-}
 
 bool StartsWith(const std::string& text, const std::string& start) {
   return text.compare(0, start.size(), start) == 0;
 }
 
 }  // namespace
-
-// Replaces calls of blocks in a copy of one method's graph, and inlines all other calls.
-class Acceleration::Rewriter {
- public:
-  Rewriter(Acceleration& owner, const std::string& method)
-      : owner_(owner), graph_(owner.module_.get_method(method).graph()->copy()) {}
-
-  // Null if there was nothing to replace.
-  std::shared_ptr<JitGraph> Rewrite() {
-    while (RewriteOne(*graph_->block())) {
-    }
-    if (replaced_ == 0) return nullptr;
-    torch::jit::Inline(*graph_);
-    torch::jit::EliminateDeadCode(graph_);
-    return graph_;
-  }
-
- private:
-  // Handles the first call that is left. False if there is none.
-  bool RewriteOne(torch::jit::Block& block) {
-    for (auto* node : block.nodes()) {
-      for (auto* inner : node->blocks()) {
-        if (RewriteOne(*inner)) return true;
-      }
-      if (node->kind() != c10::prim::CallMethod) continue;
-      const auto type = node->input(0)->type()->cast<c10::ClassType>();
-      if (!type) continue;
-      if (!Replace(node, type->name()->name())) Inline(node, *type);
-      return true;
-    }
-    return false;
-  }
-
-  bool Replace(Node* call, const std::string& kind) {
-    const auto path = PathOf(call->input(0));
-    if (call->s(c10::attr::name) == "condition") return ReplaceCondition(call, kind, path);
-    if (call->s(c10::attr::name) != "forward") return false;
-    if (kind == "Pointwise" && ReplaceMapper(call, path)) return true;
-    auto* block = owner_.BlockOf(ModuleAt(owner_.module_, path), kind, path);
-    if (block == nullptr) return false;
-    return SwapFor(*block, call, OperatorOf(call->inputs().size() - 1), c10::TensorType::get());
-  }
-
-  // What a block of attention makes of the text, ahead of all steps.
-  bool ReplaceCondition(Node* call, const std::string& kind, const std::string& path) {
-    if (kind != "AttentionBlock" || !owner_.Uses("condition")) return false;
-    auto* block = owner_.BlockOf(ModuleAt(owner_.module_, path), kind, path);
-    return block != nullptr && SwapFor(*block, call, kCondition, c10::ListType::ofTensors());
-  }
-
-  // The operator takes what the call took, and the block in the module's place.
-  bool SwapFor(const blocks::Block& block, Node* call, c10::Symbol symbol,
-               const c10::TypePtr& type) {
-    const torch::jit::WithInsertPoint before(call);
-    std::vector<Value*> inputs = call->inputs().slice(1).vec();
-    inputs.push_back(graph_->insertConstant(reinterpret_cast<int64_t>(&block)));
-    return Swap(call, graph_->insertNode(graph_->create(symbol, inputs, 1)), type);
-  }
-
-  // The mappers of image embeddings are folded into the blocks that read them, which want the
-  // embeddings themselves.
-  bool ReplaceMapper(Node* call, const std::string& path) {
-    if (!owner_.IsFolded(path)) return false;
-    const torch::jit::WithInsertPoint before(call);
-    auto* format = graph_->insertConstant(static_cast<int64_t>(at::MemoryFormat::Contiguous));
-    return Swap(
-        call,
-        graph_->insertNode(graph_->create(c10::aten::contiguous, {call->input(1), format}, 1)),
-        c10::TensorType::get());
-  }
-
-  bool Swap(Node* call, Node* node, const c10::TypePtr& type) {
-    node->output()->setType(type);
-    call->output()->replaceAllUsesWith(node->output());
-    call->destroy();
-    ++replaced_;
-    return true;
-  }
-
-  void Inline(Node* call, const c10::ClassType& type) {
-    auto& method = type.getMethod(call->s(c10::attr::name));
-    method.ensure_defined();
-    torch::jit::inlineCallTo(call, &torch::jit::toGraphFunction(method));
-  }
-
-  Acceleration& owner_;
-  const std::shared_ptr<JitGraph> graph_;
-  int replaced_ = 0;
-};
 
 std::unique_ptr<Acceleration> Acceleration::Of(const torch::jit::Module& module,
                                                at::ScalarType dtype, const KernelOptions& options,
@@ -319,20 +119,19 @@ std::optional<Executor::Results> Acceleration::Run(const MethodCall& call) {
   const auto& method = call.method;
   auto known = methods_.find(method);
   if (known == methods_.end()) {
-    auto graph = Rewriter(*this, method).Rewrite();
+    auto graph = Rewritten(method);
     std::optional<Method> rewritten;
     if (graph != nullptr) rewritten = Method{graph, torch::jit::Code(graph, method)};
     known = methods_.emplace(method, std::move(rewritten)).first;
   }
   if (!known->second) return std::nullopt;
   context_.copies = CopiesOf(call.sources);
-  Stack stack{module_._ivalue()};
+  torch::jit::Stack stack{module_._ivalue()};
   stack.insert(stack.end(), call.inputs.begin(), call.inputs.end());
   try {
     torch::jit::InterpreterState(known->second->code).run(stack);
   } catch (...) {
-    if (thrown != nullptr) std::rethrow_exception(std::exchange(thrown, nullptr));
-    throw;
+    RethrowFromBlock();
   }
   return Flatten(torch::jit::pop(stack), method);
 }

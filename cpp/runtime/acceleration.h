@@ -44,6 +44,9 @@ class Acceleration final : public Executor {
 
   Acceleration(const torch::jit::Module& module, const kernels::Kernels& kernels,
                const KernelOptions& options, const BlockFacts& facts);
+  // A copy of a method's graph that calls blocks, all other calls inlined. Null if there was
+  // nothing to replace.
+  std::shared_ptr<torch::jit::Graph> Rewritten(const std::string& method);
   bool Uses(const std::string& name) const;
   std::optional<Results> RunDecoder(const MethodCall& call);
   // Whether a path is that of a mapper which is folded into the blocks.

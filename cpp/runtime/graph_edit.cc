@@ -1,5 +1,6 @@
 #include "runtime/graph_edit.h"
 
+#include <algorithm>
 #include <set>
 
 namespace wuerstchen::runtime {
@@ -31,6 +32,16 @@ void AfterReads(const torch::jit::Module& module, torch::jit::Block& block, cons
 }
 
 }  // namespace
+
+torch::jit::Module ModuleAt(const torch::jit::Module& root, const std::string& path) {
+  auto module = root;
+  for (size_t start = 0; start < path.size();) {
+    const auto end = std::min(path.find('.', start), path.size());
+    module = module.attr(path.substr(start, end - start)).toModule();
+    start = end + 1;
+  }
+  return module;
+}
 
 void AfterReads(const torch::jit::Module& module, const Wanted& wanted, const After& after) {
   std::set<const torch::jit::Graph*> seen;  // modules of one class share their methods

@@ -30,7 +30,7 @@ import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
 import { type GenerateResult, type PriorResult, Results } from './results'
 import { settled } from './settled'
-import { EventQueue, type StreamEvent } from './stream'
+import { type StreamEvent, streamed } from './stream'
 import {
   readInversion,
   type TextualInversionInfo,
@@ -162,27 +162,9 @@ export class WuerstchenPipeline {
     options?: GenerateOptions,
   ): AsyncGenerator<StreamEvent, void, void> {
     const parsed = parseRequest(prompt, options, this.model)
-    const stop = new AbortController()
-    const abort = () => stop.abort(parsed.signal?.reason)
-    parsed.signal?.throwIfAborted()
-    parsed.signal?.addEventListener('abort', abort, { once: true })
-    try {
-      const events = new EventQueue()
-      const running = this.engine.submit(
-        { ...parsed, signal: stop.signal },
-        this.results.streaming(parsed, events),
-      )
-      running.then(
-        () => events.close(),
-        (reason) => events.close({ reason }),
-      )
-      const { images, warnings, truncated } = parsed
-      yield { type: 'queued', images: images.length, warnings, truncated }
-      yield* events.read()
-    } finally {
-      parsed.signal?.removeEventListener('abort', abort)
-      stop.abort()
-    }
+    yield* streamed(parsed, (request, events) =>
+      this.engine.submit(request, this.results.streaming(parsed, events)),
+    )
   }
 
   /**

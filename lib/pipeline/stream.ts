@@ -1,6 +1,6 @@
 import type { ImageTimings } from '../engine/clock'
 import type { GeneratedImage } from '../image/generated-image'
-import type { GeneratePreview, GenerateProgress } from '../request/request'
+import type { GeneratePreview, GenerateProgress, Request } from '../request/request'
 import type { TruncatedPrompt } from '../text/truncated'
 
 /** What `stream()` yields. */
@@ -23,6 +23,30 @@ export type StreamEvent =
       readonly image: GeneratedImage
       readonly timings: ImageTimings
     }
+
+/** A request as events: `submit` starts it and pushes what happens. A reader who leaves aborts what is left. */
+export async function* streamed(
+  parsed: Request,
+  submit: (request: Request, events: EventQueue) => Promise<unknown>,
+): AsyncGenerator<StreamEvent, void, void> {
+  const stop = new AbortController()
+  const abort = () => stop.abort(parsed.signal?.reason)
+  parsed.signal?.throwIfAborted()
+  parsed.signal?.addEventListener('abort', abort, { once: true })
+  try {
+    const events = new EventQueue()
+    submit({ ...parsed, signal: stop.signal }, events).then(
+      () => events.close(),
+      (reason) => events.close({ reason }),
+    )
+    const { images, warnings, truncated } = parsed
+    yield { type: 'queued', images: images.length, warnings, truncated }
+    yield* events.read()
+  } finally {
+    parsed.signal?.removeEventListener('abort', abort)
+    stop.abort()
+  }
+}
 
 /** Events between the engine, which never waits, and a reader, who may. At most three per image are kept. */
 export class EventQueue {

@@ -7,7 +7,6 @@ import type {
   BackendState,
   BackendStatistics,
   FollowOptions,
-  JobError,
   JobEvent,
   JobPage,
   JobRequest,
@@ -16,6 +15,7 @@ import type {
   StoredPicture,
   SubmitOptions,
 } from '../server'
+import { CANCELED } from '../server/errors'
 import { publishJob } from '../server/job-channel'
 import { checkSame } from '../server/local/admission'
 import type { Broker } from './broker'
@@ -31,13 +31,6 @@ const REFRESH_MS = 1000
 
 /** A server's last answers still need the broker. */
 const LAST_WORDS_MS = 4000
-
-const CANCELED: JobError = {
-  code: 'CANCELED',
-  message: 'The job was canceled.',
-  retryable: false,
-  param: null,
-}
 
 /** The backend of a queue: jobs are in Redis, pictures in a store, and workers make them. */
 export class QueueBackend implements Backend {

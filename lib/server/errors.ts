@@ -37,6 +37,14 @@ export const STATUS_OF_CODE: Readonly<Record<string, { readonly status: number; 
   POISON: HTTP_ERRORS.internal,
 }
 
+/** The error of a job that its client canceled. */
+export const CANCELED: JobError = {
+  code: 'CANCELED',
+  message: 'The job was canceled.',
+  retryable: false,
+  param: null,
+}
+
 /** A refusal that the HTTP layer decides on. */
 export class HttpError extends Error {
   constructor(

@@ -13,14 +13,15 @@ import type {
   StoredPicture,
   SubmitOptions,
 } from './backend'
-import { jobErrorOf } from './errors'
+import { CANCELED, jobErrorOf } from './errors'
 import { publishJob } from './job-channel'
 import { checkRoom, checkSame, checkShare, refusalOf } from './local/admission'
+import { addPicture, addPreview } from './local/encoding'
 import type { JobLog } from './local/job-log'
 import { JobStore } from './local/job-store'
 import { Line } from './local/line'
 import { Throughput } from './local/throughput'
-import { encode, mediaTypeOf } from './pictures'
+import { mediaTypeOf } from './pictures'
 import { generateOptionsOf, modelOf, type ServedPipeline } from './served-pipeline'
 
 export interface LocalOptions {
@@ -35,13 +36,6 @@ export interface LocalOptions {
 interface Running {
   readonly stop: AbortController
   readonly done: Promise<void>
-}
-
-const CANCELED: JobError = {
-  code: 'CANCELED',
-  message: 'The job was canceled.',
-  retryable: false,
-  param: null,
 }
 
 /** The backend of a pipeline in this process. Jobs and pictures are in memory, and end with it. */
@@ -240,8 +234,11 @@ export class LocalBackend implements Backend {
         const event = next.value
         if (event.type === 'step') this.step(job, event)
         // Beside the next steps: encoding is work of other threads.
-        if (event.type === 'image') encoding.push(this.keep(job, event))
-        if (event.type === 'preview') encoding.push(preview(job, event))
+        if (event.type === 'image') {
+          this.throughput.picture()
+          encoding.push(addPicture(job, event))
+        }
+        if (event.type === 'preview') encoding.push(addPreview(job, event))
       }
       await Promise.all(encoding)
       this.end(job, 'succeeded')
@@ -260,26 +257,6 @@ export class LocalBackend implements Backend {
     job.add({ type: 'step', index, stage, step, steps, etaMs })
   }
 
-  private async keep(job: JobLog, { index, image, timings }: StreamEvent & { type: 'image' }): Promise<void> {
-    const { format, quality } = job.request
-    this.throughput.picture()
-    const data = await encode(image, format, quality)
-    if (job.ended) return
-    const picture = {
-      index,
-      width: image.width,
-      height: image.height,
-      mediaType: mediaTypeOf(format),
-      bytes: data.byteLength,
-      seed: image.seed,
-      totalMs: Date.now() - job.createdAt,
-      timings,
-    }
-    job.data.set(index, data)
-    job.pictures.set(index, picture)
-    job.add({ type: 'image', picture })
-  }
-
   private end(job: JobLog, status: 'succeeded' | 'failed' | 'canceled', error: JobError | null = null): void {
     const running = this.running.get(job)
     if (running === undefined) return // not accepted, or over
@@ -292,14 +269,6 @@ export class LocalBackend implements Backend {
     this.store.finish(job)
     publishJob(this, job.snapshot())
   }
-}
-
-async function preview(job: JobLog, event: StreamEvent & { type: 'preview' }): Promise<void> {
-  const { index, step, steps, image } = event
-  const data = await encode(image, 'png', null)
-  if (job.ended || job.pictures.has(index)) return
-  const { width, height } = image
-  job.add({ type: 'preview', index, step, steps, width, height, mediaType: 'image/png', data })
 }
 
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

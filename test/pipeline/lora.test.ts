@@ -1,122 +1,32 @@
-/** LoRAs and mixed priors on the small model, against the same numbers computed here. */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+/** LoRAs on the small model, against the same numbers computed here. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { WuerstchenPipeline } from '../../lib'
 import {
-  type GeneratedImage,
-  type GenerateOptions,
-  type PipelineOptions,
-  WuerstchenPipeline,
-} from '../../lib'
-import { decode, encode } from '../../lib/embeddings/safetensors'
-import { QUICK, type SmallModel, smallModel } from '../support/models'
-import { folderOf, removeFolders } from '../support/temporary-folder'
+  changed,
+  changeOf,
+  closeSmall,
+  drawn,
+  fileOf,
+  largest,
+  modelWith,
+  openSmall,
+  PROJECTION,
+  pictureOf,
+  pipeline,
+  random,
+  small,
+  TEXT,
+  type Tensors,
+  TO_Q,
+  textPrefix,
+  weight,
+} from '../support/lora-models'
+import { QUICK } from '../support/models'
+import { folderOf } from '../support/temporary-folder'
 
-interface Tensor {
-  readonly shape: readonly number[]
-  readonly data: Float32Array
-}
-type Tensors = Readonly<Record<string, Tensor>>
-
-const TO_Q = 'blocks.2.attention.to_q'
-const PROJECTION = 'projection'
-const TEXT = 'encoder.layers.0.mlp.fc1'
-const WEIGHTS = 'diffusion_pytorch_model.safetensors'
-
-let small: SmallModel
-let weights: Record<'prior' | 'text', Map<string, Tensor>>
-let pipeline: WuerstchenPipeline
-let textPrefix: string
-beforeAll(async () => {
-  small = smallModel()
-  const read = (path: string) => new Map(decode(readFileSync(join(small.prior, path)), path).tensors)
-  weights = { prior: read(`prior/${WEIGHTS}`), text: read('text_encoder/model.safetensors') }
-  textPrefix = [...weights.text.keys()].some((key) => key.startsWith('text_model.')) ? 'text_model.' : ''
-  pipeline = await WuerstchenPipeline.fromPretrained(small.folder, small.options)
-})
-afterAll(async () => {
-  await pipeline?.dispose()
-  removeFolders()
-})
-
-let seed = 1
-function random(shape: readonly number[], size = 1): Tensor {
-  const data = new Float32Array(shape.reduce((product, side) => product * side, 1))
-  for (let index = 0; index < data.length; index++) {
-    seed = (seed * 16807) % 2147483647
-    data[index] = size * ((seed / 2147483647) * 2 - 1)
-  }
-  return { shape, data }
-}
-
-interface Change {
-  readonly up: Tensor
-  readonly down: Tensor
-}
-
-function changeOf(weight: Tensor, rank = 3): Change {
-  const [out, into, ...ones] = weight.shape as [number, number, ...number[]]
-  return { up: random([out, rank, ...ones], 0.5), down: random([rank, into, ...ones], 0.5) }
-}
-
-/** W + scale * up @ down, number by number. */
-function changed(weight: Tensor, { up, down }: Change, scale: number): Tensor {
-  const [out, into] = weight.shape as [number, number]
-  const rank = down.shape[0] as number
-  const data = Float32Array.from(weight.data)
-  for (let row = 0; row < out; row++) {
-    for (let column = 0; column < into; column++) {
-      let sum = 0
-      for (let inner = 0; inner < rank; inner++) {
-        sum += (up.data[row * rank + inner] as number) * (down.data[inner * into + column] as number)
-      }
-      data[row * into + column] = (weight.data[row * into + column] as number) + scale * sum
-    }
-  }
-  return { shape: weight.shape, data }
-}
-
-function fileOf(tensors: Tensors, name = 'style.safetensors'): string {
-  const file = join(folderOf({}), name)
-  writeFileSync(file, encode(tensors, {}))
-  return file
-}
-
-/** The small model with other tensors in its prior or its text encoder. */
-function modelWith(changes: { readonly prior?: Tensors; readonly text?: Tensors }): {
-  folder: string
-  prior: string
-} {
-  const root = folderOf({})
-  const [folder, prior] = [join(root, 'small'), join(root, 'small-prior')]
-  cpSync(small.folder, folder, { recursive: true })
-  cpSync(small.prior, prior, { recursive: true })
-  for (const [part, file] of [
-    ['prior', `prior/${WEIGHTS}`],
-    ['text', 'text_encoder/model.safetensors'],
-  ] as const) {
-    if (changes[part] === undefined) continue
-    const tensors = { ...Object.fromEntries(weights[part]), ...changes[part] }
-    writeFileSync(join(prior, file), encode(tensors, {}))
-  }
-  return { folder, prior }
-}
-
-async function pictureOf(folder: string, options: PipelineOptions = {}): Promise<Buffer> {
-  await using other = await WuerstchenPipeline.fromPretrained(folder, { ...small.options, ...options })
-  return await drawn(other)
-}
-
-async function drawn(one: WuerstchenPipeline, options: GenerateOptions = {}): Promise<Buffer> {
-  const { images } = await one.generate('a red circle', { ...QUICK, ...options })
-  return Buffer.from((images[0] as GeneratedImage).data)
-}
-
-function largest(a: Buffer, b: Buffer): number {
-  return a.reduce((most, value, index) => Math.max(most, Math.abs(value - (b[index] as number))), 0)
-}
-
-const weight = (name: string, part: 'prior' | 'text' = 'prior') =>
-  weights[part].get(`${name}.weight`) as Tensor
+beforeAll(openSmall)
+afterAll(closeSmall)
 
 describe('a LoRA', () => {
   it('does what its product added to the weights does, and leaves them bit for bit', async () => {
@@ -351,50 +261,5 @@ describe('a LoRA', () => {
     await expect(pipeline.unloadLora('style')).rejects.toThrow(/that of a loaded LoRA \(there are none\)/)
     await expect(pipeline.setLoraScales({ style: 1 })).rejects.toThrow(/loaded LoRA/)
     await expect(pipeline.loadLora(whole, { scale: Number.NaN })).rejects.toThrow(/scale/)
-  })
-})
-
-describe('a prior between two', () => {
-  it('is what interpolated weights make', async () => {
-    const other = Object.fromEntries(
-      [...weights.prior].map(([name, tensor]) => [
-        name,
-        { ...tensor, data: tensor.data.map((value, at) => value * (1 + 0.1 * (at % 3))) },
-      ]),
-    )
-    const second = modelWith({ prior: other })
-    const between = Object.fromEntries(
-      [...weights.prior].map(([name, tensor]) => [
-        name,
-        {
-          ...tensor,
-          data: tensor.data.map((value, at) => value + 0.3 * ((other[name]?.data[at] as number) - value)),
-        },
-      ]),
-    )
-    const expected = await pictureOf(modelWith({ prior: between }).folder)
-    const from = [small.prior, second.prior] as const
-    const mixed = await pictureOf(small.folder, { prior: { from, weight: 0.3 } })
-    expect(largest(mixed, expected)).toBeLessThanOrEqual(1)
-    expect(await pictureOf(small.folder, { prior: { from, weight: 0 } })).toEqual(await drawn(pipeline))
-    expect(await pictureOf(small.folder, { prior: { from, weight: 1 } })).toEqual(
-      await pictureOf(second.folder),
-    )
-    // A bare network as the second one.
-    const bare = join(second.prior, 'prior')
-    expect(await pictureOf(small.folder, { prior: { from: [small.prior, bare], weight: 0.3 } })).toEqual(
-      mixed,
-    )
-  })
-
-  it.each<[PipelineOptions['prior'], RegExp]>([
-    [{ from: ['a', 'b'], weight: 2 }, /prior\.weight/],
-    [{ from: ['a'] as never }, /prior\.from to be two folders or ids/],
-    [{ from: ['a', ''] }, /prior\.from\[1\]/],
-    [{ form: ['a', 'b'] } as never, /Unknown option 'form'/],
-  ])('is refused as %j', async (prior, message) => {
-    await expect(
-      WuerstchenPipeline.fromPretrained(small.folder, { ...small.options, prior }),
-    ).rejects.toThrow(message)
   })
 })

@@ -3,6 +3,7 @@ import { generateImage, NoSuchModelError } from 'ai'
 import { readParameters, WuerstchenPipeline } from '../../lib'
 import { createWuerstchen } from '../../lib/ai-sdk'
 import { describeBundled } from '../support/models'
+import { until } from '../support/until'
 
 // The SDK prints warnings, too.
 ;(globalThis as { AI_SDK_LOG_WARNINGS?: boolean }).AI_SDK_LOG_WARNINGS = false
@@ -105,7 +106,8 @@ describeBundled('wuerstchen/ai-sdk', () => {
       maxRetries: 0,
       providerOptions: { wuerstchen: { priorNumInferenceSteps: 1000 } },
     })
-    setTimeout(() => abort.abort(), 100)
+    await until(async () => pipeline.statistics.running > 0)
+    abort.abort()
     await expect(making).rejects.toMatchObject({ name: 'AbortError' })
     expect(pipeline.statistics.running).toBe(0)
   })

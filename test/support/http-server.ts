@@ -3,6 +3,8 @@ import { createServer, type Server, type ServerOptions } from '../../lib/server'
 import type { FakeDevice } from './fake-device'
 import { fakePipeline } from './fake-pipeline'
 
+export { until } from './until'
+
 /** A server that listens, and short ways to ask it. */
 export interface Served extends AsyncDisposable {
   readonly server: Server
@@ -84,13 +86,4 @@ export async function allEventsOf(response: Response): Promise<SeenEvent[]> {
   const events: SeenEvent[] = []
   for await (const event of eventsOf(response)) events.push(event)
   return events
-}
-
-/** Waits for what another process or connection brings about. */
-export async function until(condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
-  const end = Date.now() + ms
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`Expected within ${ms} ms: ${condition}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }

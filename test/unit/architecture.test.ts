@@ -1,9 +1,7 @@
 /** The arrows of docs/architecture.md: who may know of whom, in lib/ and in cpp/. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, extname, join, posix, relative, resolve, sep } from 'node:path'
-import ts from 'typescript'
-
-const ROOT = join(__dirname, '..', '..')
+import { readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { cycleIn, filesUnder, type Import, importsOf, ROOT, withoutExtension } from '../support/imports'
 
 /**
  * A room is a folder of lib/, or a file right in it. It may import from itself and from what is named here, which stands
@@ -117,16 +115,8 @@ const CPP_ARROWS: Readonly<Record<string, readonly string[]>> = {
   portable: [],
 }
 
-interface Import {
-  readonly from: string
-  /** A file of lib/ without extension, or a package. */
-  readonly to: string
-  readonly isPackage: boolean
-  readonly typeOnly: boolean
-}
-
 const typescriptFiles = filesUnder('lib', '.ts', '.js')
-const imports = typescriptFiles.flatMap(importsOf)
+const imports = typescriptFiles.flatMap((file) => importsOf(file, typescriptFiles))
 const local = imports.filter(({ isPackage }) => !isPackage)
 const cppFiles = filesUnder('cpp', '.h', '.cc')
 
@@ -193,13 +183,6 @@ describe('cpp/', () => {
   })
 })
 
-function filesUnder(folder: string, ...extensions: string[]): string[] {
-  if (!existsSync(join(ROOT, folder))) return []
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .map((name) => posix.join(folder, name.split(sep).join('/')))
-    .filter((file) => extensions.includes(extname(file)))
-}
-
 /** `lib/native/types.ts` -> `native`, `lib/errors.ts` -> `errors`. */
 function roomOf(file: string): string {
   return withoutExtension(file).split('/')[1] ?? ''
@@ -214,73 +197,6 @@ function isAllowed({ from, to }: Import): boolean {
 
 function shown({ from, to, typeOnly }: Import): string {
   return `${from} imports ${typeOnly ? 'types of ' : ''}${to}`
-}
-
-function importsOf(file: string): Import[] {
-  const source = ts.createSourceFile(file, readFileSync(join(ROOT, file), 'utf8'), ts.ScriptTarget.Latest)
-  const found: Import[] = []
-  const add = (specifier: ts.Node | undefined, typeOnly: boolean) => {
-    if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return
-    const isPackage = !specifier.text.startsWith('.')
-    const to = isPackage ? specifier.text : resolved(file, specifier.text)
-    found.push({ from: file, to, isPackage, typeOnly })
-  }
-  const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, bringsTypesOnly(node.importClause))
-    if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly)
-    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
-    if (ts.isImportEqualsDeclaration(node) && ts.isExternalModuleReference(node.moduleReference)) {
-      add(node.moduleReference.expression, node.isTypeOnly)
-    }
-    if (ts.isCallExpression(node) && isImportOrRequire(node.expression)) add(node.arguments[0], false)
-    ts.forEachChild(node, visit)
-  }
-  visit(source)
-  return found
-}
-
-function bringsTypesOnly(clause: ts.ImportClause | undefined): boolean {
-  if (clause === undefined) return false // imported for its effect
-  if (clause.isTypeOnly) return true
-  const names = clause.namedBindings
-  if (clause.name || names === undefined || !ts.isNamedImports(names)) return false
-  return names.elements.length > 0 && names.elements.every(({ isTypeOnly }) => isTypeOnly)
-}
-
-function isImportOrRequire(callee: ts.Expression): boolean {
-  return callee.kind === ts.SyntaxKind.ImportKeyword || (ts.isIdentifier(callee) && callee.text === 'require')
-}
-
-/** A relative import as a path from the root, a folder as its index. */
-function resolved(file: string, specifier: string): string {
-  const target = posix.join(posix.dirname(file), specifier)
-  return typescriptFiles.includes(`${target}/index.ts`) ? `${target}/index` : withoutExtension(target)
-}
-
-function withoutExtension(file: string): string {
-  return file.replace(/\.(ts|js|json)$/, '')
-}
-
-/** The first cycle of a graph, as the names along it; empty when there is none. */
-function cycleIn(edges: readonly (readonly [string, string])[]): string[] {
-  const next = new Map<string, string[]>()
-  for (const [from, to] of edges) next.set(from, [...(next.get(from) ?? []), to])
-  const done = new Set<string>()
-  const walk = (name: string, path: readonly string[]): string[] => {
-    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name]
-    if (done.has(name)) return []
-    for (const to of next.get(name) ?? []) {
-      const cycle = walk(to, [...path, name])
-      if (cycle.length > 0) return cycle
-    }
-    done.add(name)
-    return []
-  }
-  for (const name of next.keys()) {
-    const cycle = walk(name, [])
-    if (cycle.length > 0) return cycle
-  }
-  return []
 }
 
 function cppRoomOf(file: string): string {

@@ -1,9 +1,10 @@
 /** The parts of the benchmarks that need no measurement. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collectedOf, compare, kindOf, readProcessor } from '../../bench/support/baseline'
+import { collectedOf, compare, kindOf, readProcessor, sectionOf } from '../../bench/support/baseline'
 import { lineChart, tickStep } from '../../bench/support/chart'
 import { busyTicks, ticksOf } from '../../bench/support/load'
+import { commandOf, withTable } from '../../bench/support/manual'
 import { PEERS, readOptions, STAGES } from '../../bench/support/options'
 import { apart, median, spread } from '../../bench/support/statistics'
 import { bestPeer, type Measured, share, stageTable } from '../../bench/support/tables'
@@ -185,5 +186,37 @@ describe('what others took of the machine', () => {
     expect(busyTicks('cpu  100 20 30 9999 8888 1 2 7 0 0\ncpu0 1 1\n')).toBe(160)
     const stat = '42 (a (strange) name) S 1 42 42 0 -1 4194560 1 2 3 4 250 50 0 0 20 0 3 0 100'
     expect(ticksOf(stat)).toBe(300)
+  })
+})
+
+describe('tables in the manual', () => {
+  const page = 'a\n<!-- speed table: npm run bench -- --docs -->\nold\n<!-- end of the speed table -->\nb\n'
+
+  it('are replaced between their marks, and nothing else is', () => {
+    expect(withTable(page, 'speed', 'new\n')).toBe(page.replace('old', 'new'))
+  })
+
+  it.each([
+    ['no mark', 'a\n'],
+    ['no end', page.replace('<!-- end of the speed table -->', '')],
+    ['marks in the wrong order', '<!-- end of the speed table -->\n<!-- speed table: x -->\n'],
+    ['a mark twice', page + page],
+  ])('are refused with %s', (_, text) => {
+    expect(() => withTable(text, 'speed', 'new')).toThrow("Expected one '<!-- speed table: ")
+  })
+
+  it('name the command that wrote them', () => {
+    expect(commandOf(['node', '/x/bench/speed.js', '--docs'])).toBe('npm run bench')
+    expect(commandOf(['node', '/x/bench/crowd.js', '--kinds', 'mixed', '--docs'])).toBe(
+      'npm run bench:crowd -- --kinds mixed',
+    )
+  })
+
+  it('belong to the section of the instructions that computed them', () => {
+    const zen4 = { flags: ['avx2', 'avx512f', 'avx512_bf16'] }
+    expect(sectionOf(zen4, 'float32')).toBe('AVX-512')
+    expect(sectionOf(zen4, 'bfloat16')).toBe('bfloat16')
+    expect(sectionOf({ flags: ['avx2'] }, 'float32')).toBe('AVX2')
+    expect(() => sectionOf({ flags: ['avx2'] }, 'bfloat16')).toThrow('avx512_bf16')
   })
 })

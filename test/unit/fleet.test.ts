@@ -89,7 +89,7 @@ describe('Fleet', () => {
   })
 
   it('takes a signal that is a polyfill', async () => {
-    const { fleet } = start(2)
+    const { fleet, devices } = start(2)
     const real = new AbortController()
     const { signal } = real
     const polyfill = {
@@ -105,7 +105,8 @@ describe('Fleet', () => {
     } as unknown as AbortSignal
     const request = { ...fakeRequest({ images: 4, priorSteps: 500 }), signal: polyfill }
     const running = fleet.submit(request)
-    setTimeout(() => real.abort(new Error('enough')), 5)
+    await Promise.all(devices.map((device) => atCall(device, 'advance', 2)))
+    real.abort(new Error('enough'))
     await expect(running).rejects.toThrow('enough')
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })

@@ -155,8 +155,8 @@ describe('WuerstchenPipeline#stream()', () => {
     const stream = pipeline.stream('a', { ...FEW_STEPS, priorNumInferenceSteps: 200 })
     await stream.next() // queued
     await stream.next() // a step
-    while (device.named('decode').length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    while (pipeline.statistics.finished === 0) await new Promise(setImmediate)
+    expect(device.named('decode')).toHaveLength(1)
     expect(await eventsOf(stream)).toEqual(['vqgan 1/1', 'image'])
   })
 

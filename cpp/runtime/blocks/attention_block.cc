@@ -167,7 +167,7 @@ class AttentionBlock final : public Block {
       Pack(tokens, head, capacity, keys + head * key_size * bytes,
            values + head * value_size * bytes);
     });
-    const auto cut = CutRows(kernels, tokens.tokens, kernels::kQueryBlock);
+    const auto cut = CutRows(kernels, tokens.tokens, kernels::kChunkQueries);
     const int64_t channels = tokens.channels();
     const float scale = 1 / std::sqrt(static_cast<float>(tokens.head_dim));
     ForEachTask(all_heads * cut.count, WorkOn(key_numbers, 4.0 * tokens.tokens), [&](int64_t task) {
@@ -203,14 +203,14 @@ class AttentionBlock final : public Block {
     const auto own = [&](int64_t part) {
       const int64_t first = image * tokens.tokens * 3 * channels + place * head_dim;
       const void* const rows = kernels.At(tokens.projected, first + part * channels);
-      return kernels::HeadRows{rows, 3 * channels, tokens.tokens, head_dim, 0, capacity};
+      return kernels::PackHeadArgs{rows, 3 * channels, tokens.tokens, head_dim, 0, capacity};
     };
     const auto text = [&](int64_t part) {
       const int64_t head_of_text = (image * 2 + part) * tokens.heads + place;
       const void* const rows =
           kernels.At(tokens.text, head_of_text * tokens.text_tokens * head_dim);
-      return kernels::HeadRows{rows,     head_dim,      tokens.text_tokens,
-                               head_dim, tokens.tokens, capacity};
+      return kernels::PackHeadArgs{rows,     head_dim,      tokens.text_tokens,
+                                   head_dim, tokens.tokens, capacity};
     };
     const auto& attention = AttentionOf();
     attention.pack_keys(own(1), keys);
@@ -236,7 +236,7 @@ std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module m
   const int64_t head_dim = weight.size(0) / module.attr("heads").toInt();
   const auto mapper = Parameter(module, "kv_mapper.1.weight");
   if (!Matrix::Fits(context.kernels, weight) || !Matrix::Fits(context.kernels, mapper) ||
-      head_dim > kernels::kDepthBlock)
+      head_dim > kernels::kPassDepth)
     return nullptr;
   if (head_dim % 2 != 0) return nullptr;
   return std::make_unique<AttentionBlock>(context, std::move(module));

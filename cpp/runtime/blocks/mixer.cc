@@ -15,7 +15,7 @@ bool Mixer::Fits(const kernels::Kernels& kernels, const torch::jit::Module& modu
   for (const auto* name : {"channelwise.0.weight", "channelwise.2.weight"}) {
     const auto weight = Parameter(module, name);
     if (!Matrix::Fits(kernels, weight)) return false;
-    if (weight.size(0) > kernels::kPartColumns) return false;  // a block of rows has them all
+    if (weight.size(0) > kernels::kPartColumns) return false;  // a chunk of rows has them all
   }
   return true;
 }
@@ -99,13 +99,13 @@ void Mixer::MixChannels(const Scratch& memory, int64_t rows, void* out) const {
 
 // All columns of some rows.
 void Mixer::Multiply(const kernels::Segment& segment, int64_t columns,
-                     kernels::ProductBlock block) const {
-  block.segments = &segment;
-  block.segment_count = 1;
-  block.strip_rows = block.rows;
-  block.columns = columns;
-  block.end_panel = columns / kernels_->panel;
-  kernels_->product(block);
+                     kernels::ProductArgs args) const {
+  args.segments = &segment;
+  args.segment_count = 1;
+  args.strip_rows = args.rows;
+  args.columns = columns;
+  args.end_panel = columns / kernels_->panel;
+  kernels_->product(args);
 }
 
 }  // namespace wuerstchen::runtime::blocks

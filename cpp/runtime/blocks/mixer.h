@@ -26,8 +26,7 @@ class Mixer {
   struct Scratch;
   Scratch ScratchOf(int64_t rows) const;
   void MixChannels(const Scratch& memory, int64_t rows, void* out) const;
-  void Multiply(const kernels::Segment& segment, int64_t columns,
-                kernels::ProductBlock block) const;
+  void Multiply(const kernels::Segment& segment, int64_t columns, kernels::ProductArgs args) const;
 
   const kernels::Kernels* kernels_ = nullptr;
   DepthwiseWeights depthwise_;

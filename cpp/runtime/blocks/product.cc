@@ -91,7 +91,7 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
     const int64_t panels = weight.size(0) / kernels.panel;
     ForEachTask(panels, WorkOn(columns_ * depth_, 10), [&](int64_t panel) {
       const int64_t column = panel * kernels.panel;
-      const kernels::PackedPart part{
+      const kernels::PackArgs part{
           .weight = AsStored(weight.narrow(0, column, kernels.panel)),
           .columns = kernels.panel,
           .depth = depth_,
@@ -104,7 +104,7 @@ Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& w
   }
 }
 
-RowBlocks CutRows(const kernels::Kernels& kernels, int64_t pixels, int64_t most) {
+RowChunks CutRows(const kernels::Kernels& kernels, int64_t pixels, int64_t most) {
   most = most / kernels.tile * kernels.tile;
   const int64_t rows =
       std::min(most, RoundUp(DivideUp(pixels, DivideUp(pixels, most)), kernels.tile));
@@ -126,36 +126,36 @@ void Matrix::Touch() const {
 
 namespace {
 
-// How a product is cut: into blocks of whole strips of an image's rows, and parts of the columns.
+// How a product is cut: into chunks of whole strips of an image's rows, and parts of the columns.
 struct Cut {
   Cut(const kernels::Kernels& kernels, const Product& product)
-      // Sums are taken by strips, so that they do not depend on how many of them make a block.
+      // Sums are taken by strips, so that they do not depend on how many of them make a chunk.
       : strips(CutRows(kernels, product.pixels, kernels::kStripRows)),
-        // A weight that is not packed is brought into shape for every block: two strips share it.
+        // A weight that is not packed is brought into shape for every chunk: two strips share it.
         together(product.left.front().right->packed() ? 1 : 2),
         per_image(DivideUp(strips.count, together)),
-        block_rows(together * strips.rows),
-        blocks(product.images * per_image) {
+        chunk_rows(together * strips.rows),
+        chunks(product.images * per_image) {
     const int64_t columns = product.left.front().right->columns() - product.skipped;
     const int64_t wanted =
-        std::max(DivideUp(columns, kPartColumns), DivideUp(kTasksPerThread * Threads(), blocks));
-    const bool idle = blocks * DivideUp(columns, kFewestColumns) < Threads();
+        std::max(DivideUp(columns, kPartColumns), DivideUp(kTasksPerThread * Threads(), chunks));
+    const bool idle = chunks * DivideUp(columns, kFewestColumns) < Threads();
     const int64_t most = DivideUp(columns, idle ? kFewestOfMany : kFewestColumns);
     parts = std::clamp<int64_t>(wanted, 1, most);
   }
 
-  RowBlocks strips;
-  int64_t together, per_image, block_rows, blocks;
+  RowChunks strips;
+  int64_t together, per_image, chunk_rows, chunks;
   int64_t parts = 0;
 };
 
-// A block of rows of a product.
+// A chunk of rows of a product.
 struct Rows {
-  Rows(const Product& product, const Cut& cut, int64_t block)
-      : image(block / cut.per_image),
-        strip(block % cut.per_image * cut.together),
+  Rows(const Product& product, const Cut& cut, int64_t chunk)
+      : image(chunk / cut.per_image),
+        strip(chunk % cut.per_image * cut.together),
         first(image * product.pixels + strip * cut.strips.rows),
-        count(std::min(cut.block_rows, product.pixels - strip * cut.strips.rows)) {}
+        count(std::min(cut.chunk_rows, product.pixels - strip * cut.strips.rows)) {}
 
   int64_t image;
   int64_t strip;  // of the image, the first
@@ -183,28 +183,28 @@ class RoundedRows {
     bool wanted = false;
     for (const auto& left : product.left) {
       wanted |= left.right->weight().format == Format::kBytes;
-      for (int64_t start = 0; start < left.right->depth(); start += kernels::kDepthBlock)
+      for (int64_t start = 0; start < left.right->depth(); start += kernels::kPassDepth)
         passes_.push_back({&left, start});
     }
     if (!wanted) return;
-    block_bytes_ = kernels::RoundedBytes(cut.block_rows) * static_cast<int64_t>(passes_.size());
-    held_ = at::empty({cut.blocks * block_bytes_}, at::kByte);
+    chunk_bytes_ = kernels::RoundedBytes(cut.chunk_rows) * static_cast<int64_t>(passes_.size());
+    held_ = at::empty({cut.chunks * chunk_bytes_}, at::kByte);
     const auto count = static_cast<int64_t>(passes_.size());
-    const int64_t numbers = cut.blocks * cut.block_rows * count * kernels::kDepthBlock;
-    ForEachTask(cut.blocks * count, WorkOn(numbers, kRounding), [&](int64_t task) {
-      const int64_t block = task / count, index = task % count;
+    const int64_t numbers = cut.chunks * cut.chunk_rows * count * kernels::kPassDepth;
+    ForEachTask(cut.chunks * count, WorkOn(numbers, kRounding), [&](int64_t task) {
+      const int64_t chunk = task / count, index = task % count;
       const auto& [left, start] = passes_[index];
       if (left->right->weight().format != Format::kBytes) return;
-      const Rows rows(product, cut, block);
+      const Rows rows(product, cut, chunk);
       kernels.round_rows(SegmentOf(kernels, *left, rows), rows.count, start,
-                         Scratch(kernels::kDepthBlock),
-                         Of(block) + index * kernels::RoundedBytes(rows.count));
+                         Scratch(kernels::kPassDepth),
+                         Of(chunk) + index * kernels::RoundedBytes(rows.count));
     });
   }
 
   // Null where there are none.
-  char* Of(int64_t block) const {
-    return held_.defined() ? static_cast<char*>(held_.mutable_data_ptr()) + block * block_bytes_
+  char* Of(int64_t chunk) const {
+    return held_.defined() ? static_cast<char*>(held_.mutable_data_ptr()) + chunk * chunk_bytes_
                            : nullptr;
   }
 
@@ -216,17 +216,17 @@ class RoundedRows {
   static constexpr double kRounding = 20;  // operations on a number
 
   std::vector<Pass> passes_;
-  int64_t block_bytes_ = 0;
+  int64_t chunk_bytes_ = 0;
   at::Tensor held_;
 };
 
 // energies: (images * strips, columns), the sums of squares of each strip.
 void AddEnergies(const Product& product, const Cut& cut, const float* energies) {
   const int64_t columns = product.left.front().right->columns();
-  const int64_t chunks = DivideUp(columns, kSummedColumns);
+  const int64_t parts = DivideUp(columns, kSummedColumns);
   const double adding = WorkOn(product.images * cut.strips.count * columns, 10);
-  ForEachTask(product.images * chunks, adding, [&](int64_t task) {
-    const int64_t image = task / chunks, first = task % chunks * kSummedColumns;
+  ForEachTask(product.images * parts, adding, [&](int64_t task) {
+    const int64_t image = task / parts, first = task % parts * kSummedColumns;
     const int64_t count = std::min(kSummedColumns, columns - first);
     float* const sum = product.energy + image * columns + first;
     std::fill_n(sum, count, 0.0f);
@@ -256,9 +256,9 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
   int64_t all_depth = 0;
   for (const auto& left : product.left) all_depth += left.right->depth();
   const double work = WorkOn(product.images * product.pixels * columns, 2.0 * all_depth);
-  ForEachTask(cut.blocks * cut.parts, work, [&](int64_t task) {
-    const int64_t part = task / cut.blocks, block = task % cut.blocks;
-    const Rows rows(product, cut, block);
+  ForEachTask(cut.chunks * cut.parts, work, [&](int64_t task) {
+    const int64_t part = task / cut.chunks, chunk = task % cut.chunks;
+    const Rows rows(product, cut, chunk);
     std::vector<kernels::Segment> segments;
     for (const auto& left : product.left) segments.push_back(SegmentOf(kernels, left, rows));
     const int64_t first = rows.first * product.out_stride;
@@ -271,7 +271,7 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
         .columns = columns,
         .first_panel = skipped + panels * part / cut.parts,
         .end_panel = skipped + panels * (part + 1) / cut.parts,
-        .rounded = rounded.Of(block),
+        .rounded = rounded.Of(chunk),
         .out = kernels.At(product.out, first),
         .out_stride = product.out_stride,
         .bias = product.bias,

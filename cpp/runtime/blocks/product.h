@@ -69,13 +69,13 @@ struct Product {
 
 void Compute(const kernels::Kernels& kernels, const Product& product);
 
-// How an image's rows are cut into blocks of whole tiles: by their number alone, never by who
+// How an image's rows are cut into chunks of whole tiles: by their number alone, never by who
 // shares the batch.
-struct RowBlocks {
+struct RowChunks {
   int64_t count;
   int64_t rows;  // of each but perhaps the last
 };
-RowBlocks CutRows(const kernels::Kernels& kernels, int64_t pixels, int64_t most);
+RowChunks CutRows(const kernels::Kernels& kernels, int64_t pixels, int64_t most);
 
 // This thread's own scratch memory, aligned; what it held before is lost.
 float* Scratch(int64_t numbers);

@@ -1,4 +1,4 @@
-// Attention of a block of queries to all keys of a head, in one pass over the keys: the softmax is
+// Attention of a chunk of queries to all keys of a head, in one pass over the keys: the softmax is
 // kept relative to the largest score seen so far, and what was summed is scaled down when a larger
 // one comes. Scores and sums are float32 whatever the numbers of queries, keys and values.
 #ifndef CPP_RUNTIME_KERNELS_ATTENTION_H_
@@ -22,7 +22,7 @@ struct AttentionOf;
 template <>
 struct AttentionOf<float> {
   static constexpr int64_t kGroup = 1;  // neighbours of the depth that lie side by side in a panel
-  static constexpr int64_t kStride = kDepthBlock;
+  static constexpr int64_t kStride = kPassDepth;
   static KERNEL_MEMBER float Query(float value, float scale) { return value * scale; }
   static KERNEL_MEMBER Vec Power(Vec below, float) { return ExpOfNegative(below); }
   static void Multiply(int64_t rows, const float* left, const float* panel, int64_t depth,
@@ -34,7 +34,7 @@ struct AttentionOf<float> {
 template <>
 struct AttentionOf<BFloat16> {
   static constexpr int64_t kGroup = 2;
-  static constexpr int64_t kStride = kDepthBlock + 32;  // see kPairStride
+  static constexpr int64_t kStride = kPassDepth + 32;  // see kPairStride
   static KERNEL_MEMBER BFloat16 Query(BFloat16 value, float) { return value; }
   static KERNEL_MEMBER Vec Power(Vec below, float scale) {
     return RoughExp2OfNegative(below * (scale * 1.44269504088896341f));
@@ -55,7 +55,7 @@ KERNEL_INLINE int64_t PlaceInPanel(int64_t index) {
 
 // Panels of kPanel keys, (head_dim / kGroup, kPanel, kGroup) each.
 template <typename Number, typename Map>
-void PackKeys(const HeadRows& rows, void* packed) {
+void PackKeys(const PackHeadArgs& rows, void* packed) {
   for (int64_t index = 0; index < rows.count; ++index) {
     const int64_t key = rows.first + index;
     const auto* const from = static_cast<const Map*>(rows.rows) + index * rows.stride;
@@ -68,7 +68,7 @@ void PackKeys(const HeadRows& rows, void* packed) {
 // Panels of kPanel of a head's channels, (capacity / kGroup, kPanel, kGroup) each. What is missing
 // of the last panel and of the last group is zero.
 template <typename Number, typename Map>
-void PackValues(const HeadRows& rows, void* packed) {
+void PackValues(const PackHeadArgs& rows, void* packed) {
   constexpr int64_t kGroup = AttentionOf<Number>::kGroup;
   const int64_t end = RoundedUp(rows.first + rows.count, kGroup);
   for (int64_t start = 0; start < rows.head_dim; start += kPanel) {
@@ -124,18 +124,18 @@ KERNEL_INLINE float Weigh(const float* scores, int64_t count, float scale, Numbe
   return shrink;
 }
 
-// The scratch memory of a block, in float32 but for what is multiplied.
+// The scratch memory of a chunk, in float32 but for what is multiplied.
 template <typename Number>
 struct AttentionScratch {
   explicit AttentionScratch(float* memory)
       : scores(memory),
-        sums(scores + kQueryBlock * kDepthBlock),
-        softmax(reinterpret_cast<SoftmaxRow*>(sums + kQueryBlock * kDepthBlock)),
-        queries(reinterpret_cast<Number*>(sums + kQueryBlock * kDepthBlock + 2 * kQueryBlock)),
-        weights(queries + kQueryBlock * AttentionOf<Number>::kStride) {}
+        sums(scores + kChunkQueries * kPassDepth),
+        softmax(reinterpret_cast<SoftmaxRow*>(sums + kChunkQueries * kPassDepth)),
+        queries(reinterpret_cast<Number*>(sums + kChunkQueries * kPassDepth + 2 * kChunkQueries)),
+        weights(queries + kChunkQueries * AttentionOf<Number>::kStride) {}
 
-  float* scores;        // of one part of the keys, rows kDepthBlock apart
-  float* sums;          // of weighted values, rows kDepthBlock apart
+  float* scores;        // of one part of the keys, rows kPassDepth apart
+  float* sums;          // of weighted values, rows kPassDepth apart
   SoftmaxRow* softmax;  // of each row
   Number* queries;      // rows kStride apart
   Number* weights;      // the same
@@ -143,53 +143,53 @@ struct AttentionScratch {
 
 // Adds the weighted values of `count` keys from `first` on.
 template <typename Number>
-void AttendTo(const AttentionBlock& block, int64_t first, int64_t count,
+void AttendTo(const AttentionArgs& args, int64_t first, int64_t count,
               const AttentionScratch<Number>& scratch) {
   using Of = AttentionOf<Number>;
   const int64_t padded = RoundedUp(count, kPanel);
   for (int64_t key = 0; key < padded; key += kPanel) {
-    Of::Multiply(block.rows, scratch.queries,
-                 static_cast<const Number*>(block.keys) + (first + key) * block.head_dim,
-                 block.head_dim, {scratch.scores + key, kDepthBlock, false});
+    Of::Multiply(args.rows, scratch.queries,
+                 static_cast<const Number*>(args.keys) + (first + key) * args.head_dim,
+                 args.head_dim, {scratch.scores + key, kPassDepth, false});
   }
-  for (int64_t row = 0; row < block.rows; ++row) {
-    const float shrink = Weigh(scratch.scores + row * kDepthBlock, count, block.scale,
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const float shrink = Weigh(scratch.scores + row * kPassDepth, count, args.scale,
                                scratch.weights + row * Of::kStride, scratch.softmax[row]);
-    float* const sum = scratch.sums + row * kDepthBlock;
+    float* const sum = scratch.sums + row * kPassDepth;
     if (shrink != 1) {
-      for (int64_t i = 0; i < block.head_dim; ++i) sum[i] *= shrink;
+      for (int64_t i = 0; i < args.head_dim; ++i) sum[i] *= shrink;
     }
   }
-  const int64_t capacity = RoundedUp(block.key_count, kPanel);
-  for (int64_t channel = 0; channel < block.head_dim; channel += kPanel) {
-    Of::Multiply(block.rows, scratch.weights,
-                 static_cast<const Number*>(block.values) + channel * capacity + first * kPanel,
-                 count, {scratch.sums + channel, kDepthBlock, true});
+  const int64_t capacity = RoundedUp(args.key_count, kPanel);
+  for (int64_t channel = 0; channel < args.head_dim; channel += kPanel) {
+    Of::Multiply(args.rows, scratch.weights,
+                 static_cast<const Number*>(args.values) + channel * capacity + first * kPanel,
+                 count, {scratch.sums + channel, kPassDepth, true});
   }
 }
 
 template <typename Number, typename Map>
-void Attention(const AttentionBlock& block) {
+void Attention(const AttentionArgs& args) {
   using Of = AttentionOf<Number>;
-  const AttentionScratch<Number> scratch(block.scratch);
-  const int64_t width = RoundedUp(block.head_dim, kPanel);
-  for (int64_t row = 0; row < block.rows; ++row) {
-    const auto* const from = static_cast<const Map*>(block.queries) + row * block.query_stride;
-    for (int64_t i = 0; i < block.head_dim; ++i) {
-      scratch.queries[row * Of::kStride + i] = Of::Query(As<Number>(from[i]), block.scale);
+  const AttentionScratch<Number> scratch(args.scratch);
+  const int64_t width = RoundedUp(args.head_dim, kPanel);
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const auto* const from = static_cast<const Map*>(args.queries) + row * args.query_stride;
+    for (int64_t i = 0; i < args.head_dim; ++i) {
+      scratch.queries[row * Of::kStride + i] = Of::Query(As<Number>(from[i]), args.scale);
     }
-    for (int64_t i = 0; i < width; ++i) scratch.sums[row * kDepthBlock + i] = 0;
+    for (int64_t i = 0; i < width; ++i) scratch.sums[row * kPassDepth + i] = 0;
     scratch.softmax[row] = {-3.4e38f, 0};
   }
-  for (int64_t first = 0; first < block.key_count; first += kDepthBlock) {
-    const int64_t left = block.key_count - first;
-    AttendTo(block, first, left < kDepthBlock ? left : kDepthBlock, scratch);
+  for (int64_t first = 0; first < args.key_count; first += kPassDepth) {
+    const int64_t left = args.key_count - first;
+    AttendTo(args, first, left < kPassDepth ? left : kPassDepth, scratch);
   }
-  for (int64_t row = 0; row < block.rows; ++row) {
+  for (int64_t row = 0; row < args.rows; ++row) {
     const float share = 1 / scratch.softmax[row].sum;
-    auto* const to = static_cast<Map*>(block.out) + row * block.out_stride;
-    for (int64_t i = 0; i < block.head_dim; ++i) {
-      Store(to + i, scratch.sums[row * kDepthBlock + i] * share);
+    auto* const to = static_cast<Map*>(args.out) + row * args.out_stride;
+    for (int64_t i = 0; i < args.head_dim; ++i) {
+      Store(to + i, scratch.sums[row * kPassDepth + i] * share);
     }
   }
 }

@@ -11,7 +11,7 @@
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
 constexpr float kByteLimit = 255;
-static_assert(kByteLimit * kWeightLimit * kDepthBlock < 2147483648.0, "a pass fits 32 bits");
+static_assert(kByteLimit * kWeightLimit * kPassDepth < 2147483648.0, "a pass fits 32 bits");
 
 // What is taken off the bytes of rows: where the CPU multiplies only bytes with a sign, theirs are
 // those from -128 to 127.
@@ -41,7 +41,7 @@ KERNEL_INLINE int64_t BytePlace(int64_t columns, int64_t start, int64_t depth, i
 }
 
 // The depth is a multiple of four.
-void PackBytes(const PackedPart& part, void* packed) {
+void PackBytes(const PackArgs& part, void* packed) {
   ForEachPanel(part, [&](const float* panel, int64_t start, int64_t depth, int64_t place) {
     char* const to = static_cast<char*>(packed) + BytePlace(part.all_columns, start, depth, place);
     auto* const scales = reinterpret_cast<float*>(to);
@@ -84,7 +84,7 @@ KERNEL_INLINE void RoundToBytes(const float* row, int64_t depth, float inverse, 
 
 void RoundRows(const Segment& segment, int64_t rows, int64_t start, float* row, void* rounded) {
   const auto left = ByteRowsAt(rounded, rows);
-  const int64_t rest = segment.depth - start, depth = rest < kDepthBlock ? rest : kDepthBlock;
+  const int64_t rest = segment.depth - start, depth = rest < kPassDepth ? rest : kPassDepth;
   const int64_t padded = (depth + kLanes - 1) / kLanes * kLanes;
   for (int64_t i = depth; i < padded; ++i) row[i] = 0;
   for (int64_t index = 0; index < rows; ++index) {

@@ -1,10 +1,10 @@
 // The inner loops of a step, for one thread and one kind of CPU. Plain C++: no libtorch, no
-// allocation, no threads; who calls them cuts the work into blocks and gives them scratch memory.
+// allocation, no threads; who calls them cuts the work into chunks and gives them scratch memory.
 // All maps are channels-last, so a map of pixels is a matrix with a row per pixel. Their numbers
 // are those of the table whose functions read them: float32, or bfloat16, of which all sums, norms
 // and exponentials are still taken in float32.
 //
-// Every sum is taken in an order that depends on a block's own shape alone, never on who computes
+// Every sum is taken in an order that depends on a chunk's own shape alone, never on who computes
 // it.
 #ifndef CPP_RUNTIME_KERNELS_KERNELS_H_
 #define CPP_RUNTIME_KERNELS_KERNELS_H_
@@ -13,12 +13,12 @@
 
 namespace wuerstchen::runtime::kernels {
 
-constexpr int64_t kDepthBlock =
+constexpr int64_t kPassDepth =
     256;  // numbers of a row that one pass takes: a panel of them fits the first cache
-constexpr int64_t kStripRows = 154;            // rows that a panel meets at once, at most
-constexpr int64_t kRowBlock = 2 * kStripRows;  // rows of one block, at most
-constexpr int64_t kPartColumns = 2048;         // of one block, at most
-constexpr int64_t kQueryBlock = 98;            // rows of one block of attention, at most
+constexpr int64_t kStripRows = 154;             // rows that a panel meets at once, at most
+constexpr int64_t kChunkRows = 2 * kStripRows;  // rows of one chunk, at most
+constexpr int64_t kPartColumns = 2048;          // of one chunk, at most
+constexpr int64_t kChunkQueries = 98;           // queries of one chunk, at most
 
 // What maps are made of.
 enum class Number { kFloat32, kBFloat16 };
@@ -35,8 +35,8 @@ struct Weight {
   int64_t stride;  // numbers between rows of one that is not packed
 };
 
-// Some columns, from `first_column` on, of a weight that is to be packed.
-struct PackedPart {
+// The arguments of packing: some columns, from `first_column` on, of a weight that is to be packed.
+struct PackArgs {
   Weight weight;
   int64_t columns;  // of this part: whole panels
   int64_t depth;
@@ -46,18 +46,18 @@ struct PackedPart {
 
 // Bytes of a weight in `kQuantised`. The depth is even.
 constexpr int64_t QuantisedBytes(int64_t columns, int64_t depth) {
-  const int64_t passes = (depth + kDepthBlock - 1) / kDepthBlock;
+  const int64_t passes = (depth + kPassDepth - 1) / kPassDepth;
   return columns * (depth + passes * static_cast<int64_t>(sizeof(float)));
 }
 
 // The same in `kBytes`. The depth is a multiple of four.
 constexpr int64_t BytesOf(int64_t columns, int64_t depth) {
-  const int64_t passes = (depth + kDepthBlock - 1) / kDepthBlock;
+  const int64_t passes = (depth + kPassDepth - 1) / kPassDepth;
   return columns * (depth + 2 * passes * static_cast<int64_t>(sizeof(float)));
 }
 
 // Numbers between rows of bytes; see kPairStride.
-constexpr int64_t kByteStride = kDepthBlock + 64;
+constexpr int64_t kByteStride = kPassDepth + 64;
 
 // What `round_rows` makes of some rows and one pass: a scale and a zero for each, then its bytes.
 constexpr int64_t RoundedBytes(int64_t rows) {
@@ -75,11 +75,12 @@ struct Segment {
   Weight weight;
 };
 
-// One block of rows of a product: out = residual + activation(segments * weights + bias).
-struct ProductBlock {
+// The arguments of a product of a chunk of rows: out = residual + activation(segments * weights +
+// bias).
+struct ProductArgs {
   const Segment* segments = nullptr;
   int segment_count = 0;
-  int64_t rows = 0;        // at most kRowBlock
+  int64_t rows = 0;        // at most kChunkRows
   int64_t strip_rows = 0;  // how many of them a panel meets at once; the last strip may have fewer
   int64_t columns = 0;
   int64_t first_panel = 0,
@@ -95,12 +96,12 @@ struct ProductBlock {
   float* scratch = nullptr;  // of `product_scratch` numbers
 };
 
-// Attention of a block of queries of one head to all keys.
-struct AttentionBlock {
+// The arguments of attention: a chunk of queries of one head to all keys.
+struct AttentionArgs {
   const void* queries;
   int64_t query_stride;
-  int64_t rows;        // at most kQueryBlock
-  int64_t head_dim;    // even, at most kDepthBlock
+  int64_t rows;        // at most kChunkQueries
+  int64_t head_dim;    // even, at most kPassDepth
   const void* keys;    // packed by `pack_keys`
   const void* values;  // packed by `pack_values`
   int64_t key_count;
@@ -109,10 +110,11 @@ struct AttentionBlock {
   int64_t out_stride;
   float* scratch;  // of kAttentionScratch numbers
 };
-constexpr int64_t kAttentionScratch = 4 * kQueryBlock * kDepthBlock + 4 * kQueryBlock;
+constexpr int64_t kAttentionScratch = 4 * kChunkQueries * kPassDepth + 4 * kChunkQueries;
 
-// Rows of keys or values that are to be packed, behind those that are packed already.
-struct HeadRows {
+// The arguments of packing a head: rows of keys or values that are to be packed, behind those that
+// are packed already.
+struct PackHeadArgs {
   const void* rows;
   int64_t stride;
   int64_t count;
@@ -121,8 +123,9 @@ struct HeadRows {
   int64_t capacity;  // keys in all, rounded up to `key_multiple`
 };
 
-// A depthwise 3x3 convolution of pixels [first, end) of one picture, counted row by row.
-struct DepthwiseBlock {
+// The arguments of a depthwise 3x3 convolution: of pixels [first, end) of one picture, counted row
+// by row.
+struct DepthwiseArgs {
   const void* in;       // (held, width, channels)
   const float* centre;  // of each pixel of `in`, as `Segment`; null for none
   const float* spread;
@@ -142,9 +145,9 @@ struct DepthwiseBlock {
 // Attention of maps of the table's numbers, whose keys and values are packed as `number`.
 struct AttentionKernels {
   Number number;
-  void (*pack_keys)(const HeadRows& rows, void* packed);
-  void (*pack_values)(const HeadRows& rows, void* packed);
-  void (*attend)(const AttentionBlock& block);
+  void (*pack_keys)(const PackHeadArgs& rows, void* packed);
+  void (*pack_values)(const PackHeadArgs& rows, void* packed);
+  void (*attend)(const AttentionArgs& args);
 };
 
 constexpr int64_t BytesOf(Number number) {
@@ -156,21 +159,21 @@ struct Kernels {
   const char* name;
   Number number;
   int64_t panel;         // columns of a panel
-  int64_t tile;          // rows that are multiplied at once: blocks are best a multiple of it
+  int64_t tile;          // rows that are multiplied at once: chunks are best a multiple of it
   int64_t key_multiple;  // packed keys are padded to it
   int64_t row_stride;    // of rows that products read where they lie; 0 if they are always copied
   int64_t product_scratch;
-  void (*pack)(const PackedPart& part, void* packed);
-  void (*quantise)(const PackedPart& part, void* packed);    // null for none
-  void (*pack_bytes)(const PackedPart& part, void* packed);  // null for none
+  void (*pack)(const PackArgs& part, void* packed);
+  void (*quantise)(const PackArgs& part, void* packed);    // null for none
+  void (*pack_bytes)(const PackArgs& part, void* packed);  // null for none
   // Numbers of a segment's rows from `start` on, as far as a pass goes, for products with `kBytes`.
-  // `row`: kDepthBlock numbers of scratch memory. Null for none.
+  // `row`: kPassDepth numbers of scratch memory. Null for none.
   void (*round_rows)(const Segment& segment, int64_t rows, int64_t start, float* row,
                      void* rounded);
-  void (*product)(const ProductBlock& block);
+  void (*product)(const ProductArgs& args);
   AttentionKernels attention;
   AttentionKernels rough_attention;  // as fast as it can be, where weights are rounded anyway
-  void (*depthwise)(const DepthwiseBlock& block);
+  void (*depthwise)(const DepthwiseArgs& args);
   // Mean and one over the deviation of each row.
   void (*statistics)(const void* rows, int64_t count, int64_t channels, float epsilon,
                      float* centre, float* spread);

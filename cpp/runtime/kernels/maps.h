@@ -80,19 +80,19 @@ KERNEL_INLINE int64_t Clamp(int64_t value, int64_t end) {
 }
 
 template <typename Number>
-KERNEL_INLINE void FindNeighbours(const DepthwiseBlock& block, int64_t y, int64_t x,
+KERNEL_INLINE void FindNeighbours(const DepthwiseArgs& args, int64_t y, int64_t x,
                                   Neighbours<Number>& found) {
   found.count = 0;
   for (int64_t tap = 0; tap < 9; ++tap) {
     const int64_t wanted_y = y + tap / 3 - 1, wanted_x = x + tap % 3 - 1;
-    const int64_t ny = Clamp(wanted_y, block.height), nx = Clamp(wanted_x, block.width);
-    if (!block.replicate && (ny != wanted_y || nx != wanted_x)) continue;
-    const int64_t pixel = ny % block.held * block.width + nx;
+    const int64_t ny = Clamp(wanted_y, args.height), nx = Clamp(wanted_x, args.width);
+    if (!args.replicate && (ny != wanted_y || nx != wanted_x)) continue;
+    const int64_t pixel = ny % args.held * args.width + nx;
     const int place = found.count++;
-    found.pixels[place] = static_cast<const Number*>(block.in) + pixel * block.channels;
-    found.taps[place] = block.taps + tap * block.channels;
-    found.centre[place] = block.centre == nullptr ? 0 : block.centre[pixel];
-    found.spread[place] = block.centre == nullptr ? 1 : block.spread[pixel];
+    found.pixels[place] = static_cast<const Number*>(args.in) + pixel * args.channels;
+    found.taps[place] = args.taps + tap * args.channels;
+    found.centre[place] = args.centre == nullptr ? 0 : args.centre[pixel];
+    found.spread[place] = args.centre == nullptr ? 1 : args.spread[pixel];
     found.shift[place] = -found.centre[place] * found.spread[place];
   }
 }
@@ -108,9 +108,9 @@ KERNEL_INLINE Wide LoadAs(const Number* from) {
 }
 
 template <typename Wide, bool kNormed, typename Number>
-KERNEL_INLINE void ConvolveAt(const DepthwiseBlock& block, const Neighbours<Number>& found,
+KERNEL_INLINE void ConvolveAt(const DepthwiseArgs& args, const Neighbours<Number>& found,
                               int64_t channel, const Number* residual, Number* out) {
-  Wide sum = LoadAs<Wide>(block.bias + channel);
+  Wide sum = LoadAs<Wide>(args.bias + channel);
   for (int place = 0; place < found.count; ++place) {
     Wide value = LoadAs<Wide>(found.pixels[place] + channel);
     if constexpr (kNormed) value = (value - found.centre[place]) * found.spread[place];
@@ -122,9 +122,9 @@ KERNEL_INLINE void ConvolveAt(const DepthwiseBlock& block, const Neighbours<Numb
 
 // A panel's width of channels, whose taps and bias have the even ones first.
 template <bool kNormed>
-KERNEL_INLINE void ConvolvePanel(const DepthwiseBlock& block, const Neighbours<BFloat16>& found,
+KERNEL_INLINE void ConvolvePanel(const DepthwiseArgs& args, const Neighbours<BFloat16>& found,
                                  int64_t channel, const BFloat16* residual, BFloat16* out) {
-  EvenOdd sum{Load(block.bias + channel), Load(block.bias + channel + kLanes)};
+  EvenOdd sum{Load(args.bias + channel), Load(args.bias + channel + kLanes)};
   for (int place = 0; place < found.count; ++place) {
     auto value = LoadEvenOdd(found.pixels[place] + channel);
     if constexpr (kNormed) {
@@ -144,43 +144,42 @@ KERNEL_INLINE void ConvolvePanel(const DepthwiseBlock& block, const Neighbours<B
 
 // All channels of a pixel.
 template <bool kNormed>
-KERNEL_INLINE void ConvolvePixel(const DepthwiseBlock& block, const Neighbours<float>& found,
+KERNEL_INLINE void ConvolvePixel(const DepthwiseArgs& args, const Neighbours<float>& found,
                                  const float* residual, float* out) {
-  const int64_t whole = block.channels / kLanes * kLanes;
+  const int64_t whole = args.channels / kLanes * kLanes;
   for (int64_t i = 0; i < whole; i += kLanes)
-    ConvolveAt<Vec, kNormed>(block, found, i, residual, out);
-  for (int64_t i = whole; i < block.channels; ++i)
-    ConvolveAt<float, kNormed>(block, found, i, residual, out);
+    ConvolveAt<Vec, kNormed>(args, found, i, residual, out);
+  for (int64_t i = whole; i < args.channels; ++i)
+    ConvolveAt<float, kNormed>(args, found, i, residual, out);
 }
 
 template <bool kNormed>
-KERNEL_INLINE void ConvolvePixel(const DepthwiseBlock& block, const Neighbours<BFloat16>& found,
+KERNEL_INLINE void ConvolvePixel(const DepthwiseArgs& args, const Neighbours<BFloat16>& found,
                                  const BFloat16* residual, BFloat16* out) {
-  const int64_t whole = block.channels / kPanel * kPanel;
-  for (int64_t i = 0; i < whole; i += kPanel)
-    ConvolvePanel<kNormed>(block, found, i, residual, out);
-  for (int64_t i = whole; i < block.channels; ++i)
-    ConvolveAt<float, kNormed>(block, found, i, residual, out);
+  const int64_t whole = args.channels / kPanel * kPanel;
+  for (int64_t i = 0; i < whole; i += kPanel) ConvolvePanel<kNormed>(args, found, i, residual, out);
+  for (int64_t i = whole; i < args.channels; ++i)
+    ConvolveAt<float, kNormed>(args, found, i, residual, out);
 }
 
 template <bool kNormed, typename Number>
-void ConvolvePixels(const DepthwiseBlock& block) {
+void ConvolvePixels(const DepthwiseArgs& args) {
   Neighbours<Number> found;
-  const auto* residual = static_cast<const Number*>(block.residual);
-  auto* out = static_cast<Number*>(block.out);
-  for (int64_t pixel = block.first; pixel < block.end; ++pixel) {
-    FindNeighbours(block, pixel / block.width, pixel % block.width, found);
-    ConvolvePixel<kNormed>(block, found, residual, out);
-    RowStatistics(out, block.channels, block.epsilon, block.out_centre + (pixel - block.first),
-                  block.out_spread + (pixel - block.first));
-    out += block.channels;
-    if (residual != nullptr) residual += block.channels;
+  const auto* residual = static_cast<const Number*>(args.residual);
+  auto* out = static_cast<Number*>(args.out);
+  for (int64_t pixel = args.first; pixel < args.end; ++pixel) {
+    FindNeighbours(args, pixel / args.width, pixel % args.width, found);
+    ConvolvePixel<kNormed>(args, found, residual, out);
+    RowStatistics(out, args.channels, args.epsilon, args.out_centre + (pixel - args.first),
+                  args.out_spread + (pixel - args.first));
+    out += args.channels;
+    if (residual != nullptr) residual += args.channels;
   }
 }
 
 template <typename Number>
-void Depthwise(const DepthwiseBlock& block) {
-  (block.centre == nullptr ? ConvolvePixels<false, Number> : ConvolvePixels<true, Number>)(block);
+void Depthwise(const DepthwiseArgs& args) {
+  (args.centre == nullptr ? ConvolvePixels<false, Number> : ConvolvePixels<true, Number>)(args);
 }
 
 }  // namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE

@@ -1,5 +1,5 @@
 // How the two sides of a product get the shape that tiles read: weights as panels, and rows of
-// kDepthBlock numbers, normed and scaled on the way.
+// kPassDepth numbers, normed and scaled on the way.
 #ifndef CPP_RUNTIME_KERNELS_OPERANDS_H_
 #define CPP_RUNTIME_KERNELS_OPERANDS_H_
 
@@ -97,10 +97,10 @@ void FillPanel(const Weight& weight, int64_t column, int64_t start, int64_t dept
 }
 
 // What one pass reads lies together, panel after panel.
-void Pack(const PackedPart& part, void* packed) {
-  for (int64_t start = 0; start < part.depth; start += kDepthBlock) {
+void Pack(const PackArgs& part, void* packed) {
+  for (int64_t start = 0; start < part.depth; start += kPassDepth) {
     const int64_t left = part.depth - start;
-    const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
+    const int64_t depth = left < kPassDepth ? left : kPassDepth;
     float* to = static_cast<float*>(packed) + start * part.all_columns + part.first_column * depth;
     for (int64_t column = 0; column < part.columns; column += kPanel) {
       FillPanel(part.weight, column, start, depth, to);
@@ -114,7 +114,7 @@ void CopyLeft(const Segment& segment, int64_t first_row, int64_t end_row, int64_
               int64_t depth, float* left) {
   for (int64_t row = first_row; row < end_row; ++row) {
     const float* from = static_cast<const float*>(segment.rows) + row * segment.stride + start;
-    float* to = left + (row - first_row) * kDepthBlock;
+    float* to = left + (row - first_row) * kPassDepth;
     const float centre = segment.centre == nullptr ? 0 : segment.centre[row];
     const float spread = segment.centre == nullptr ? 1 : segment.spread[row];
     if (segment.factor != nullptr) {

@@ -1,4 +1,4 @@
-// The product of a block of rows with a weight, in bfloat16, pass after pass over the depth.
+// The product of a chunk of rows with a weight, in bfloat16, pass after pass over the depth.
 //
 // Rows are read from memory of their own, normed and scaled, as far as a pass goes; a pass is so
 // long that most products have one, and their sums never leave the registers. What is left of a
@@ -15,9 +15,9 @@ constexpr int64_t kMostColumns = kPartColumns + kPanel;  // sums are kept of, be
 constexpr int kMostPieces = 8;                           // of a pass
 
 // In floats: rows, a panel that was not packed, and sums.
-constexpr int64_t kFilledAt = kRowBlock * kPairStride / 2;
+constexpr int64_t kFilledAt = kChunkRows * kPairStride / 2;
 constexpr int64_t kKeptAt = kFilledAt + kPairDepth * kPanel / 2;
-constexpr int64_t kPairScratch = kKeptAt + kRowBlock * kMostColumns;
+constexpr int64_t kPairScratch = kKeptAt + kChunkRows * kMostColumns;
 
 // A part of a pass: numbers [start, start + depth) of a segment's rows.
 struct Piece {
@@ -29,14 +29,14 @@ struct Piece {
 // The pieces of one pass after the other.
 class Passes {
  public:
-  explicit Passes(const ProductBlock& block) : block_(block) {}
+  explicit Passes(const ProductArgs& args) : args_(args) {}
 
   // False if there is none left. A piece is all that a weight's own pass has: so it is packed.
   bool Next() {
     count = 0;
     int64_t room = kPairDepth;
-    while (index_ < block_.segment_count && count < kMostPieces) {
-      const Segment& segment = block_.segments[index_];
+    while (index_ < args_.segment_count && count < kMostPieces) {
+      const Segment& segment = args_.segments[index_];
       const int64_t left = segment.depth - start_;
       const int64_t depth = left < kPairDepth ? left : kPairDepth;
       if (depth > room) break;
@@ -49,13 +49,13 @@ class Passes {
     }
     return count > 0;
   }
-  bool last() const { return index_ == block_.segment_count; }
+  bool last() const { return index_ == args_.segment_count; }
 
   Piece pieces[kMostPieces];
   int count = 0;
 
  private:
-  const ProductBlock& block_;
+  const ProductArgs& args_;
   int index_ = 0;
   int64_t start_ = 0;
 };
@@ -84,14 +84,14 @@ KERNEL_INLINE void CopyRow(const Segment& segment, int64_t row, int64_t start, i
 }
 
 // Where a panel of a piece lies; one that was not packed is brought into shape at `filled`.
-KERNEL_INLINE const BFloat16* PanelOf(const Piece& piece, const ProductBlock& block, int64_t panel,
+KERNEL_INLINE const BFloat16* PanelOf(const Piece& piece, const ProductArgs& args, int64_t panel,
                                       BFloat16* filled) {
   const Weight& weight = piece.segment->weight;
   if (weight.format != Format::kPacked) {
     FillPairPanel(weight, panel * kPanel, piece.start, piece.depth, filled);
     return filled;
   }
-  return static_cast<const BFloat16*>(weight.data) + piece.start * block.columns +
+  return static_cast<const BFloat16*>(weight.data) + piece.start * args.columns +
          panel * piece.depth * kPanel;
 }
 
@@ -113,29 +113,29 @@ KERNEL_INLINE const BFloat16* LeftOf(const Passes& passes, int64_t rows, BFloat1
 }
 
 template <bool kLast>
-void PassOfPairs(const ProductBlock& block, const Passes& passes, bool begun) {
-  const auto* const left = LeftOf(passes, block.rows, reinterpret_cast<BFloat16*>(block.scratch));
-  auto* const filled = reinterpret_cast<BFloat16*>(block.scratch + kFilledAt);
-  const int64_t columns = (block.end_panel - block.first_panel) * kPanel;
-  for (int64_t panel = block.first_panel; panel < block.end_panel; ++panel) {
+void PassOfPairs(const ProductArgs& args, const Passes& passes, bool begun) {
+  const auto* const left = LeftOf(passes, args.rows, reinterpret_cast<BFloat16*>(args.scratch));
+  auto* const filled = reinterpret_cast<BFloat16*>(args.scratch + kFilledAt);
+  const int64_t columns = (args.end_panel - args.first_panel) * kPanel;
+  for (int64_t panel = args.first_panel; panel < args.end_panel; ++panel) {
     PanelPiece pieces[kMostPieces];
     int64_t start = 0;
     for (int index = 0; index < passes.count; ++index) {
       const Piece& piece = passes.pieces[index];
-      pieces[index] = {PanelOf(piece, block, panel, filled + start * kPanel), piece.depth};
+      pieces[index] = {PanelOf(piece, args, panel, filled + start * kPanel), piece.depth};
       start += piece.depth;
     }
-    float* const kept = block.scratch + kKeptAt + (panel - block.first_panel) * kPanel;
-    Strips<kLast, BFloat16>(block, PairOperands<kPairStride>{left, pieces, passes.count},
+    float* const kept = args.scratch + kKeptAt + (panel - args.first_panel) * kPanel;
+    Strips<kLast, BFloat16>(args, PairOperands<kPairStride>{left, pieces, passes.count},
                             panel * kPanel, {kept, columns, begun});
   }
 }
 
-// Rows, kRowBlock at most; depths are even.
-void ProductOfPairs(const ProductBlock& block) {
-  Passes passes(block);
+// Rows, kChunkRows at most; depths are even.
+void ProductOfPairs(const ProductArgs& args) {
+  Passes passes(args);
   for (bool begun = false; passes.Next(); begun = true) {
-    (passes.last() ? PassOfPairs<true> : PassOfPairs<false>)(block, passes, begun);
+    (passes.last() ? PassOfPairs<true> : PassOfPairs<false>)(args, passes, begun);
   }
 }
 

@@ -107,7 +107,7 @@ void FillPairPanel(const Weight& weight, int64_t column, int64_t start, int64_t 
 }
 
 // What one pass reads lies together, panel after panel. The depth is even.
-void PackPairs(const PackedPart& part, void* packed) {
+void PackPairs(const PackArgs& part, void* packed) {
   for (int64_t start = 0; start < part.depth; start += kPairDepth) {
     const int64_t left = part.depth - start;
     const int64_t depth = left < kPairDepth ? left : kPairDepth;

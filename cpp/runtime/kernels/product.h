@@ -1,4 +1,4 @@
-// The product of a block of rows with a weight, pass after pass over the depth.
+// The product of a chunk of rows with a weight, pass after pass over the depth.
 #ifndef CPP_RUNTIME_KERNELS_PRODUCT_H_
 #define CPP_RUNTIME_KERNELS_PRODUCT_H_
 
@@ -9,69 +9,69 @@
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
-constexpr int64_t kProductScratch = (kRowBlock + 2 * 32) * kDepthBlock;
+constexpr int64_t kProductScratch = (kChunkRows + 2 * 32) * kPassDepth;
 
-// All strips of a block against the panel that begins with `column`.
+// All strips of a chunk against the panel that begins with `column`.
 template <bool kLast, typename Number, typename Operands>
-void Strips(const ProductBlock& block, Operands operands, int64_t column, Sums kept) {
+void Strips(const ProductArgs& args, Operands operands, int64_t column, Sums kept) {
   Finish<Number> finish{
-      .out = static_cast<Number*>(block.out) + column,
-      .stride = block.out_stride,
-      .bias = block.bias == nullptr ? nullptr : block.bias + column,
+      .out = static_cast<Number*>(args.out) + column,
+      .stride = args.out_stride,
+      .bias = args.bias == nullptr ? nullptr : args.bias + column,
       .residual =
-          block.residual == nullptr ? nullptr : static_cast<const Number*>(block.residual) + column,
-      .gelu = block.gelu,
-      .energy = block.energy == nullptr ? nullptr : block.energy + column,
+          args.residual == nullptr ? nullptr : static_cast<const Number*>(args.residual) + column,
+      .gelu = args.gelu,
+      .energy = args.energy == nullptr ? nullptr : args.energy + column,
   };
-  for (int64_t left = block.rows; left > 0; left -= block.strip_rows) {
-    const int64_t rows = left < block.strip_rows ? left : block.strip_rows;
+  for (int64_t left = args.rows; left > 0; left -= args.strip_rows) {
+    const int64_t rows = left < args.strip_rows ? left : args.strip_rows;
     Strip<kLast>(rows, operands, kept, finish);
     operands.SkipRows(rows);
     kept.at += rows * kept.stride;
     finish.SkipRows(rows);
-    if (finish.energy != nullptr) finish.energy += block.columns;
+    if (finish.energy != nullptr) finish.energy += args.columns;
   }
 }
 
-// One pass over a part of the depth, for all columns of the block. `right`: the operands of a
+// One pass over a part of the depth, for all columns of the chunk. `right`: the operands of a
 // panel. Sums are kept in `out`.
 template <bool kLast, typename Right>
-KERNEL_INLINE void PassWith(const ProductBlock& block, bool begun, const Right& right) {
-  for (int64_t panel = block.first_panel; panel < block.end_panel; ++panel) {
+KERNEL_INLINE void PassWith(const ProductArgs& args, bool begun, const Right& right) {
+  for (int64_t panel = args.first_panel; panel < args.end_panel; ++panel) {
     const int64_t column = panel * kPanel;
-    const Sums kept{static_cast<float*>(block.out) + column, block.out_stride, begun};
-    Strips<kLast, float>(block, right(panel), column, kept);
+    const Sums kept{static_cast<float*>(args.out) + column, args.out_stride, begun};
+    Strips<kLast, float>(args, right(panel), column, kept);
   }
 }
 
 template <bool kLast>
-void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int64_t depth,
+void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_t depth,
           int64_t index) {
   const bool begun = index > 0;
   const Weight& weight = segment.weight;
   const auto* const packed = static_cast<const int8_t*>(weight.data);
   if (weight.format == Format::kBytes) {
     const auto* const rounded =
-        static_cast<const char*>(block.rounded) + index * RoundedBytes(block.rows);
-    const auto left = ByteRowsAt(rounded, block.rows);
-    PassWith<kLast>(block, begun, [&](int64_t panel) {
-      return ByteOperands{depth, left, packed + BytePlace(block.columns, start, depth, panel)};
+        static_cast<const char*>(args.rounded) + index * RoundedBytes(args.rows);
+    const auto left = ByteRowsAt(rounded, args.rows);
+    PassWith<kLast>(args, begun, [&](int64_t panel) {
+      return ByteOperands{depth, left, packed + BytePlace(args.columns, start, depth, panel)};
     });
   } else if (weight.format == Format::kQuantised) {
-    const auto left = QuantisedLeftIn(block.scratch);
-    QuantiseLeft(segment, block.rows, start, depth, left, block.scratch);
-    PassWith<kLast>(block, begun, [&](int64_t panel) {
+    const auto left = QuantisedLeftIn(args.scratch);
+    QuantiseLeft(segment, args.rows, start, depth, left, args.scratch);
+    PassWith<kLast>(args, begun, [&](int64_t panel) {
       return QuantisedOperands{depth, left,
-                               packed + QuantisedPlace(block.columns, start, depth, panel)};
+                               packed + QuantisedPlace(args.columns, start, depth, panel)};
     });
   } else {
-    float* const left = block.scratch;
-    float* const filled = left + kRowBlock * kDepthBlock;  // a panel that was not packed
-    CopyLeft(segment, 0, block.rows, start, depth, left);
-    PassWith<kLast>(block, begun, [&](int64_t panel) {
+    float* const left = args.scratch;
+    float* const filled = left + kChunkRows * kPassDepth;  // a panel that was not packed
+    CopyLeft(segment, 0, args.rows, start, depth, left);
+    PassWith<kLast>(args, begun, [&](int64_t panel) {
       if (weight.format == Format::kPacked) {
         const auto* const panels = static_cast<const float*>(weight.data);
-        return Operands{depth, left, panels + start * block.columns + panel * depth * kPanel};
+        return Operands{depth, left, panels + start * args.columns + panel * depth * kPanel};
       }
       FillPanel(weight, panel * kPanel, start, depth, filled);
       return Operands{depth, left, filled};
@@ -80,15 +80,15 @@ void Pass(const ProductBlock& block, const Segment& segment, int64_t start, int6
 }
 
 // Columns must be whole panels; the caller pads.
-void Product(const ProductBlock& block) {
+void Product(const ProductArgs& args) {
   int64_t pass = 0;
-  for (int index = 0; index < block.segment_count; ++index) {
-    const Segment& segment = block.segments[index];
-    for (int64_t start = 0; start < segment.depth; start += kDepthBlock) {
+  for (int index = 0; index < args.segment_count; ++index) {
+    const Segment& segment = args.segments[index];
+    for (int64_t start = 0; start < segment.depth; start += kPassDepth) {
       const int64_t left = segment.depth - start;
-      const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
-      const bool last = index == block.segment_count - 1 && left <= kDepthBlock;
-      (last ? Pass<true> : Pass<false>)(block, segment, start, depth, pass++);
+      const int64_t depth = left < kPassDepth ? left : kPassDepth;
+      const bool last = index == args.segment_count - 1 && left <= kPassDepth;
+      (last ? Pass<true> : Pass<false>)(args, segment, start, depth, pass++);
     }
   }
 }

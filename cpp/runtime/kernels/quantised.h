@@ -11,7 +11,7 @@ namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
 constexpr float kWeightLimit = 127;
 constexpr float kLeftLimit = 32767;
-static_assert(kWeightLimit * kLeftLimit * kDepthBlock < 2147483648.0, "a pass fits 32 bits");
+static_assert(kWeightLimit * kLeftLimit * kPassDepth < 2147483648.0, "a pass fits 32 bits");
 
 typedef int16_t PairVec
     __attribute__((vector_size(4 * kLanes)));  // two neighbours of the depth in each lane
@@ -114,11 +114,11 @@ KERNEL_INLINE float RoundColumn(const float* panel, int64_t column, int64_t dept
 // `fill(panel, start, depth, place)` for each panel of each pass, in float32: the pass begins with
 // number `start` of the depth, and the panel is number `place` of the whole weight.
 template <typename Fill>
-void ForEachPanel(const PackedPart& part, const Fill& fill) {
-  float panel[kDepthBlock * kPanel];
-  for (int64_t start = 0; start < part.depth; start += kDepthBlock) {
+void ForEachPanel(const PackArgs& part, const Fill& fill) {
+  float panel[kPassDepth * kPanel];
+  for (int64_t start = 0; start < part.depth; start += kPassDepth) {
     const int64_t left = part.depth - start;
-    const int64_t depth = left < kDepthBlock ? left : kDepthBlock;
+    const int64_t depth = left < kPassDepth ? left : kPassDepth;
     for (int64_t column = 0; column < part.columns; column += kPanel) {
       FillPanel(part.weight, column, start, depth, panel);
       fill(panel, start, depth, (part.first_column + column) / kPanel);
@@ -131,7 +131,7 @@ KERNEL_INLINE int64_t QuantisedPlace(int64_t columns, int64_t start, int64_t dep
   return QuantisedBytes(columns, start) + panel * QuantisedBytes(kPanel, depth);
 }
 
-void Quantise(const PackedPart& part, void* packed) {
+void Quantise(const PackArgs& part, void* packed) {
   ForEachPanel(part, [&](const float* panel, int64_t start, int64_t depth, int64_t place) {
     char* const to =
         static_cast<char*>(packed) + QuantisedPlace(part.all_columns, start, depth, place);
@@ -144,7 +144,7 @@ void Quantise(const PackedPart& part, void* packed) {
   });
 }
 
-// Rows of 16 bits, kDepthBlock apart, and the scale of each.
+// Rows of 16 bits, kPassDepth apart, and the scale of each.
 struct QuantisedLeft {
   int16_t* rows;
   float* scales;
@@ -152,7 +152,7 @@ struct QuantisedLeft {
 
 // In the scratch memory of a product, behind room for one row in float32.
 KERNEL_INLINE QuantisedLeft QuantisedLeftIn(float* scratch) {
-  return {reinterpret_cast<int16_t*>(scratch + kDepthBlock + kRowBlock), scratch + kDepthBlock};
+  return {reinterpret_cast<int16_t*>(scratch + kPassDepth + kChunkRows), scratch + kPassDepth};
 }
 
 void QuantiseLeft(const Segment& segment, int64_t rows, int64_t start, int64_t depth,
@@ -165,7 +165,7 @@ void QuantiseLeft(const Segment& segment, int64_t rows, int64_t start, int64_t d
     const float largest = most > -least ? most : -least;  // NaN where either is
     const float inverse = largest > 0 ? kLeftLimit / largest : 0;
     left.scales[row] = largest / kLeftLimit;
-    int16_t* const to = left.rows + row * kDepthBlock;
+    int16_t* const to = left.rows + row * kPassDepth;
     for (int64_t i = 0; i < padded; i += kLanes) {
       const auto narrow =
           __builtin_convertvector(Rounded(Load(row_scratch + i) * inverse), SignedShortVec);
@@ -188,7 +188,7 @@ struct QuantisedOperands {
       const PairVec first = LoadPairs(panel), second = LoadPairs(panel + kPanel);
 #pragma GCC unroll 16
       for (int row = 0; row < Rows; ++row) {
-        const PairVec factor = FillPairs(pair + row * kDepthBlock);
+        const PairVec factor = FillPairs(pair + row * kPassDepth);
         exact[row][0] = AddPairs(exact[row][0], factor, first);
         exact[row][1] = AddPairs(exact[row][1], factor, second);
       }
@@ -208,7 +208,7 @@ struct QuantisedOperands {
     }
   }
   KERNEL_MEMBER void SkipRows(int64_t rows) {
-    left.rows += rows * kDepthBlock;
+    left.rows += rows * kPassDepth;
     left.scales += rows;
   }
 };

@@ -43,7 +43,7 @@ KERNEL_INLINE void Start(Vec (&sums)[Rows][2], const Sums& before) {
   }
 }
 
-// Rows kDepthBlock apart, and a panel: (depth, kPanel).
+// Rows kPassDepth apart, and a panel: (depth, kPanel).
 struct Operands {
   int64_t depth;
   const float* left;
@@ -54,7 +54,7 @@ struct Operands {
   KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
     Start(sums, before);
 #if KERNEL_ARM
-    MultiplyByLanes<AddProducts>(sums, left, kDepthBlock * sizeof(float), right, depth);
+    MultiplyByLanes<AddProducts>(sums, left, kPassDepth * sizeof(float), right, depth);
 #else
     const float* row_start = left;
     const float* panel = right;
@@ -62,7 +62,7 @@ struct Operands {
       const Vec first = Load(panel), second = Load(panel + kLanes);
 #pragma GCC unroll 16
       for (int row = 0; row < Rows; ++row) {
-        const float factor = row_start[row * kDepthBlock];
+        const float factor = row_start[row * kPassDepth];
         sums[row][0] += factor * first;
         sums[row][1] += factor * second;
       }
@@ -71,7 +71,7 @@ struct Operands {
     }
 #endif
   }
-  KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kDepthBlock; }
+  KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kPassDepth; }
 };
 
 // Writes the finished results of Rows rows and one panel.
@@ -111,7 +111,7 @@ KERNEL_INLINE void Tile(const Operands& operands, const Sums& kept, const Finish
   }
 }
 
-// The rows that are left over at the end of a block: 1 to Rows.
+// The rows that are left over at the end of a chunk: 1 to Rows.
 template <int Rows, bool kLast, typename Operands, typename Number>
 void LastTile(int64_t rows, const Operands& operands, const Sums& kept,
               const Finish<Number>& finish) {
@@ -124,7 +124,7 @@ void LastTile(int64_t rows, const Operands& operands, const Sums& kept,
   Tile<Rows, kLast>(operands, kept, finish);
 }
 
-// All rows of a block against one panel.
+// All rows of a chunk against one panel.
 template <bool kLast, typename Operands, typename Number>
 void Strip(int64_t rows, Operands operands, Sums kept, Finish<Number> finish) {
   for (; rows >= kTile; rows -= kTile) {
