@@ -87,35 +87,8 @@ type Text = (typeof TEXT_ENCODERS)[number]
 const NOT_FURTHER = 1.05
 const NARROW = { stored: 'bfloat16', dtype: 'bfloat16' } as const
 
-interface Options {
-  readonly rows?: number
-  readonly height?: number
-  readonly width?: number
-  readonly threads?: number
-  readonly stored?: Dtype
-  readonly dtype?: Dtype
-  readonly guided?: readonly number[]
-  readonly poisoned?: boolean
-  readonly change?: (weights: readonly WeightBinding[]) => readonly WeightBinding[]
-}
-
-const answers = new Map<string, Promise<Float32Array>>()
-
-/** What a stage makes of the same inputs, on these kernels; null is the graph as it is. Many tests want the same: made once. */
-function answer(
-  model: Case,
-  stage: Stage,
-  kernels: NativeKernels | null,
-  options: Options = {},
-): Promise<Float32Array> {
-  if (options.change !== undefined) return compute(model, stage, kernels, options)
-  const key = JSON.stringify([model, stage, kernels, Object.entries(options).sort()])
-  const known = answers.get(key) ?? compute(model, stage, kernels, options)
-  answers.set(key, known)
-  return known
-}
-
-async function compute(
+/** What a stage makes of the same inputs, on these kernels; null is the graph as it is. */
+async function answer(
   { model, graphs }: Case,
   stage: Stage,
   kernels: NativeKernels | null,
@@ -124,12 +97,12 @@ async function compute(
     height = 6,
     width = 10,
     threads = 2,
-    stored = 'float32',
-    dtype = 'float32',
-    guided = [],
+    stored = 'float32' as Dtype,
+    dtype = 'float32' as Dtype,
+    guided = [] as number[],
     poisoned = false,
-    change = (weights) => weights,
-  }: Options = {},
+    change = (weights: readonly WeightBinding[]) => weights,
+  } = {},
 ): Promise<Float32Array> {
   const spoil = (tensor: HostTensor) => {
     if (poisoned) tensor.data[0] = NaN
