@@ -83,8 +83,8 @@ export function schedule(timesteps: readonly number[], config: SchedulerConfig):
 }
 
 /**
- * The same as diffusers takes them in a narrow dtype: the timestep is rounded before anything is made of it, the next one
- * is looked up as the neighbour of whichever is nearest to it, and the network's `timestep * 10000` is rounded again. With
+ * The same as diffusers takes them in a narrow dtype: the timestep is rounded first. The next one is the neighbour of
+ * whichever is nearest to it. The network's `timestep * 10000` is rounded again. With
  * more than 256 steps bfloat16 finds wrong neighbours, and so do we here.
  */
 export function scheduleAsDiffusers(

@@ -18,7 +18,7 @@ export interface NoiseState {
   readonly shape: readonly [number, number, number]
 }
 
-/** How image embeddings came about. Interpolated ones and those of other programs know less. */
+/** The parameters of image embeddings. Interpolated ones and those of other programs know less. */
 export interface ImageEmbeddingsFacts {
   /** Pixels of the picture that was asked for. */
   readonly width?: number | undefined

@@ -38,8 +38,8 @@ const COMPANY = 3 // pictures
 /**
  * Who runs next, of those that were let in. The first in order of priority, then arrival, leads; one that has waited too
  * long for others of higher priority leads in its place. Whoever shares the leader's key runs with it. A leader whose batch
- * is not full gives way to fuller ones of its priority, but only so often, and always to a picture that only has to be
- * decoded, so that it leaves and frees its memory.
+ * is not full gives way to fuller ones of its priority, but only so often. It always
+ * gives way to a picture that only has to be decoded, which then leaves and frees its memory.
  */
 export function chooseBatch<Job extends Candidate>(candidates: readonly Job[], limits: BatchLimits): Job[] {
   const inOrder = [...candidates].sort(inTurn)

@@ -14,7 +14,7 @@ import type { ImageMetadata } from './metadata'
 import { textFields } from './metadata'
 import { withText } from './png-text'
 
-/** A picture: plain pixels and how they came about. Encoding happens when it is asked for. */
+/** A picture: plain pixels and the parameters that made them. It is encoded on demand. */
 export class GeneratedImage {
   constructor(
     /** 8-bit RGB, row-major from the top left: `width * height * 3` bytes. */

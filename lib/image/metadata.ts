@@ -3,7 +3,7 @@ import { expected } from '../errors'
 import { isObject, type JsonObject } from '../files/json'
 import { packageVersion } from '../files/package-root'
 
-/** How a picture came about: enough to make it again with the same model. Plain JSON. */
+/** The parameters of a picture: enough to make it again with the same model. Plain JSON. */
 export interface ImageMetadata {
   readonly prompt: string
   readonly negativePrompt: string

@@ -29,7 +29,7 @@ export function chooseDtype(weights: readonly WeightBinding[], device: string, c
   return large && fast ? 'bfloat16' : 'float32'
 }
 
-/** What `wanted` comes to on one device. */
+/** The dtypes of one device for the `wanted` one. */
 export function dtypesOn(
   device: string,
   wanted: WeightsDtype,

@@ -3,7 +3,7 @@
 import type { Offload } from '../memory/residency'
 import type { StepRecordings } from '../native/types'
 
-/** What `cudaGraphs` came to. */
+/** The status of CUDA graphs. */
 export interface CudaGraphs {
   /** Why steps run one operator at a time; null if they are recorded. */
   readonly ignored: string | null

@@ -98,8 +98,8 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Makes one image per prompt, or `numImagesPerPrompt`; or the picture again that `readParameters()` read these parameters of,
-   * with what `options` change of them.
+   * Makes one image per prompt, or `numImagesPerPrompt`. Given the parameters that `readParameters()` read of a picture, makes that
+   * picture again, with the changes of `options`.
    * @throws InvalidArgumentError and MemoryLimitError before anything is queued; QueueFullError; DisposedError;
    * OutOfMemoryError; GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
    */
@@ -212,7 +212,7 @@ export class WuerstchenPipeline {
     await this.engine.exclusive(() => this.adapters.rescale(checked))
   }
 
-  /** Takes a LoRA away, in its turn, as `loadLora()`: the weights are bit for bit what they were without it. */
+  /** Removes a LoRA, in its turn, as `loadLora()`: the weights are bit for bit what they were without it. */
   async unloadLora(name: string): Promise<void> {
     if (this.isSettled) this.adapters.check([name])
     await this.engine.exclusive(() => this.adapters.remove(name))
@@ -237,7 +237,7 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Takes a word away, in its turn, as `loadTextualInversion()`: prompts read it as text again, and the weights are bit for bit
+   * Removes a word, in its turn, as `loadTextualInversion()`: prompts read it as text again, and the weights are bit for bit
    * what they were.
    */
   async unloadTextualInversion(token: string): Promise<void> {

@@ -69,7 +69,7 @@ export const ServerConfig = Type.Object(
     keys: Type.Array(KeyConfig, {
       default: [],
       maxItems: 10_000,
-      description: 'API keys. None: no key is asked for, on a loopback address only.',
+      description: 'API keys. With none, no key is required, and the address must be a loopback one.',
     }),
     urlSecret: text(
       'Signs the addresses of pictures; the same on all servers of one queue. Defaults to a random one.',
