@@ -13,7 +13,9 @@ RUN npm init -y >/dev/null \
 # Models of the hub, when one is pulled: mount a volume here to keep them.
 ENV HF_HOME=/models
 VOLUME /models
-RUN mkdir -p /models && chown node /models
+# Where deploy/ mounts volumes, which then belong to the same user.
+RUN mkdir -p /models /var/cache/wuerstchen /var/lib/wuerstchen \
+ && chown node /models /var/cache/wuerstchen /var/lib/wuerstchen
 USER node
 ENTRYPOINT ["/app/node_modules/.bin/wuerstchen"]
 CMD ["doctor"]

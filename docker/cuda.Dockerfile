@@ -18,7 +18,9 @@ RUN --mount=from=wheels,source=/wheels,target=/wheels npm init -y >/dev/null \
  && npm cache clean --force \
  && npx wuerstchen runtime install "$RUNTIME" --from /wheels
 VOLUME /models
-RUN mkdir -p /models && chown node /models
+# Where deploy/ mounts volumes, which then belong to the same user.
+RUN mkdir -p /models /var/cache/wuerstchen /var/lib/wuerstchen \
+ && chown node /models /var/cache/wuerstchen /var/lib/wuerstchen
 USER node
 ENTRYPOINT ["/app/node_modules/.bin/wuerstchen"]
 CMD ["doctor"]

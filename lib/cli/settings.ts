@@ -10,12 +10,18 @@ interface Flags extends Record<string, unknown> {
 const FILE_VARIABLE = 'WUERSTCHEN_SERVE_CONFIG'
 
 /** The settings of a server or a worker, from file, environment and flags; null where they were only to be shown. */
-export function settingsOf(name: string, description: string, args: readonly string[]): ServerConfig | null {
+export function settingsOf(
+  name: string,
+  description: string,
+  args: readonly string[],
+  check: (config: ServerConfig) => void = () => undefined,
+): ServerConfig | null {
   const flags = parseFlags(name, description, args)
   if (flags === null) return null
   const { config: file = process.env[FILE_VARIABLE] || undefined, checkConfig = false, ...settings } = flags
   const { [FILE_VARIABLE]: _, ...environment } = process.env
   const config = readConfig({ file, environment, flags: settings })
+  check(config)
   if (!checkConfig) return config
   show(config)
   return null

@@ -8,9 +8,11 @@ export async function worker(args: readonly string[]): Promise<void> {
     'worker',
     'Makes the pictures of a queue; its servers are wuerstchen serve --queue.',
     args,
+    ({ queue }) => {
+      if (queue === undefined) throw new UsageError('Expected --queue, such as redis://host:6379')
+    },
   )
   if (config === null) return // --help, --check-config
-  if (config.queue === undefined) throw new UsageError('Expected --queue, such as redis://host:6379')
   const silent = config.logLevel === 'silent'
   const logger = { info: silent ? nothing : say('info'), warn: silent ? nothing : say('warn') }
   logger.info({}, 'loading')

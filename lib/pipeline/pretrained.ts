@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { callbacks } from '../checks/callbacks'
+import { DEFAULT_STAGE_C_TIMESTEPS } from '../diffusion/scheduler'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
 import { snapshotIn } from '../hub/snapshot-name'
@@ -39,6 +40,8 @@ export interface PipelineInfo {
   /** Pixels that `generate()` makes where it is not told a size. */
   readonly defaultSize: { readonly width: number; readonly height: number }
   /** Whether the model has a previewer, which `previewEvery` needs. */
+  /** Steps of Stage C and of Stage B where a request does not say. */
+  readonly defaultSteps: { readonly prior: number; readonly decoder: number }
   readonly previews: boolean
   readonly dtype: WeightsDtype
   readonly threads: number
@@ -161,6 +164,7 @@ export async function loadPretrained(
           ]),
         ),
         defaultSize: { width: files.geometry.defaultWidth, height: files.geometry.defaultHeight },
+        defaultSteps: stepsOf(files),
         previews: files.components.previewer !== undefined,
         dtype,
         threads: options.threads,
@@ -226,4 +230,8 @@ function bundledModel(): string {
     'MODEL_NOT_FOUND',
     `Expected the model of the package at ${bundled.model} but found none`,
   )
+}
+
+function stepsOf({ defaults: { priorSteps, decoderSteps } }: ModelFiles): PipelineInfo['defaultSteps'] {
+  return { prior: priorSteps ?? DEFAULT_STAGE_C_TIMESTEPS.length - 1, decoder: decoderSteps }
 }

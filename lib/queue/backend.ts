@@ -66,6 +66,11 @@ export class QueueBackend implements Backend {
     return { name: this.broker.connected && this.models.length > 0 ? 'ready' : 'loading' }
   }
 
+  /** For a server's log: when the broker goes, and when it is back. */
+  watchBroker(tell: (error: Error | null) => void): void {
+    this.broker.watch(tell)
+  }
+
   get info(): BackendInfo {
     return { kind: 'queue', models: this.models }
   }

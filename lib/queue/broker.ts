@@ -1,6 +1,6 @@
 /** The one connection of a process to Redis or Valkey: commands, scripts, messages, and the queues that BullMQ keeps there. */
 import { BrokerError } from '../index'
-import { loadBull, loadRedis, type Redis, type RedisOptions } from './packages'
+import { endTimers, loadBull, loadRedis, type Redis, type RedisOptions } from './packages'
 import { SCRIPTS, type ScriptName, sourceOf } from './scripts'
 
 type Queue = import('bullmq').Queue
@@ -31,6 +31,9 @@ export class Broker {
   private readonly queues = new Map<string, Queue>()
   private readonly listeners = new Map<string, Set<(message: string) => void>>()
   private readonly subscriber: Redis
+  private tell: (error: Error | null) => void = () => undefined
+  /** Why the broker cannot be reached; null while it can. */
+  private away: Error | null = null
   /** Finds out that a connection is dead. */
   private readonly pulse: NodeJS.Timeout
 
@@ -45,9 +48,26 @@ export class Broker {
     this.subscriber.on('message', (channel: string, message: string) => {
       for (const listener of [...(this.listeners.get(channel) ?? [])]) listener(message)
     })
-    for (const one of [this.redis, this.subscriber]) one.on('error', () => undefined)
+    for (const one of [this.redis, this.subscriber]) {
+      one.on('error', () => undefined)
+      endTimers(one)
+    }
+    this.redis.on('error', (error) => this.trouble(error))
+    this.redis.on('ready', () => this.trouble(null))
     this.pulse = setInterval(() => this.subscriber.ping().catch(() => undefined), SILENCE_MS / 3)
     this.pulse.unref()
+  }
+
+  /** Tells when the broker goes, with the reason, and when it is back, with null: once each. */
+  watch(tell: (error: Error | null) => void): void {
+    this.tell = tell
+    if (this.away !== null) tell(this.away)
+  }
+
+  private trouble(error: Error | null): void {
+    if ((error === null) === (this.away === null)) return
+    this.away = error
+    this.tell(error)
   }
 
   get connected(): boolean {

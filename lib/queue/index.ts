@@ -3,6 +3,7 @@ import { createServer, type Server, type ServerConfig, type ServerOptions } from
 import { checkConfig } from '../server/config/read'
 import { loadPipeline } from '../server/load'
 import { QueueBackend } from './backend'
+import { sayOf } from './packages'
 import { Probes } from './probes'
 import { QueueWorker, type WorkerLog } from './worker'
 
@@ -16,6 +17,7 @@ export async function createQueueServer(
   const { logger, ...settings } = options
   const backend = new QueueBackend(checkConfig(settings))
   const server = await createServer({ ...options, backend })
+  backend.watchBroker(sayOf(server.app.log))
   server.app.server.once('close', () => backend.end())
   return server
 }

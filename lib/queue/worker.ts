@@ -11,7 +11,7 @@ import { checkStore, openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
 import { type Attempt, Jobs } from './jobs'
 import { isMachines } from './machine-faults'
-import { loadBull } from './packages'
+import { loadBull, sayOf } from './packages'
 import { NO_ATTEMPTS, type Outcome, type Probes, type WorkerNumbers, type WorkerState } from './probes'
 import { Report } from './report'
 import { ANNOUNCE_MS, announce, limitsOf, queueOf, readRoster, type WorkerCard } from './roster'
@@ -67,6 +67,7 @@ export class QueueWorker {
     this.jobs = new Jobs(this.broker)
     this.store = storeOf(config)
     this.janitor = new Janitor(this.broker, this.jobs, this.store)
+    this.broker.watch(sayOf(log))
     probes?.watch(() => this.numbers)
   }
 

@@ -106,7 +106,10 @@ function loggingOf(level: string) {
 function strictContentTypes(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, parse)
+  // Clients that always say JSON say so of no body, too.
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
+    body === '' ? done(null, undefined) : parse(request, body, done),
+  )
 }
 
 /** One line for each request; never its body, its query or its key. */

@@ -166,6 +166,8 @@ export interface BackendModel {
   readonly dtype: string
   readonly defaultWidth: number
   readonly defaultHeight: number
+  /** Steps of Stage C where a request does not say. */
+  readonly defaultPriorSteps: number
   /** Whether it makes previews. */
   readonly previews: boolean
   readonly loras: readonly { readonly name: string; readonly scale: number }[]

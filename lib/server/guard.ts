@@ -14,6 +14,9 @@ const HEADERS = {
   'cache-control': 'no-store',
 } as const
 
+/** With a port or without: it stands in the addresses of pictures. */
+const HOST = /^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i
+
 /** Headers for every answer, and a key for every route that is not public. */
 export function registerGuard(app: FastifyInstance, context: Context): void {
   app.decorateRequest('client', null)
@@ -34,6 +37,8 @@ export function registerGuard(app: FastifyInstance, context: Context): void {
  * name that it points at 127.0.0.1 or with an origin of its own: both are refused.
  */
 function checkHost(request: FastifyRequest, { keys, config }: Context): void {
+  if (!HOST.test(request.host) || !/^https?$/.test(request.protocol))
+    throw new HttpError('invalid_request', 'Expected the name or address of a server in the header Host')
   if (keys.required) return
   const { hostname } = request
   if (!isLoopback(hostname) && hostname !== config.host)

@@ -9,9 +9,11 @@ export type ServedPipeline = Pick<
 
 /** What clients learn of its model. */
 export function modelOf({ info, loras }: Pick<ServedPipeline, 'info' | 'loras'>): BackendModel {
-  const { model: name, devices, dtype, defaultSize, previews } = info
+  const { model: name, devices, dtype, defaultSize, defaultSteps, previews } = info
   const { width: defaultWidth, height: defaultHeight } = defaultSize
-  return { name, device: devices.join(','), dtype, defaultWidth, defaultHeight, previews, loras }
+  const { prior: defaultPriorSteps } = defaultSteps
+  const device = devices.join(',')
+  return { name, device, dtype, defaultWidth, defaultHeight, defaultPriorSteps, previews, loras }
 }
 
 /** A job's request in the pipeline's words; its deadline counts from now. */

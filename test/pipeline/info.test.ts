@@ -12,6 +12,7 @@ describe('pipeline.info', () => {
       commit: null,
       devices: ['cpu'],
       defaultSize: { width: 256, height: 256 },
+      defaultSteps: { prior: 8, decoder: 4 },
       previews: true,
       dtype: 'float32',
       threads: 1,

@@ -69,6 +69,26 @@ describeQueue('a worker that is told to stop', () => {
     expect((await followed(served, waiting.job.id)).at(-1)?.event).toBe('done')
   })
 
+  it('ends at once when it has nothing to do', async () => {
+    const { room, worker } = await opened()
+    await using _ = room
+    worker.child.kill('SIGTERM')
+    expect(await worker.says('"msg":"stopped"')).toBe(true)
+    const stopped = performance.now()
+    expect(await worker.ended).toBe(0)
+    expect(performance.now() - stopped).toBeLessThan(3000)
+  })
+
+  it('says that its broker cannot be reached, once, and when it is back', async () => {
+    const { room, worker } = await opened()
+    await using _ = room
+    await room.redis.kill()
+    expect(await worker.says('the broker cannot be reached')).toBe(true)
+    await room.redis.start()
+    expect(await worker.says('the broker is back')).toBe(true)
+    expect(worker.output().match(/the broker cannot be reached/g)).toHaveLength(1)
+  })
+
   it('hands on what takes longer than its drain', async () => {
     const { room, served, worker } = await opened('--drain-seconds', '0')
     await using _ = room

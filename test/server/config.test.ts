@@ -78,6 +78,14 @@ describe('readConfig()', () => {
     expect(mistakesOf({ flags: { host } })).toEqual([])
   })
 
+  it('refuses what stands for something that nobody has put in yet', () => {
+    const keys = [{ name: 'web', sha256: '0'.repeat(64) }]
+    expect(mistakesOf({ flags: { keys } })).toEqual([expect.stringContaining('is a placeholder')])
+    const urlSecret = 'replace-me-by-64-random-hex-digits'
+    expect(mistakesOf({ flags: { urlSecret } })).toEqual([expect.stringContaining('is a placeholder')])
+    expect(mistakesOf({ flags: { store: 's3://' } })).toEqual([expect.stringContaining('to name a bucket')])
+  })
+
   it('refuses two keys of one name, a file that is none, and what is no JSON', () => {
     const keys = [newKey('web').entry, newKey('web').entry]
     expect(mistakesOf({ flags: { keys } })).toEqual([expect.stringContaining("'web' is there twice")])

@@ -180,7 +180,9 @@ describe('POST /v1/jobs/:id/cancel', () => {
     const hold = gate(served.device)
     const { job } = await submit(served, { prior_num_inference_steps: 50 })
     await hold.reached
-    const canceled = await (await served.post(`/v1/jobs/${job.id}/cancel`)).json()
+    // As clients do that say JSON of everything, and send nothing.
+    const json = { method: 'POST', headers: { 'content-type': 'application/json' } }
+    const canceled = await (await fetch(`${served.url}/v1/jobs/${job.id}/cancel`, json)).json()
     expect(canceled).toMatchObject({ status: 'canceled', error: { code: 'CANCELED' } })
     hold.open()
     await until(async () => (await served.server.backend.statistics()).runningJobs === 0)

@@ -100,6 +100,13 @@ describeBundled('the openai client', () => {
     expect(await readParameters(last)).toMatchObject({ prompt: 'a red circle', seed: 7, width: 256 })
   })
 
+  it('streams as many partial images where the steps are the default ones', async () => {
+    const stream = await client.images.generate({ prompt: 'a red circle', stream: true, partial_images: 2 })
+    const types = []
+    for await (const { type } of stream) types.push(type)
+    expect(types.filter((type) => type === 'image_generation.partial_image')).toHaveLength(2)
+  })
+
   it('streams the picture alone where no partial images are asked for', async () => {
     const stream = await client.images.generate({ prompt: 'a red circle', stream: true, ...ours(FEW) })
     const types = []

@@ -91,6 +91,23 @@ describe('a server without keys', () => {
   })
 })
 
+describe('a server with keys', () => {
+  it('puts nothing into addresses that is no name of a server', async () => {
+    await using served = await serveFake({ keys: [alice.entry], trustProxy: true })
+    const { port } = new URL(served.url)
+    const ask = (headers: string) =>
+      raw(
+        Number(port),
+        `GET /v1/models HTTP/1.1\r\n${headers}authorization: Bearer ${alice.key}\r\nconnection: close\r\n\r\n`,
+      )
+    expect(await ask('Host: pictures.example:8080\r\n')).toMatch(/^HTTP\/1.1 200/)
+    expect(await ask('Host: [::1]:8080\r\n')).toMatch(/^HTTP\/1.1 200/)
+    expect(await ask('Host: evil.org"><x\r\n')).toMatch(/^HTTP\/1.1 400/)
+    expect(await ask('Host: a\r\nX-Forwarded-Host: a b<script>\r\n')).toMatch(/^HTTP\/1.1 400/)
+    expect(await ask('Host: a\r\nX-Forwarded-Proto: javascript\r\n')).toMatch(/^HTTP\/1.1 400/)
+  })
+})
+
 describe('requests', () => {
   it('are JSON or nothing, and no larger than allowed', async () => {
     await using served = await serveFake({ maxBodyBytes: 2000 })
@@ -104,6 +121,7 @@ describe('requests', () => {
     expect((await send('application/json', '{"prompt":"x","__proto__":{"n":2}}')).status).toBe(400)
     expect((await send('application/json', '{"prompt":"x","constructor":{"prototype":{}}}')).status).toBe(400)
     expect((await send('application/json', JSON.stringify({ prompt: 'x'.repeat(3000) }))).status).toBe(413)
+    expect((await send('application/json', '')).status).toBe(400)
     expect((await send('application/json; charset=utf-8', JSON.stringify(QUICK))).status).toBe(202)
   })
 

@@ -34,6 +34,7 @@ export function fakePipeline(): { pipeline: WuerstchenPipeline; device: FakeDevi
     devices: ['cpu'],
     weights: {},
     defaultSize: { width: 128, height: 128 },
+    defaultSteps: { prior: 29, decoder: 12 },
     previews: true,
     dtype: 'float32',
     threads: 1,

@@ -67,7 +67,7 @@ function lineOf(error: ErrorObject): string {
 
 /** What no single setting shows. Where one is wrong in itself, that is said already. */
 function contradictions(settings: object): string[] {
-  const { host, keys, queue, loras } = settings as ServerConfig
+  const { host, keys, queue, loras, store, urlSecret } = settings as ServerConfig
   if (typeof host !== 'string' || ![keys, loras].every(Array.isArray)) return []
   const found: string[] = []
   if (keys.length === 0 && !isLoopback(host)) {
@@ -78,6 +78,15 @@ function contradictions(settings: object): string[] {
   const names = keys.map((key) => key?.name).filter((name) => typeof name === 'string')
   for (const name of new Set(names.filter((name, index) => names.indexOf(name) !== index)))
     found.push(`Expected each key to have its own name but '${name}' is there twice`)
+  for (const { name, sha256 } of keys)
+    if (/^0+$/.test(sha256 ?? ''))
+      found.push(
+        `Expected sha256 of the key '${name}' to be what 'wuerstchen key' prints but it is a placeholder`,
+      )
+  if (/replace-me/.test(urlSecret ?? ''))
+    found.push('Expected urlSecret to be random, as of openssl rand -hex 32, but it is a placeholder')
+  if (/^s3:\/\/(\/|$)/.test(store ?? ''))
+    found.push(`Expected store to name a bucket but received '${store}'`)
   if (queue !== undefined && loras.length > 0)
     found.push('Expected no loras with queue: workers load them, see wuerstchen worker --help')
   return found

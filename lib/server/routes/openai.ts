@@ -88,7 +88,9 @@ function wantedOf(
   const model = modelOf(context, body.model)
   const fields = { ...sizeOf(body.size), ...own }
   const previews = body.stream && model?.previews ? (body.partial_images ?? 0) : 0
-  const steps = fields.prior_num_inference_steps ?? (fields.prior_timesteps?.length ?? DEFAULT_TIMESTEPS) - 1
+  const given =
+    fields.prior_num_inference_steps ?? (fields.prior_timesteps && fields.prior_timesteps.length - 1)
+  const steps = given ?? model?.defaultPriorSteps ?? 1
   return jobRequestOf(
     {
       ...body,
@@ -102,9 +104,6 @@ function wantedOf(
     'wuerstchen.',
   )
 }
-
-/** Of DEFAULT_STAGE_C_TIMESTEPS: where previews are placed, nothing else. */
-const DEFAULT_TIMESTEPS = 30
 
 async function finished(
   context: Context,
