@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { callbacks } from '../checks/callbacks'
-import { DEFAULT_STAGE_C_TIMESTEPS } from '../diffusion/scheduler'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
 import { snapshotIn } from '../hub/snapshot-name'
@@ -22,6 +21,7 @@ import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from '../m
 import { findCudaRecorder, loadRuntime, type NativeRuntime } from '../native/binding'
 import { usableCores } from '../native/cores'
 import type { RequestModel } from '../request/request'
+import { defaultStepsOf } from '../request/schedules'
 import { loadTokenizer } from '../text/tokenizer'
 import { locateModel, type ModelName } from './locate'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
@@ -164,7 +164,7 @@ export async function loadPretrained(
           ]),
         ),
         defaultSize: { width: files.geometry.defaultWidth, height: files.geometry.defaultHeight },
-        defaultSteps: stepsOf(files),
+        defaultSteps: defaultStepsOf(files.defaults),
         previews: files.components.previewer !== undefined,
         dtype,
         threads: options.threads,
@@ -230,8 +230,4 @@ function bundledModel(): string {
     'MODEL_NOT_FOUND',
     `Expected the model of the package at ${bundled.model} but found none`,
   )
-}
-
-function stepsOf({ defaults: { priorSteps, decoderSteps } }: ModelFiles): PipelineInfo['defaultSteps'] {
-  return { prior: priorSteps ?? DEFAULT_STAGE_C_TIMESTEPS.length - 1, decoder: decoderSteps }
 }

@@ -2,9 +2,9 @@
 import { createServer, type Server, type ServerConfig, type ServerOptions } from '../server'
 import { checkConfig } from '../server/config/read'
 import { loadPipeline } from '../server/load'
+import { Probes } from '../server/worker-probes'
 import { QueueBackend } from './backend'
 import { sayOf } from './packages'
-import { Probes } from './probes'
 import { QueueWorker, type WorkerLog } from './worker'
 
 export { QueueBackend } from './backend'

@@ -6,13 +6,19 @@ import { jobErrorOf } from '../server/errors'
 import { Throughput } from '../server/local/throughput'
 import { encode, mediaTypeOf } from '../server/pictures'
 import { generateOptionsOf, modelOf, type ServedPipeline } from '../server/served-pipeline'
+import {
+  NO_ATTEMPTS,
+  type Outcome,
+  type Probes,
+  type WorkerNumbers,
+  type WorkerState,
+} from '../server/worker-probes'
 import type { Broker } from './broker'
 import { checkStore, openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
 import { type Attempt, Jobs } from './jobs'
 import { isMachines } from './machine-faults'
 import { loadBull, sayOf } from './packages'
-import { NO_ATTEMPTS, type Outcome, type Probes, type WorkerNumbers, type WorkerState } from './probes'
 import { Report } from './report'
 import { ANNOUNCE_MS, announce, limitsOf, queueOf, readRoster, type WorkerCard } from './roster'
 import type { PictureStore } from './store'

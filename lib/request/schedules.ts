@@ -23,6 +23,14 @@ export interface RequestDefaults {
   readonly decoderSteps: number
 }
 
+/** Steps of Stage C and of Stage B where a request does not say. */
+export function defaultStepsOf({ priorSteps, decoderSteps }: RequestDefaults): {
+  readonly prior: number
+  readonly decoder: number
+} {
+  return { prior: priorSteps ?? DEFAULT_STAGE_C_TIMESTEPS.length - 1, decoder: decoderSteps }
+}
+
 export function readPrior(given: PriorOptions, defaults: RequestDefaults): StageRequest {
   const { priorGuidanceScale = defaults.priorGuidanceScale } = given
   const { priorSteps } = defaults

@@ -1,10 +1,11 @@
 import { type FastifyInstance, fastify } from 'fastify'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import type { BackendStatistics, ServerConfig } from '../server'
-import { Keys } from '../server/keys'
-import { watchPipeline } from '../server/pipeline-metrics'
-import { type Reading, Readings } from '../server/readings'
-import { mayRead } from '../server/routes/metrics'
+import type { BackendStatistics } from './backend'
+import type { ServerConfig } from './config/schema'
+import { Keys } from './keys'
+import { watchPipeline } from './pipeline-metrics'
+import { type Reading, Readings } from './readings'
+import { mayRead } from './routes/metrics'
 
 /** What a worker is about to do with jobs; `lost` while the broker does not answer. */
 export type WorkerState = 'loading' | 'ready' | 'lost' | 'draining'
