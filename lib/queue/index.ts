@@ -4,7 +4,7 @@ import { checkConfig } from '../server/config/read'
 import { loadPipeline } from '../server/load'
 import { Probes } from '../server/worker-probes'
 import { QueueBackend } from './backend'
-import { sayOf } from './packages'
+import { sayOf } from './broker'
 import { QueueWorker, type WorkerLog } from './worker'
 
 export { QueueBackend } from './backend'

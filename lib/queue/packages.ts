@@ -13,17 +13,6 @@ export const loadRedis = (): RedisPackage =>
 export const loadS3 = (): S3 =>
   loaded('store', 'npm install @aws-sdk/client-s3', () => require('@aws-sdk/client-s3'))
 
-/** Lines of a log on a broker that goes and comes back. */
-export function sayOf(log: {
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
-}): (error: Error | null) => void {
-  return (error) =>
-    error === null
-      ? log.info({}, 'the broker is back')
-      : log.warn({ err: error }, 'the broker cannot be reached')
-}
-
 /**
  * ioredis forgets the timer of `socketTimeout` when a connection ends in the middle of a command, as BullMQ's blocking reads
  * do on copies of one: the process would live on until it fires.

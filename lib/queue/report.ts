@@ -1,3 +1,5 @@
+import type { StreamEvent } from '../index'
+import { encode } from '../server/pictures'
 import type { Attempt, Jobs } from './jobs'
 
 /** Steps are told at most this often for each job: nobody sees more, and a broker serves many jobs. */
@@ -16,6 +18,17 @@ export class Report {
     /** The attempt does not hold the job any more. */
     private readonly lost: () => void,
   ) {}
+
+  step({ index, stage, step, steps, etaMs }: StreamEvent & { type: 'step' }): void {
+    this.add(`step:${index}`, { type: 'step', index, stage, step, steps, etaMs })
+  }
+
+  async preview({ index, step, steps, image }: StreamEvent & { type: 'preview' }): Promise<void> {
+    const data = (await encode(image, 'png', null)).toString('base64')
+    const { width, height } = image
+    const mediaType = 'image/png'
+    this.add(`preview:${index}`, { type: 'preview', index, step, steps, width, height, mediaType, data })
+  }
 
   add(slot: string, event: object): void {
     this.waiting.set(slot, event)

@@ -13,12 +13,12 @@ import {
   type WorkerNumbers,
   type WorkerState,
 } from '../server/worker-probes'
-import type { Broker } from './broker'
+import { type Broker, sayOf } from './broker'
 import { checkStore, openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
 import { type Attempt, Jobs } from './jobs'
 import { isMachines } from './machine-faults'
-import { loadBull, sayOf } from './packages'
+import { loadBull } from './packages'
 import { Report } from './report'
 import { ANNOUNCE_MS, announce, limitsOf, queueOf, readRoster, type WorkerCard } from './roster'
 import type { PictureStore } from './store'
@@ -140,10 +140,10 @@ export class QueueWorker {
     try {
       for await (const event of this.pipeline.stream(request.prompt, options)) {
         if (event.type === 'queued') report.warn(event.warnings)
-        if (event.type === 'step') report.add(`step:${event.index}`, stepOf(event))
+        if (event.type === 'step') report.step(event)
         // Beside the next steps: encoding and storing is work of other threads.
         if (event.type === 'image') keeping.push(this.keep(attempt, event, report, stop))
-        if (event.type === 'preview') keeping.push(preview(event, report))
+        if (event.type === 'preview') keeping.push(report.preview(event))
       }
       await Promise.all(keeping)
     } finally {
@@ -282,24 +282,4 @@ export class QueueWorker {
 /** BullMQ tries it no more, and keeps it where dashboards show it. */
 function setAside(code: string): Error {
   return new (loadBull().UnrecoverableError)(code)
-}
-
-function stepOf({ index, stage, step, steps, etaMs }: StreamEvent & { type: 'step' }): object {
-  return { type: 'step', index, stage, step, steps, etaMs }
-}
-
-async function preview(event: StreamEvent & { type: 'preview' }, report: Report): Promise<void> {
-  const { index, step, steps, image } = event
-  const data = (await encode(image, 'png', null)).toString('base64')
-  const { width, height } = image
-  report.add(`preview:${index}`, {
-    type: 'preview',
-    index,
-    step,
-    steps,
-    width,
-    height,
-    mediaType: 'image/png',
-    data,
-  })
 }

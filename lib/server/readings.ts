@@ -11,29 +11,29 @@ export class Readings<Source> {
   ) {}
 
   gauge(name: string, help: string, labelNames: readonly string[], read: (now: Source) => Reading[]): void {
-    const { registry, source } = this
-    new Gauge({
-      name: `wuerstchen_${name}`,
-      help,
-      labelNames,
-      registers: [registry],
-      async collect() {
-        this.reset()
-        for (const [labels, value] of read(await source())) if (value !== null) this.set(labels, value)
-      },
-    })
+    this.register(Gauge, name, help, labelNames, read)
   }
 
   counter(name: string, help: string, labelNames: readonly string[], read: (now: Source) => Reading[]): void {
+    this.register(Counter, name, help, labelNames, read)
+  }
+
+  private register(
+    Kind: typeof Gauge | typeof Counter,
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: (now: Source) => Reading[],
+  ): void {
     const { registry, source } = this
-    new Counter({
+    new Kind({
       name: `wuerstchen_${name}`,
       help,
       labelNames,
       registers: [registry],
       async collect() {
         this.reset()
-        for (const [labels, value] of read(await source())) this.inc(labels, value ?? 0)
+        for (const [labels, value] of read(await source())) if (value !== null) this.inc(labels, value)
       },
     })
   }
