@@ -8,6 +8,7 @@ import { encode } from '../../lib/embeddings/safetensors'
 import { type SmallModel, smallModel } from '../support/models'
 import { ensureDist, runCli } from '../support/node-process'
 import { folderOf, removeFolders } from '../support/temporary-folder'
+import { until } from '../support/until'
 
 let small: SmallModel
 let flags: string[]
@@ -267,7 +268,7 @@ describe('wuerstchen generate', () => {
       stderr += chunk
     })
     const ended = new Promise((resolve) => child.once('exit', (status, signal) => resolve(status ?? signal)))
-    while (!existsSync(folder)) await new Promise((resolve) => setTimeout(resolve, 20))
+    await until(() => existsSync(folder))
     await new Promise((resolve) => setTimeout(resolve, 1500))
     child.kill('SIGINT')
     expect(await ended).toBe(130)

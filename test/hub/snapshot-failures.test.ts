@@ -14,6 +14,7 @@ import {
   LARGE,
   REPOSITORY,
   replaceHub,
+  STORED_WEIGHTS,
   settingsOf,
   startHub,
   stopHub,
@@ -77,7 +78,7 @@ describe('a download that cannot succeed', () => {
     ['more bytes than the file has', { tail: Buffer.from('more') }, 'HUB_UNREACHABLE', /sends more/],
   ])('refuses %s', async (_what, fault, code, message) => {
     const cache = folderOf({})
-    hub.fail(/storage:.*decoder.*safetensors/, fault, 100)
+    hub.fail(STORED_WEIGHTS, fault, 100)
     expect(await failure({}, ID, cache)).toMatchObject({
       code: `ERR_WUERSTCHEN_${code}`,
       message: expect.stringMatching(message),
@@ -115,7 +116,7 @@ describe('a download that cannot succeed', () => {
 
   it('stops at once when aborted, and keeps what is finished', async () => {
     const cache = folderOf({})
-    hub.fail(/storage:.*decoder.*safetensors/, { silentAfter: 1000 }, 100)
+    hub.fail(STORED_WEIGHTS, { silentAfter: 1000 }, 100)
     const controller = new AbortController()
     const running = failure({ signal: controller.signal }, ID, cache)
     const partial = `${sha256(LARGE)}.wuerstchen-partial`

@@ -20,12 +20,14 @@ import {
   LARGE,
   NEEDED,
   REPOSITORY,
+  STORED_WEIGHTS,
   settingsOf,
   startHub,
   stopHub,
   WEIGHTS,
 } from '../support/snapshots'
 import { folderOf, writeFiles } from '../support/temporary-folder'
+import { until } from '../support/until'
 
 beforeEach(startHub)
 afterEach(stopHub)
@@ -91,7 +93,7 @@ describe('a download', () => {
   })
 
   it('survives cut connections, servers that rest, servers that ignore ranges, silence', async () => {
-    hub.fail(/storage:.*decoder.*safetensors/, { cutAfter: 1_000_000 }, 3)
+    hub.fail(STORED_WEIGHTS, { cutAfter: 1_000_000 }, 3)
     hub.fail(/storage:.*vqgan/, { status: 503 }, 2)
     hub.fail(/hub:.*revision/, { status: 429, headers: { 'retry-after': '0' } })
     hub.fail(/hub:.*model_index/, { cutAfter: 5 })
@@ -102,7 +104,7 @@ describe('a download', () => {
   })
 
   it('works where the server sends whole files for parts', async () => {
-    hub.fail(/storage:.*decoder/, { ignoreRange: true }, 100)
+    hub.fail(STORED_WEIGHTS, { ignoreRange: true }, 100)
     expectWhole(await fetched(folderOf({})))
   })
 
@@ -115,11 +117,11 @@ describe('a download', () => {
 
   it('goes on where a killed process stopped', async () => {
     const cache = folderOf({})
-    hub.fail(/storage:.*decoder.*safetensors/, { silentAfter: 1000 }, 1)
+    hub.fail(STORED_WEIGHTS, { silentAfter: 1000 }, 1)
     const { child, ended } = inAnotherProcess(cache, { silenceMs: 60_000 })
     const state = join(cache, 'models--tests--decoder', 'blobs', `${sha256(LARGE)}.wuerstchen-parts.json`)
     const isPartWay = () => existsSync(state) && JSON.parse(readFileSync(state, 'utf8')).done.length === 2
-    while (!isPartWay()) await new Promise((done) => setTimeout(done, 20))
+    await until(isPartWay)
     child.kill('SIGKILL')
     await ended
     expect(existsSync(join(cache, 'models--tests--decoder', 'snapshots'))).toBe(false)
@@ -142,13 +144,14 @@ describe('a download', () => {
   it('that was taken for dead waits in line and is done all the same', async () => {
     const cache = folderOf({})
     const lock = join(cache, '.locks', 'models--tests--decoder', 'wuerstchen.lock')
-    hub.fail(/storage:.*decoder.*safetensors/, { silentAfter: 1000 })
+    hub.fail(STORED_WEIGHTS, { silentAfter: 1000 })
     const running = fetched(cache, { settings: settingsOf(cache, { silenceMs: 60_000 }) })
-    while (!existsSync(lock)) await new Promise((done) => setTimeout(done, 20))
+    await until(() => existsSync(lock))
     rmSync(lock)
     const other = await takeLock(lock)
-    while (!hub.seen.some(({ path }, index) => index > NEEDED.length && path.includes('/revision/')))
-      await new Promise((done) => setTimeout(done, 20))
+    await until(() =>
+      hub.seen.some(({ path }, index) => index > NEEDED.length && path.includes('/revision/')),
+    )
     other.release()
     expectWhole(await running)
   })

@@ -1,5 +1,5 @@
 /** A model with all that repositories have, on a hub on loopback, and those who download it. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -35,7 +35,11 @@ export const REPOSITORY: Repository = {
 }
 export const NEEDED = Object.keys(REPOSITORY).filter((path) => !/\.bin$|fp16|images|gitattributes/.test(path))
 
+/** Requests for the parts of WEIGHTS. The model's own name has "decoder" in it too. */
+export const STORED_WEIGHTS = new RegExp(`^storage:/${ID}/${WEIGHTS}$`)
+
 export let hub: LoopbackHub
+const processes: ChildProcess[] = []
 
 /** For `beforeEach()` and `afterEach()`. */
 export async function startHub(): Promise<void> {
@@ -48,6 +52,7 @@ export async function replaceHub(files: Repository): Promise<void> {
 }
 
 export async function stopHub(): Promise<void> {
+  for (const child of processes.splice(0)) child.kill('SIGKILL')
   await hub.stop()
   removeFolders()
 }
@@ -78,6 +83,7 @@ export function inAnotherProcess(cacheDir: string, changes: Partial<HubSettings>
     const { fetchSnapshot } = require(${JSON.stringify(join(ensureDist(), 'hub', 'snapshot.js'))})
     fetchSnapshot({ repository: '${ID}', revision: 'main' }, { settings: ${settings} })`
   const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' })
+  processes.push(child)
   return { child, ended: new Promise((done) => child.on('exit', done)) }
 }
 
