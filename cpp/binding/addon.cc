@@ -17,7 +17,6 @@ void DescribePlatform(Napi::Object exports) {
   auto cpu = Napi::Object::New(exports.Env());
   cpu.Set("bfloat16", platform.bfloat16);
   cpu.Set("float16", platform.float16);
-  cpu.Set("amx", platform.amx);
   cpu.Set("capability", platform.capability);
   auto kernels = Napi::Array::New(exports.Env());
   for (const auto& kind : platform.kernels) kernels.Set(kernels.Length(), kind);

@@ -48,8 +48,7 @@ Platform DescribePlatform() {
           at::get_cpu_capability(),
           kernels::Kinds(),
           cpu.avx512_bf16 || cpu.amx_bf16 || cpu.neon_bf16,
-          cpu.avx512_fp16 || cpu.amx_fp16,
-          cpu.amx_bf16};
+          cpu.avx512_fp16 || cpu.amx_fp16};
 }
 
 }  // namespace wuerstchen::runtime

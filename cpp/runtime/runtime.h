@@ -253,7 +253,6 @@ struct Platform {
   std::vector<std::string> kernels;  // kinds of CPU with kernels that this one is, fastest first
   bool bfloat16;                     // whether the CPU multiplies these natively
   bool float16;
-  bool amx;  // bfloat16 in tiles
 };
 Platform DescribePlatform();
 

@@ -7,6 +7,7 @@ import type { Dtype, NativeAddon } from './types'
  * none: there the graphs run.
  */
 const KINDS = [
+  'amx',
   'avx512_bf16',
   'avx512_vnni',
   'avx512',
@@ -24,23 +25,21 @@ export interface Cpu {
   /** Whether it multiplies these natively. */
   readonly bfloat16: boolean
   readonly float16: boolean
-  /** Whether libtorch multiplies bfloat16 with AMX here, which is faster than any kernel of ours. */
-  readonly amx: boolean
 }
 
 /** Whether fours of bytes are multiplied at once. */
-export function multipliesBytes({ kind }: Cpu): boolean {
-  return ['avx512_bf16', 'avx512_vnni', 'neon_bf16', 'neon_dotprod'].includes(kind)
+export function multipliesBytes({ kind }: Pick<Cpu, 'kind'>): boolean {
+  return ['amx', 'avx512_bf16', 'avx512_vnni', 'neon_bf16', 'neon_dotprod'].includes(kind)
 }
 
 /** Whether pairs of bfloat16 are multiplied at once. */
-export function multipliesBFloat16({ kind }: Cpu): boolean {
-  return kind === 'avx512_bf16' || kind === 'neon_bf16'
+export function multipliesBFloat16({ kind }: Pick<Cpu, 'kind'>): boolean {
+  return ['amx', 'avx512_bf16', 'neon_bf16'].includes(kind)
 }
 
-/** Kernels of ours: float32 everywhere; bfloat16 where the CPU multiplies it, but not where libtorch has AMX for it. */
+/** Kernels of ours: float32 everywhere; bfloat16 where the CPU multiplies it, and nothing else. */
 export function hasKernels(cpu: Cpu, dtype: Dtype): boolean {
-  if (dtype === 'bfloat16') return multipliesBFloat16(cpu) && !cpu.amx
+  if (dtype === 'bfloat16') return multipliesBFloat16(cpu)
   return dtype === 'float32' && cpu.kind !== 'baseline'
 }
 
@@ -73,8 +72,7 @@ export function cpuOf({ cpu }: Pick<NativeAddon, 'cpu'>, env: Environment = proc
   const limited = kind !== here[0]
   return {
     kind,
-    bfloat16: cpu.bfloat16 && !limited,
+    bfloat16: cpu.bfloat16 && (!limited || multipliesBFloat16({ kind })),
     float16: cpu.float16 && !limited,
-    amx: cpu.amx && !limited,
   }
 }

@@ -45,8 +45,6 @@ export interface NativeAddon {
   readonly cpu: {
     readonly bfloat16: boolean
     readonly float16: boolean
-    /** Whether it has AMX for bfloat16, which libtorch's own operators use. */
-    readonly amx: boolean
     readonly capability: string
     /** Kinds of CPU with kernels of ours that this one is, the fastest first. */
     readonly kernels: readonly string[]

@@ -3,20 +3,19 @@ import { cpuOf, describeKernels, multipliesBFloat16, multipliesBytes } from '../
 const cpu = {
   bfloat16: true,
   float16: false,
-  amx: true,
   capability: 'AVX512',
-  kernels: ['avx512_bf16', 'avx512_vnni', 'avx512', 'avx2'],
+  kernels: ['amx', 'avx512_bf16', 'avx512_vnni', 'avx512', 'avx2'],
 }
 
 describe('cpuOf()', () => {
   it('takes a CPU for the fastest kind that it is', () => {
-    expect(cpuOf({ cpu }, {})).toEqual({ kind: 'avx512_bf16', bfloat16: true, float16: false, amx: true })
+    expect(cpuOf({ cpu }, {})).toEqual({ kind: 'amx', bfloat16: true, float16: false })
     expect(cpuOf({ cpu: { ...cpu, kernels: ['avx2'] } }, {}).kind).toBe('avx2')
     expect(cpuOf({ cpu: { ...cpu, kernels: [] } }, {}).kind).toBe('baseline')
   })
 
   it('knows the kinds of Arm', () => {
-    const arm = { ...cpu, kernels: ['neon_bf16', 'neon_dotprod', 'neon'], capability: 'DEFAULT', amx: false }
+    const arm = { ...cpu, kernels: ['neon_bf16', 'neon_dotprod', 'neon'], capability: 'DEFAULT' }
     expect(cpuOf({ cpu: arm }, {}).kind).toBe('neon_bf16')
     expect(multipliesBFloat16(cpuOf({ cpu: arm }, {}))).toBe(true)
     const older = cpuOf({ cpu: arm }, { WUERSTCHEN_CPU: 'neon_dotprod' })
@@ -29,12 +28,17 @@ describe('cpuOf()', () => {
     'takes it for %s if WUERSTCHEN_CPU says so, without narrow types',
     (kind) => {
       const env = { WUERSTCHEN_CPU: kind }
-      expect(cpuOf({ cpu }, env)).toEqual({ kind, bfloat16: false, float16: false, amx: false })
+      expect(cpuOf({ cpu }, env)).toEqual({ kind, bfloat16: false, float16: false })
     },
   )
 
   it('keeps its abilities if WUERSTCHEN_CPU names what it is', () => {
-    expect(cpuOf({ cpu }, { WUERSTCHEN_CPU: 'avx512_bf16' })).toEqual(cpuOf({ cpu }, {}))
+    expect(cpuOf({ cpu }, { WUERSTCHEN_CPU: 'amx' })).toEqual(cpuOf({ cpu }, {}))
+  })
+
+  it('multiplies bfloat16 as the kind that WUERSTCHEN_CPU names does', () => {
+    const kind = 'avx512_bf16'
+    expect(cpuOf({ cpu }, { WUERSTCHEN_CPU: kind })).toEqual({ kind, bfloat16: true, float16: false })
   })
 
   it('refuses a kind that it is not', () => {
@@ -47,17 +51,14 @@ describe('cpuOf()', () => {
 
 describe('describeKernels()', () => {
   it('says what each dtype runs on', () => {
-    const fast = { kind: 'avx512_bf16', bfloat16: true, float16: false, amx: false } as const
+    const fast = { kind: 'avx512_bf16', bfloat16: true, float16: false } as const
     expect(describeKernels(fast)).toEqual({
       float32: 'kernels for avx512_bf16',
       bfloat16: 'kernels for avx512_bf16',
       float16: 'the graphs',
       int8: 'kernels for avx512_bf16, rows of 8 bits; Stage A of 16; text encoders in bfloat16',
     })
-    expect(describeKernels({ ...fast, amx: true })).toMatchObject({
-      bfloat16: 'the graphs',
-      int8: 'kernels for avx512_bf16, rows of 8 bits; Stage A of 16',
-    })
+    expect(describeKernels({ ...fast, kind: 'amx' }).bfloat16).toBe('kernels for amx')
     expect(describeKernels({ ...fast, kind: 'avx2' }).int8).toBe('kernels for avx2, rows of 16 bits')
     expect(describeKernels({ ...fast, kind: 'baseline' })).toMatchObject({
       float32: 'the graphs',

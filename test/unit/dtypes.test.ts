@@ -1,7 +1,7 @@
 import { chooseKernels, chooseRuns, type Dtypes } from '../../lib/loading/dtypes'
 import type { Cpu } from '../../lib/native/cpu'
 
-const CPU: Cpu = { kind: 'avx512_bf16', bfloat16: true, float16: false, amx: false }
+const CPU: Cpu = { kind: 'avx512_bf16', bfloat16: true, float16: false }
 const inFloat32: Dtypes = { stored: 'float32', dtype: 'float32', rounding: 'float32' }
 const inBFloat16: Dtypes = { stored: 'bfloat16', dtype: 'bfloat16', rounding: 'float32' }
 const widened: Dtypes = { stored: 'bfloat16', dtype: 'float32', rounding: 'float32' }
@@ -34,13 +34,12 @@ describe('chooseKernels()', () => {
     expect(chooseKernels('packed', 'bfloat16', widened, on({ kind: 'avx2' }))?.pack).toBe('full')
   })
 
-  it('leaves to the graphs what there are no kernels for, and what libtorch does faster', () => {
+  it('leaves to the graphs what there are no kernels for', () => {
     expect(chooseKernels('off', 'float32', inFloat32, on())).toBeNull()
     expect(chooseKernels('packed', 'float32', inFloat32, on({ kind: 'baseline' }))).toBeNull()
     expect(chooseKernels('auto', 'float32', inFloat32, on({}, 'cuda:0'))).toBeNull()
     expect(chooseKernels('auto', 'float16', inFloat16, on())).toBeNull()
     expect(chooseKernels('auto', 'bfloat16', inBFloat16, on({ kind: 'avx512' }))).toBeNull()
-    expect(chooseKernels('auto', 'bfloat16', inBFloat16, on({ amx: true }))).toBeNull()
   })
 })
 
@@ -72,11 +71,9 @@ describe('chooseRuns()', () => {
     const text = { stored: 'bfloat16', dtype: 'bfloat16', kernels: { ...packed, pack: 'none' } }
     expect(prior).toEqual({ ...vqgan, text })
     expect(decoder).toEqual(prior)
-    for (const cpu of [{ kind: 'avx512_vnni' }, { amx: true }] as const) {
-      const wide = chooseRuns(auto, 'int8', widened, on(cpu))
-      expect([wide.vqgan.dtype, wide.prior.text.dtype]).toEqual(['float32', 'float32'])
-      expect(wide.prior.text.kernels?.pack).toBe('none')
-    }
+    const wide = chooseRuns(auto, 'int8', widened, on({ kind: 'avx512_vnni' }))
+    expect([wide.vqgan.dtype, wide.prior.text.dtype]).toEqual(['float32', 'float32'])
+    expect(wide.prior.text.kernels?.pack).toBe('none')
   })
 
   it('follows a choice for each stage', () => {

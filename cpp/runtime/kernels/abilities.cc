@@ -2,6 +2,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -13,6 +17,21 @@
 namespace wuerstchen::runtime::kernels {
 
 #if defined(__x86_64__)
+namespace {
+
+// Linux wants to be asked before a process uses tiles: they are 8 kB more of each thread to save.
+[[maybe_unused]] bool MayUseTiles() {
+#if defined(__linux__)
+  // As in Linux' asm/prctl.h and asm/fpu/types.h, whose older versions lack them.
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // NOLINT(runtime/int)
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
 Abilities ReadAbilities() {
   Abilities cpu;
   // These ask whether the system saves the registers, too.
@@ -28,6 +47,12 @@ Abilities ReadAbilities() {
     cpu.amx_bf16 = (edx >> 22) & 1;
     cpu.avx512_fp16 = (edx >> 23) & 1;
   }
+#if defined(EMULATE_AMX)
+  cpu.amx = cpu.avx512;
+#else
+  const bool tiles = (edx >> 24) & 1;
+  cpu.amx = cpu.avx512_bf16 && cpu.amx_bf16 && tiles && MayUseTiles();
+#endif
   if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0) cpu.amx_fp16 = (eax >> 21) & 1;
   return cpu;
 }

@@ -4,6 +4,7 @@
 #ifndef CPP_RUNTIME_KERNELS_ATTENTION_H_
 #define CPP_RUNTIME_KERNELS_ATTENTION_H_
 
+#include "runtime/kernels/amx.h"
 #include "runtime/kernels/pairs.h"
 #include "runtime/kernels/tile.h"
 
@@ -173,6 +174,7 @@ void Attention(const AttentionArgs& args) {
   using Of = AttentionOf<Number>;
   const AttentionScratch<Number> scratch(args.scratch);
   const int64_t width = RoundedUp(args.head_dim, kPanel);
+  [[maybe_unused]] const TileSession tiles;
   for (int64_t row = 0; row < args.rows; ++row) {
     const auto* const from = static_cast<const Map*>(args.queries) + row * args.query_stride;
     for (int64_t i = 0; i < args.head_dim; ++i) {

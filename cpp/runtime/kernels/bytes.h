@@ -109,7 +109,7 @@ struct ByteOperands {
   KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
     IntVec exact[Rows][2] = {};
     const uint8_t* four = left.bytes;
-    const int8_t* panel = right + 2 * kPanel * sizeof(float);
+    const int8_t* panel = fours();
 #if KERNEL_FOURS && KERNEL_ARM
     MultiplyByLanes<AddProductsOfFours>(exact, four, kByteStride, panel, depth / 4);
 #else
@@ -126,6 +126,12 @@ struct ByteOperands {
     }
 #endif
     Start(sums, before);
+    Scale(exact, sums);
+  }
+
+  // What the sums of a pass add to those in float32.
+  template <int Rows>
+  KERNEL_MEMBER void Scale(const IntVec (&exact)[Rows][2], Vec (&sums)[Rows][2]) const {
     const auto* const scales = reinterpret_cast<const float*>(right);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
@@ -139,6 +145,7 @@ struct ByteOperands {
       }
     }
   }
+  KERNEL_MEMBER const int8_t* fours() const { return right + 2 * kPanel * sizeof(float); }
   KERNEL_MEMBER void SkipRows(int64_t rows) {
     left.bytes += rows * kByteStride;
     left.scales += rows;

@@ -3,7 +3,7 @@
 #include "runtime/kernels/abilities.h"
 
 #if defined(KERNELS_X86)
-#define KERNEL_KINDS(DO) DO(avx512_bf16) DO(avx512_vnni) DO(avx512) DO(avx2)
+#define KERNEL_KINDS(DO) DO(amx) DO(avx512_bf16) DO(avx512_vnni) DO(avx512) DO(avx2)
 #elif defined(KERNELS_ARM)
 #define KERNEL_KINDS(DO) DO(neon_bf16) DO(neon_dotprod) DO(neon)
 #else

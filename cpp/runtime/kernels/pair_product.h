@@ -6,6 +6,7 @@
 #ifndef CPP_RUNTIME_KERNELS_PAIR_PRODUCT_H_
 #define CPP_RUNTIME_KERNELS_PAIR_PRODUCT_H_
 
+#include "runtime/kernels/amx.h"
 #include "runtime/kernels/pairs.h"
 #include "runtime/kernels/product.h"
 
@@ -133,6 +134,7 @@ void PassOfPairs(const ProductArgs& args, const Passes& passes, bool begun) {
 
 // Rows, kChunkRows at most; depths are even.
 void ProductOfPairs(const ProductArgs& args) {
+  [[maybe_unused]] const TileSession tiles;
   Passes passes(args);
   for (bool begun = false; passes.Next(); begun = true) {
     (passes.last() ? PassOfPairs<true> : PassOfPairs<false>)(args, passes, begun);

@@ -2,6 +2,7 @@
 #ifndef CPP_RUNTIME_KERNELS_PRODUCT_H_
 #define CPP_RUNTIME_KERNELS_PRODUCT_H_
 
+#include "runtime/kernels/amx.h"
 #include "runtime/kernels/bytes.h"
 #include "runtime/kernels/operands.h"
 #include "runtime/kernels/quantised.h"
@@ -81,6 +82,7 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
 
 // Columns must be whole panels; the caller pads.
 void Product(const ProductArgs& args) {
+  [[maybe_unused]] const TileSession tiles;
   int64_t pass = 0;
   for (int index = 0; index < args.segment_count; ++index) {
     const Segment& segment = args.segments[index];

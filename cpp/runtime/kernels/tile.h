@@ -43,6 +43,15 @@ KERNEL_INLINE void Start(Vec (&sums)[Rows][2], const Sums& before) {
   }
 }
 
+template <int Rows>
+KERNEL_INLINE void Keep(const Vec (&sums)[Rows][2], const Sums& kept) {
+#pragma GCC unroll 16
+  for (int row = 0; row < Rows; ++row) {
+    Store(kept.at + row * kept.stride, sums[row][0]);
+    Store(kept.at + row * kept.stride + kLanes, sums[row][1]);
+  }
+}
+
 // Rows kPassDepth apart, and a panel: (depth, kPanel).
 struct Operands {
   int64_t depth;
@@ -103,11 +112,7 @@ KERNEL_INLINE void Tile(const Operands& operands, const Sums& kept, const Finish
   if constexpr (kLast) {
     WriteTile(sums, finish);
   } else {
-#pragma GCC unroll 16
-    for (int row = 0; row < Rows; ++row) {
-      Store(kept.at + row * kept.stride, sums[row][0]);
-      Store(kept.at + row * kept.stride + kLanes, sums[row][1]);
-    }
+    Keep(sums, kept);
   }
 }
 

@@ -14,6 +14,9 @@
 
 #define KERNEL_INLINE static inline __attribute__((always_inline))
 #define KERNEL_MEMBER inline __attribute__((always_inline))
+#ifndef KERNEL_AMX
+#define KERNEL_AMX 0
+#endif
 
 namespace wuerstchen::runtime::kernels::KERNEL_NAMESPACE {
 
