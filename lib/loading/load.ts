@@ -41,7 +41,7 @@ export function openDevice(
   throw new DeviceError(messageOf(refusal), { cause: refusal, details: { device: wanted } })
 }
 
-export interface LoadOptions extends Dtypes {
+interface LoadOptions extends Dtypes {
   /** Null runs the graphs as they are. */
   readonly kernels: NativeKernels | null
   /** Stages that run otherwise. */

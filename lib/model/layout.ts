@@ -50,7 +50,7 @@ export interface ModelFiles {
   readonly constants: ModelConstants
 }
 
-export interface ModelConstants {
+interface ModelConstants {
   /** image embeddings = prior latents * latentMean - latentStd */
   readonly latentMean: number
   readonly latentStd: number

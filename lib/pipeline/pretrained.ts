@@ -54,7 +54,7 @@ export interface PipelineInfo {
 }
 
 /** A model that is ready, and what requests to it are checked against. */
-export interface Pretrained {
+interface Pretrained {
   /** One for each device. */
   readonly models: readonly [Model, ...Model[]]
   readonly requests: RequestModel
@@ -65,7 +65,7 @@ export interface Pretrained {
 }
 
 /** Where the model and the graphs that come with the package lie. */
-export const bundled = {
+const bundled = {
   model: join(packageRoot, 'models', 'shapes'),
   graphs: join(packageRoot, 'graphs'),
 }

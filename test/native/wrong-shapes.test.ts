@@ -5,6 +5,7 @@ import { openDevice, planLoad } from '../../lib/loading/load'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import type { Dtype, NativeDevice, NativeGraph, NativeTensor } from '../../lib/native/types'
+import { volume } from '../../lib/tensors/shape'
 
 const runtime = loadRuntime({})
 const { kind } = runtime.cpu
@@ -25,7 +26,7 @@ beforeAll(() => {
 afterAll(() => device.close())
 
 const write = (shape: Shape) => {
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.1)
+  const data = new Float32Array(volume(shape)).fill(0.1)
   return device.write({ dtype: 'float32', shape, data })
 }
 

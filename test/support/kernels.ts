@@ -13,6 +13,7 @@ import type {
   NativeTensor,
   WeightBinding,
 } from '../../lib/native/types'
+import { volume } from '../../lib/tensors/shape'
 import { smallModel } from './models'
 
 export const runtime = loadRuntime({})
@@ -38,7 +39,7 @@ export const noise = (shape: readonly number[], seed: number): HostTensor => {
     state = (state * 1103515245 + 12345) % 2147483648
     return state / 1073741824 - 1
   }
-  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, next)
+  const data = Float32Array.from({ length: volume(shape) }, next)
   return { dtype: 'float32', shape, data }
 }
 

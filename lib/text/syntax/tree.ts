@@ -15,7 +15,7 @@ export interface TextNode extends Span {
 }
 
 /** Children that count more or less; weights of nested ones multiply. */
-export interface WeightNode extends Span {
+interface WeightNode extends Span {
   readonly type: 'weight'
   readonly weight: number
   readonly children: readonly PromptNode[]
@@ -51,7 +51,7 @@ export interface ScheduleNode extends Span {
 }
 
 /** a1111: `[a|b]`, another one at each step. */
-export interface AlternateNode extends Span {
+interface AlternateNode extends Span {
   readonly type: 'alternate'
   readonly choices: readonly (readonly PromptNode[])[]
 }
