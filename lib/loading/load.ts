@@ -20,8 +20,6 @@ import { networksOf } from './networks'
 import type { LoadPlan, NetworkPlan } from './plan'
 import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
-export { planLoad, withCompiled } from './plan'
-
 /** Opens `'cpu'`, `'cuda:1'`, ...; `'auto'` is the first GPU if libtorch and the machine have one, else the CPU. */
 export function openDevice(
   { addon, libtorch }: NativeRuntime,

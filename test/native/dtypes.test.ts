@@ -1,6 +1,7 @@
 /** Weights that are held narrow and computed with in float32, through the real addon. */
 import { join } from 'node:path'
-import { openDevice, planLoad } from '../../lib/loading/load'
+import { openDevice } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { openModel } from '../../lib/model/layout'
 import { readHeader } from '../../lib/model/safetensors'
 import { bindWeights } from '../../lib/model/weights'

@@ -1,7 +1,8 @@
 /** Inputs of shapes that no graph makes: kernels of our own refuse them, as the graphs in whose place they run. */
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
-import { openDevice, planLoad } from '../../lib/loading/load'
+import { openDevice } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import type { Dtype, NativeDevice, NativeGraph, NativeTensor } from '../../lib/native/types'
