@@ -9,7 +9,7 @@ export interface Prose {
   readonly text: string
 }
 
-const parsed = (file: string) =>
+export const parsed = (file: string) =>
   ts.createSourceFile(file, readFileSync(join(ROOT, file), 'utf8'), ts.ScriptTarget.Latest, true)
 
 /** Doc comments of what a door exports, members and parameters included. */
@@ -24,7 +24,7 @@ export function docComments(door: string): readonly Prose[] {
   })
 }
 
-function declares(node: ts.Statement, name: string): boolean {
+export function declares(node: ts.Statement, name: string): boolean {
   if (ts.isVariableStatement(node))
     return node.declarationList.declarations.some((one) => one.name.getText() === name)
   return (node as ts.DeclarationStatement).name?.text === name

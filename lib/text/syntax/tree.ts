@@ -4,18 +4,20 @@
 export const PROMPT_SYNTAXES = ['plain', 'compel', 'a1111'] as const
 export type PromptSyntax = (typeof PROMPT_SYNTAXES)[number]
 
+/** Where something stands in a prompt. */
 export interface Span {
   readonly start: number
   readonly end: number
 }
 
+/** Words as they are. */
 export interface TextNode extends Span {
   readonly type: 'text'
   readonly text: string
 }
 
 /** Children that count more or less; weights of nested ones multiply. */
-interface WeightNode extends Span {
+export interface WeightNode extends Span {
   readonly type: 'weight'
   readonly weight: number
   readonly children: readonly PromptNode[]
@@ -51,7 +53,7 @@ export interface ScheduleNode extends Span {
 }
 
 /** a1111: `[a|b]`, another one at each step. */
-interface AlternateNode extends Span {
+export interface AlternateNode extends Span {
   readonly type: 'alternate'
   readonly choices: readonly (readonly PromptNode[])[]
 }
