@@ -2,16 +2,13 @@
 // npm run bench:queue — what a queue costs: time per job against a server with the model in it, throughput of workers against one
 // process of the same threads, memory of many queued jobs, and what the broker does for a picture.
 
-const { mkdtempSync, rmSync, statSync, readdirSync } = require('node:fs')
-const { tmpdir } = require('node:os')
-const { join } = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { parseArgs } = require('node:util')
 const { Redis } = require('ioredis')
+const { sizes, spent } = require('./support/broker-costs')
 const { QueueClient } = require('./support/queue-client')
-const { startRedis } = require('./support/redis')
+const { house } = require('./support/queue-house')
 const { machine, median } = require('./support/statistics')
-const { startServer, startWorker } = require('./support/wuerstchen-process')
 
 const PARTS = { overhead, throughput, memory, broker }
 const { values } = parseArgs({
@@ -34,44 +31,6 @@ const SMALL = {
   seed: 7,
 }
 const USUAL = { prompt: 'a red circle', seed: 7 }
-const OPEN = ['--max-queue', '1000000', '--max-jobs-per-key', '100000', '--log-level', 'warn']
-
-/** A broker, a store, and processes on them, until `use` is over. */
-async function house(use, { fsync = 'always' } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'wuerstchen-bench-'))
-  const redis = await startRedis({ fsync })
-  const queue = ['--queue', redis.url, '--store', join(folder, 'store')]
-  const all = []
-  const own = async (starting) => {
-    const one = await starting
-    all.push(one)
-    return one
-  }
-  const port = async () => String(await require('./support/redis').freePort())
-  const served = async (flags) => {
-    const at = await port()
-    await own(startServer([...flags, ...OPEN, '--port', at, '--log-level', 'info'], {}))
-    return readyAt(`http://127.0.0.1:${at}`)
-  }
-  try {
-    return await use({
-      redis,
-      queued: () => served(queue),
-      local: (threads) => served(['--threads', String(threads), '--device', 'cpu']),
-      worker: (...flags) => own(startWorker([...queue, ...flags])),
-      servers: all,
-    })
-  } finally {
-    await Promise.all(all.map((one) => one[Symbol.asyncDispose]()))
-    await redis[Symbol.asyncDispose]()
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-async function readyAt(url) {
-  while (!(await fetch(`${url}/readyz`)).ok) await sleep(50)
-  return url
-}
 
 /** One after another, by turns: other work on the machine meets all alike. */
 async function overhead() {
@@ -215,47 +174,6 @@ async function broker() {
       ],
     )
   })
-}
-
-async function spent(client, work) {
-  await client.config('RESETSTAT')
-  const before = await cpuOf(client)
-  const began = performance.now()
-  await work()
-  const seconds = (performance.now() - began) / 1000
-  const stats = await client.info('commandstats')
-  const calls = Object.fromEntries(
-    [...stats.matchAll(/cmdstat_([^:]+):calls=(\d+)/g)].map(([, name, count]) => [name, Number(count)]),
-  )
-  const all = await client.info('stats')
-  const number = (name) => Number(new RegExp(`${name}:(\\d+)`).exec(all)?.[1])
-  const commands = Object.values(calls).reduce((sum, count) => sum + count, 0)
-  return {
-    seconds,
-    calls,
-    commands,
-    bytesIn: number('total_net_input_bytes'),
-    bytesOut: number('total_net_output_bytes'),
-    cpu: (await cpuOf(client)) - before,
-  }
-}
-
-async function cpuOf(client) {
-  const text = await client.info('cpu')
-  const [user, system] = ['user', 'sys'].map((kind) =>
-    Number(new RegExp(`used_cpu_${kind}:([\\d.]+)`).exec(text)?.[1]),
-  )
-  return user + system
-}
-
-async function sizes(client, pid, redis) {
-  const used = Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(
-    require('node:fs').readFileSync(`/proc/${pid}/status`, 'utf8'),
-  )
-  const files = join(redis.folder, 'appendonlydir')
-  const file = readdirSync(files).reduce((sum, name) => sum + statSync(join(files, name)).size, 0)
-  return { redis: used, rss: Number(kilobytes) * 1024, file }
 }
 
 async function submitted(url, key) {

@@ -42,7 +42,7 @@ async function openScarcity() {
   const { findEngines } = require('../dist/native/addons')
   const { loadRuntime } = require('../dist/native/binding')
   const { libraryName } = require('../dist/libtorch/find')
-  const { planLoad } = require('../dist/loading/load')
+  const { planLoad } = require('../dist/loading/plan')
   const { openModel } = require('../dist/model/layout')
   const { addon } = loadRuntime()
   const plan = await planLoad(await openModel(path.join(ROOT, 'models', 'shapes')), [

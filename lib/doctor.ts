@@ -1,7 +1,8 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import { WuerstchenError } from './errors'
+import { entriesOf } from './files/entries'
 import { packageRoot, packageVersion } from './files/package-root'
 import { BUILDS } from './libtorch/builds'
 import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
@@ -142,10 +143,6 @@ function libcOf(): string | null {
   const { platform, libc } = thisMachine()
   if (platform !== 'linux') return null
   return libc === null ? 'unknown' : `${libc.family} ${libc.version ?? ''}`.trim()
-}
-
-function entriesOf(folder: string): string[] {
-  return withoutThrowing(() => readdirSync(folder).sort()) ?? []
 }
 
 function withoutThrowing<T>(work: () => T): T | null {

@@ -53,7 +53,8 @@ export type { CudaGraphs } from './loading/recording'
 export type { PipelineMemory, StageMemory } from './memory/memory'
 export type { Offload } from './memory/residency'
 export { type ExportOptions, exportGraphs } from './model/export'
-export type { Dtype, Kernels } from './native/types'
+export type { Processor } from './native/processor'
+export type { Dtype, Kernels, NativeKernels } from './native/types'
 export type { ModelFolders, ModelName } from './pipeline/locate'
 export type { LoraInfo, LoraOptions } from './pipeline/lora-options'
 export { listModels, type PullOptions, pullModel } from './pipeline/models'
@@ -88,6 +89,19 @@ export const version: string = packageVersion()
 export type { TextualInversionInfo, TextualInversionOptions } from './pipeline/textual-inversions'
 export { parsePrompt } from './text/syntax/parse'
 export { printPrompt } from './text/syntax/print'
-export type { PromptNode, PromptPart, PromptSyntax, PromptTree } from './text/syntax/tree'
+export type {
+  AlternateNode,
+  BreakNode,
+  LoraNode,
+  PromptNode,
+  PromptPart,
+  PromptSyntax,
+  PromptTree,
+  ScheduleNode,
+  Span,
+  SwapNode,
+  TextNode,
+  WeightNode,
+} from './text/syntax/tree'
 export type { TruncatedPrompt, TruncatedText } from './text/truncated'
 export type { LongPrompts } from './text/weights'

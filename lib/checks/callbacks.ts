@@ -1,7 +1,7 @@
 /** Functions of callers that are told of progress while a call is under way. */
 
 /** What such functions threw, or rejected with later. */
-export interface Callbacks {
+interface Callbacks {
   /** A function that calls `callback`. What it throws is thrown; what it rejects with later is kept for `finished()`. */
   readonly calling: <Args extends readonly unknown[]>(
     callback: ((...args: Args) => unknown) | undefined,

@@ -1,7 +1,7 @@
 /** Signals of callers, which may be of another realm or a polyfill: only what `abortSignal()` checks is asked of them. */
 
 /** One signal that aborts with the first of several. */
-export interface JoinedSignal {
+interface JoinedSignal {
   readonly signal: AbortSignal
   /** Aborts it as well. Later calls do nothing. */
   abort(reason?: unknown): void

@@ -41,7 +41,7 @@ function isWellFormed(value: string): boolean {
 }
 
 const SMALLEST_STEPS = 1
-export const MOST_STEPS = 1000
+const MOST_STEPS = 1000
 
 export function stepCount(name: string, value: unknown): number {
   return integer(name, value, { min: SMALLEST_STEPS, max: MOST_STEPS })

@@ -14,7 +14,7 @@ import { fail, Interrupted, interruptSignal, lineFor, UsageError } from './exit'
 import { previewOf, STANDARD_OUTPUT, type Task, type TaskFlags, tasksOf } from './names'
 import { type Progress, showProgress } from './progress'
 
-export interface GenerateFlags extends TaskFlags {
+interface GenerateFlags extends TaskFlags {
   readonly model?: string
   readonly prior?: string
   readonly revision?: string

@@ -2,7 +2,7 @@ import { type PullOptions, pullModel } from '../index'
 import { interruptSignal } from './exit'
 import { showProgress } from './progress'
 
-export type PullFlags = Pick<PullOptions, 'prior' | 'revision' | 'variant' | 'token' | 'cacheDir'> & {
+type PullFlags = Pick<PullOptions, 'prior' | 'revision' | 'variant' | 'token' | 'cacheDir'> & {
   readonly json?: boolean
   readonly quiet?: boolean
 }

@@ -7,7 +7,7 @@ interface FolderFlags {
   readonly json?: boolean
 }
 
-export interface InstallFlags extends FolderFlags {
+interface InstallFlags extends FolderFlags {
   readonly from?: string
   readonly sha256?: string
   readonly dryRun?: boolean

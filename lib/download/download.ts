@@ -2,19 +2,16 @@
 
 import { statSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { freeBytesOn } from '../files/space'
 import type { Answer } from './answer'
 import type { Headers, HttpClient } from './http'
-import { noSpace } from './messages'
 import { cut, unreachable } from './network-error'
 import { PartialFile } from './partial-file'
+import { checkSpace, type Place } from './space'
 import type { Wanted } from './wanted'
 
 export type { Wanted } from './wanted'
 
 const CONNECTIONS = 6
-/** Left free on the disk: the system and the other programs need some. */
-const SPARE_BYTES = 64 * 1024 * 1024
 
 /** Bytes arrived. */
 export interface Received {
@@ -26,17 +23,14 @@ export interface Received {
   readonly total: number
 }
 
-export interface Download {
-  /** The folder that all targets lie in. */
-  readonly folder: string
+/** All targets lie in `folder`. */
+export interface Download extends Place {
   /** Asks for a file, or for the range that the headers name; the answer has content. */
   readonly open: (url: URL, headers: Headers) => Promise<Answer>
   readonly persist: HttpClient['persist']
   readonly onProgress: (received: Received) => void
   /** Ends every request. */
   readonly abort: () => void
-  /** Free bytes where a folder lies; tests give other answers. */
-  readonly freeBytes?: ((folder: string) => Promise<number>) | undefined
 }
 
 /** Brings every file to its target. What fails leaves its finished parts behind for the next try. */
@@ -46,7 +40,7 @@ export async function download(files: readonly Wanted[], job: Download): Promise
   try {
     await mkdir(job.folder, { recursive: true })
     for (const file of wanted) partials.push(await PartialFile.open(file))
-    await checkSpace(partials, job)
+    await checkSpace(missingOf(partials), job)
     const meter = new Meter(files, partials, job)
     const tasks = partials.flatMap((partial) => fetchesOf(partial, job, meter))
     await inParallel(tasks, CONNECTIONS, job.abort)
@@ -65,13 +59,9 @@ function distinct(files: readonly Wanted[]): readonly Wanted[] {
   return [...new Map(files.map((file) => [file.target, file])).values()]
 }
 
-async function checkSpace(
-  partials: readonly PartialFile[],
-  { folder, freeBytes = freeBytesOn }: Download,
-): Promise<void> {
-  const needed = partials.reduce((sum, { file, received }) => sum + file.size - received, 0)
-  const free = await freeBytes(folder)
-  if (needed > 0 && needed + SPARE_BYTES > free) throw noSpace(folder, needed + SPARE_BYTES, free)
+/** Bytes that have not come yet. */
+function missingOf(partials: readonly PartialFile[]): number {
+  return partials.reduce((sum, { file, received }) => sum + file.size - received, 0)
 }
 
 type Task = () => Promise<void>

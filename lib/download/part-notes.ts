@@ -5,7 +5,7 @@ import { writeFileAtomically } from '../files/write'
 import type { Wanted } from './wanted'
 
 /** What of a file tells it from every other. */
-export type Identity = Pick<Wanted, 'hash' | 'size'>
+type Identity = Pick<Wanted, 'hash' | 'size'>
 
 /** What one request asks for. After a cut only the parts that were under way are fetched again. */
 export const PART_BYTES = 16 * 1024 * 1024

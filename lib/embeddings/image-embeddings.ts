@@ -1,6 +1,7 @@
 import { expected, ModelError } from '../errors'
 import { saveFile } from '../files/save'
 import { checkTensor, type FloatTensor, lerp } from '../tensors/float-tensor'
+import { volume } from '../tensors/shape'
 import { PROMPT_SYNTAXES, type PromptSyntax } from '../text/syntax/tree'
 import { EMBEDDINGS_GIVEN, type GivenAsEmbeddings } from './prompt-embeddings'
 import { checkBytes, checkPath, decode, encode, readBytes } from './safetensors'
@@ -155,7 +156,7 @@ function isNoiseState(value: unknown): value is NoiseState {
     Array.isArray(shape) &&
     shape.length === 3 &&
     shape.every((size) => isInteger(size, 1, 4096)) &&
-    shape.reduce((product, size) => product * size, 1) <= 1 << 24
+    volume(shape) <= 1 << 24
   )
 }
 

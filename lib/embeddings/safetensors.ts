@@ -5,6 +5,7 @@ import { expected, ModelError } from '../errors'
 import { readRegular } from '../files/open'
 import { parseBytes, readHeader, type SafetensorsTensor } from '../model/safetensors'
 import type { FloatTensor } from '../tensors/float-tensor'
+import { numbersOf } from '../tensors/stored'
 
 const ALIGNMENT = 8
 
@@ -31,7 +32,7 @@ export function encode(tensors: Readonly<Record<string, FloatTensor>>, facts: ob
   return bytes
 }
 
-export interface Decoded {
+interface Decoded {
   readonly tensors: ReadonlyMap<string, FloatTensor>
   /** What we wrote beside them; nothing of it was checked. Empty for files of others. */
   readonly facts: Readonly<Record<string, unknown>>
@@ -67,61 +68,24 @@ export async function readBytes(path: string): Promise<Uint8Array> {
 /** Every tensor as float32. `name` is how messages call the bytes. */
 export function decode(bytes: Uint8Array, name: string): Decoded {
   const { tensors, metadata } = parseBytes(bytes, name)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const read = Array.from(tensors, ([key, tensor]) => [key, readTensor(view, tensor, key, name)] as const)
+  const read = Array.from(tensors, ([key, tensor]) => [key, readTensor(bytes, tensor, key, name)] as const)
   return { tensors: new Map(read), facts: parseFacts(metadata.wuerstchen) }
 }
 
 function readTensor(
-  view: DataView,
+  all: Uint8Array,
   { dtype, shape, offset, bytes }: SafetensorsTensor,
   key: string,
   name: string,
 ) {
-  if (dtype === 'F32') {
-    const start = view.byteOffset + offset
-    return { shape, data: new Float32Array(view.buffer.slice(start, start + bytes)) }
-  }
-  const reader = READERS[dtype]
-  if (reader === undefined) {
+  const data = numbersOf(dtype, all.subarray(offset, offset + bytes))
+  if (data === null) {
     throw new ModelError(
       'WEIGHTS_INVALID',
       `${name}: Expected ${key} to be F32, F16 or BF16 but found ${dtype}`,
     )
   }
-  const [size, read] = reader
-  const data = Float32Array.from({ length: bytes / size }, (_, index) => read(view, offset + index * size))
   return { shape, data }
-}
-
-/** Numbers of one of the types that weights come in. */
-export function numbersOf(dtype: string, bytes: Uint8Array): Float32Array | null {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const [size, read] = dtype === 'F32' ? FLOAT : (READERS[dtype] ?? [])
-  if (size === undefined || read === undefined) return null
-  return Float32Array.from({ length: bytes.byteLength / size }, (_, index) => read(view, index * size))
-}
-
-const FLOAT = [4, (view: DataView, at: number) => view.getFloat32(at, true)] as const
-
-const READERS: Readonly<Record<string, readonly [number, (view: DataView, at: number) => number]>> = {
-  F16: [2, (view, at) => half(view.getUint16(at, true))],
-  BF16: [2, (view, at) => bfloat(view.getUint16(at, true))],
-}
-
-function half(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
-}
-
-const scratch = new DataView(new ArrayBuffer(4))
-
-function bfloat(bits: number): number {
-  scratch.setUint32(0, bits << 16)
-  return scratch.getFloat32(0)
 }
 
 function parseFacts(text: string | undefined): Readonly<Record<string, unknown>> {

@@ -18,7 +18,7 @@ import { RowLimit } from './row-limit'
 import { type PipelineStatistics, Statistics, textsOf } from './statistics'
 import { Turns } from './turns'
 
-export interface EngineLimits {
+interface EngineLimits {
   /** Batch entries of one native call; a guided image takes two. */
   readonly maxRows: number
   /** Images that may be on their way at once. */

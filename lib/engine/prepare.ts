@@ -98,7 +98,7 @@ function priorText(model: Model, run: Run, key: string): Promise<NativeTensor> {
 }
 
 /** Tokens go through the text encoder, weights through arithmetic; what was made of them before is taken as it is. */
-export async function embed(
+async function embed(
   device: NativeDevice,
   encoder: TextEncoder,
   source: TextSource,

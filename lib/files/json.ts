@@ -32,7 +32,7 @@ export async function readTextIfAny(file: string): Promise<string | null> {
   }
 }
 
-export async function readText(file: string): Promise<string> {
+async function readText(file: string): Promise<string> {
   const text = await readTextIfAny(file)
   if (text === null) throw invalid(file, 'Expected a file but found none')
   return text

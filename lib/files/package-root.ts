@@ -4,7 +4,15 @@ import { join } from 'node:path'
 /** The folder of package.json. This file is one folder below it both as lib/*.ts and as dist/*.js. */
 export const packageRoot = join(__dirname, '..', '..')
 
+interface PackageManifest {
+  readonly version: string
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
+export function packageManifest(): PackageManifest {
+  return JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
+}
+
 export function packageVersion(): string {
-  const manifest: { version: string } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
-  return manifest.version
+  return packageManifest().version
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 /** Drafts of `placeAtomically()`, and those that versions before it left. */
 const DRAFT = /^\.wuerstchen-[0-9a-f-]{36}\.tmp$|\.\d+\.partial$/
 
-export interface SweepOptions {
+interface SweepOptions {
   /** What else is rubbish, by the file's name. */
   readonly also?: RegExp | undefined
   /** How long a file must have been left alone. Whoever holds the only right to write there waits for nobody. */

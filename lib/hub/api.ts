@@ -6,7 +6,7 @@ import { type HubId, isCommit } from './id'
 
 const MOST_PAGES = 100
 
-export interface Listing {
+interface Listing {
   readonly commit: string
   readonly files: readonly RemoteFile[]
 }

@@ -19,7 +19,7 @@ export interface DownloadProgress {
   readonly total: number
 }
 
-export interface RepositoryDownload extends Pick<Download, 'abort' | 'freeBytes'> {
+interface RepositoryDownload extends Pick<Download, 'abort' | 'freeBytes'> {
   readonly client: HubClient
   readonly cache: RepositoryCache
   readonly repository: string

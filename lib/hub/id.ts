@@ -13,7 +13,7 @@ const REPOSITORY = /^[A-Za-z0-9](?:[\w.-]*[\w-])?\/[A-Za-z0-9_](?:[\w.-]*[\w-])?
 const REVISION = /^[A-Za-z0-9](?:[\w.-]*\/)*[\w.-]*[\w-]$|^[A-Za-z0-9]$/
 const COMMIT = /^[0-9a-f]{40}$/
 
-export const DEFAULT_REVISION = 'main'
+const DEFAULT_REVISION = 'main'
 
 /** `organisation/name` or `organisation/name@revision`, or null for what can be no id of a model. */
 export function parseHubId(text: string): HubId | null {
@@ -22,12 +22,12 @@ export function parseHubId(text: string): HubId | null {
   return { repository, revision }
 }
 
-export function isRepository(text: string): boolean {
+function isRepository(text: string): boolean {
   return text.length <= 96 && REPOSITORY.test(text) && !text.includes('..') && !text.includes('--')
 }
 
 /** It becomes part of a path below refs/, so it may not climb. */
-export function isRevision(text: string): boolean {
+function isRevision(text: string): boolean {
   return text.length <= 200 && REVISION.test(text) && !text.includes('..') && !text.includes('//')
 }
 

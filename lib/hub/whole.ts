@@ -1,7 +1,8 @@
 /** Whether a snapshot in the cache has all that a pipeline reads: what cannot be asked of the hub is asked of its files. */
 
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { entriesOf } from '../files/entries'
 import { readRegularSync } from '../files/open'
 import { isNetwork, isScheduler, isTokenizer } from './parts'
 
@@ -11,7 +12,7 @@ const INDEX = 'model_index.json'
 export function missingFiles(folder: string): readonly string[] | null {
   const index = readIfAny(join(folder, INDEX))
   if (index === null) {
-    const names = namesIn(folder)
+    const names = entriesOf(folder)
     if (names.length === 0) return null
     return names.includes('config.json') && !names.includes(INDEX) ? missingOfNetwork(folder, '') : [INDEX]
   }
@@ -30,7 +31,7 @@ export function lacksCard(folder: string): boolean {
 }
 
 function missingOfNetwork(folder: string, network: string): readonly string[] {
-  const names = namesIn(join(folder, network))
+  const names = entriesOf(join(folder, network))
   const path = (name: string) => (network === '' ? name : `${network}/${name}`)
   const config = missingOf(folder, path('config.json'))
   const weights = names.filter((name) => name.endsWith('.safetensors') && !/-of-\d{5}\./.test(name))
@@ -44,7 +45,7 @@ function missingOfNetwork(folder: string, network: string): readonly string[] {
 }
 
 function missingOfTokenizer(folder: string, tokenizer: string): readonly string[] {
-  const names = namesIn(join(folder, tokenizer))
+  const names = entriesOf(join(folder, tokenizer))
   const broken = names.filter((name) => !existsSync(join(folder, tokenizer, name)))
   if (broken.length > 0) return broken.map((name) => `${tokenizer}/${name}`)
   const whole = names.includes('tokenizer.json') || names.includes('vocab.json')
@@ -67,13 +68,5 @@ function readIfAny(file: string): Readonly<Record<string, unknown>> | null {
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
   } catch {
     return null
-  }
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder).sort()
-  } catch {
-    return []
   }
 }

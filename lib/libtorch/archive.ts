@@ -6,13 +6,13 @@ import type { Entry, ZipFile } from 'yauzl'
 import { LibtorchError } from '../errors'
 
 /** A file of an archive, and where it is kept. */
-export interface Kept {
+interface Kept {
   readonly entry: Entry
   /** Path below the runtime's folder, with forward slashes. */
   readonly path: string
 }
 
-export interface OpenedArchive {
+interface OpenedArchive {
   readonly file: string
   readonly zip: ZipFile
   readonly kept: readonly Kept[]
@@ -25,7 +25,7 @@ const NOT_NEEDED =
   /^(lib)?(torch_python|torch_global_deps|shm|aoti_custom_ops|backend_with_compiler|jitbackend_test|torchbind_test|nvblas|cufftw|[a-z-]+\.alt)\b/
 
 /** Where a file of an archive is kept, or null. Wheels keep their layout, for their libraries find each other by it. */
-export function keptAs(name: string): string | null {
+function keptAs(name: string): string | null {
   const archive = /^libtorch\/(.*)$/.exec(name)?.[1]
   if (archive !== undefined) {
     if (archive === 'build-version') return archive
@@ -94,7 +94,7 @@ export function sizeOf({ kept }: OpenedArchive): number {
   return kept.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0)
 }
 
-export interface UnpackOptions {
+interface UnpackOptions {
   readonly signal: AbortSignal
   /** Called with the bytes of each piece written. */
   readonly onBytes: (bytes: number) => void

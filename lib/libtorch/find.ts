@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { entriesOf } from '../files/entries'
 import { packageRoot } from '../files/package-root'
 import { nvidiaDriver } from './flavours'
 import { missingPackage, platformPackage } from './platform-package'
@@ -41,7 +42,7 @@ export interface LibtorchSearch {
   readonly rejected: readonly RejectedPlace[]
 }
 
-export interface SearchOptions {
+interface SearchOptions {
   /** A folder named by the caller: it is used or refused, nothing else is tried. */
   readonly libtorch?: string | undefined
   /** `major.minor` of each version that fits; null accepts any. */
@@ -51,7 +52,7 @@ export interface SearchOptions {
   readonly gpu?: boolean | undefined
 }
 
-export interface Place {
+interface Place {
   readonly source: LibtorchSource
   readonly path: string
   /** Ends the search when it cannot be used: somebody asked for this place by name. */
@@ -185,7 +186,7 @@ function libraryFolders({ path, source, python }: Place): string[] {
 /** `torch` packages of the Python environment at `root`, newest Python first. */
 function torchPackages(root: string): string[] {
   const sites = [join(root, 'Lib', 'site-packages'), join(root, 'lib', 'python3', 'dist-packages')]
-  for (const name of entriesOf(join(root, 'lib')).reverse()) {
+  for (const name of [...entriesOf(join(root, 'lib'))].reverse()) {
     if (!name.startsWith('python3.')) continue
     sites.push(join(root, 'lib', name, 'site-packages'), join(root, 'lib', name, 'dist-packages'))
   }
@@ -193,7 +194,7 @@ function torchPackages(root: string): string[] {
 }
 
 /** A libtorch archive says its version in `build-version`, a torch package in `version.py`; both lie above `lib`. */
-export function readVersion(directory: string): string | null {
+function readVersion(directory: string): string | null {
   for (const folder of [dirname(directory), directory]) {
     const stated = readText(join(folder, 'build-version'))?.trim()
     if (stated) return stated
@@ -206,14 +207,6 @@ export function readVersion(directory: string): string | null {
 /** `2.13.0+cpu` -> `2.13`: the part that libtorch's C++ interface depends on. */
 export function majorMinor(version: string): string | null {
   return /^\d+\.\d+/.exec(version)?.[0] ?? null
-}
-
-function entriesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch {
-    return []
-  }
 }
 
 function readText(path: string): string | null {

@@ -1,7 +1,8 @@
 /** Kinds of libtorch, and which of them a machine can use. */
 
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { entriesOf } from '../files/entries'
 
 /** For CPUs, or for NVIDIA GPUs with CUDA 12.6 or 13.0. */
 export const FLAVOURS = ['cpu', 'cu126', 'cu130'] as const
@@ -30,7 +31,7 @@ export function nvidiaDriver(root = '/', platform: NodeJS.Platform = process.pla
   // Under WSL the driver is Windows' own.
   if (text === null) return exists(join(root, 'usr/lib/wsl/lib/libcuda.so.1')) ? UNKNOWN : null
   const version = /Kernel Module\b.*?\s(\d+\.\d+(?:\.\d+)?)\s/.exec(text)?.[1] ?? null
-  const gpus = names(join(folder, 'gpus')).map(
+  const gpus = entriesOf(join(folder, 'gpus')).map(
     (name) => /^Model:\s*(.*\S)/m.exec(read(join(folder, 'gpus', name, 'information')) ?? '')?.[1],
   )
   return { version, gpus: gpus.filter((gpu) => gpu !== undefined) }
@@ -52,14 +53,6 @@ function read(path: string): string | null {
     return readFileSync(path, 'utf8')
   } catch {
     return null
-  }
-}
-
-function names(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder).sort()
-  } catch {
-    return []
   }
 }
 

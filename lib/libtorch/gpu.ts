@@ -13,7 +13,7 @@ export interface GpuFindings extends NvidiaDriver {
   readonly advice: string | null
 }
 
-export interface GpuOptions {
+interface GpuOptions {
   readonly driver?: NvidiaDriver | null
   readonly builds?: readonly Build[]
   readonly target?: string

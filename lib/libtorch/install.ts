@@ -75,7 +75,7 @@ async function underLock<T>(job: Installation, work: (job: Installation) => Prom
 }
 
 /** What runs on this machine's GPU, if it has one and its build is known. */
-export function fittingFlavour(builds: readonly Build[] = BUILDS): Flavour {
+function fittingFlavour(builds: readonly Build[] = BUILDS): Flavour {
   const known = (flavour: Flavour) => builds.some((one) => one.flavour === flavour && one.target === TARGET)
   return flavoursFor(nvidiaDriver()).find(known) ?? 'cpu'
 }

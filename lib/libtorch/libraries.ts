@@ -1,7 +1,8 @@
 /** The libraries of a libtorch, in the order in which each finds those it needs already open. */
 
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { entriesOf } from '../files/entries'
 import { libraryName } from './find'
 
 /**
@@ -55,12 +56,4 @@ function cudaLibraries(directory: string): string[] {
     )
     return found.slice(0, 1)
   })
-}
-
-function entriesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort()
-  } catch {
-    return []
-  }
 }

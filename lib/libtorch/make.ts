@@ -3,8 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { noSpace } from '../download/messages'
-import { freeBytesOn } from '../files/space'
+import { checkSpace } from '../download/space'
 import { invalid, openArchive, sizeOf, unpack } from './archive'
 import { bring } from './bring'
 import type { Build } from './builds'
@@ -14,8 +13,6 @@ import type { Installation } from './job'
 import { DOWNLOADS, NOTE, type Runtime, runtimeName, STAGING } from './runtimes'
 import type { Source } from './source'
 
-/** Left free on the disk: the system and the other programs need some. */
-const SPARE_BYTES = 64 * 1024 * 1024
 /** Libraries to their archive: 2.3 for the CPU's wheel. Once an archive is here, its own sizes count. */
 const UNPACKED_RATIO = 2.5
 
@@ -65,12 +62,6 @@ async function estimate(sources: readonly Source[], folder: string): Promise<num
   const begun = await Promise.all(names.map((name) => stat(join(folder, DOWNLOADS, name)).catch(() => null)))
   const here = begun.reduce((total, stats) => total + (stats?.blocks ?? 0) * 512, 0)
   return Math.max(0, sum(({ from }) => ('url' in from ? 1 : 0)) - here) + sum(() => UNPACKED_RATIO)
-}
-
-async function checkSpace(bytes: number, { folder, freeBytes = freeBytesOn }: Installation): Promise<void> {
-  const free = await freeBytes(folder)
-  const needed = Math.ceil(bytes) + SPARE_BYTES
-  if (needed > free) throw noSpace(folder, needed, free)
 }
 
 /** Returns the bytes of all files. */

@@ -1,7 +1,6 @@
 /** The package that npm brings libtorch's libraries in: one for each platform, of which only the fitting one is installed. */
-import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { packageRoot } from '../files/package-root'
+import { dirname } from 'node:path'
+import { packageManifest } from '../files/package-root'
 
 const SCOPE = '@wuerstchen/libtorch-'
 const TARGET = `${process.platform}-${process.arch}`
@@ -40,7 +39,5 @@ function causeOf(others: readonly string[]): string {
 
 /** From our own package.json. A source checkout has no such dependencies: it compiles against a libtorch of its own. */
 function pinnedVersion(name: string): string | null {
-  const text = readFileSync(join(packageRoot, 'package.json'), 'utf8')
-  const { optionalDependencies } = JSON.parse(text) as { optionalDependencies?: Record<string, string> }
-  return optionalDependencies?.[name] ?? null
+  return packageManifest().optionalDependencies?.[name] ?? null
 }

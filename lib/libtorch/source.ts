@@ -19,7 +19,7 @@ export interface Source {
     | { readonly nowhere: true }
 }
 
-export interface SourceOptions {
+interface SourceOptions {
   /** A file, a folder or an address; one that ends with a slash has all archives under their names. */
   readonly from?: string | undefined
   /** WUERSTCHEN_LIBTORCH_MIRROR: an address that has all archives under their names. */

@@ -7,7 +7,7 @@ import type { NetworkRun, StageRuns } from './dtypes'
 export type ComponentName = keyof ModelFiles['components']
 
 /** In the order in which a picture needs them. */
-export const COMPONENTS = ['priorTextEncoder', 'prior', 'decoderTextEncoder', 'decoder', 'vqgan'] as const
+const COMPONENTS = ['priorTextEncoder', 'prior', 'decoderTextEncoder', 'decoder', 'vqgan'] as const
 
 /** The networks that a model has. */
 export function namesOf({ components }: ModelFiles): readonly ComponentName[] {

@@ -3,9 +3,10 @@
 import { DeviceError } from '../errors'
 import type { Offload } from '../memory/residency'
 import { type Cpu, hasKernels, multipliesBytes } from '../native/cpu'
-import type { Dtype, Kernels, NativeKernels, StoredDtype, WeightBinding } from '../native/types'
+import type { Dtype, Kernels, NativeKernels, WeightBinding } from '../native/types'
 import type { Stage } from '../stages/stage'
 import { volume } from '../tensors/shape'
+import { STORED_AS } from '../tensors/stored'
 
 /** What a pipeline's weights may be held in. */
 export type WeightsDtype = Dtype | 'int8'
@@ -54,20 +55,14 @@ function computeDtype(stored: Dtype, device: string, cpu: Cpu): Dtype {
   return device === 'cpu' && stored !== 'float32' && !cpu[stored] ? 'float32' : stored
 }
 
-const OF_FILES: Readonly<Partial<Record<StoredDtype, Dtype>>> = {
-  F32: 'float32',
-  BF16: 'bfloat16',
-  F16: 'float16',
-}
-
 /** What most of the weights are stored in: to hold them so costs no copy. */
 function dtypeOfFiles(weights: readonly WeightBinding[]): Dtype {
   const sizes: Record<Dtype, number> = { float32: 0, bfloat16: 0, float16: 0 }
+  const dtypes = Object.keys(sizes) as Dtype[]
   for (const weight of weights) {
-    const float = OF_FILES[weight.dtype]
+    const float = dtypes.find((dtype) => STORED_AS[dtype] === weight.dtype)
     if (float !== undefined) sizes[float] += volume(weight.shape)
   }
-  const dtypes = Object.keys(sizes) as Dtype[]
   return dtypes.reduce((most, dtype) => (sizes[dtype] > sizes[most] ? dtype : most))
 }
 

@@ -20,8 +20,6 @@ import { networksOf } from './networks'
 import type { LoadPlan, NetworkPlan } from './plan'
 import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
-export { planLoad, withCompiled } from './plan'
-
 /** Opens `'cpu'`, `'cuda:1'`, ...; `'auto'` is the first GPU if libtorch and the machine have one, else the CPU. */
 export function openDevice(
   { addon, libtorch }: NativeRuntime,
@@ -41,7 +39,7 @@ export function openDevice(
   throw new DeviceError(messageOf(refusal), { cause: refusal, details: { device: wanted } })
 }
 
-export interface LoadOptions extends Dtypes {
+interface LoadOptions extends Dtypes {
   /** Null runs the graphs as they are. */
   readonly kernels: NativeKernels | null
   /** Stages that run otherwise. */

@@ -15,7 +15,7 @@ export interface LoadedLora {
 }
 
 /** The weights as they were loaded, by network. */
-export type LoraBases = Readonly<Record<LoraTarget, readonly WeightBinding[]>> &
+type LoraBases = Readonly<Record<LoraTarget, readonly WeightBinding[]>> &
   Readonly<Partial<Record<ChangeTarget, readonly WeightBinding[]>>>
 
 /**

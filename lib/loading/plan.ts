@@ -34,7 +34,7 @@ export async function withCompiled(
 }
 
 /** A second prior of the same kind, and how far to go towards it: 0 stays, 1 is there. */
-export interface PriorMix {
+interface PriorMix {
   readonly component: Component
   readonly weight: number
 }

@@ -38,7 +38,7 @@ function reasonAgainst(device: string, offload: Offload, library: string | null)
 }
 
 /** A device's choice, and what became of it in each network. */
-export type Recorded = Pick<Recording, 'ignored'> & { readonly networks: readonly StepRecordings[] }
+type Recorded = Pick<Recording, 'ignored'> & { readonly networks: readonly StepRecordings[] }
 
 /** Of all devices: all counts, and the first reason. */
 export function summed(devices: readonly Recorded[]): CudaGraphs {

@@ -16,6 +16,7 @@ import { bindWeights } from '../model/weights'
 import type { Dtype, NativeDevice, NativeGraph, StoredDtype, WeightBinding } from '../native/types'
 import { bytesOf } from '../tensors/dtype'
 import { volume } from '../tensors/shape'
+import { isStoredFloat, STORED_AS } from '../tensors/stored'
 
 export interface WeightsCache {
   readonly folder: string
@@ -28,7 +29,6 @@ const SPARE_BYTES = 256 * 1024 * 1024
 /** Whoever writes weights has written some of them since. */
 const ABANDONED_AFTER_MS = 3600 * 1000
 const FORMAT = 1
-const STORED: Readonly<Record<Dtype, StoredDtype>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' }
 
 /** `null` switches it off. Where weights come and go, `all` of them are kept: what has no file cannot go. */
 export function weightsCacheOf(
@@ -100,7 +100,7 @@ export async function keepWeights(
 }
 
 function isConverted(stored: StoredDtype, dtype: Dtype): boolean {
-  return !['I64', 'I32'].includes(stored) && stored !== STORED[dtype]
+  return isStoredFloat(stored) && stored !== STORED_AS[dtype]
 }
 
 /** A file that was replaced or changed is another one; a blob of the hub's cache has its hash in its real name. */

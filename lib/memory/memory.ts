@@ -33,7 +33,7 @@ export interface PipelineMemory {
 }
 
 /** A network that runs in a stage. */
-export interface StageNetwork {
+interface StageNetwork {
   readonly graph: NativeGraph
   /** Elements of the largest weight that is widened to float32 to be used; 0 where none is. */
   readonly widest: number

@@ -31,8 +31,8 @@ export interface ExportOptions {
 }
 
 /**
- * Exports the graphs of a model in the hub's layout, checked against the networks in float32 and bfloat16, and returns
- * the folder to name with the option `graphs`. Needs a Python with torch: `WUERSTCHEN_PYTHON`, this package's own
+ * Exports the graphs of a model in the hub's layout, and checks them against the networks in float32 and bfloat16.
+ * Returns the folder to name with the option `graphs`. Needs a Python with torch: `WUERSTCHEN_PYTHON`, this package's own
  * `.venv`, or `python3`.
  * @throws InvalidArgumentError for an unknown dtype or device. ModelError with code EXPORT_FAILED and the command to run by hand.
  */

@@ -24,10 +24,6 @@ export function textLimits(text: Fields): { maxPositions: number; vocabularySize
   }
 }
 
-export function scaleFactorOf(vqgan: Fields): number {
-  return vqgan.number('scale_factor', { min: 1e-6, max: 1e6 }, 0.3764)
-}
-
 /** Each network must take what the one before it gives; mixed-up folders show here. */
 export function checkNetworks({
   priorTextEncoder,
@@ -53,6 +49,8 @@ export function checkNetworks({
   if (readsImageEmbeddings(decoder.fields))
     checkEqual(decoder.fields, 'effnet_embd', 16, priorChannels(prior.fields), "the prior's c_in")
   checkEqual(vqgan.fields, 'latent_channels', 4, latentChannels(decoder.fields), "the decoder's c_in")
+  // The graph has it from the config: what latents are multiplied with.
+  vqgan.fields.number('scale_factor', { min: 1e-6, max: 1e6 }, 0.3764)
 }
 
 function checkEqual(fields: Fields, name: string, fallback: number, wanted: number, whose: string): void {

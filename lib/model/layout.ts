@@ -8,7 +8,7 @@ import { ModelError, show } from '../errors'
 import { Fields, invalid, readJson } from '../files/json'
 import { type Component, type NetworkClass, openComponent } from './component'
 import { type Footprint, footprintOf } from './footprint'
-import { checkNetworks, geometryOf, scaleFactorOf, textLimits } from './geometry'
+import { checkNetworks, geometryOf, textLimits } from './geometry'
 import { combinedPrior, findPrior, type PriorFolders } from './prior-folder'
 
 export type { Component, Config, NetworkClass } from './component'
@@ -50,16 +50,12 @@ export interface ModelFiles {
   readonly constants: ModelConstants
 }
 
-export interface ModelConstants {
+interface ModelConstants {
   /** image embeddings = prior latents * latentMean - latentStd */
   readonly latentMean: number
   readonly latentStd: number
   /** Pixels per cell of the prior's grid. */
   readonly resolutionMultiple: number
-  /** Latents per cell of the prior's grid, as diffusers has it; sizes here follow from the pixels instead. */
-  readonly latentDimScale: number
-  /** vqgan input = decoder latents * scaleFactor */
-  readonly scaleFactor: number
 }
 
 /**
@@ -88,7 +84,9 @@ export async function openModel(
     : await readIndex(found, [PRIOR], ['prior', ...COMMON])
   const networks = await openNetworks(decoderFolder, prior, variant)
   checkNetworks(networks)
-  const constants = constantsOf(priorIndex, decoderIndex, scaleFactorOf(networks.vqgan.fields))
+  // Latents per cell of the prior's grid, as diffusers has it: sizes here follow from the pixels instead.
+  decoderIndex.number('latent_dim_scale', POSITIVE, 10.67)
+  const constants = constantsOf(priorIndex)
   return {
     decoderFolder,
     priorFolder: found,
@@ -194,13 +192,11 @@ const STEPS = { min: 1, max: 1000 }
 const POSITIVE = { min: 1e-6, max: 1e6 }
 
 /** Defaults are those of diffusers' pipelines. */
-function constantsOf(prior: Fields, decoder: Fields, scaleFactor: number): ModelConstants {
+function constantsOf(prior: Fields): ModelConstants {
   return {
     latentMean: prior.number('latent_mean', POSITIVE, 42),
     latentStd: prior.number('latent_std', { min: -1e6, max: 1e6 }, 1),
     resolutionMultiple: prior.number('resolution_multiple', { min: 1, max: 4096 }, 42.67),
-    latentDimScale: decoder.number('latent_dim_scale', POSITIVE, 10.67),
-    scaleFactor,
   }
 }
 

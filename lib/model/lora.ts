@@ -6,13 +6,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ModelError } from '../errors'
 import type { StoredDtype, StoredTensor } from '../native/types'
+import { isStoredFloat, numberOf } from '../tensors/stored'
 import type { GraphParameter } from './manifest'
 import { readHeader, readTensor, type SafetensorsHeader, type SafetensorsTensor } from './safetensors'
 
 /** The networks that a LoRA may change. */
-export const LORA_TARGETS = ['prior', 'priorTextEncoder', 'decoder'] as const
+const LORA_TARGETS = ['prior', 'priorTextEncoder', 'decoder'] as const
 export type LoraTarget = (typeof LORA_TARGETS)[number]
-export type LoraParameters = Readonly<Record<LoraTarget, readonly GraphParameter[]>>
+type LoraParameters = Readonly<Record<LoraTarget, readonly GraphParameter[]>>
 
 /** The networks whose weights may be changed in any way: learnt words reach the decoder's text encoder as well. */
 export const CHANGE_TARGETS = [...LORA_TARGETS, 'decoderTextEncoder'] as const
@@ -135,8 +136,6 @@ async function changeOf(
   return { target, parameter: parameter.name, up, down, scale: strength / rank }
 }
 
-const FLOATING: readonly StoredDtype[] = ['F64', 'F32', 'F16', 'BF16']
-
 /** Linear weights are 2-d; those of 1x1 convolutions may be stored with or without their two ones. */
 function check(
   file: string,
@@ -145,34 +144,16 @@ function check(
 ): void {
   const withoutOnes = shape.slice(2).every((size) => size === 1) ? shape.slice(0, 2) : shape
   const fits = isDeepStrictEqual(tensor.shape, shape) || isDeepStrictEqual(tensor.shape, withoutOnes)
-  if (fits && (shape[0] as number) > 0 && FLOATING.includes(tensor.dtype)) return
+  if (fits && (shape[0] as number) > 0 && isStoredFloat(tensor.dtype)) return
   const found = `${tensor.dtype} [${tensor.shape.join(', ')}]`
   throw wrong(file, `Expected ${tensor.key} to be of floats and [${shape.join(', ')}] but found ${found}`)
-}
-
-const READERS: Readonly<Partial<Record<StoredDtype, (bytes: Buffer) => number>>> = {
-  F64: (bytes) => bytes.readDoubleLE(),
-  F32: (bytes) => bytes.readFloatLE(),
-  BF16: (bytes) => Buffer.concat([Buffer.alloc(2), bytes]).readFloatLE(),
-  F16: (bytes) => halfOf(bytes.readUInt16LE()),
-  I64: (bytes) => Number(bytes.readBigInt64LE()),
-  I32: (bytes) => bytes.readInt32LE(),
-}
-
-function halfOf(bits: number): number {
-  const exponent = (bits >> 10) & 31
-  const fraction = (bits & 1023) / 1024
-  const size = exponent === 0 ? fraction * 2 ** -14 : (1 + fraction) * 2 ** (exponent - 15)
-  return exponent === 31 ? Number.NaN : bits & 0x8000 ? -size : size
 }
 
 async function readNumber(
   file: string,
   { key, dtype, offset, bytes }: StoredTensor & { readonly key: string },
 ) {
-  const read = READERS[dtype]
-  const buffer = await readTensor(file, { offset, bytes: bytes <= 8 ? bytes : 0 })
-  const value = read !== undefined && buffer.length > 0 ? read(buffer) : Number.NaN
+  const value = numberOf(dtype, await readTensor(file, { offset, bytes: bytes <= 8 ? bytes : 0 }))
   if (Number.isFinite(value)) return value
   throw wrong(file, `Expected ${key} to be one finite number`)
 }

@@ -9,28 +9,8 @@ import { ModelError, show } from '../errors'
 import { isObject, readJson } from '../files/json'
 import { openRegular } from '../files/open'
 import { volume } from '../tensors/shape'
+import { type SafetensorsDtype, STORED_BYTES } from '../tensors/stored'
 import { mistakenFor } from './mistaken-file'
-
-/** Bytes per element. */
-const DTYPES = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U64: 8,
-  U32: 4,
-  U16: 2,
-  U8: 1,
-  BOOL: 1,
-} as const
-
-export type SafetensorsDtype = keyof typeof DTYPES
 
 export interface SafetensorsTensor {
   readonly dtype: SafetensorsDtype
@@ -210,11 +190,11 @@ function tensorOf(name: string, entry: unknown, dataStart: number, file: string)
   if (!isObject(entry)) throw wrong('an object', entry)
   const { dtype, shape, data_offsets: offsets, ...others } = entry
   if (Object.keys(others).length > 0) throw wrong('dtype, shape and data_offsets only', Object.keys(others))
-  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPES, dtype)) throw wrong('a known dtype', dtype)
+  if (typeof dtype !== 'string' || !Object.hasOwn(STORED_BYTES, dtype)) throw wrong('a known dtype', dtype)
   if (!isSizes(shape)) throw wrong('shape to be a list of sizes', shape)
   if (!isSizes(offsets) || offsets.length !== 2) throw wrong('data_offsets to be two sizes', offsets)
   const [begin, end] = offsets as [number, number]
-  const bytes = DTYPES[dtype as SafetensorsDtype] * volume(shape)
+  const bytes = STORED_BYTES[dtype as SafetensorsDtype] * volume(shape)
   if (end - begin !== bytes)
     throw wrong(`data_offsets of ${bytes} bytes for ${dtype} ${show(shape)}`, offsets)
   return { dtype: dtype as SafetensorsDtype, shape, offset: dataStart + begin, bytes }

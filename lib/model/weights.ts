@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { warn } from '../checks/warn'
 import { ModelError } from '../errors'
 import type { StoredDtype, WeightBinding } from '../native/types'
+import { isStoredFloat } from '../tensors/stored'
 import type { GraphEntry, GraphParameter } from './manifest'
 import type { SafetensorsHeader, SafetensorsTensor } from './safetensors'
 
@@ -97,13 +98,12 @@ function problemsOf({ parameters, ignored }: GraphEntry, stored: ReadonlyMap<str
   }
 }
 
-const FLOATING: readonly string[] = ['F64', 'F32', 'F16', 'BF16'] satisfies StoredDtype[]
 const INTEGER: readonly string[] = ['I64', 'I32'] satisfies StoredDtype[]
 
 /** Integers are counters, such as a batch norm's num_batches_tracked: scalars. All else is floating. */
 function fits({ shape }: GraphParameter, tensor: Stored): boolean {
-  const dtypes = shape.length === 0 ? [...FLOATING, ...INTEGER] : FLOATING
-  return isDeepStrictEqual(tensor.shape, shape) && dtypes.includes(tensor.dtype)
+  const isCounter = shape.length === 0 && INTEGER.includes(tensor.dtype)
+  return isDeepStrictEqual(tensor.shape, shape) && (isCounter || isStoredFloat(tensor.dtype))
 }
 
 function comparison({ name, shape }: GraphParameter, tensor: Stored): string {

@@ -1,7 +1,8 @@
 /** Where this package's own binaries lie: prebuilt in an installed package, or built in a source checkout. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LibtorchError } from '../errors'
+import { entriesOf } from '../files/entries'
 import { packageRoot } from '../files/package-root'
 import { majorMinor } from '../libtorch/find'
 
@@ -9,7 +10,7 @@ import { majorMinor } from '../libtorch/find'
 const BUILD = process.env.WUERSTCHEN_ENGINE_BUILD ?? 'build-cmake'
 
 /** The addon that links libtorch, compiled for one of its versions: libtorch's C++ interface changes with each minor. */
-export interface Engine {
+interface Engine {
   readonly path: string
   /** `major.minor` of the libtorch that it fits; null if its build did not write it down. */
   readonly torch: string | null
@@ -46,7 +47,7 @@ const prebuilds = (root: string) => join(root, 'prebuilds', TARGET)
 /** `torch-2.14`, `torch-2.13`, … of a platform's folder. */
 function engineFolders(folder: string): string[] {
   const minorOf = (name: string) => Number(name.split('.')[1] ?? 0)
-  return namesIn(folder)
+  return entriesOf(folder)
     .filter((name) => name.startsWith('torch-'))
     .sort((a, b) => minorOf(b) - minorOf(a))
     .map((name) => join(folder, name))
@@ -62,7 +63,7 @@ function engineIn(folder: string): Engine | null {
 /** Says what is missing by what is there instead: a checkout, other platforms, or nothing. */
 function refuseMissing(name: 'loader' | 'engine', root: string, paths: readonly string[]): never {
   const details = { name, paths, target: TARGET }
-  const platforms = namesIn(join(root, 'prebuilds'))
+  const platforms = entriesOf(join(root, 'prebuilds'))
   const expected = `Expected the native part '${name}' for ${TARGET}`
   if (existsSync(join(root, 'binding.gyp'))) {
     const message = `${expected} at one of ${paths.join(', ')} but found none. In this source checkout run: npm run build`
@@ -82,12 +83,4 @@ function refuseMissing(name: 'loader' | 'engine', root: string, paths: readonly 
       'files out: keep wuerstchen external to bundles, and install it again: npm install wuerstchen',
     { details },
   )
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort()
-  } catch {
-    return []
-  }
 }

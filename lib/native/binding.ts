@@ -65,7 +65,7 @@ function sameRuntime(loaded: NativeRuntime, wanted: string | undefined): NativeR
 }
 
 /** The error for a search that found nothing: what helps in one line, then what was tried. */
-export function refuseSearch({ rejected }: LibtorchSearch, required: readonly string[] | null): never {
+function refuseSearch({ rejected }: LibtorchSearch, required: readonly string[] | null): never {
   const wrongVersion = rejected.find(({ version }) => version !== undefined)?.version
   const wanted = required === null ? 'libtorch' : `libtorch ${required.join(' or ')}`
   const summary =

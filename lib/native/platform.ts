@@ -7,7 +7,7 @@ const OLDEST_NODE = '20.18.1'
 const IMAGE = 'In a container use an image such as node:22-slim'
 
 /** Facts about a machine that decide whether anything can run on it. */
-export interface Machine {
+interface Machine {
   readonly platform: NodeJS.Platform
   readonly node: string
   /** The C library of a Linux, null where it is unknown. */

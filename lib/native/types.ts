@@ -111,9 +111,9 @@ export interface NativeKernels {
   /** The kind of CPU that they are for: one of `cpu.kernels`. */
   readonly kind: string
   /**
-   * Weights are brought into the kernels' layout, in private memory, when they are first used: in the numbers that are
-   * computed with, or rounded to 8 bits, and what they are multiplied with to 16 bits (`int8`) or to 8 (`bytes`). `none`:
-   * they are read as they lie.
+   * Weights are brought into the kernels' layout, in private memory, when they are first used. `full`: in the numbers that
+   * are computed with. `int8`: rounded to 8 bits, and what they are multiplied with to 16. `bytes`: both to 8. `none`: they
+   * are read as they lie.
    */
   readonly pack: 'none' | 'full' | 'int8' | 'bytes'
   /**

@@ -31,7 +31,7 @@ export interface PriorPair {
   readonly weight: number
 }
 
-export interface LocateOptions {
+interface LocateOptions {
   readonly prior: string | PriorPair | undefined
   readonly revision: string | undefined
   readonly variant?: string | undefined

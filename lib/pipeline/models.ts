@@ -34,7 +34,7 @@ const PULL_NAMES: Readonly<Record<keyof PullOptions, true>> = {
 }
 
 /**
- * Downloads a model and its prior from the hub, or finds them in the cache, and checks that a pipeline can be made of them.
+ * Downloads a model and its prior from the hub, or finds them in the cache. Checks that a pipeline can be made of them.
  * @param model `org/name`, `org/name@revision`, or a folder.
  * @returns the model's folders, which `fromPretrained()` takes.
  * @throws ModelError, HubError, InvalidArgumentError; rejects with the signal's reason when it aborts.

@@ -95,8 +95,8 @@ export interface PipelineOptions extends HubOptions {
    */
   kernels?: 'auto' | Kernels | { readonly [stage in Stage]?: 'auto' | Kernels | undefined } | undefined
   /**
-   * Whether a CUDA device records the steps of Stages B and C as CUDA graphs, once for each shape of a batch, and repeats them
-   * at one launch: less work for the CPU, more memory on the device. Without offloading only; elsewhere it is ignored, and
+   * Whether a CUDA device records the steps of Stages B and C as CUDA graphs, once for each shape of a batch. Each is then
+   * repeated at one launch: less work for the CPU, more memory on the device. Without offloading only; elsewhere it is ignored, and
    * `pipeline.info.cudaGraphs` says why. Defaults to true on CUDA devices.
    */
   cudaGraphs?: boolean | undefined

@@ -78,8 +78,8 @@ export class WuerstchenPipeline {
    * Loads a model.
    * @param name a decoder's folder in the hub's layout, whose model card names its prior; an id on the hub; a `file:` URL; or
    * what `pullModel()` returned. Defaults to the small model that comes with the package.
-   * @throws InvalidArgumentError for an option out of range, ModelError for a folder that cannot be used, LibtorchError
-   * when the native half cannot run here, DeviceError for a device this machine does not have; rejects with the
+   * @throws InvalidArgumentError for an option out of range; ModelError for a folder that cannot be used; LibtorchError
+   * when the native half cannot run here; DeviceError for a device this machine does not have. Rejects with the
    * signal's reason when it aborts.
    */
   static async fromPretrained(name?: ModelName, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
@@ -176,8 +176,8 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Bytes that weights and tensors hold now, held at most so far, and are predicted to need for one picture of the given
-   * size, by stage; summed over devices. Node and libtorch themselves are not in it.
+   * Bytes of weights and tensors by stage, summed over devices: held now, held at most so far, and predicted for one
+   * picture of the given size. Node and libtorch themselves are not in it.
    * @param options as for `generate()`; sizes, guidance and prompts alone play a part.
    */
   memory(options?: GenerateOptions): PipelineMemory {

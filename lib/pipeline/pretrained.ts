@@ -1,29 +1,22 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { callbacks } from '../checks/callbacks'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
 import { snapshotIn } from '../hub/snapshot-name'
 import type { CompiledMethod } from '../loading/compiled'
-import { chooseDtype, chooseRuns, dtypesOn, type StageRuns, type WeightsDtype } from '../loading/dtypes'
-import { type LoadedModel, loadModel, openDevice, planLoad, withCompiled } from '../loading/load'
+import type { StageRuns, WeightsDtype } from '../loading/dtypes'
 import { Loras } from '../loading/loras'
-import {
-  type CudaGraphs,
-  chooseRecording,
-  type Recording,
-  summed,
-  wantsRecordings,
-} from '../loading/recording'
-import { weightsCacheOf } from '../loading/weights-cache'
-import { closeModel, type Model } from '../memory/loaded-model'
+import { type LoadPlan, planLoad } from '../loading/plan'
+import type { CudaGraphs } from '../loading/recording'
+import type { Model } from '../memory/loaded-model'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from '../model/layout'
-import { findCudaRecorder, loadRuntime, type NativeRuntime } from '../native/binding'
+import { loadRuntime } from '../native/binding'
 import { usableCores } from '../native/cores'
 import type { RequestModel } from '../request/request'
 import { defaultStepsOf } from '../request/schedules'
 import { loadTokenizer } from '../text/tokenizer'
 import { locateModel, type ModelName } from './locate'
+import { loadOnDevices } from './on-devices'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
 import type { LearningReaders } from './textual-inversions'
 
@@ -39,9 +32,9 @@ export interface PipelineInfo {
   readonly weights: Readonly<Record<string, readonly string[]>>
   /** Pixels that `generate()` makes where it is not told a size. */
   readonly defaultSize: { readonly width: number; readonly height: number }
-  /** Whether the model has a previewer, which `previewEvery` needs. */
   /** Steps of Stage C and of Stage B where a request does not say. */
   readonly defaultSteps: { readonly prior: number; readonly decoder: number }
+  /** Whether the model has a previewer, which `previewEvery` needs. */
   readonly previews: boolean
   readonly dtype: WeightsDtype
   readonly threads: number
@@ -54,7 +47,7 @@ export interface PipelineInfo {
 }
 
 /** A model that is ready, and what requests to it are checked against. */
-export interface Pretrained {
+interface Pretrained {
   /** One for each device. */
   readonly models: readonly [Model, ...Model[]]
   readonly requests: RequestModel
@@ -65,28 +58,19 @@ export interface Pretrained {
 }
 
 /** Where the model and the graphs that come with the package lie. */
-export const bundled = {
+const bundled = {
   model: join(packageRoot, 'models', 'shapes'),
   graphs: join(packageRoot, 'graphs'),
 }
 
-/** From a folder's name to a model on its device. What was opened is closed again when a step fails. */
+/** From a folder's name to a model on its devices. */
 export async function loadPretrained(
   name: ModelName | undefined,
   pipelineOptions: PipelineOptions,
 ): Promise<Pretrained> {
   const options = checkPipelineOptions(pipelineOptions, { threads: usableCores() })
-  const { signal, onProgress } = options
-  signal?.throwIfAborted()
-  const { decoder, prior, rest, other } = await locateModel(
-    name === undefined ? bundledModel() : name,
-    options,
-  )
-  const files = await openModel(decoder, prior, rest, options.variant)
-  const mix =
-    other === undefined
-      ? null
-      : { component: await openPrior(decoder, other, rest, options.variant), weight: weightOf(options) }
+  options.signal?.throwIfAborted()
+  const { files, mix } = await openFiles(name === undefined ? bundledModel() : name, options)
   // Their reading goes on while opening libtorch blocks this thread.
   const reading = Promise.all([
     planLoad(files, [...options.graphs, bundled.graphs], mix),
@@ -94,120 +78,72 @@ export async function loadPretrained(
   ])
   reading.catch(() => undefined) // awaited below
   const runtime = loadRuntime({ libtorch: options.libtorch })
-  const [plan, tokenizers] = await reading
-  signal?.throwIfAborted()
-  const devices = openDevices(runtime, options)
-  const models: LoadedModel[] = []
-  const calls = callbacks()
-  const told = calls.calling(onProgress)
-  try {
-    const [{ name: first }] = devices
-    const weights = Object.values(plan).flatMap((network) => network.weights)
-    const dtype = options.dtype === 'auto' ? chooseDtype(weights, first, runtime.cpu) : options.dtype
-    const recorded = wantsRecordings(
-      options.cudaGraphs,
-      devices.map(({ name }) => name),
-    )
-    const runs: StageRuns[] = []
-    const recordings: Recording[] = []
-    for (const { device, name } of devices) {
-      const dtypes = dtypesOn(name, dtype, weights, options.parity, runtime.cpu)
-      const where = { device: name, offload: options.offload, cpu: runtime.cpu }
-      const stages = chooseRuns(options.kernels, dtype, dtypes, where)
-      const running = { rounding: dtypes.rounding, offload: options.offload }
-      const ready = await withCompiled(plan, { device: name, ...running }, stages, runtime)
-      const recording = chooseRecording(name, options.offload, findCudaRecorder())
-      const model = await loadModel(device, files, ready, {
-        ...running,
-        ...stages.prior,
-        stages,
-        recorder: recorded ? recording.recorder : null,
-        visits: options.offload !== 'none' && name !== 'cpu',
-        cache: weightsCacheOf(options.weightsCache, { all: options.offload !== 'none' }),
-        maxMemory: options.maxMemory,
-        threads: options.threads,
-        textCacheBytes: options.promptCacheBytes,
-        signal,
-        onLoaded: (component, loaded, of) => told({ type: 'load', component, loaded, of }),
-      })
-      models.push(model)
-      runs.push(stages)
-      recordings.push(recording)
-    }
-    await calls.finished()
-    const [leading] = models as [LoadedModel]
-    const loaded = models.map((one) => one.model) as [Model, ...Model[]]
-    const loras = new Loras(loaded, {
-      prior: plan.prior.weights,
-      priorTextEncoder: plan.priorTextEncoder.weights,
-      decoder: plan.decoder.weights,
-      decoderTextEncoder: plan.decoderTextEncoder.weights,
-    })
-    const snapshot = snapshotIn(files.decoderFolder)
-    return {
-      models: loaded,
-      requests: {
-        geometry: files.geometry,
-        defaults: files.defaults,
-        previews: loaded[0].previewer !== null,
-        tokenizers,
-        loras: () => loras.list,
-      },
-      info: {
-        model: snapshot?.repository ?? basename(files.decoderFolder),
-        commit: snapshot?.commit ?? null,
-        devices: devices.map(({ name }) => name),
-        weights: Object.fromEntries(
-          Object.entries(files.components).map(([name, { weightFiles }]) => [
-            name,
-            weightFiles.map((file) => basename(file)),
-          ]),
-        ),
-        defaultSize: { width: files.geometry.defaultWidth, height: files.geometry.defaultHeight },
-        defaultSteps: defaultStepsOf(files.defaults),
-        previews: files.components.previewer !== undefined,
-        dtype,
-        threads: options.threads,
-        stages: Object.freeze({ ...(runs[0] as StageRuns) }),
-        compiled: leading.compiled,
-        get cudaGraphs() {
-          if (!recorded) return null
-          return summed(
-            recordings.map(({ ignored }, index) => ({
-              ignored,
-              networks: models[index]?.recordings() ?? [],
-            })),
-          )
-        },
-      },
-      loras,
-      readers: tokenizers,
-      options,
-    }
-  } catch (error) {
-    await Promise.all(models.map(({ model }) => closeModel(model)))
-    await Promise.all(devices.map(({ device }) => device.close()))
-    throw error
+  const [plan, readers] = await reading
+  options.signal?.throwIfAborted()
+  const running = await loadOnDevices({ files, plan, runtime }, options)
+  const loras = lorasOf(running.models, plan)
+  return {
+    models: running.models,
+    requests: {
+      geometry: files.geometry,
+      defaults: files.defaults,
+      previews: running.models[0].previewer !== null,
+      tokenizers: readers,
+      loras: () => loras.list,
+    },
+    info: infoOf(files, running, options),
+    loras,
+    readers,
+    options,
   }
 }
 
-type OpenDevice = ReturnType<typeof openDevice>
+/** Downloads what is not there. A pair of priors is the first one's files, and how the second is mixed in. */
+async function openFiles(name: ModelName, options: CheckedPipelineOptions) {
+  const { decoder, prior, rest, other } = await locateModel(name, options)
+  const files = await openModel(decoder, prior, rest, options.variant)
+  if (other === undefined) return { files, mix: null }
+  const component = await openPrior(decoder, other, rest, options.variant)
+  return { files, mix: { component, weight: weightOf(options) } }
+}
 
-/** All devices, or none. */
-function openDevices(
-  runtime: NativeRuntime,
-  { devices, threads }: CheckedPipelineOptions,
-): [OpenDevice, ...OpenDevice[]] {
-  const open: OpenDevice[] = []
-  try {
-    for (const wanted of devices) {
-      open.push(openDevice(runtime, wanted, threads))
-    }
-  } catch (error) {
-    for (const { device } of open) void device.close()
-    throw error
+function lorasOf(
+  models: readonly Model[],
+  { prior, priorTextEncoder, decoder, decoderTextEncoder }: LoadPlan,
+): Loras {
+  return new Loras(models, {
+    prior: prior.weights,
+    priorTextEncoder: priorTextEncoder.weights,
+    decoder: decoder.weights,
+    decoderTextEncoder: decoderTextEncoder.weights,
+  })
+}
+
+function infoOf(
+  { decoderFolder, components, geometry, defaults }: ModelFiles,
+  running: Awaited<ReturnType<typeof loadOnDevices>>,
+  { threads }: CheckedPipelineOptions,
+): PipelineInfo {
+  const snapshot = snapshotIn(decoderFolder)
+  const weights = Object.entries(components).map(
+    ([name, { weightFiles }]) => [name, weightFiles.map((file) => basename(file))] as const,
+  )
+  return {
+    model: snapshot?.repository ?? basename(decoderFolder),
+    commit: snapshot?.commit ?? null,
+    devices: running.devices,
+    weights: Object.fromEntries(weights),
+    defaultSize: { width: geometry.defaultWidth, height: geometry.defaultHeight },
+    defaultSteps: defaultStepsOf(defaults),
+    previews: components.previewer !== undefined,
+    dtype: running.dtype,
+    threads,
+    stages: Object.freeze({ ...running.stages }),
+    compiled: running.compiled,
+    get cudaGraphs() {
+      return running.cudaGraphs()
+    },
   }
-  return open as [OpenDevice, ...OpenDevice[]]
 }
 
 function weightOf({ prior }: CheckedPipelineOptions): number {

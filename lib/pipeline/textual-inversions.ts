@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { basename, extname, join } from 'node:path'
 import { checkNames } from '../checks/names'
 import * as check from '../checks/values'
-import { checkPath, decode, encode, numbersOf, readBytes } from '../embeddings/safetensors'
+import { checkPath, decode, encode, readBytes } from '../embeddings/safetensors'
 import { expected, ModelError } from '../errors'
 import { saveFile } from '../files/save'
 import type { LoadedLora, Loras } from '../loading/loras'
@@ -18,6 +18,7 @@ import { readHeader } from '../model/safetensors'
 import type { StoredDtype, StoredTensor, WeightBinding } from '../native/types'
 import type { TextReader, TextReaders } from '../request/texts'
 import type { FloatTensor } from '../tensors/float-tensor'
+import { numbersOf } from '../tensors/stored'
 import type { LearningTokenizer } from '../text/tokenizer'
 
 export interface TextualInversionOptions {
@@ -184,7 +185,7 @@ async function readRows(
 
 // ---------------------------------------------------------------------------------------------------- files
 
-export interface ReadInversion {
+interface ReadInversion {
   readonly token: string
   readonly vectors: ReadonlyMap<Encoder, FloatTensor>
 }

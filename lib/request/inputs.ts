@@ -9,7 +9,7 @@ import { MOST_IMAGES } from './prompts'
 const SIDE = { min: 64, max: 4096 }
 
 /** Pixels of a picture. */
-export interface Size {
+interface Size {
   readonly width: number
   readonly height: number
 }

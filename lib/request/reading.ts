@@ -10,7 +10,7 @@ import type { Named } from './prompts'
 import type { TextReaders } from './sources'
 import { PromptReader, type Reading, type ReadPrompt, type Stretch, scalesOf } from './texts'
 
-export interface LoraScale {
+interface LoraScale {
   readonly name: string
   readonly scale: number
 }

@@ -10,5 +10,3 @@ export const PARTS = {
   prior: ['prior'],
   decode: ['decoder', 'vqgan'],
 } as const satisfies Readonly<Record<string, readonly Stage[]>>
-/** How much of the way a request goes. */
-export type Part = keyof typeof PARTS

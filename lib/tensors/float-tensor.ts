@@ -9,7 +9,7 @@ export interface FloatTensor {
 }
 
 /** `(1, T, C)`; a null is a size that may be anything from 1 on. */
-export type Shape = readonly (number | null)[]
+type Shape = readonly (number | null)[]
 
 /** A tensor from a caller, of this shape, of finite numbers. */
 export function checkTensor(name: string, value: unknown, shape: Shape): FloatTensor {

@@ -34,17 +34,17 @@ async function readSlowFiles(folder: string): Promise<Pick<ClipFiles, 'file' | '
 }
 
 /** One pair a line, after a line `#version: …`. Other lines with `#` are ordinary pairs. */
-export function parseMerges(text: string): string[] {
+function parseMerges(text: string): string[] {
   const lines = text.split(/\r?\n/)
   return lines.filter((line) => line !== '' && !line.startsWith('#version'))
 }
 
-export const START = '<|startoftext|>'
+const START = '<|startoftext|>'
 export const END = '<|endoftext|>'
 const WORDS = String.raw`<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`
 
 /** CLIP's tokenizer.json around a vocabulary. */
-export function clipTokenizer(vocab: JsonObject, merges: readonly string[], file: string): JsonObject {
+function clipTokenizer(vocab: JsonObject, merges: readonly string[], file: string): JsonObject {
   const special = (content: string) => {
     const id = vocab[content]
     if (!Number.isInteger(id)) throw invalid(file, `Expected an entry ${content} but found none`)

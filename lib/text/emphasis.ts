@@ -3,7 +3,7 @@
 import type { GivenChunk, PlannedChunk, TextPlan } from './plan'
 import type { Tokens } from './tokenizer'
 
-export interface Hidden {
+interface Hidden {
   readonly shape: readonly number[]
   readonly data: Float32Array
 }

@@ -14,7 +14,7 @@ export interface Tokens {
 }
 
 /** Where a text of many tokens may be cut after a token, the best first. */
-export type Break = 'sentence' | 'phrase' | 'word'
+type Break = 'sentence' | 'phrase' | 'word'
 
 export interface Tokenizer {
   /** Ids per text, padding included: 77 in v2. */
@@ -47,7 +47,7 @@ export interface LearningTokenizer extends Tokenizer {
   freeIds(): readonly number[]
 }
 
-export interface TokenizerLimits {
+interface TokenizerLimits {
   /** max_position_embeddings of the text encoder: no text is longer. */
   readonly maxPositions: number
   /** vocab_size of the text encoder: no id may reach it. */

@@ -17,7 +17,7 @@ import type { Tokenizer } from './tokenizer'
 /** What becomes of tokens that are more than a text encoder reads at once. */
 export type LongPrompts = 'truncate' | 'chunk'
 
-export interface Planning {
+interface Planning {
   readonly source: string
   readonly longPrompts: LongPrompts
   readonly moment: Moment

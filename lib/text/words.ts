@@ -1,5 +1,5 @@
 /** A stretch of a text: a word that was learnt, with its ids, or what stands between such words. */
-export interface Piece {
+interface Piece {
   readonly text: string
   readonly start: number
   readonly ids: readonly number[] | null

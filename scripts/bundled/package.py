@@ -20,7 +20,7 @@ LIMIT_BYTES = 24_000_000
 CARD = """# shapes
 
 A small Würstchen that draws coloured shapes and things from captions such as "a red circle on a blue background". It
-was trained from nothing on pictures that its own scripts draw, and it comes with the `wuerstchen` package so that the
+was trained from nothing on pictures that its own scripts draw. It comes with the `wuerstchen` package, so that the
 first picture needs no download. Same classes, files and code path as the real checkpoints; only the config is small.
 """
 

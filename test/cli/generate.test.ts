@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -8,7 +8,6 @@ import { encode } from '../../lib/embeddings/safetensors'
 import { type SmallModel, smallModel } from '../support/models'
 import { ensureDist, runCli } from '../support/node-process'
 import { folderOf, removeFolders } from '../support/temporary-folder'
-import { until } from '../support/until'
 
 let small: SmallModel
 let flags: string[]
@@ -31,6 +30,26 @@ beforeAll(() => {
   ]
 })
 afterAll(removeFolders)
+
+const ENDLESS = ['--steps', '1000', '--decoder-steps', '1000']
+
+/** A process of the command line, and when it is in the middle of a picture. */
+function watched(args: readonly string[]): { child: ChildProcess; stepped: Promise<unknown> } {
+  const watch = `
+    const channel = require('node:diagnostics_channel')
+    const tell = () => {
+      channel.unsubscribe('wuerstchen:turn', tell)
+      process.send('stepped')
+    }
+    channel.subscribe('wuerstchen:turn', tell)`
+  const preload = join(folderOf({ 'watch.cjs': watch }), 'watch.cjs')
+  const main = join(ROOT, 'dist', 'cli', 'main.js')
+  const child = spawn(process.execPath, ['--require', preload, main, ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  return { child, stepped: new Promise((resolve) => child.once('message', resolve)) }
+}
 
 describe('wuerstchen generate', () => {
   it('writes a picture and says so', async () => {
@@ -250,26 +269,20 @@ describe('wuerstchen generate', () => {
 
   it('exits with 130 and leaves nothing at Ctrl-C', async () => {
     const folder = join(folderOf({}), 'out')
-    const main = join(ROOT, 'dist', 'cli', 'main.js')
-    const args = [
+    const { child, stepped } = watched([
       'generate',
       'a cat',
       '-o',
       join(folder, 'a.png'),
       ...flags,
-      '--steps',
-      '1000',
-      '--decoder-steps',
-      '1000',
-    ]
-    const child = spawn(process.execPath, [main, ...args], { cwd: ROOT, stdio: 'pipe' })
+      ...ENDLESS,
+    ])
     let stderr = ''
-    child.stderr.on('data', (chunk) => {
+    child.stderr?.on('data', (chunk) => {
       stderr += chunk
     })
     const ended = new Promise((resolve) => child.once('exit', (status, signal) => resolve(status ?? signal)))
-    await until(() => existsSync(folder))
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+    expect(await Promise.race([stepped, ended])).toBe('stepped')
     child.kill('SIGINT')
     expect(await ended).toBe(130)
     expect(stderr).toBe('')

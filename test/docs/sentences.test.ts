@@ -1,10 +1,12 @@
-/** Sentences of the manual are short: a reader whose second language this is reads them once. */
-import { type Page, pages } from '../support/markdown'
+/** Sentences are short wherever a user looks: a reader whose second language this is reads them once. */
+import { pages } from '../support/markdown'
+import { ensureDist, runCli } from '../support/node-process'
+import { docComments, helpTexts, messages, type Prose } from '../support/prose'
 
-const MOST_WORDS = 30 // a colon and a semicolon end a sentence, too
+const MOST_WORDS = 24 // a colon and a semicolon end a sentence, too
 
 /** Prose alone: no code, comments, headings or tables; items of lists by themselves. */
-function paragraphsOf({ text }: Page): string[] {
+function paragraphsOf(text: string): string[] {
   const prose = text
     .replaceAll(/^( *)```.*?^\1```/gms, '')
     .replaceAll(/<!--.*?-->/gs, '')
@@ -13,8 +15,8 @@ function paragraphsOf({ text }: Page): string[] {
   return prose.split(/\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )/)
 }
 
-function sentencesOf(page: Page): string[] {
-  return paragraphsOf(page).flatMap((paragraph) =>
+function sentencesOf(text: string): string[] {
+  return paragraphsOf(text).flatMap((paragraph) =>
     paragraph
       .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
       .replaceAll(/`[^`]*`/g, 'code')
@@ -25,23 +27,55 @@ function sentencesOf(page: Page): string[] {
 
 const wordsOf = (sentence: string) => sentence.split(' ').filter((word) => /[\p{L}\p{N}]/u.test(word)).length
 
-describe('sentences of the manual', () => {
-  const all = pages().flatMap((page) => sentencesOf(page).map((sentence) => ({ file: page.file, sentence })))
+const longIn = (prose: readonly Prose[]) =>
+  prose.flatMap(({ where, text }) =>
+    sentencesOf(text)
+      .filter((sentence) => wordsOf(sentence) > MOST_WORDS)
+      .map((sentence) => `${where}: ${wordsOf(sentence)} words: ${sentence}`),
+  )
 
-  it('are found at all', () => expect(all.length).toBeGreaterThan(1000))
-
+describe('sentences', () => {
   it('are told apart', () => {
     const text =
       '# Heading of many words\n\nOne. Two [of](x.md) three: four; five `a b c`.\n\n| a | table |\n'
     expect(
-      sentencesOf({ file: '', text })
+      sentencesOf(text)
         .filter((one) => wordsOf(one) > 0)
         .map(wordsOf),
     ).toEqual([1, 3, 1, 2])
   })
 
-  it(`have at most ${MOST_WORDS} words`, () => {
-    const long = all.filter(({ sentence }) => wordsOf(sentence) > MOST_WORDS)
-    expect(long.map(({ file, sentence }) => `${file}: ${wordsOf(sentence)} words: ${sentence}`)).toEqual([])
+  it(`of the manual have at most ${MOST_WORDS} words`, () => {
+    const manual = pages().map(({ file, text }) => ({ where: file, text }))
+    expect(manual.flatMap(({ text }) => sentencesOf(text)).length).toBeGreaterThan(1000)
+    expect(longIn(manual)).toEqual([])
+  })
+
+  it.each([
+    ['lib/index.ts', 250],
+    ['lib/ai-sdk/index.ts', 5],
+    ['lib/server/index.ts', 15],
+    ['lib/queue/index.ts', 15],
+  ])(`of doc comments behind %s have at most ${MOST_WORDS} words`, (door, least) => {
+    const comments = docComments(door)
+    expect(comments.length).toBeGreaterThan(least)
+    expect(longIn(comments)).toEqual([])
+  })
+
+  it(`of errors, warnings and commands have at most ${MOST_WORDS} words`, () => {
+    const texts = messages()
+    expect(texts.length).toBeGreaterThan(500)
+    expect(texts.some(({ text }) => text.startsWith('Expected '))).toBe(true)
+    expect(longIn(texts)).toEqual([])
+  })
+
+  it(`of --help have at most ${MOST_WORDS} words`, () => {
+    ensureDist()
+    const texts = helpTexts((command) => runCli([...command, '--help']).stdout)
+    expect(texts.length).toBeGreaterThan(150)
+    expect(texts.map(({ where }) => where)).toEqual(
+      expect.arrayContaining([' --help', 'serve --help', 'runtime install --help']),
+    )
+    expect(longIn(texts)).toEqual([])
   })
 })

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
 import { ImageEmbeddings, listModels } from '../../lib'
-import { planLoad } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { cacheFileOf } from '../../lib/loading/weights-cache'
 import { openModel } from '../../lib/model/layout'
 import { readLora } from '../../lib/model/lora'

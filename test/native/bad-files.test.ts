@@ -5,6 +5,7 @@ import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { WuerstchenPipeline } from '../../lib'
 import { loadRuntime } from '../../lib/native/binding'
+import { volume } from '../../lib/tensors/shape'
 import { QUICK, type SmallModel, smallModel } from '../support/models'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -103,7 +104,7 @@ const SPOILED: [string, string, (model: SmallModel) => void][] = [
     'WEIGHTS_MISMATCH',
     (model) =>
       changeHeader(weightsOf(model), (header) => {
-        entryOf(header).shape = [entryOf(header).shape.reduce((a, b) => a * b)]
+        entryOf(header).shape = [volume(entryOf(header).shape)]
       }),
   ],
   [

@@ -1,11 +1,13 @@
 /** Weights that are held narrow and computed with in float32, through the real addon. */
 import { join } from 'node:path'
-import { openDevice, planLoad } from '../../lib/loading/load'
+import { openDevice } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { openModel } from '../../lib/model/layout'
 import { readHeader } from '../../lib/model/safetensors'
 import { bindWeights } from '../../lib/model/weights'
 import { loadRuntime } from '../../lib/native/binding'
 import type { Dtype, HostTensor, NativeDevice, NativeGraph } from '../../lib/native/types'
+import { volume } from '../../lib/tensors/shape'
 import { smallModel } from '../support/models'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -17,7 +19,7 @@ const kernels = { kind: loadRuntime({}).cpu.kind, pack: 'none' as const, without
 const NARROW = ['bfloat16', 'float16'] as const
 
 const ramp = (shape: readonly number[]): HostTensor => {
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1))
+  const data = new Float32Array(volume(shape))
   return { dtype: 'float32', shape, data: data.map((_, index) => Math.sin(index)) }
 }
 

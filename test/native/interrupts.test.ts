@@ -16,7 +16,7 @@ function shareOfTime(work: string): number {
   const script = (body: string) => `
     const { join } = require('node:path')
     const { loadRuntime } = require(join(dist, 'native', 'binding.js'))
-    const { planLoad } = require(join(dist, 'loading', 'load.js'))
+    const { planLoad } = require(join(dist, 'loading', 'plan.js'))
     const { openModel } = require(join(dist, 'model', 'layout.js'))
     ;(async () => {
       const { addon, cpu } = loadRuntime()

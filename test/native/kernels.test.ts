@@ -1,6 +1,7 @@
 /** Blocks on kernels of our own against the graphs that they replace, through the real addon. */
 import { join } from 'node:path'
-import { openDevice, planLoad } from '../../lib/loading/load'
+import { openDevice } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { openModel } from '../../lib/model/layout'
 import type { WeightBinding } from '../../lib/native/types'
 import {
@@ -22,7 +23,6 @@ import {
   PACKED,
   ROUNDED,
   readText,
-  roundLinears,
   runtime,
   STAGES,
   small,
@@ -30,6 +30,7 @@ import {
   TOLERANCE,
   without,
 } from '../support/kernels'
+import { roundLinears } from '../support/rounded-weights'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
 afterAll(removeFolders)

@@ -1,7 +1,8 @@
 /** Mapped weights that come and go, through the real addon. Linux: it reads /proc. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadModel, openDevice, planLoad } from '../../lib/loading/load'
+import { loadModel, openDevice } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { closeModel, type Model } from '../../lib/memory/loaded-model'
 import type { Offload } from '../../lib/memory/residency'
 import { openModel } from '../../lib/model/layout'

@@ -6,6 +6,7 @@ import { describe as describePlan, regionsOf } from '../../bench/support/scaling
 import { openDevice } from '../../lib/loading/load'
 import { loadRuntime } from '../../lib/native/binding'
 import type { HostTensor, NativeDevice, NativeGraph } from '../../lib/native/types'
+import { volume } from '../../lib/tensors/shape'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
 afterAll(removeFolders)
@@ -35,14 +36,14 @@ const THREADS = [1, 2, 16, 64]
 const zeros = (...shape: number[]): HostTensor => ({
   dtype: 'float32',
   shape,
-  data: new Float32Array(shape.reduce((a, b) => a * b, 1)),
+  data: new Float32Array(volume(shape)),
 })
 
 /** The stage at its full size, with weights that are a hole in a file. */
 async function load(device: NativeDevice, stage: Stage): Promise<NativeGraph> {
   const entry = manifest.graphs.find(({ component }) => component === stage)
   if (entry === undefined) throw new Error(`no ${stage}`)
-  const sizes = entry.parameters.map(({ shape }) => FLOAT * shape.reduce((a, b) => a * b, 1))
+  const sizes = entry.parameters.map(({ shape }) => FLOAT * volume(shape))
   const file = join(folderOf({ hole: '' }), 'hole')
   const descriptor = openSync(file, 'r+')
   ftruncateSync(descriptor, Math.max(...sizes))

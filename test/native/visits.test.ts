@@ -2,7 +2,8 @@
  * Weights that stay on the host and visit the device in copies, as they do on a GPU. Here the device is the CPU: what comes and
  * goes is the same, only streams and pinned memory are not there.
  */
-import { loadModel, openDevice, planLoad } from '../../lib/loading/load'
+import { loadModel, openDevice } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { closeModel, type Model } from '../../lib/memory/loaded-model'
 import type { Offload } from '../../lib/memory/residency'
 import { openModel } from '../../lib/model/layout'

@@ -1,10 +1,12 @@
 /** Inputs of shapes that no graph makes: kernels of our own refuse them, as the graphs in whose place they run. */
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
-import { openDevice, planLoad } from '../../lib/loading/load'
+import { openDevice } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import type { Dtype, NativeDevice, NativeGraph, NativeTensor } from '../../lib/native/types'
+import { volume } from '../../lib/tensors/shape'
 
 const runtime = loadRuntime({})
 const { kind } = runtime.cpu
@@ -25,7 +27,7 @@ beforeAll(() => {
 afterAll(() => device.close())
 
 const write = (shape: Shape) => {
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.1)
+  const data = new Float32Array(volume(shape)).fill(0.1)
   return device.write({ dtype: 'float32', shape, data })
 }
 

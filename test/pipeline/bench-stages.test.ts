@@ -2,6 +2,7 @@
 import { answer, STAGES } from '../../bench/support/ours'
 import { closeModel } from '../../lib/memory/loaded-model'
 import { loadPretrained } from '../../lib/pipeline/pretrained'
+import { volume } from '../../lib/tensors/shape'
 import { smallModel } from '../support/models'
 
 const SHAPES: Record<string, readonly number[]> = {
@@ -15,7 +16,7 @@ const SHAPES: Record<string, readonly number[]> = {
 
 const inputOf = (stage: string) => (name: string) => {
   const shape = SHAPES[`${stage}.${name}`] as number[]
-  const size = shape.reduce((product, extent) => product * extent, 1)
+  const size = volume(shape)
   return {
     dtype: 'float32' as const,
     shape,

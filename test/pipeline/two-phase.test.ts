@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { difference, ROOT } from '../../bench/support/reference'
 import { type GeneratedImage, ImageEmbeddings, PromptEmbeddings, WuerstchenPipeline } from '../../lib'
+import { volume } from '../../lib/tensors/shape'
 import { QUICK, smallModel } from '../support/models'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -171,7 +172,7 @@ save_file({'x': state['image_embeddings'] * 2}, sys.argv[2])`
 })
 
 function tensor(shape: number[]): { shape: number[]; data: Float32Array } {
-  return { shape, data: new Float32Array(shape.reduce((a, b) => a * b)) }
+  return { shape, data: new Float32Array(volume(shape)) }
 }
 
 describe('prompt embeddings', () => {

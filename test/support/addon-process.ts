@@ -12,7 +12,7 @@ export function runWithAddon(body: string, environment: Readonly<Record<string, 
   const dist = JSON.stringify(join(ROOT, 'dist'))
   const script = `
     const { loadRuntime } = require(${dist} + '/native/binding.js')
-    const { planLoad } = require(${dist} + '/loading/load.js')
+    const { planLoad } = require(${dist} + '/loading/plan.js')
     const { openModel } = require(${dist} + '/model/layout.js')
     const runtime = loadRuntime()
     const { addon } = runtime

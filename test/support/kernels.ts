@@ -1,8 +1,8 @@
 /** What stages make on kernels of ours, and on the graphs that they replace. */
-import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
-import { openDevice, planLoad } from '../../lib/loading/load'
+import { openDevice } from '../../lib/loading/load'
+import { planLoad } from '../../lib/loading/plan'
 import { openModel } from '../../lib/model/layout'
 import { loadRuntime } from '../../lib/native/binding'
 import type {
@@ -13,6 +13,7 @@ import type {
   NativeTensor,
   WeightBinding,
 } from '../../lib/native/types'
+import { volume } from '../../lib/tensors/shape'
 import { smallModel } from './models'
 
 export const runtime = loadRuntime({})
@@ -38,7 +39,7 @@ export const noise = (shape: readonly number[], seed: number): HostTensor => {
     state = (state * 1103515245 + 12345) % 2147483648
     return state / 1073741824 - 1
   }
-  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, next)
+  const data = Float32Array.from({ length: volume(shape) }, next)
   return { dtype: 'float32', shape, data }
 }
 
@@ -244,51 +245,6 @@ export function largestDifference(ours: Float32Array, theirs: Float32Array): num
   return (
     ours.reduce((most, value, index) => Math.max(most, Math.abs(value - (theirs[index] ?? NaN))), 0) / largest
   )
-}
-
-export const LINEARS = /(channelwise\.[04]|to_[qkv]|to_out\.0)\.weight$/
-export const PASS = 256 // of a row of a weight has one scale
-
-/** The same weights in a file of float32, those of the kernels' products rounded to 8 bits as the kernels do. */
-export function roundLinears(weights: readonly WeightBinding[], file: string): readonly WeightBinding[] {
-  const parts = weights.map((binding) => {
-    const values = floatsOf(binding)
-    if (!LINEARS.test(binding.name)) return values
-    const depth = binding.shape[1] as number
-    for (let row = 0; row < values.length; row += depth) {
-      for (let start = 0; start < depth; start += PASS)
-        roundPass(values.subarray(row + start, row + Math.min(start + PASS, depth)))
-    }
-    return values
-  })
-  writeFileSync(file, Buffer.concat(parts.map(({ buffer }) => Buffer.from(buffer))))
-  let offset = 0
-  return weights.map(({ name, shape }, index) => {
-    const bytes = 4 * (parts[index] as Float32Array).length
-    offset += bytes
-    return { name, shape, file, dtype: 'F32' as const, offset: offset - bytes, bytes }
-  })
-}
-
-export function roundPass(values: Float32Array): void {
-  const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127
-  if (scale > 0)
-    values.forEach((value, index) => {
-      values[index] = Math.round(value / scale) * scale
-    })
-}
-
-export function floatsOf({ file, offset, bytes, dtype }: WeightBinding): Float32Array {
-  const stored = readFileSync(file).subarray(offset, offset + bytes)
-  if (dtype === 'F32') return new Float32Array(Uint8Array.from(stored).buffer)
-  if (dtype !== 'F16') throw new Error(`Expected F32 or F16 but received ${dtype}`)
-  return Float32Array.from({ length: bytes / 2 }, (_, index) => numberOfHalf(stored.readUInt16LE(2 * index)))
-}
-
-export function numberOfHalf(bits: number): number {
-  const [exponent, fraction] = [(bits >> 10) & 31, (bits & 1023) / 1024]
-  const size = exponent === 0 ? fraction * 2 ** -14 : (1 + fraction) * 2 ** (exponent - 15)
-  return bits & 0x8000 ? -size : size
 }
 
 export const small = (): Case => {

@@ -8,6 +8,7 @@ import {
   WuerstchenPipeline,
 } from '../../lib'
 import { decode, encode } from '../../lib/embeddings/safetensors'
+import { volume } from '../../lib/tensors/shape'
 import { QUICK, type SmallModel, smallModel } from './models'
 import { folderOf, removeFolders } from './temporary-folder'
 
@@ -43,7 +44,7 @@ export async function closeSmall(): Promise<void> {
 
 let seed = 1
 export function random(shape: readonly number[], size = 1): Tensor {
-  const data = new Float32Array(shape.reduce((product, side) => product * side, 1))
+  const data = new Float32Array(volume(shape))
   for (let index = 0; index < data.length; index++) {
     seed = (seed * 16807) % 2147483647
     data[index] = size * ((seed / 2147483647) * 2 - 1)

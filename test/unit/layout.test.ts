@@ -25,8 +25,6 @@ describe('openModel()', () => {
         latentMean: 42,
         latentStd: 1,
         resolutionMultiple: 42.67,
-        latentDimScale: 10.67,
-        scaleFactor: 0.3764,
       },
     })
     expect(model.components).toMatchObject({
@@ -148,8 +146,6 @@ describe('openModel()', () => {
       latentMean: 42,
       latentStd: 1,
       resolutionMultiple: 42.67,
-      latentDimScale: 10.67,
-      scaleFactor: 0.3764,
     })
     expect(model.schedulers.decoder).toEqual({ s: 0.008, scaler: 1 })
   })

@@ -1,6 +1,7 @@
 import { linearTimesteps } from '../../lib/diffusion/scheduler'
 import { PromptEmbeddings } from '../../lib/embeddings/prompt-embeddings'
 import { parseRequest } from '../../lib/request/request'
+import { volume } from '../../lib/tensors/shape'
 import { parametersWith } from '../support/parameters'
 import { model, parse, readModel, refusal } from '../support/requests'
 
@@ -189,7 +190,7 @@ describe('parseRequest()', () => {
     it('or embeddings of the wrong kind are named by their place', () => {
       const tensor = (...shape: number[]) => ({
         shape,
-        data: new Float32Array(shape.reduce((a, b) => a * b)),
+        data: new Float32Array(volume(shape)),
       })
       const good = { prior: tensor(1, 256, 8), decoder: tensor(1, 256, 8) }
       const bad = new PromptEmbeddings({ ...good, decoder: tensor(1, 256, 9) })

@@ -8,12 +8,12 @@ export interface Group extends Span {
   readonly items: readonly Item[]
 }
 
-export interface Comma extends Span {
+interface Comma extends Span {
   readonly type: 'comma'
 }
 
 /** `(…).blend(…)`, `(…).and(…)`: the whole prompt, if nothing stands beside it. */
-export interface Combined extends Span {
+interface Combined extends Span {
   readonly type: 'combined'
   readonly operator: string
   readonly combine: 'blend' | 'and'
@@ -23,7 +23,7 @@ export interface Combined extends Span {
 
 export type Item = PromptNode | Group | Comma | Combined
 
-export type Operator = 'attend' | 'swap' | 'blend' | 'and' | 'add'
+type Operator = 'attend' | 'swap' | 'blend' | 'and' | 'add'
 
 // A word, as Compel has it: escaped characters, + and - inside of it, and all that means nothing.
 const WORD = /(?:\\[()",.+\-=]|[-+](?![\s()",.+\-=]|$)|[^\s()",.+\-=])+/y

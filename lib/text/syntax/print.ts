@@ -31,7 +31,7 @@ function printed(tree: PromptTree): string {
 }
 
 /** As digits and a point alone: neither syntax reads exponents. */
-export function decimal(value: number): string {
+function decimal(value: number): string {
   const [digits = '', exponent] = String(value).split('e')
   if (exponent === undefined) return digits
   const [whole = '', fraction = ''] = digits.replace('-', '').split('.')

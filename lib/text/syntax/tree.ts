@@ -4,11 +4,13 @@
 export const PROMPT_SYNTAXES = ['plain', 'compel', 'a1111'] as const
 export type PromptSyntax = (typeof PROMPT_SYNTAXES)[number]
 
+/** Where something stands in a prompt. */
 export interface Span {
   readonly start: number
   readonly end: number
 }
 
+/** Words as they are. */
 export interface TextNode extends Span {
   readonly type: 'text'
   readonly text: string
