@@ -162,17 +162,6 @@ export class Broker {
   }
 }
 
-/** Lines of a log on a broker that goes and comes back. */
-export function sayOf(log: {
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
-}): (error: Error | null) => void {
-  return (error) =>
-    error === null
-      ? log.info({}, 'the broker is back')
-      : log.warn({ err: error }, 'the broker cannot be reached')
-}
-
 const DELIVERY = {
   // How often a job is tried is decided where its fault is known: this only has to be enough.
   attempts: 1000,

@@ -4,11 +4,12 @@ import { checkConfig } from '../server/config/read'
 import { loadPipeline } from '../server/load'
 import { Probes } from '../server/worker-probes'
 import { QueueBackend } from './backend'
-import { sayOf } from './broker'
-import { QueueWorker, type WorkerLog } from './worker'
+import { SILENT, type WorkerLog } from './log'
+import { QueueWorker } from './worker'
 
 export { QueueBackend } from './backend'
-export { QueueWorker, type WorkerLog } from './worker'
+export type { WorkerLog } from './log'
+export { QueueWorker } from './worker'
 
 /** A server as `createServer()` makes one, whose jobs go to the workers of `queue`. It loads no model. */
 export async function createQueueServer(
@@ -17,7 +18,7 @@ export async function createQueueServer(
   const { logger, ...settings } = options
   const backend = new QueueBackend(checkConfig(settings))
   const server = await createServer({ ...options, backend })
-  backend.watchBroker(sayOf(server.app.log))
+  backend.useLog(server.app.log)
   server.app.server.once('close', () => backend.end())
   return server
 }
@@ -57,5 +58,3 @@ async function started(worker: QueueWorker): Promise<QueueWorker> {
     throw error
   }
 }
-
-const SILENT: WorkerLog = { info: () => undefined, warn: () => undefined }

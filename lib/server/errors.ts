@@ -1,5 +1,5 @@
 /** Every refusal as HTTP: status, OpenAI's shape, headers. docs/server.md lists them; a test keeps the two equal. */
-import { WuerstchenError } from '../index'
+import { StoreError, WuerstchenError } from '../index'
 import type { JobError } from './backend'
 import type { ErrorBody } from './schemas/pictures'
 
@@ -98,6 +98,7 @@ export function jobErrorOf(error: unknown): JobError {
     }
   }
   const { code, retryable, details } = error
+  if (error instanceof StoreError) return { code, message: STORE_FAILED, retryable, param: null }
   // Of `priorTimesteps[3], the last,` the option.
   const name = typeof details?.name === 'string' ? (/^[\w-]+/.exec(details.name)?.[0] ?? null) : null
   const param = name === null ? null : snakeCase(name)
@@ -108,6 +109,9 @@ export function jobErrorOf(error: unknown): JobError {
       : line.replace(`Expected ${name}`, `Expected ${param}`).replace(new RegExp(`^${name}: `), `${param}: `)
   return { code, message, retryable, param }
 }
+
+/** Which folder or bucket it is, and why it failed, is for the log. */
+const STORE_FAILED = 'Expected the store of pictures to work but it failed. The log has the reason.'
 
 export function snakeCase(name: string): string {
   return /^[a-z]/.test(name) ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name
