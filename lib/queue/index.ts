@@ -2,9 +2,10 @@
 import { createServer, type Server, type ServerConfig, type ServerOptions } from '../server'
 import { checkConfig } from '../server/config/read'
 import { loadPipeline } from '../server/load'
+import { openLog } from '../server/log'
 import { Probes } from '../server/worker-probes'
 import { QueueBackend } from './backend'
-import { SILENT, type WorkerLog } from './log'
+import type { WorkerLog } from './log'
 import { QueueWorker } from './worker'
 
 export { QueueBackend } from './backend'
@@ -24,7 +25,7 @@ export async function createQueueServer(
 }
 
 export interface WorkerOptions extends Partial<ServerConfig> {
-  /** pino, or what looks like it. Defaults to silence. */
+  /** pino, or what looks like it. Defaults to JSON lines on standard output, as the server's. */
   readonly logger?: WorkerLog
 }
 
@@ -32,16 +33,18 @@ export interface WorkerOptions extends Partial<ServerConfig> {
  * Loads the model of the settings and takes jobs from `queue`. Resolves once servers know of it.
  * @throws InvalidArgumentError naming every setting that is wrong; and as `WuerstchenPipeline.fromPretrained()`.
  */
-export async function createWorker({ logger = SILENT, ...settings }: WorkerOptions): Promise<QueueWorker> {
+export async function createWorker({ logger, ...settings }: WorkerOptions): Promise<QueueWorker> {
   const config = checkConfig(settings)
+  const log = logger ?? openLog(config.logLevel)
+  log.info({}, 'loading')
   const probes = config.workerPort === undefined ? null : new Probes(config)
   try {
     // Before the model is loaded, which they tell of.
     const url = await probes?.listen()
-    if (url !== undefined) logger.info({ probes: url }, 'listening')
+    if (url !== undefined) log.info({ probes: url }, 'listening')
     const maxQueue = Math.max(config.maxQueue, config.concurrency * config.maxImages * 2)
     const pipeline = await loadPipeline({ ...config, maxQueue })
-    const worker = new QueueWorker(pipeline, config, logger, probes)
+    const worker = new QueueWorker(pipeline, config, log, probes)
     return await started(worker)
   } catch (error) {
     await probes?.close()

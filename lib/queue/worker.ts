@@ -61,7 +61,7 @@ export class QueueWorker {
   constructor(
     private readonly pipeline: ServedPipeline,
     private readonly config: ServerConfig,
-    private readonly log: WorkerLog,
+    readonly log: WorkerLog,
     private readonly probes: Probes | null = null,
   ) {
     this.broker = openBroker(config, true)

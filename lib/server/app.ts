@@ -3,7 +3,6 @@ import type { Server as HttpServer } from 'node:http'
 import cors from '@fastify/cors'
 import rateLimit, { type RateLimitPluginOptions } from '@fastify/rate-limit'
 import fastify, {
-  type FastifyBaseLogger,
   type FastifyHttpOptions,
   type FastifyInstance,
   type FastifyReply,
@@ -12,6 +11,7 @@ import fastify, {
 import type { Context } from './context'
 import { HttpError } from './errors'
 import { registerGuard } from './guard'
+import { type Logger, loggingOf } from './log'
 import { registerOpenApi } from './openapi'
 import { hangUp, refuse, useErrors } from './refuse'
 import { registerHealth } from './routes/health'
@@ -29,9 +29,6 @@ const STALLED_MS = 60_000
 
 /** Seconds of the machine's own keep-alive probes: they find connections whose other end is gone. */
 const PROBE_MS = 30_000
-
-/** What pino's loggers look like. */
-export type Logger = FastifyBaseLogger
 
 /** All routes on one backend. */
 export function buildApp(context: Context, logger?: Logger): FastifyInstance {
@@ -96,10 +93,6 @@ function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<Htt
       keepAliveInitialDelay: PROBE_MS,
     },
   }
-}
-
-function loggingOf(level: string) {
-  return level === 'silent' ? false : { level, base: { service: 'wuerstchen' } }
 }
 
 /** JSON, or no body at all. */

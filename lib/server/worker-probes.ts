@@ -3,6 +3,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { BackendStatistics } from './backend'
 import type { ServerConfig } from './config/schema'
 import { Keys } from './keys'
+import { listenOn } from './listen'
 import { watchPipeline } from './pipeline-metrics'
 import { type Reading, Readings } from './readings'
 import { mayRead } from './routes/metrics'
@@ -55,7 +56,7 @@ export class Probes {
   /** Resolves with the address, such as http://127.0.0.1:8081. */
   listen(): Promise<string> {
     const { host, workerPort: port = 0 } = this.config
-    return this.app.listen({ host, port })
+    return listenOn(this.app, { host, port, setting: 'workerPort' })
   }
 
   /** From now on it tells of this one. */

@@ -57,7 +57,9 @@ describeQueue('a worker with a port for probes', () => {
     const other = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => other.once('listening', resolve))
     const { port } = other.address() as { port: number }
-    await expect(room.worker('--worker-port', String(port))).rejects.toThrow(/EADDRINUSE|already in use/)
+    await expect(room.worker('--worker-port', String(port))).rejects.toThrow(
+      /\[ERR_WUERSTCHEN_LISTEN_FAILED\]: Expected port \d+ of 127.0.0.1 to be free .*--worker-port/,
+    )
     other.close()
   })
 })

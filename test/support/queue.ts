@@ -29,7 +29,7 @@ export class QueueRoom implements AsyncDisposable {
   private constructor(
     readonly redis: RedisServer,
     readonly folder: string,
-    private store: string,
+    readonly store: string,
   ) {
     this.client = new Redis(redis.url, { maxRetriesPerRequest: null })
     this.client.on('error', () => undefined)
