@@ -1,17 +1,16 @@
 import { createWorker, type QueueWorker } from '../queue'
-import { ExitCode, UsageError } from './exit'
+import { ExitCode } from './exit'
 import { settingsOf } from './settings'
+
+const COMMAND = {
+  name: 'worker',
+  description: 'Makes the pictures of a queue; its servers are wuerstchen serve --queue.',
+  role: 'worker',
+} as const
 
 /** `wuerstchen worker` */
 export async function worker(args: readonly string[]): Promise<void> {
-  const config = settingsOf(
-    'worker',
-    'Makes the pictures of a queue; its servers are wuerstchen serve --queue.',
-    args,
-    ({ queue }) => {
-      if (queue === undefined) throw new UsageError('Expected --queue, such as redis://host:6379')
-    },
-  )
+  const config = settingsOf(COMMAND, args)
   if (config === null) return // --help, --check-config
   const running = await createWorker(config)
   closeOnSignals(running)

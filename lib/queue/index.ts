@@ -1,6 +1,7 @@
 /** The door of `wuerstchen/queue`: servers and workers of one queue, on any number of machines. */
-import { createServer, type Server, type ServerConfig, type ServerOptions } from '../server'
+import { createServer, type Server, ServerConfig, type ServerOptions } from '../server'
 import { checkConfig } from '../server/config/read'
+import type { WorkerConfig } from '../server/config/roles'
 import { loadPipeline } from '../server/load'
 import { openLog } from '../server/log'
 import { Probes } from '../server/worker-probes'
@@ -34,7 +35,7 @@ export interface WorkerOptions extends Partial<ServerConfig> {
  * @throws InvalidArgumentError naming every setting that is wrong; and as `WuerstchenPipeline.fromPretrained()`.
  */
 export async function createWorker({ logger, ...settings }: WorkerOptions): Promise<QueueWorker> {
-  const config = checkConfig(settings)
+  const config: WorkerConfig = checkConfig(settings, 'worker')
   const log = logger ?? openLog(config.logLevel)
   log.info({}, 'loading')
   const probes = config.workerPort === undefined ? null : new Probes(config)
@@ -42,7 +43,7 @@ export async function createWorker({ logger, ...settings }: WorkerOptions): Prom
     // Before the model is loaded, which they tell of.
     const url = await probes?.listen()
     if (url !== undefined) log.info({ probes: url }, 'listening')
-    const maxQueue = Math.max(config.maxQueue, config.concurrency * config.maxImages * 2)
+    const maxQueue = config.concurrency * MOST_IMAGES * 2
     const pipeline = await loadPipeline({ ...config, maxQueue })
     const worker = new QueueWorker(pipeline, config, log, probes)
     return await started(worker)
@@ -51,6 +52,9 @@ export async function createWorker({ logger, ...settings }: WorkerOptions): Prom
     throw error
   }
 }
+
+/** Of one job, whatever its server allows. */
+const MOST_IMAGES: number = ServerConfig.properties.maxImages.maximum ?? 10
 
 async function started(worker: QueueWorker): Promise<QueueWorker> {
   try {

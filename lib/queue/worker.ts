@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { StreamEvent } from '../index'
-import type { ServerConfig } from '../server'
+import type { WorkerConfig } from '../server/config/roles'
 import { jobErrorOf } from '../server/errors'
 import { Throughput } from '../server/local/throughput'
 import { encode, mediaTypeOf } from '../server/pictures'
@@ -60,7 +60,7 @@ export class QueueWorker {
 
   constructor(
     private readonly pipeline: ServedPipeline,
-    private readonly config: ServerConfig,
+    private readonly config: WorkerConfig,
     readonly log: WorkerLog,
     private readonly probes: Probes | null = null,
   ) {

@@ -1,7 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { BackendStatistics } from './backend'
-import type { ServerConfig } from './config/schema'
+import type { WorkerConfig } from './config/roles'
 import { Keys } from './keys'
 import { listenOn } from './listen'
 import { watchPipeline } from './pipeline-metrics'
@@ -32,12 +32,15 @@ const LOADING: WorkerNumbers = {
   stages: null,
 }
 
+/** Who may read numbers makes no jobs. */
+const NO_LIMITS = { maxJobsPerKey: 0, requestsPerMinute: 0 }
+
 /** `/healthz`, `/readyz` and `/metrics` of a worker: what restarts it and what watches it asks there. */
 export class Probes {
   private readonly app: FastifyInstance = fastify()
   private read: () => WorkerNumbers = () => LOADING
 
-  constructor(private readonly config: ServerConfig) {
+  constructor(private readonly config: WorkerConfig) {
     const registry = new Registry()
     collectDefaultMetrics({ register: registry })
     const readings = new Readings(registry, () => this.read())
@@ -70,7 +73,7 @@ export class Probes {
 
   private answer(registry: Registry): void {
     const { config } = this
-    const keys = new Keys(config.keys, config)
+    const keys = new Keys(config.keys, NO_LIMITS)
     this.app.get('/healthz', async () => ({ status: 'ok' }))
     this.app.get('/readyz', async (_request, reply) => {
       const { state } = this.read()

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ServerConfig } from '../config/schema'
 import type { Context } from '../context'
 import { HttpError } from '../errors'
+import type { Keys } from '../keys'
 import { isLoopback } from '../loopback'
 
 /** `/metrics`, for whom the configuration says. */
@@ -18,7 +20,7 @@ export function registerMetrics(app: FastifyInstance, context: Context): void {
 
 /** Whether the setting `metrics` lets this one read them. */
 export function mayRead(
-  { config, keys }: Pick<Context, 'config' | 'keys'>,
+  { config, keys }: { readonly config: Pick<ServerConfig, 'metrics'>; readonly keys: Keys },
   { headers, socket }: FastifyRequest,
 ): boolean {
   if (config.metrics === 'open' || keys.find(headers.authorization) !== null) return true
