@@ -11,6 +11,7 @@ export const HTTP_ERRORS = {
   forbidden: { status: 403, type: 'permission_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
   model_not_found: { status: 404, type: 'invalid_request_error' },
+  method_not_allowed: { status: 405, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
   canceled: { status: 409, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
@@ -50,7 +51,12 @@ export class HttpError extends Error {
   constructor(
     readonly code: HttpErrorCode,
     message: string,
-    readonly options: { readonly param?: string; readonly retryAfterMs?: number } = {},
+    readonly options: {
+      readonly param?: string
+      readonly retryAfterMs?: number
+      /** Methods that the path does have. */
+      readonly allow?: readonly string[]
+    } = {},
   ) {
     super(message)
   }
@@ -72,9 +78,10 @@ export interface Answer {
 /** What a client is told of an error. Of one that is not ours it learns nothing but that it happened. */
 export function answerOf(error: unknown): Answer {
   if (error instanceof HttpError) {
-    const { param = null, retryAfterMs } = error.options
+    const { param = null, retryAfterMs, allow } = error.options
     const { status, type } = HTTP_ERRORS[error.code]
-    return answer(status, { message: error.message, type, param, code: error.code }, retryAfterMs)
+    const found = answer(status, { message: error.message, type, param, code: error.code }, retryAfterMs)
+    return allow === undefined ? found : { ...found, headers: { ...found.headers, allow: allow.join(', ') } }
   }
   const job = error instanceof JobFailure ? error.job : jobErrorOf(error)
   const { status, type } = STATUS_OF_CODE[job.code] ?? HTTP_ERRORS.internal

@@ -37,6 +37,15 @@ describeQueue('a queue of two servers and a worker', () => {
     expect((await first.get(`/v1/jobs/${wuerstchen.job}`)).status).toBe(404)
   })
 
+  it('gives each picture a seed of its own where none is given, the same in every attempt', async () => {
+    const { job } = await submitted(first, { prompt: 'a red circle', n: 3 })
+    await followed(first, job.id)
+    const { images } = await jobOf(second, job.id)
+    const seeds: number[] = images.map(({ seed }: { seed: number }) => seed)
+    expect(new Set(seeds).size).toBe(3)
+    expect(JSON.parse((await room.record(job.id)).seed ?? '')).toEqual(seeds)
+  })
+
   it('knows a job of one server on the other, with its pictures', async () => {
     const { status, job } = await submitted(first, { ...SHORT, n: 2, preview_every: 2 })
     expect(status).toBe(202)

@@ -34,6 +34,16 @@ describe('POST /v1/jobs', () => {
     expect(Buffer.from(await picture.arrayBuffer())).toEqual(Buffer.from(await second.arrayBuffer()))
   })
 
+  it('gives each picture a seed of its own where none is given, and says so', async () => {
+    await using served = await serveFake()
+    const { job } = await submit(served, { n: 3, seed: undefined })
+    const events = await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
+    const seeds = events.filter(({ event }) => event === 'image').map(({ data }) => data.image.seed)
+    expect(new Set(seeds).size).toBe(3)
+    const { images } = await (await served.get(`/v1/jobs/${job.id}`)).json()
+    expect(images.map(({ seed }: { seed: number }) => seed).sort()).toEqual(seeds.sort())
+  })
+
   it('makes a job once for one idempotency key, even when asked twice at once', async () => {
     await using served = await serveFake()
     const key = { 'idempotency-key': 'order-17' }

@@ -175,7 +175,8 @@ export const ServerConfig = Type.Object(
     web: Type.Boolean({ default: true, description: "Whether the page is served at '/'." }),
     metrics: oneOf(['local', 'keyed', 'open', 'off'], {
       default: 'local',
-      description: '/metrics: local is with a key or from a loopback address, keyed with a key only.',
+      description:
+        '/metrics: local is with a key, or from a loopback address without a proxy between; keyed with a key only.',
     }),
     logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       default: 'info',

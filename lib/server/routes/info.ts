@@ -74,6 +74,7 @@ function infoOf({ backend, config, keys }: Context, request: FastifyRequest): In
       max_pixels: config.maxPixels,
       max_steps: config.maxSteps,
       max_images: config.maxImages,
+      max_timeout_ms: config.maxTimeoutSeconds * 1000,
       max_body_bytes: config.maxBodyBytes,
       result_ttl_seconds: config.resultTtlSeconds,
     },

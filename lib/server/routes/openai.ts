@@ -4,6 +4,7 @@ import type { JobRequest, JobSnapshot } from '../backend'
 import { type Context, modelOf, originOf } from '../context'
 import { HttpError, JobFailure } from '../errors'
 import { clientGone } from '../gone'
+import { TimeoutHeaders } from '../schemas/headers'
 import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
 import { sendEvents } from '../sse'
 import { jobRequestOf, sizeOf } from '../wishes'
@@ -31,7 +32,7 @@ function registerGenerations(app: FastifyInstance, context: Context): void {
           "OpenAI's call. With `stream: true` the answer is a stream of the events image_generation.partial_image and " +
           'image_generation.completed. A client that goes away cancels its pictures.',
         tags: ['openai'],
-        headers: Type.Object({ 'wuerstchen-timeout-ms': Type.Optional(Type.String()) }),
+        headers: TimeoutHeaders,
         body: Type.Ref(ImagesRequest),
         response: { 200: { ...openAiAnswer() }, ...REFUSALS },
       },

@@ -39,7 +39,8 @@ export const JobCreate = Type.Composite(
         Type.Integer({
           minimum: 1,
           maximum: 1000,
-          description: 'A `preview` event after every so many steps of the prior. Defaults to none.',
+          description:
+            'A `preview` event after every so many steps of the prior, where the model has a previewer. Defaults to none.',
         }),
       ),
       priority: Type.Optional(Priority),
@@ -163,6 +164,7 @@ export const Info = Type.Object(
       max_pixels: Type.Integer(),
       max_steps: Type.Integer(),
       max_images: Type.Integer(),
+      max_timeout_ms: Type.Integer(),
       max_body_bytes: Type.Integer(),
       result_ttl_seconds: Type.Integer(),
     }),
