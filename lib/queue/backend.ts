@@ -44,6 +44,8 @@ export class QueueBackend implements Backend {
   private readonly counted: QueueStatistics
   private roster: Roster = NOBODY
   private models: readonly BackendModel[] = []
+  /** Since when a model has no worker that answers. */
+  private absent: ReadonlyMap<string, number> = new Map()
   private refreshing: NodeJS.Timeout | null = null
   private mistake: string | null = null
   private log: WorkerLog = SILENT
@@ -72,6 +74,13 @@ export class QueueBackend implements Backend {
   useLog(log: WorkerLog): void {
     this.log = log
     this.broker.watch(sayOf(log))
+  }
+
+  absentSince(name: string | null): number | null {
+    const { goneSince } = this.broker
+    if (goneSince !== null) return goneSince
+    const model = name ?? this.models[0]?.name
+    return model === undefined ? null : (this.absent.get(model) ?? null)
   }
 
   get info(): BackendInfo {
@@ -185,6 +194,7 @@ export class QueueBackend implements Backend {
       if (first) await checkStore(this.broker, this.store)
       this.roster = await readRoster(this.broker)
       this.models = modelsOf(this.roster, this.config.model)
+      this.absent = absentOf(this.roster, this.models, this.absent)
       if (this.state.name === 'ready') for (const { resolve } of this.waiting.splice(0)) resolve()
       await this.jobs.tellPositions(this.events.ids)
       first = false
@@ -237,6 +247,16 @@ export class QueueBackend implements Backend {
     const job = await this.find(id).catch(() => null)
     if (job !== null) publishJob(this, job)
   }
+}
+
+function absentOf(
+  { here }: Roster,
+  models: readonly BackendModel[],
+  before: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const present = new Set(here.map(({ model }) => model.name))
+  const gone = models.filter(({ name }) => !present.has(name))
+  return new Map(gone.map(({ name }) => [name, before.get(name) ?? Date.now()]))
 }
 
 function snapshotOf(id: string, request: JobRequest, position: number): JobSnapshot {

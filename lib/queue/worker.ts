@@ -98,6 +98,7 @@ export class QueueWorker {
       picturesPerSecond: throughput.picturesPerSecond,
       memoryBytes: pipeline.memory().held,
       stages: pipeline.statistics.stages,
+      broker: this.broker.health,
     }
   }
 

@@ -1,6 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { BackendStatistics } from './backend'
+import { watchBroker } from './broker-metrics'
 import type { WorkerConfig } from './config/roles'
 import { Keys } from './keys'
 import { listenOn } from './listen'
@@ -16,7 +17,7 @@ export const NO_ATTEMPTS = { succeeded: 0, failed: 0, retried: 0, handed_on: 0, 
 export type Outcome = keyof typeof NO_ATTEMPTS
 
 export interface WorkerNumbers
-  extends Pick<BackendStatistics, 'picturesPerSecond' | 'memoryBytes' | 'stages'> {
+  extends Pick<BackendStatistics, 'picturesPerSecond' | 'memoryBytes' | 'stages' | 'broker'> {
   readonly state: WorkerState
   /** Jobs that it has at the moment. */
   readonly jobs: number
@@ -51,6 +52,7 @@ export class Probes {
       ['outcome'],
       ({ attempts }) => Object.entries(attempts).map(([outcome, count]): Reading => [{ outcome }, count]),
     )
+    watchBroker(readings)
     const stopWatching = watchPipeline(registry, readings)
     this.app.addHook('onClose', async () => stopWatching())
     this.answer(registry)

@@ -155,6 +155,10 @@ export const Info = Type.Object(
         dtype: Type.String(),
         default_width: Type.Integer(),
         default_height: Type.Integer(),
+        max_pixels: Type.Integer({
+          description:
+            'Width times height: what the server allows and, of a queue, its largest worker makes.',
+        }),
         previews: Type.Boolean(),
         loras: Type.Array(Type.Object({ name: Type.String(), scale: Type.Number() })),
       }),
