@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
-import { allEventsOf, type Served, until } from '../support/http-server'
-import { describeQueue, LONG, QueueRoom, SHORT, submitted } from '../support/queue'
+import { type Answer, allEventsOf, type Served, until } from '../support/http-server'
+import { describeQueue, LONG, QueueRoom, SHORT } from '../support/queue'
 
 const { prompt, ...options } = LONG
 const STEPS = (({ n: _, ...steps }) => steps)(options)
@@ -19,7 +19,7 @@ const untilTold = (url: string, ...lines: string[]) =>
     return lines.every((line) => told.includes(line))
   }, 30_000)
 
-const expectNobody = async (answer: Response & { json(): Promise<{ error?: unknown }> }) => {
+const expectNobody = async (answer: Answer) => {
   expect(answer.status).toBe(503)
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
   expect((await answer.json()).error).toMatchObject({
@@ -43,7 +43,7 @@ describeQueue('a call that waits for its pictures', () => {
     await until(async () => (await room.client.keys('*:job:*')).length === 0)
     // Now that nobody is there it is said at once; a job of its own waits.
     await expectNobody(await quickCall(served))
-    const { status, job } = await submitted(served)
+    const { status, job } = await served.submit()
     expect([status, job.status]).toEqual([202, 'queued'])
     await room.worker()
     await untilTold(served.url, 'wuerstchen_workers{model="shapes"} 1')
@@ -131,7 +131,7 @@ describeQueue('GET /v1/info of a queue', () => {
     await room.worker('--max-pixels', '65536')
     await Promise.all([served, strict].map(({ server }) => server.backend.ready()))
     expect(await pixels(served)).toEqual([65_536, 65_536])
-    const refused = await submitted(served, { ...SHORT, width: 512, height: 256 })
+    const refused = await served.submit({ ...SHORT, width: 512, height: 256 })
     expect([refused.status, refused.job.error.code]).toEqual([400, 'ERR_WUERSTCHEN_MEMORY_LIMIT'])
     expect(refused.job.error.message).toContain('at most 65536 pixels, which the largest worker makes')
     await room.worker('--max-pixels', '262144')

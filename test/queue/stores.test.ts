@@ -1,7 +1,7 @@
 import { openStore } from '../../lib/queue/store'
 import { jobErrorOf } from '../../lib/server/errors'
 import { until } from '../support/http-server'
-import { describeQueue, followed, jobOf, QueueRoom, SHORT, submitted } from '../support/queue'
+import { describeQueue, QueueRoom, SHORT } from '../support/queue'
 import { S3Server } from '../support/s3-server'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -87,12 +87,12 @@ describeQueue('a queue with pictures on S3', () => {
       await room.worker()
       await served.server.backend.ready()
       s3.refusals = 1
-      const { job } = await submitted(served, { ...SHORT, n: 2 })
-      const events = await followed(served, job.id)
+      const { job } = await served.submit({ ...SHORT, n: 2 })
+      const events = await served.follow(job.id)
       expect(events.at(-1)?.event).toBe('done')
       expect(events.filter(({ event }) => event === 'image')).toHaveLength(2)
       expect(await room.record(job.id)).toMatchObject({ attempt: '2', faults: '1' })
-      const { images } = await jobOf(served, job.id)
+      const { images } = await served.job(job.id)
       const picture = await fetch(images[0].url)
       expect(picture.headers.get('content-type')).toBe('image/png')
       expect((await picture.arrayBuffer()).byteLength).toBe(images[0].bytes)
@@ -107,8 +107,8 @@ describeQueue('a queue with pictures on S3', () => {
       const worker = await room.worker('--max-attempts', '2')
       await served.server.backend.ready()
       s3.refusals = 10
-      const { job } = await submitted(served)
-      const events = await followed(served, job.id)
+      const { job } = await served.submit()
+      const events = await served.follow(job.id)
       expect(events.at(-1)).toMatchObject({
         event: 'error',
         data: { error: { code: 'ERR_WUERSTCHEN_STORE_FAILED' } },

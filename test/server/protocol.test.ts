@@ -1,6 +1,6 @@
 /** What HTTP itself has words for: methods, codings, charsets. */
 import { gzipSync } from 'node:zlib'
-import { type Served, serveFake } from '../support/http-server'
+import { type Answer, type Served, serveFake } from '../support/http-server'
 
 const QUICK = { prompt: 'x', prior_num_inference_steps: 3, num_inference_steps: 2 }
 
@@ -36,7 +36,7 @@ describe('a known path', () => {
 describe('a body', () => {
   const send = async (served: Served, headers: Record<string, string>, body: string | Uint8Array) => {
     const init = { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body }
-    const response = await fetch(`${served.url}/v1/jobs`, init)
+    const response: Answer = await fetch(`${served.url}/v1/jobs`, init)
     const { error } = await response.json()
     return [response.status, error?.code, error?.param]
   }
