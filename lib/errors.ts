@@ -37,6 +37,7 @@ export const ERRORS = {
   FILE_NOT_WRITTEN: { retryable: false, as: 'WuerstchenError' },
   QUEUE_FULL: { retryable: true, as: 'QueueFullError' },
   TIMEOUT: { retryable: true, as: 'TimeoutError' },
+  LISTEN_FAILED: { retryable: true, as: 'WuerstchenError' },
   BROKER_UNREACHABLE: { retryable: true, as: 'BrokerError' },
   STORE_FAILED: { retryable: true, as: 'StoreError' },
   INTERNAL: { retryable: false, as: 'WuerstchenError' },

@@ -40,7 +40,7 @@ program
   .option('--negative-prompt <text>', 'what the picture should not show')
   .option('--prompt-syntax <name>', 'how captions are written: plain, compel or a1111')
   .option('--long-prompts <how>', 'how to read text beyond 77 tokens: truncate or chunk')
-  .option('--seed <number>', 'same seed, same picture (default: random)', toNumber)
+  .option('--seed <number>', 'same seed, same picture (default: a random one for each)', toNumber)
   .option('--width <pixels>', 'width of the picture', toNumber)
   .option('--height <pixels>', 'height of the picture', toNumber)
   .option('--steps <number>', 'steps of the prior', toNumber)

@@ -2,13 +2,15 @@ import { createServer, type Server, type ServerConfig } from '../server'
 import { ExitCode } from './exit'
 import { settingsOf } from './settings'
 
+const COMMAND = {
+  name: 'serve',
+  description: 'Serves pictures over HTTP: the OpenAI images API, jobs, and a page.',
+  role: 'server',
+} as const
+
 /** `wuerstchen serve` */
 export async function serve(args: readonly string[]): Promise<void> {
-  const config = settingsOf(
-    'serve',
-    'Serves pictures over HTTP: the OpenAI images API, jobs, and a page.',
-    args,
-  )
+  const config = settingsOf(COMMAND, args)
   if (config === null) return // --help, --check-config
   const server = config.queue === undefined ? await createServer(config) : await queueServer(config)
   closeOnSignals(server)

@@ -23,6 +23,7 @@ import { checkStore, openBroker, storeOf } from './config'
 import { Events } from './events'
 import { Janitor } from './janitor'
 import { Jobs } from './jobs'
+import { SILENT, sayOf, type WorkerLog } from './log'
 import { modelNamed, modelsOf, NOBODY, queueFor, type Roster, readRoster } from './roster'
 import { QueueStatistics } from './statistics'
 import type { PictureStore } from './store'
@@ -43,8 +44,11 @@ export class QueueBackend implements Backend {
   private readonly counted: QueueStatistics
   private roster: Roster = NOBODY
   private models: readonly BackendModel[] = []
+  /** Since when a model has no worker that answers. */
+  private absent: ReadonlyMap<string, number> = new Map()
   private refreshing: NodeJS.Timeout | null = null
   private mistake: string | null = null
+  private log: WorkerLog = SILENT
   private readonly waiting: { resolve(): void; reject(error: unknown): void }[] = []
   private disposing: Promise<void> | null = null
 
@@ -53,7 +57,7 @@ export class QueueBackend implements Backend {
     this.jobs = new Jobs(this.broker)
     this.events = new Events(this.broker)
     this.store = storeOf(config)
-    this.janitor = new Janitor(this.broker, this.jobs, this.store)
+    this.janitor = new Janitor(this.broker, this.jobs, this.store, () => this.log)
     this.counted = new QueueStatistics(this.broker, this.jobs)
     this.broker.listen(this.broker.key('server', this.id), (job) => void this.publish(job))
     this.janitor.start()
@@ -66,9 +70,17 @@ export class QueueBackend implements Backend {
     return { name: this.broker.connected && this.models.length > 0 ? 'ready' : 'loading' }
   }
 
-  /** For a server's log: when the broker goes, and when it is back. */
-  watchBroker(tell: (error: Error | null) => void): void {
-    this.broker.watch(tell)
+  /** A server's log hears when the broker goes and is back, and what the store does not do. */
+  useLog(log: WorkerLog): void {
+    this.log = log
+    this.broker.watch(sayOf(log))
+  }
+
+  absentSince(name: string | null): number | null {
+    const { goneSince } = this.broker
+    if (goneSince !== null) return goneSince
+    const model = name ?? this.models[0]?.name
+    return model === undefined ? null : (this.absent.get(model) ?? null)
   }
 
   get info(): BackendInfo {
@@ -127,8 +139,14 @@ export class QueueBackend implements Backend {
     const place = record?.places.get(index)
     const picture = record?.snapshot.pictures.find((one) => one.index === index)
     if (place === undefined || picture === undefined) return null
-    const data = await this.store.get(place)
-    return data === null ? null : { mediaType: picture.mediaType, data }
+    try {
+      const data = await this.store.get(place)
+      return data === null ? null : { mediaType: picture.mediaType, data }
+    } catch (error) {
+      // Its client hears no more than that it failed.
+      this.log.warn({ err: error, job: id, index }, 'the store failed')
+      throw error
+    }
   }
 
   async remove(id: string): Promise<boolean> {
@@ -176,6 +194,7 @@ export class QueueBackend implements Backend {
       if (first) await checkStore(this.broker, this.store)
       this.roster = await readRoster(this.broker)
       this.models = modelsOf(this.roster, this.config.model)
+      this.absent = absentOf(this.roster, this.models, this.absent)
       if (this.state.name === 'ready') for (const { resolve } of this.waiting.splice(0)) resolve()
       await this.jobs.tellPositions(this.events.ids)
       first = false
@@ -228,6 +247,16 @@ export class QueueBackend implements Backend {
     const job = await this.find(id).catch(() => null)
     if (job !== null) publishJob(this, job)
   }
+}
+
+function absentOf(
+  { here }: Roster,
+  models: readonly BackendModel[],
+  before: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const present = new Set(here.map(({ model }) => model.name))
+  const gone = models.filter(({ name }) => !present.has(name))
+  return new Map(gone.map(({ name }) => [name, before.get(name) ?? Date.now()]))
 }
 
 function snapshotOf(id: string, request: JobRequest, position: number): JobSnapshot {

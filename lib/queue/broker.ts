@@ -1,5 +1,6 @@
 /** The one connection of a process to Redis or Valkey: commands, scripts, messages, and the queues that BullMQ keeps there. */
 import { BrokerError } from '../index'
+import type { BrokerHealth } from '../server'
 import { endTimers, loadBull, loadRedis, type Redis, type RedisOptions } from './packages'
 import { SCRIPTS, type ScriptName, sourceOf } from './scripts'
 
@@ -34,6 +35,9 @@ export class Broker {
   private tell: (error: Error | null) => void = () => undefined
   /** Why the broker cannot be reached; null while it can. */
   private away: Error | null = null
+  /** Since when it cannot be reached, in milliseconds since 1970; null while it can. */
+  goneSince: number | null = null
+  private losses = 0
   /** Finds out that a connection is dead. */
   private readonly pulse: NodeJS.Timeout
 
@@ -67,11 +71,17 @@ export class Broker {
   private trouble(error: Error | null): void {
     if ((error === null) === (this.away === null)) return
     this.away = error
+    this.goneSince = error === null ? null : Date.now()
+    if (error !== null) this.losses += 1
     this.tell(error)
   }
 
   get connected(): boolean {
     return this.redis.status === 'ready'
+  }
+
+  get health(): BrokerHealth {
+    return { up: this.connected, losses: this.losses }
   }
 
   key(...parts: readonly string[]): string {
@@ -160,17 +170,6 @@ export class Broker {
     }
     return queue
   }
-}
-
-/** Lines of a log on a broker that goes and comes back. */
-export function sayOf(log: {
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
-}): (error: Error | null) => void {
-  return (error) =>
-    error === null
-      ? log.info({}, 'the broker is back')
-      : log.warn({ err: error }, 'the broker cannot be reached')
 }
 
 const DELIVERY = {

@@ -7,7 +7,10 @@ import { Broker } from './broker'
 import { openStore, type PictureStore } from './store'
 
 /** The broker that the settings name. */
-export function openBroker({ queue, queuePrefix }: ServerConfig, patient: boolean): Broker {
+export function openBroker(
+  { queue, queuePrefix }: Pick<ServerConfig, 'queue' | 'queuePrefix'>,
+  patient: boolean,
+): Broker {
   if (queue === undefined)
     throw new InvalidArgumentError('Expected queue to be an address such as redis://host:6379.', {
       details: { name: 'queue' },
@@ -32,6 +35,6 @@ export async function checkStore(broker: Broker, store: PictureStore): Promise<v
 }
 
 /** Without one: a folder of this machine, which is enough while everything runs on it. */
-export function storeOf({ store = join(ownCache(), 'pictures') }: ServerConfig): PictureStore {
+export function storeOf({ store = join(ownCache(), 'pictures') }: Pick<ServerConfig, 'store'>): PictureStore {
   return openStore(store)
 }

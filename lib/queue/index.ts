@@ -1,14 +1,17 @@
 /** The door of `wuerstchen/queue`: servers and workers of one queue, on any number of machines. */
-import { createServer, type Server, type ServerConfig, type ServerOptions } from '../server'
+import { createServer, type Server, ServerConfig, type ServerOptions } from '../server'
 import { checkConfig } from '../server/config/read'
+import type { WorkerConfig } from '../server/config/roles'
 import { loadPipeline } from '../server/load'
+import { openLog } from '../server/log'
 import { Probes } from '../server/worker-probes'
 import { QueueBackend } from './backend'
-import { sayOf } from './broker'
-import { QueueWorker, type WorkerLog } from './worker'
+import type { WorkerLog } from './log'
+import { QueueWorker } from './worker'
 
 export { QueueBackend } from './backend'
-export { QueueWorker, type WorkerLog } from './worker'
+export type { WorkerLog } from './log'
+export { QueueWorker } from './worker'
 
 /** A server as `createServer()` makes one, whose jobs go to the workers of `queue`. It loads no model. */
 export async function createQueueServer(
@@ -17,13 +20,13 @@ export async function createQueueServer(
   const { logger, ...settings } = options
   const backend = new QueueBackend(checkConfig(settings))
   const server = await createServer({ ...options, backend })
-  backend.watchBroker(sayOf(server.app.log))
+  backend.useLog(server.app.log)
   server.app.server.once('close', () => backend.end())
   return server
 }
 
 export interface WorkerOptions extends Partial<ServerConfig> {
-  /** pino, or what looks like it. Defaults to silence. */
+  /** pino, or what looks like it. Defaults to JSON lines on standard output, as the server's. */
   readonly logger?: WorkerLog
 }
 
@@ -31,22 +34,27 @@ export interface WorkerOptions extends Partial<ServerConfig> {
  * Loads the model of the settings and takes jobs from `queue`. Resolves once servers know of it.
  * @throws InvalidArgumentError naming every setting that is wrong; and as `WuerstchenPipeline.fromPretrained()`.
  */
-export async function createWorker({ logger = SILENT, ...settings }: WorkerOptions): Promise<QueueWorker> {
-  const config = checkConfig(settings)
+export async function createWorker({ logger, ...settings }: WorkerOptions): Promise<QueueWorker> {
+  const config: WorkerConfig = checkConfig(settings, 'worker')
+  const log = logger ?? openLog(config.logLevel)
+  log.info({}, 'loading')
   const probes = config.workerPort === undefined ? null : new Probes(config)
   try {
     // Before the model is loaded, which they tell of.
     const url = await probes?.listen()
-    if (url !== undefined) logger.info({ probes: url }, 'listening')
-    const maxQueue = Math.max(config.maxQueue, config.concurrency * config.maxImages * 2)
+    if (url !== undefined) log.info({ probes: url }, 'listening')
+    const maxQueue = config.concurrency * MOST_IMAGES * 2
     const pipeline = await loadPipeline({ ...config, maxQueue })
-    const worker = new QueueWorker(pipeline, config, logger, probes)
+    const worker = new QueueWorker(pipeline, config, log, probes)
     return await started(worker)
   } catch (error) {
     await probes?.close()
     throw error
   }
 }
+
+/** Of one job, whatever its server allows. */
+const MOST_IMAGES: number = ServerConfig.properties.maxImages.maximum ?? 10
 
 async function started(worker: QueueWorker): Promise<QueueWorker> {
   try {
@@ -57,5 +65,3 @@ async function started(worker: QueueWorker): Promise<QueueWorker> {
     throw error
   }
 }
-
-const SILENT: WorkerLog = { info: () => undefined, warn: () => undefined }

@@ -2,6 +2,7 @@ import { StoreError } from '../index'
 import type { JobError } from '../server'
 import type { Broker } from './broker'
 import type { Jobs } from './jobs'
+import type { WorkerLog } from './log'
 import type { PictureStore } from './store'
 
 const EVERY_MS = 1000
@@ -27,6 +28,7 @@ export class Janitor {
     private readonly broker: Broker,
     private readonly jobs: Jobs,
     private readonly store: PictureStore,
+    private readonly log: () => WorkerLog,
   ) {}
 
   start(): void {
@@ -61,6 +63,7 @@ export class Janitor {
       await this.forget(id)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
+      this.log().warn({ err: error, job: id }, 'the store failed')
       // Its pictures would be orphans: others come first, until the store works.
       await this.jobs.postpone(id, POSTPONE_MS)
     }

@@ -19,8 +19,8 @@ export interface Attempt {
   /** The fence: the job's highest number holds it. */
   readonly number: string
   readonly request: JobRequest
-  /** Drawn when the job was accepted, so that every attempt makes the same pictures. */
-  readonly seed: number
+  /** The request's, or one for each picture: drawn when the job was accepted, so that every attempt makes the same. */
+  readonly seed: number | readonly number[]
   readonly createdAt: number
   /** Attempts that failed by a fault of their machine. */
   readonly faults: number
@@ -56,7 +56,7 @@ export class Jobs {
     const id = this.newId()
     const fields = {
       request: JSON.stringify(request),
-      seed: request.options.seed ?? randomInt(2 ** 32),
+      seed: JSON.stringify(request.options.seed ?? Array.from({ length: count }, () => randomInt(2 ** 32))),
       createdAt: Date.now(),
       ttl: facts.timeToLiveMs,
       server: facts.server,
@@ -102,12 +102,12 @@ export class Jobs {
       JSON.stringify({ type: 'error', error: POISON }),
     )
     if (given === null || given === 'POISON') return given
-    const [number = '', request = '', seed, createdAt, faults] = given
+    const [number = '', request = '', seed = '', createdAt, faults] = given
     return {
       id,
       number,
       request: JSON.parse(request) as JobRequest,
-      seed: Number(seed),
+      seed: JSON.parse(seed) as Attempt['seed'],
       createdAt: Number(createdAt),
       faults: Number(faults),
     }

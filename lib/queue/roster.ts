@@ -52,9 +52,15 @@ export async function readRoster(broker: Broker): Promise<Roster> {
 
 /** The models of a roster, each once: the preferred one first, then by name. */
 export function modelsOf({ here, known }: Roster, preferred: string | undefined): BackendModel[] {
-  const byName = new Map([...known, ...here].map(({ model }) => [model.name, model]))
+  const byName = new Map(
+    [...known, ...here].map(({ model }) => [model.name, { ...model, maxPixels: largest(known, model.name) }]),
+  )
   const rank = ({ name }: BackendModel) => (name === preferred ? 0 : 1)
   return [...byName.values()].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))
+}
+
+function largest(cards: readonly WorkerCard[], name: string): number {
+  return Math.max(...cards.filter(({ model }) => model.name === name).map(({ maxPixels }) => maxPixels))
 }
 
 /** Sizes that workers of a model stop at, smallest first: each has a queue of its own. */

@@ -20,8 +20,14 @@ export class QueueStatistics {
     private readonly jobs: Jobs,
   ) {}
 
-  /** What was known last, where the broker does not answer. */
-  read(roster: Roster): Promise<BackendStatistics> {
+  /** What was known last, where the broker does not answer: but for the workers, of whom nobody is heard then. */
+  async read(roster: Roster): Promise<BackendStatistics> {
+    const statistics = await this.counters(roster)
+    const broker = this.broker.health
+    return { ...statistics, broker, workers: workersOf(broker.up ? roster : { ...roster, here: [] }) }
+  }
+
+  private counters(roster: Roster): Promise<BackendStatistics> {
     if (this.last !== null && performance.now() - this.readAt < FRESH_MS) return this.last
     this.readAt = performance.now()
     this.last = this.fresh(roster).then(
@@ -55,7 +61,6 @@ export class QueueStatistics {
       picturesPerSecond: paceOf(roster.here),
       stages: null,
       memoryBytes: null,
-      workers: workersOf(roster),
       queues: await this.queues(roster),
     }
   }
@@ -71,8 +76,10 @@ export class QueueStatistics {
   }
 }
 
+/** By model. Where none is known it is nobody's: a number that is not there would alert nobody. */
 function workersOf({ here, known }: Roster): { model: string; count: number }[] {
   const models = [...new Set(known.map(({ model }) => model.name))]
+  if (models.length === 0) return [{ model: '', count: 0 }]
   return models.map((model) => ({ model, count: here.filter((card) => card.model.name === model).length }))
 }
 

@@ -1,4 +1,5 @@
 /** Where finished pictures lie: outside of Redis, and where every server and worker sees them. */
+import { isNativeError } from 'node:util/types'
 import { InvalidArgumentError, StoreError } from '../index'
 import { FolderStore } from './store/folder'
 import { S3Store } from './store/s3'
@@ -17,7 +18,7 @@ export interface PictureStore {
 
 /** A folder's path, or `s3://bucket/prefix`. */
 export function openStore(setting: string): PictureStore {
-  return new TypedStore(setting.startsWith('s3://') ? s3Store(setting) : new FolderStore(setting))
+  return new TypedStore(setting.startsWith('s3://') ? s3Store(setting) : new FolderStore(setting), setting)
 }
 
 function s3Store(setting: string): S3Store {
@@ -30,21 +31,48 @@ function s3Store(setting: string): S3Store {
 
 /** Whatever goes wrong in a store has one code: it is a machine's fault, and may be over soon. */
 class TypedStore implements PictureStore {
-  constructor(private readonly store: PictureStore) {}
+  constructor(
+    private readonly store: PictureStore,
+    private readonly setting: string,
+  ) {}
 
-  identity = () => typed('open', this.store.identity())
+  identity = () => this.typed('open', this.store.identity())
   put = (place: string, data: Uint8Array, mediaType: string) =>
-    typed('keep a picture', this.store.put(place, data, mediaType))
-  get = (place: string) => typed('give a picture', this.store.get(place))
-  remove = (place: string) => typed('remove a picture', this.store.remove(place))
+    this.typed(`keep ${place}`, this.store.put(place, data, mediaType))
+  get = (place: string) => this.typed(`give ${place}`, this.store.get(place))
+  remove = (place: string) => this.typed(`remove ${place}`, this.store.remove(place))
   close = () => this.store.close()
+
+  /** Its message names folders and buckets: that is for the log, and clients get another one (`jobErrorOf()`). */
+  private async typed<T>(what: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      const { setting: store } = this
+      throw new StoreError(`Expected store '${store}' to ${what} but received ${reasonOf(error)}`, {
+        cause: error,
+        details: { store },
+      })
+    }
+  }
 }
 
-async function typed<T>(what: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    // What it says may name folders and buckets: that is for the log.
-    throw new StoreError(`Expected the store to ${what} but it failed.`, { cause: error })
-  }
+interface Failure {
+  readonly name: string
+  readonly message: string
+  readonly code?: unknown
+  /** Of a connection that was tried at several addresses. */
+  readonly errors?: readonly unknown[]
+  /** Of an answer of S3. */
+  readonly $metadata?: { readonly httpStatusCode?: number }
+}
+
+function reasonOf(error: unknown): string {
+  if (!isNativeError(error)) return String(error)
+  const { name, message, code, errors = [], $metadata } = error as Failure
+  if (errors.length > 0) return [...new Set(errors.map(reasonOf))].join('; ')
+  const kind = String(name === 'Error' ? (code ?? '') : name)
+  const words = message.includes(kind) ? message : `${kind}: ${message}`
+  const status = $metadata?.httpStatusCode
+  return status === undefined ? words : `${words} (HTTP ${status})`
 }

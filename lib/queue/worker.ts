@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { StreamEvent } from '../index'
-import type { ServerConfig } from '../server'
+import type { WorkerConfig } from '../server/config/roles'
 import { jobErrorOf } from '../server/errors'
 import { Throughput } from '../server/local/throughput'
 import { encode, mediaTypeOf } from '../server/pictures'
@@ -13,10 +13,11 @@ import {
   type WorkerNumbers,
   type WorkerState,
 } from '../server/worker-probes'
-import { type Broker, sayOf } from './broker'
+import type { Broker } from './broker'
 import { checkStore, openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
 import { type Attempt, Jobs } from './jobs'
+import { sayOf, type WorkerLog } from './log'
 import { isMachines } from './machine-faults'
 import { loadBull } from './packages'
 import { Report } from './report'
@@ -36,12 +37,6 @@ type Stop = 'over' | 'handed on'
 interface Hold {
   readonly attempt: Attempt
   readonly stop: AbortController
-}
-
-/** What a worker says of itself: pino, or what looks like it. */
-export interface WorkerLog {
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
 }
 
 /** Makes the pictures of a queue, with a pipeline of its own. */
@@ -65,14 +60,14 @@ export class QueueWorker {
 
   constructor(
     private readonly pipeline: ServedPipeline,
-    private readonly config: ServerConfig,
-    private readonly log: WorkerLog,
+    private readonly config: WorkerConfig,
+    readonly log: WorkerLog,
     private readonly probes: Probes | null = null,
   ) {
     this.broker = openBroker(config, true)
     this.jobs = new Jobs(this.broker)
     this.store = storeOf(config)
-    this.janitor = new Janitor(this.broker, this.jobs, this.store)
+    this.janitor = new Janitor(this.broker, this.jobs, this.store, () => log)
     this.broker.watch(sayOf(log))
     probes?.watch(() => this.numbers)
   }
@@ -103,6 +98,7 @@ export class QueueWorker {
       picturesPerSecond: throughput.picturesPerSecond,
       memoryBytes: pipeline.memory().held,
       stages: pipeline.statistics.stages,
+      broker: this.broker.health,
     }
   }
 

@@ -31,18 +31,27 @@ export function readImagesPerPrompt(value: unknown, prompts: number): number {
   return count
 }
 
-/** One generator for all images, or one for each. */
+/** One generator for all images where there is one seed, else one for each. */
 export function readSeeds(seed: unknown, images: number): Noise {
+  // Each its own: so that a picture can be made again by its seed alone.
+  if (seed === undefined) return aGeneratorEach(randomSeeds(images))
   if (check.isList(seed)) {
     const seeds = check.list('seed', seed, 'a list with a seed for each image', { min: images, max: images })
-    return {
-      streams: seeds.map((one, i) => ({ seed: readSeed(`seed[${i}]`, one), rows: 1 })),
-      places: seeds.map((_, index) => ({ noiseStream: index, noiseRow: 0 })),
-    }
+    return aGeneratorEach(seeds.map((one, i) => readSeed(`seed[${i}]`, one)))
   }
-  const one = seed === undefined ? randomInt(2 ** 32) : readSeed('seed', seed)
   const places = Array.from({ length: images }, (_, row) => ({ noiseStream: 0, noiseRow: row }))
-  return { streams: [{ seed: one, rows: images }], places }
+  return { streams: [{ seed: readSeed('seed', seed), rows: images }], places }
+}
+
+function aGeneratorEach(seeds: readonly number[]): Noise {
+  return {
+    streams: seeds.map((seed) => ({ seed, rows: 1 })),
+    places: seeds.map((_, index) => ({ noiseStream: index, noiseRow: 0 })),
+  }
+}
+
+function randomSeeds(count: number): number[] {
+  return Array.from({ length: count }, () => randomInt(2 ** 32))
 }
 
 /**

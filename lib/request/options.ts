@@ -58,8 +58,8 @@ export interface CommonOptions extends PromptOptions {
   /**
    * The same seed and request make the same pictures, in diffusers' order of drawing. A safe integer from 0, or a BigInt up
    * to 2n ** 64n - 1n. torch's generator reads the low 32 bits only: 1 and 1 + 2 ** 32 make one picture. A list, or a typed
-   * array, has one seed for each picture, and each is then the picture of a request for it alone. Defaults to a random seed,
-   * which the pictures record; in `decode()` the default goes on with the generator that made the image embeddings.
+   * array, has one seed for each picture, and each is then the picture of a request for it alone. Defaults to a random seed
+   * for each picture, which it records; in `decode()` the default goes on with the generator that made the image embeddings.
    */
   seed?: Seed | ArrayLike<Seed> | undefined
   /**

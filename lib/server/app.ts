@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpServer, IncomingHttpHeaders } from 'node:http'
 import cors from '@fastify/cors'
 import rateLimit, { type RateLimitPluginOptions } from '@fastify/rate-limit'
 import fastify, {
-  type FastifyBaseLogger,
   type FastifyHttpOptions,
   type FastifyInstance,
   type FastifyReply,
@@ -12,6 +11,7 @@ import fastify, {
 import type { Context } from './context'
 import { HttpError } from './errors'
 import { registerGuard } from './guard'
+import { type Logger, loggingOf } from './log'
 import { registerOpenApi } from './openapi'
 import { hangUp, refuse, useErrors } from './refuse'
 import { registerHealth } from './routes/health'
@@ -29,9 +29,6 @@ const STALLED_MS = 60_000
 
 /** Seconds of the machine's own keep-alive probes: they find connections whose other end is gone. */
 const PROBE_MS = 30_000
-
-/** What pino's loggers look like. */
-export type Logger = FastifyBaseLogger
 
 /** All routes on one backend. */
 export function buildApp(context: Context, logger?: Logger): FastifyInstance {
@@ -98,18 +95,40 @@ function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<Htt
   }
 }
 
-function loggingOf(level: string) {
-  return level === 'silent' ? false : { level, base: { service: 'wuerstchen' } }
-}
-
-/** JSON, or no body at all. */
+/** JSON in UTF-8 as it is, or no body at all. */
 function strictContentTypes(app: FastifyInstance): void {
+  // After the hooks of routes: some answer before they look at a body.
+  app.addHook('preParsing', async ({ headers }, _reply, payload) => {
+    checkCoding(headers)
+    return payload
+  })
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   // Clients that always say JSON say so of no body, too.
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
     body === '' ? done(null, undefined) : parse(request, body, done),
   )
+}
+
+function checkCoding(headers: IncomingHttpHeaders): void {
+  const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
+  const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(type) ?? []
+  if (!/^utf-?8$/i.test(charset))
+    throw new HttpError(
+      'unsupported_media_type',
+      `Expected charset to be utf-8 but received ${charset.slice(0, 40)}`,
+      {
+        param: 'content-type',
+      },
+    )
+  if (encoding.toLowerCase() !== 'identity')
+    throw new HttpError(
+      'unsupported_media_type',
+      `Expected no Content-Encoding but received ${encoding.slice(0, 40)}`,
+      {
+        param: 'content-encoding',
+      },
+    )
 }
 
 /** One line for each request; never its body, its query or its key. */

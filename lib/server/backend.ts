@@ -171,6 +171,8 @@ export interface BackendModel {
   /** Whether it makes previews. */
   readonly previews: boolean
   readonly loras: readonly { readonly name: string; readonly scale: number }[]
+  /** Of a queue: the largest picture that its workers make, width times height. */
+  readonly maxPixels?: number
 }
 
 /** `loading` and `draining` take no jobs; `failed` never will, and says why. */
@@ -206,6 +208,14 @@ export interface BackendStatistics {
   /** Of a queue: who makes its pictures, by model, and what waits for them. */
   readonly workers?: readonly { readonly model: string; readonly count: number }[]
   readonly queues?: readonly QueueDepth[]
+  readonly broker?: BrokerHealth
+}
+
+/** Of a process's connection to the broker. */
+export interface BrokerHealth {
+  readonly up: boolean
+  /** How often it could not be reached any more. */
+  readonly losses: number
 }
 
 /** Jobs of one queue of workers: not begun, taken, waiting to be tried again, and set aside for good. */
@@ -221,6 +231,11 @@ export interface QueueDepth {
 export interface Backend {
   readonly state: BackendState
   readonly info: BackendInfo
+  /**
+   * Of a queue: since when nobody makes the pictures of a model (null: the first one), in milliseconds since 1970; null while
+   * somebody does.
+   */
+  absentSince?(model: string | null): number | null
   /** Resolves once `state` is ready; rejects with the reason if it never will be. */
   ready(): Promise<void>
   statistics(): Promise<BackendStatistics>

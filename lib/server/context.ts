@@ -4,6 +4,7 @@ import type { ServerConfig } from './config/schema'
 import { HttpError } from './errors'
 import type { Client, Keys, Signer } from './keys'
 import type { Metrics } from './metrics'
+import type { JobHeaders } from './schemas/headers'
 import type { Origin } from './wishes'
 
 declare module 'fastify' {
@@ -27,17 +28,15 @@ export interface Context {
   readonly metrics: Metrics
 }
 
-export const TIMEOUT_HEADER = 'wuerstchen-timeout-ms'
-
-/** Who asks, for whom, until when. */
+/** Who asks, for whom, until when; of a route that has the headers in its schema. */
 export function originOf(request: FastifyRequest): Origin {
-  const { headers } = request
+  const headers = request.headers as JobHeaders
   return {
     client: clientOf(request),
     requestId: request.id,
     traceparent: request.traceparent,
-    idempotencyKey: textHeader('Idempotency-Key', headers['idempotency-key'], /^[\x21-\x7e]{1,255}$/),
-    timeoutMs: timeoutOf(headers[TIMEOUT_HEADER]),
+    idempotencyKey: headers['idempotency-key'] ?? null,
+    timeoutMs: headers['wuerstchen-timeout-ms'] ?? null,
   }
 }
 
@@ -65,17 +64,4 @@ export async function ownJob(
 export function modelOf({ backend }: Context, name?: string | null): BackendModel | undefined {
   const { models } = backend.info
   return models.find((model) => model.name === name) ?? models[0]
-}
-
-function timeoutOf(value: string | string[] | undefined): number | null {
-  const text = textHeader(TIMEOUT_HEADER, value, /^[1-9]\d{0,8}$/)
-  return text === null ? null : Number(text)
-}
-
-function textHeader(name: string, value: string | string[] | undefined, pattern: RegExp): string | null {
-  if (value === undefined) return null
-  if (typeof value === 'string' && pattern.test(value)) return value
-  throw new HttpError('invalid_request', `Expected the header ${name} to match ${pattern.source}`, {
-    param: name,
-  })
 }

@@ -1,5 +1,5 @@
 /** Every refusal as HTTP: status, OpenAI's shape, headers. docs/server.md lists them; a test keeps the two equal. */
-import { WuerstchenError } from '../index'
+import { StoreError, WuerstchenError } from '../index'
 import type { JobError } from './backend'
 import type { ErrorBody } from './schemas/pictures'
 
@@ -11,6 +11,7 @@ export const HTTP_ERRORS = {
   forbidden: { status: 403, type: 'permission_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
   model_not_found: { status: 404, type: 'invalid_request_error' },
+  method_not_allowed: { status: 405, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
   canceled: { status: 409, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
@@ -50,7 +51,12 @@ export class HttpError extends Error {
   constructor(
     readonly code: HttpErrorCode,
     message: string,
-    readonly options: { readonly param?: string; readonly retryAfterMs?: number } = {},
+    readonly options: {
+      readonly param?: string
+      readonly retryAfterMs?: number
+      /** Methods that the path does have. */
+      readonly allow?: readonly string[]
+    } = {},
   ) {
     super(message)
   }
@@ -72,9 +78,10 @@ export interface Answer {
 /** What a client is told of an error. Of one that is not ours it learns nothing but that it happened. */
 export function answerOf(error: unknown): Answer {
   if (error instanceof HttpError) {
-    const { param = null, retryAfterMs } = error.options
+    const { param = null, retryAfterMs, allow } = error.options
     const { status, type } = HTTP_ERRORS[error.code]
-    return answer(status, { message: error.message, type, param, code: error.code }, retryAfterMs)
+    const found = answer(status, { message: error.message, type, param, code: error.code }, retryAfterMs)
+    return allow === undefined ? found : { ...found, headers: { ...found.headers, allow: allow.join(', ') } }
   }
   const job = error instanceof JobFailure ? error.job : jobErrorOf(error)
   const { status, type } = STATUS_OF_CODE[job.code] ?? HTTP_ERRORS.internal
@@ -98,6 +105,7 @@ export function jobErrorOf(error: unknown): JobError {
     }
   }
   const { code, retryable, details } = error
+  if (error instanceof StoreError) return { code, message: STORE_FAILED, retryable, param: null }
   // Of `priorTimesteps[3], the last,` the option.
   const name = typeof details?.name === 'string' ? (/^[\w-]+/.exec(details.name)?.[0] ?? null) : null
   const param = name === null ? null : snakeCase(name)
@@ -108,6 +116,9 @@ export function jobErrorOf(error: unknown): JobError {
       : line.replace(`Expected ${name}`, `Expected ${param}`).replace(new RegExp(`^${name}: `), `${param}: `)
   return { code, message, retryable, param }
 }
+
+/** Which folder or bucket it is, and why it failed, is for the log. */
+const STORE_FAILED = 'Expected the store of pictures to work but it failed. The log has the reason.'
 
 export function snakeCase(name: string): string {
   return /^[a-z]/.test(name) ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name

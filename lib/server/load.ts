@@ -1,8 +1,8 @@
 import { type PipelineOptions, WuerstchenPipeline } from '../index'
-import type { ServerConfig } from './config/schema'
+import type { PipelineConfig } from './config/roles'
 
 /** The pipeline that a configuration describes, with its LoRAs. */
-export async function loadPipeline(config: ServerConfig): Promise<WuerstchenPipeline> {
+export async function loadPipeline(config: PipelineConfig): Promise<WuerstchenPipeline> {
   const pipeline = await WuerstchenPipeline.fromPretrained(config.model, pipelineOptions(config))
   try {
     for (const { path, name, scale } of config.loras)
@@ -17,7 +17,7 @@ export async function loadPipeline(config: ServerConfig): Promise<WuerstchenPipe
   return pipeline
 }
 
-export function pipelineOptions(config: ServerConfig): PipelineOptions {
+export function pipelineOptions(config: PipelineConfig): PipelineOptions {
   const { prior, graphs, device, dtype, offload, threads, maxMemory, maxBatchRows, libtorch, maxQueue } =
     config
   const devices = device?.split(',').map((one) => one.trim())

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
 import type { Backend, BackendStatistics, JobSnapshot } from './backend'
+import { watchBroker } from './broker-metrics'
 import { onJobEnd } from './job-channel'
 import { watchPipeline } from './pipeline-metrics'
 import { type Reading, Readings } from './readings'
@@ -86,6 +87,7 @@ function registerStatistics(readings: Readings<BackendStatistics>): void {
   readings.gauge('workers', 'Workers of the queue that answer.', ['model'], ({ workers = [] }) =>
     workers.map(({ model, count }) => [{ model }, count]),
   )
+  watchBroker(readings)
   readings.gauge(
     'queue_jobs',
     'Jobs in the queues of workers; set_aside ones are over.',

@@ -33,6 +33,8 @@ export class Readings<Source> {
       registers: [registry],
       async collect() {
         this.reset()
+        // A metric without labels would be 0 where nothing is known.
+        if (labelNames.length === 0) this.remove()
         for (const [labels, value] of read(await source())) if (value !== null) this.inc(labels, value)
       },
     })

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import type { Context } from './context'
 import { type Answer, answerOf, HttpError, type HttpErrorCode } from './errors'
+import { Paths } from './paths'
 
 /** Fastify's own refusals in our words. */
 const OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {
@@ -11,13 +12,21 @@ const OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {
 }
 
 export function useErrors(app: FastifyInstance, { metrics }: Context): void {
+  const paths = new Paths(app)
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { status, body } = refuse(error, reply)
     metrics.error(body.error.code)
     if (status === 500) request.log.error({ err: error }, 'request failed')
   })
   app.setNotFoundHandler(async (request) => {
-    const { method } = request
+    const { method, url } = request
+    const allow = paths.methodsOf(url)
+    if (allow.length > 0 && !allow.includes(method))
+      throw new HttpError(
+        'method_not_allowed',
+        `Expected ${allow.join(' or ')} for this path but received ${method}`,
+        { allow },
+      )
     throw new HttpError(
       'not_found',
       `Expected a path of this server: ${method} has no such one, see /openapi.json`,

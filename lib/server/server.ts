@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Backend } from './backend'
 import type { ServerConfig } from './config/schema'
 import type { Context } from './context'
+import { listenOn } from './listen'
 
 /** Answers that are still being written get so long after the last job ended. */
 const LAST_WORDS_MS = 3000
@@ -25,10 +26,13 @@ export class Server {
     return this.context.config
   }
 
-  /** Begins to listen; resolves with the address, such as http://127.0.0.1:8080. */
+  /**
+   * Begins to listen; resolves with the address, such as http://127.0.0.1:8080.
+   * @throws WuerstchenError (LISTEN_FAILED) where port or host cannot be had.
+   */
   async listen(): Promise<string> {
     const { host, port } = this.config
-    return this.app.listen({ host, port })
+    return listenOn(this.app, { host, port, setting: 'port' })
   }
 
   /**

@@ -44,7 +44,10 @@ export function jobRequestOf(
   prefix = '',
 ): JobRequest {
   checkLimits(wish, limits, model, prefix)
-  const { client, requestId, traceparent, idempotencyKey, timeoutMs } = origin
+  const { client, requestId, traceparent, idempotencyKey } = origin
+  const mostMs = limits.maxTimeoutSeconds * 1000
+  const timeoutMs = origin.timeoutMs ?? mostMs
+  atMost('wuerstchen-timeout-ms', timeoutMs, mostMs, ' ms')
   const format = wish.output_format ?? 'png'
   return {
     prompt: wish.prompt,
@@ -55,7 +58,7 @@ export function jobRequestOf(
     quality:
       format === 'png' || wish.output_compression == null ? null : Math.max(1, wish.output_compression),
     priority: Math.min(client.maxPriority, wish.priority ?? client.priority),
-    deadline: Date.now() + Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, limits.maxTimeoutSeconds * 1000),
+    deadline: Date.now() + timeoutMs,
     owner: client.name,
     idempotencyKey,
     requestId,
@@ -86,24 +89,10 @@ function optionsOf({ fields, preview_every: previewEvery }: Wish): PictureOption
 function checkLimits(wish: Wish, limits: Limits, model: BackendModel | undefined, prefix: string): void {
   const { prompt, n, fields } = wish
   const { maxPromptCharacters, maxPixels, maxSteps, maxImages } = limits
-  const most = (name: string, value: number, limit: number, unit: string) => {
-    if (value <= limit) return
-    throw new HttpError(
-      'invalid_request',
-      `Expected ${name} to be at most ${limit}${unit} but received ${value}`,
-      {
-        param: name,
-      },
-    )
-  }
-  most('prompt', prompt.length, maxPromptCharacters, ' characters long')
-  most(
-    `${prefix}negative_prompt`,
-    fields.negative_prompt?.length ?? 0,
-    maxPromptCharacters,
-    ' characters long',
-  )
-  most('n', n ?? 1, maxImages, '')
+  const length = fields.negative_prompt?.length ?? 0
+  atMost('prompt', prompt.length, maxPromptCharacters, ' characters long')
+  atMost(`${prefix}negative_prompt`, length, maxPromptCharacters, ' characters long')
+  atMost('n', n ?? 1, maxImages, '')
   const { defaultWidth = 1024, defaultHeight = 1024 } = model ?? {}
   const [width, height] = [fields.width ?? defaultWidth, fields.height ?? defaultHeight]
   if (width * height > maxPixels) {
@@ -116,7 +105,14 @@ function checkLimits(wish: Wish, limits: Limits, model: BackendModel | undefined
     num_inference_steps: fields.num_inference_steps,
     decoder_timesteps: fields.decoder_timesteps && fields.decoder_timesteps.length - 1,
   }
-  for (const [name, count] of Object.entries(steps)) most(`${prefix}${name}`, count ?? 0, maxSteps, ' steps')
+  for (const [name, count] of Object.entries(steps))
+    atMost(`${prefix}${name}`, count ?? 0, maxSteps, ' steps')
+}
+
+function atMost(name: string, value: number, limit: number, unit: string): void {
+  if (value <= limit) return
+  const message = `Expected ${name} to be at most ${limit}${unit} but received ${value}`
+  throw new HttpError('invalid_request', message, { param: name })
 }
 
 /** `1024x768` as two numbers; nothing for `auto`. */

@@ -1,8 +1,10 @@
 import { type FastifyInstance, fastify } from 'fastify'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { BackendStatistics } from './backend'
-import type { ServerConfig } from './config/schema'
+import { watchBroker } from './broker-metrics'
+import type { WorkerConfig } from './config/roles'
 import { Keys } from './keys'
+import { listenOn } from './listen'
 import { watchPipeline } from './pipeline-metrics'
 import { type Reading, Readings } from './readings'
 import { mayRead } from './routes/metrics'
@@ -15,7 +17,7 @@ export const NO_ATTEMPTS = { succeeded: 0, failed: 0, retried: 0, handed_on: 0, 
 export type Outcome = keyof typeof NO_ATTEMPTS
 
 export interface WorkerNumbers
-  extends Pick<BackendStatistics, 'picturesPerSecond' | 'memoryBytes' | 'stages'> {
+  extends Pick<BackendStatistics, 'picturesPerSecond' | 'memoryBytes' | 'stages' | 'broker'> {
   readonly state: WorkerState
   /** Jobs that it has at the moment. */
   readonly jobs: number
@@ -31,12 +33,15 @@ const LOADING: WorkerNumbers = {
   stages: null,
 }
 
+/** Who may read numbers makes no jobs. */
+const NO_LIMITS = { maxJobsPerKey: 0, requestsPerMinute: 0 }
+
 /** `/healthz`, `/readyz` and `/metrics` of a worker: what restarts it and what watches it asks there. */
 export class Probes {
   private readonly app: FastifyInstance = fastify()
   private read: () => WorkerNumbers = () => LOADING
 
-  constructor(private readonly config: ServerConfig) {
+  constructor(private readonly config: WorkerConfig) {
     const registry = new Registry()
     collectDefaultMetrics({ register: registry })
     const readings = new Readings(registry, () => this.read())
@@ -47,6 +52,7 @@ export class Probes {
       ['outcome'],
       ({ attempts }) => Object.entries(attempts).map(([outcome, count]): Reading => [{ outcome }, count]),
     )
+    watchBroker(readings)
     const stopWatching = watchPipeline(registry, readings)
     this.app.addHook('onClose', async () => stopWatching())
     this.answer(registry)
@@ -55,7 +61,7 @@ export class Probes {
   /** Resolves with the address, such as http://127.0.0.1:8081. */
   listen(): Promise<string> {
     const { host, workerPort: port = 0 } = this.config
-    return this.app.listen({ host, port })
+    return listenOn(this.app, { host, port, setting: 'workerPort' })
   }
 
   /** From now on it tells of this one. */
@@ -69,7 +75,7 @@ export class Probes {
 
   private answer(registry: Registry): void {
     const { config } = this
-    const keys = new Keys(config.keys, config)
+    const keys = new Keys(config.keys, NO_LIMITS)
     this.app.get('/healthz', async () => ({ status: 'ok' }))
     this.app.get('/readyz', async (_request, reply) => {
       const { state } = this.read()

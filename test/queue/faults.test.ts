@@ -1,23 +1,14 @@
 import { startRedis } from '../../bench/support/redis'
 import type { WuerstchenProcess } from '../../bench/support/wuerstchen-process'
-import { allEventsOf, type Served, until } from '../support/http-server'
-import {
-  describeQueue,
-  followed,
-  jobOf,
-  LONG,
-  QueueRoom,
-  SHORT,
-  submitted,
-  untilStatus,
-} from '../support/queue'
+import { allEventsOf, until } from '../support/http-server'
+import { describeQueue, LONG, QueueRoom, type QueueServed, SHORT } from '../support/queue'
 
 /** A few seconds: long enough to be killed in. */
 const MEDIUM = { ...SHORT, n: 2, prior_num_inference_steps: 60, num_inference_steps: 40 }
 
 async function opened(
   ...flags: string[]
-): Promise<{ room: QueueRoom; served: Served; worker: WuerstchenProcess }> {
+): Promise<{ room: QueueRoom; served: QueueServed; worker: WuerstchenProcess }> {
   const room = await QueueRoom.open()
   const served = await room.server()
   const worker = await room.worker(...flags)
@@ -29,9 +20,9 @@ describeQueue('a worker that is killed', () => {
   it('loses its job to another one, and the client sees each picture once', async () => {
     const { room, served, worker } = await opened()
     await using _ = room
-    const { job } = await submitted(served, MEDIUM)
-    const events = followed(served, job.id)
-    await untilStatus(served, job.id, 'running')
+    const { job } = await served.submit(MEDIUM)
+    const events = served.follow(job.id)
+    await served.untilStatus(job.id, 'running')
     await worker.stop('SIGKILL')
     await room.worker()
     const seen = await events
@@ -44,11 +35,11 @@ describeQueue('a worker that is killed', () => {
   it('is not tried for ever: the job is set aside', async () => {
     const { room, served, worker } = await opened('--max-workers-lost', '1')
     await using _ = room
-    const { job } = await submitted(served, LONG)
-    await untilStatus(served, job.id, 'running')
+    const { job } = await served.submit(LONG)
+    await served.untilStatus(job.id, 'running')
     await worker.stop('SIGKILL')
     await room.worker('--max-workers-lost', '1')
-    const events = await followed(served, job.id)
+    const events = await served.follow(job.id)
     expect(events.at(-1)).toMatchObject({ event: 'error', data: { error: { code: 'POISON' } } })
     // Dashboards of BullMQ show it among the failed ones.
     await until(async () => (await (await served.get('/metrics')).text()).includes('state="set_aside"} 1'))
@@ -59,14 +50,14 @@ describeQueue('a worker that is told to stop', () => {
   it('finishes what it has and takes no more', async () => {
     const { room, served, worker } = await opened('--concurrency', '1', '--drain-seconds', '100')
     await using _ = room
-    const running = await submitted(served, MEDIUM)
-    await untilStatus(served, running.job.id, 'running')
-    const waiting = await submitted(served)
+    const running = await served.submit(MEDIUM)
+    await served.untilStatus(running.job.id, 'running')
+    const waiting = await served.submit()
     expect(await worker.stop()).toBe(0)
-    expect(await jobOf(served, running.job.id)).toMatchObject({ status: 'succeeded' })
-    expect(await jobOf(served, waiting.job.id)).toMatchObject({ status: 'queued' })
+    expect(await served.job(running.job.id)).toMatchObject({ status: 'succeeded' })
+    expect(await served.job(waiting.job.id)).toMatchObject({ status: 'queued' })
     await room.worker()
-    expect((await followed(served, waiting.job.id)).at(-1)?.event).toBe('done')
+    expect((await served.follow(waiting.job.id)).at(-1)?.event).toBe('done')
   })
 
   it('ends at once when it has nothing to do', async () => {
@@ -92,12 +83,12 @@ describeQueue('a worker that is told to stop', () => {
   it('hands on what takes longer than its drain', async () => {
     const { room, served, worker } = await opened('--drain-seconds', '0')
     await using _ = room
-    const { job } = await submitted(served, LONG)
-    await untilStatus(served, job.id, 'running')
+    const { job } = await served.submit(LONG)
+    await served.untilStatus(job.id, 'running')
     expect(await worker.stop()).toBe(0)
-    expect(await jobOf(served, job.id)).toMatchObject({ status: 'queued', position: 0 })
+    expect(await served.job(job.id)).toMatchObject({ status: 'queued', position: 0 })
     await room.worker()
-    await untilStatus(served, job.id, 'running')
+    await served.untilStatus(job.id, 'running')
     const { attempt, lost, faults } = await room.record(job.id)
     expect({ attempt, lost, faults }).toEqual({ attempt: '2', lost: undefined, faults: '0' })
   })
@@ -112,12 +103,12 @@ describeQueue('a broker with a replica', () => {
     const careful = await room.server({ queueReplicas: 1 })
     await careful.server.backend.ready()
     const key = { 'idempotency-key': 'order-1' }
-    const refused = await submitted(careful, SHORT, key)
+    const refused = await careful.submit(SHORT, key)
     expect([refused.status, refused.job.error.code]).toEqual([503, 'ERR_WUERSTCHEN_BROKER_UNREACHABLE'])
     await replica.follow(room.redis)
     await until(async () => (await room.client.info('replication')).includes('state=online'))
     // Asked again, as a client does.
-    const accepted = await submitted(careful, SHORT, key)
+    const accepted = await careful.submit(SHORT, key)
     expect([accepted.status, accepted.job.status]).toEqual([200, 'queued'])
   })
 })
@@ -126,11 +117,11 @@ describeQueue('a broker that is killed', () => {
   it('loses no accepted job; meanwhile servers answer 503', async () => {
     const { room, served } = await opened()
     await using _ = room
-    const jobs = await Promise.all(Array.from({ length: 8 }, () => submitted(served)))
+    const jobs = await Promise.all(Array.from({ length: 8 }, () => served.submit()))
     const following = allEventsOf(await served.get(`/v1/jobs/${jobs[7]?.job.id}/events`))
     await room.redis.kill()
-    await until(async () => (await submitted(served)).status === 503)
-    const refused = await submitted(served)
+    await until(async () => (await served.submit()).status === 503)
+    const refused = await served.submit()
     expect(refused.job.error.code).toBe('ERR_WUERSTCHEN_BROKER_UNREACHABLE')
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
     expect((await served.get('/readyz')).status).toBe(503)
@@ -139,21 +130,21 @@ describeQueue('a broker that is killed', () => {
     await room.redis.start()
     await served.server.backend.ready()
     for (const { job } of jobs) {
-      expect((await followed(served, job.id)).at(-1)?.event).toBe('done')
-      expect((await jobOf(served, job.id)).images).toHaveLength(1)
+      expect((await served.follow(job.id)).at(-1)?.event).toBe('done')
+      expect((await served.job(job.id)).images).toHaveLength(1)
     }
     expect((await following).filter(({ event }) => event === 'image')).toHaveLength(1)
-    expect((await submitted(served)).status).toBe(202)
+    expect((await served.submit()).status).toBe(202)
   })
 
   it('is waited for by a server that starts before it', async () => {
     await using room = await QueueRoom.open()
     await room.redis.kill()
     const served = await room.server()
-    expect((await submitted(served)).status).toBe(503)
+    expect((await served.submit()).status).toBe(503)
     await room.redis.start()
     await room.worker()
     await served.server.backend.ready()
-    expect((await followed(served, (await submitted(served)).job.id)).at(-1)?.event).toBe('done')
+    expect((await served.follow((await served.submit()).job.id)).at(-1)?.event).toBe('done')
   })
 })

@@ -2,7 +2,7 @@
 import { createServer } from 'node:net'
 import type { WuerstchenProcess } from '../../bench/support/wuerstchen-process'
 import { until } from '../support/http-server'
-import { describeQueue, followed, LONG, QueueRoom, submitted, untilStatus } from '../support/queue'
+import { describeQueue, LONG, QueueRoom } from '../support/queue'
 
 /** The worker's own address, as its log says. */
 const urlOf = (worker: WuerstchenProcess) => /"probes":"(http:[^"]+)"/.exec(worker.output())?.[1] ?? ''
@@ -19,8 +19,8 @@ describeQueue('a worker with a port for probes', () => {
     expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'ready' })
     expect(await statusOf(`${url}/v1/models`)).toBe(404)
 
-    const { job } = await submitted(served)
-    expect((await followed(served, job.id)).at(-1)).toMatchObject({ event: 'done' })
+    const { job } = await served.submit()
+    expect((await served.follow(job.id)).at(-1)).toMatchObject({ event: 'done' })
     const text = await (await fetch(`${url}/metrics`)).text()
     expect(text).toMatch(/wuerstchen_stage_steps_total\{stage="prior"\} [1-9]/)
     expect(text).toMatch(/wuerstchen_batch_pictures_count\{stage="decoder"\} [1-9]/)
@@ -44,9 +44,9 @@ describeQueue('a worker with a port for probes', () => {
     await until(async () => (await statusOf(`${url}/readyz`)) === 200, 30_000)
 
     await until(async () => (await served.get('/readyz')).status === 200, 30_000)
-    const { job, status } = await submitted(served, LONG)
+    const { job, status } = await served.submit(LONG)
     expect(status).toBe(202)
-    await untilStatus(served, job.id, 'running')
+    await served.untilStatus(job.id, 'running')
     worker.child.kill('SIGTERM')
     await until(async () => (await statusOf(`${url}/readyz`)) === 503, 30_000)
     expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'draining' })
@@ -57,7 +57,9 @@ describeQueue('a worker with a port for probes', () => {
     const other = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => other.once('listening', resolve))
     const { port } = other.address() as { port: number }
-    await expect(room.worker('--worker-port', String(port))).rejects.toThrow(/EADDRINUSE|already in use/)
+    await expect(room.worker('--worker-port', String(port))).rejects.toThrow(
+      /\[ERR_WUERSTCHEN_LISTEN_FAILED\]: Expected port \d+ of 127.0.0.1 to be free .*--worker-port/,
+    )
     other.close()
   })
 })

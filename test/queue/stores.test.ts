@@ -1,6 +1,7 @@
 import { openStore } from '../../lib/queue/store'
+import { jobErrorOf } from '../../lib/server/errors'
 import { until } from '../support/http-server'
-import { describeQueue, followed, jobOf, QueueRoom, SHORT, submitted } from '../support/queue'
+import { describeQueue, QueueRoom, SHORT } from '../support/queue'
 import { S3Server } from '../support/s3-server'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -44,12 +45,32 @@ describe('openStore()', () => {
     expect(await openStore(folderOf({})).identity()).not.toBe(all[0])
   })
 
-  it('has one code for whatever goes wrong, and tells no path', async () => {
+  it('has one code for whatever goes wrong, with folder, picture and reason; clients learn none of these', async () => {
     const store = openStore('/dev/null/pictures')
     const error = await store.put('job_1/1-0.png', Buffer.from('x'), 'image/png').catch((reason) => reason)
-    expect(error).toMatchObject({ code: 'ERR_WUERSTCHEN_STORE_FAILED', retryable: true })
-    expect(error.message).not.toContain('/dev/null')
+    expect(error).toMatchObject({
+      code: 'ERR_WUERSTCHEN_STORE_FAILED',
+      retryable: true,
+      message: expect.stringMatching(
+        /^Expected store '\/dev\/null\/pictures' to keep job_1\/1-0\.png but received ENOTDIR: not a directory/,
+      ),
+      cause: { code: 'ENOTDIR' },
+      details: { store: '/dev/null/pictures' },
+    })
+    expect(jobErrorOf(error)).toMatchObject({ code: 'ERR_WUERSTCHEN_STORE_FAILED', param: null })
+    expect(jobErrorOf(error).message).not.toMatch(/dev|job_1|ENOTDIR/)
   })
+
+  it('says why a bucket does not answer', () =>
+    withS3(async (s3) => {
+      s3.refusals = 1
+      const put = () => openStore('s3://pictures/of').put('job_1/1-0.png', Buffer.from('x'), 'image/png')
+      await expect(put()).rejects.toThrow(
+        "Expected store 's3://pictures/of' to keep job_1/1-0.png but received AccessDenied (HTTP 403)",
+      )
+      process.env.AWS_ENDPOINT_URL_S3 = 'http://localhost:1'
+      await expect(put()).rejects.toThrow(/^Expected store 's3:\/\/pictures\/of' .* received .*ECONNREFUSED/)
+    }))
 
   it('refuses a bucket without a name', () => {
     expect(() => openStore('s3://')).toThrow(
@@ -66,12 +87,12 @@ describeQueue('a queue with pictures on S3', () => {
       await room.worker()
       await served.server.backend.ready()
       s3.refusals = 1
-      const { job } = await submitted(served, { ...SHORT, n: 2 })
-      const events = await followed(served, job.id)
+      const { job } = await served.submit({ ...SHORT, n: 2 })
+      const events = await served.follow(job.id)
       expect(events.at(-1)?.event).toBe('done')
       expect(events.filter(({ event }) => event === 'image')).toHaveLength(2)
       expect(await room.record(job.id)).toMatchObject({ attempt: '2', faults: '1' })
-      const { images } = await jobOf(served, job.id)
+      const { images } = await served.job(job.id)
       const picture = await fetch(images[0].url)
       expect(picture.headers.get('content-type')).toBe('image/png')
       expect((await picture.arrayBuffer()).byteLength).toBe(images[0].bytes)
@@ -83,15 +104,22 @@ describeQueue('a queue with pictures on S3', () => {
     withS3(async (s3) => {
       await using room = await QueueRoom.open('s3://pictures')
       const served = await room.server()
-      await room.worker('--max-attempts', '2')
+      const worker = await room.worker('--max-attempts', '2')
       await served.server.backend.ready()
       s3.refusals = 10
-      const { job } = await submitted(served)
-      const events = await followed(served, job.id)
+      const { job } = await served.submit()
+      const events = await served.follow(job.id)
       expect(events.at(-1)).toMatchObject({
         event: 'error',
         data: { error: { code: 'ERR_WUERSTCHEN_STORE_FAILED' } },
       })
+      expect(JSON.stringify(events)).not.toContain('s3:')
+      const log = worker.output().split('\n')
+      const failed = JSON.parse(log.find((line) => line.includes('attempt failed')) ?? '{}')
+      expect(failed).toMatchObject({ job: job.id, code: 'ERR_WUERSTCHEN_STORE_FAILED', err: {} })
+      expect(failed.err.message).toMatch(
+        /^Expected store 's3:\/\/pictures' to keep job_.*-0\.png but received .*HTTP/,
+      )
       expect(await room.record(job.id)).toMatchObject({ attempt: '2', faults: '1', status: 'failed' })
     }))
 })

@@ -53,6 +53,17 @@ describeBundled('wuerstchen/ai-sdk', () => {
     expect(responses[0]?.modelId).toBe('shapes')
   })
 
+  it('gives each picture a seed of its own where none is given, and says so', async () => {
+    const model = createWuerstchen({ pipeline }).imageModel()
+    const call = { model, prompt: 'a red circle', size: '64x64', providerOptions: FEW } as const
+    const { images, providerMetadata } = await generateImage({ ...call, n: 2 })
+    const facts = providerMetadata.wuerstchen as unknown as { images: { seed: number }[] }
+    const [first, second] = facts.images
+    expect(first?.seed).not.toBe(second?.seed)
+    const alone = await generateImage({ ...call, seed: second?.seed ?? -1 })
+    expect(alone.image.uint8Array).toEqual(images[1]?.uint8Array)
+  })
+
   it('reads prompts as providerOptions say', async () => {
     const model = createWuerstchen({ pipeline }).imageModel()
     const reading = { promptSyntax: 'compel', longPrompts: 'chunk' } as const

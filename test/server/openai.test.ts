@@ -50,6 +50,22 @@ describeBundled('the openai client', () => {
     })
   })
 
+  it('gets a seed for each picture where it gave none, and each picture again by its own', async () => {
+    const { seed: _, ...steps } = FEW
+    const again = { prompt: 'a red circle', size: '64x64' as '256x256' }
+    const answer = await client.images.generate({ ...again, n: 3, ...ours(steps) })
+    const { seeds } = (answer as unknown as { wuerstchen: { seeds: number[] } }).wuerstchen
+    expect(new Set(seeds).size).toBe(3)
+    const [, second] = answer.data?.map(({ b64_json }) => Buffer.from(b64_json ?? '', 'base64')) ?? []
+    expect(await readParameters(second ?? Buffer.of())).toMatchObject({ seed: seeds[1] })
+    const alone = await client.images.generate({ ...again, ...ours({ ...steps, seed: seeds[1] }) })
+    expect(Buffer.from(alone.data?.[0]?.b64_json ?? '', 'base64')).toEqual(second)
+    const streamed: number[] = []
+    for await (const event of await client.images.generate({ ...again, n: 2, stream: true, ...ours(steps) }))
+      streamed.push((event as unknown as { wuerstchen: { seed: number } }).wuerstchen.seed)
+    expect(new Set(streamed).size).toBe(2)
+  })
+
   it("takes the model's own size for auto, and formats and compression", async () => {
     const sizes: number[] = []
     for (const output_compression of [10, 90]) {
@@ -208,8 +224,10 @@ describe('POST /v1/images/generations', () => {
     leaving.abort()
     await until(async () => (await served.server.backend.statistics()).canceled === 1)
     hold.open()
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    expect(served.device.named('advance').length).toBeLessThanOrEqual(2)
+    // One that is finished after it: what was left of the first would have been made before.
+    expect((await served.post('/v1/images/generations', request)).status).toBe(200)
+    const steps = FEW.prior_num_inference_steps + FEW.num_inference_steps
+    expect(served.device.named('advance').length).toBeLessThanOrEqual(2 + steps)
   })
 
   it('answers 408 at its deadline, and tells the client not to ask again', async () => {

@@ -103,7 +103,19 @@ describe('GET /metrics', () => {
       return (await served.get('/metrics', headers)).status
     }
     expect(await status('local')).toBe(200)
-    expect(await status('local', { 'x-forwarded-for': '1.2.3.4' })).toBe(401)
+    for (const header of [
+      'x-forwarded-for',
+      'x-forwarded-host',
+      'x-forwarded-proto',
+      'x-real-ip',
+      'forwarded',
+      'via',
+    ])
+      expect([header, await status('local', { [header]: '1.2.3.4' })]).toEqual([header, 401])
+    await using served = await serveFake({ metrics: 'local', keys: [entry] })
+    const byHost = async (host: string) =>
+      (await served.server.app.inject({ url: '/metrics', headers: { host } })).statusCode
+    expect([await byHost('localhost:8080'), await byHost('pictures.example')]).toEqual([200, 401])
     expect(await status('keyed')).toBe(401)
     expect(await status('keyed', { authorization: `Bearer ${key}` })).toBe(200)
     expect(await status('open', { 'x-forwarded-for': '1.2.3.4' })).toBe(200)

@@ -29,7 +29,7 @@ export class QueueRoom implements AsyncDisposable {
   private constructor(
     readonly redis: RedisServer,
     readonly folder: string,
-    private store: string,
+    readonly store: string,
   ) {
     this.client = new Redis(redis.url, { maxRetriesPerRequest: null })
     this.client.on('error', () => undefined)
@@ -41,11 +41,11 @@ export class QueueRoom implements AsyncDisposable {
   }
 
   /** A server in this process: it has no model. */
-  async server(options: ServerOptions = {}): Promise<Served> {
+  async server(options: ServerOptions = {}): Promise<QueueServed> {
     const settings = { queue: this.redis.url, store: this.store, urlSecret: 's'.repeat(32), maxSteps: 1000 }
     const given = { port: 0, logLevel: 'silent', drainSeconds: 0, ...settings, ...options } as const
     const server = await createQueueServer(given)
-    const served = askings(server, await server.listen())
+    const served = jobAskings(askings(server, await server.listen()))
     this.all.push(served)
     return served
   }
@@ -82,20 +82,28 @@ export const LONG = {
   num_inference_steps: 1000,
 }
 
-export async function submitted(served: Served, body: object = SHORT, headers: Record<string, string> = {}) {
-  const response = await served.post('/v1/jobs', body, headers)
-  return { status: response.status, job: (await response.json()) as Json, headers: response.headers }
+/** Short ways to ask a server for jobs. */
+export interface QueueServed extends Served {
+  submit(
+    body?: object,
+    headers?: Record<string, string>,
+  ): Promise<{ readonly status: number; readonly job: Json; readonly headers: Headers }>
+  /** Resolves with all events, after the last one. */
+  follow(id: string): Promise<SeenEvent[]>
+  job(id: string): Promise<Json>
+  untilStatus(id: string, status: string): Promise<void>
 }
 
-/** Resolves with all events, after the last one. */
-export async function followed(served: Served, id: string): Promise<SeenEvent[]> {
-  return allEventsOf(await served.get(`/v1/jobs/${id}/events`))
-}
-
-export async function jobOf(served: Served, id: string): Promise<Json> {
-  return (await served.get(`/v1/jobs/${id}`)).json()
-}
-
-export async function untilStatus(served: Served, id: string, status: string): Promise<void> {
-  await until(async () => (await jobOf(served, id)).status === status, 60_000)
+function jobAskings(served: Served): QueueServed {
+  const job = async (id: string) => (await served.get(`/v1/jobs/${id}`)).json()
+  return {
+    ...served,
+    job,
+    async submit(body = SHORT, headers = {}) {
+      const response = await served.post('/v1/jobs', body, headers)
+      return { status: response.status, job: await response.json(), headers: response.headers }
+    },
+    follow: async (id) => allEventsOf(await served.get(`/v1/jobs/${id}/events`)),
+    untilStatus: (id, status) => until(async () => (await job(id)).status === status, 60_000),
+  }
 }

@@ -177,11 +177,15 @@ describe('parseRequest()', () => {
       expect(prior.timesteps).toEqual([1, 0.5, 0])
     })
 
-    it('without a seed record a random one', () => {
-      const seeds = Array.from({ length: 5 }, () => parse('a').images[0]?.seed)
-      expect(new Set(seeds).size).toBeGreaterThan(1)
+    it('without a seed record a random one each, with a stream each', () => {
+      const { images, streams } = parse(['a', 'b'], { numImagesPerPrompt: 3 })
+      const seeds = images.map(({ seed }) => seed)
+      expect(new Set(seeds).size).toBe(6)
       for (const seed of seeds) expect(Number.isSafeInteger(seed)).toBe(true)
-      expect(parse('a', { numImagesPerPrompt: 3 }).streams[0]?.rows).toBe(3)
+      expect(streams).toEqual(seeds.map((seed) => ({ seed, rows: 1 })))
+      expect(images.map(({ noiseStream, noiseRow }) => [noiseStream, noiseRow])).toEqual(
+        seeds.map((_, index) => [index, 0]),
+      )
     })
   })
 

@@ -28,7 +28,7 @@ export function mistakeOf(
 }
 
 function wanted({ keyword, params, parentSchema }: ErrorObject): string {
-  const schema = (parentSchema ?? {}) as Record<string, number | undefined>
+  const schema = (parentSchema ?? {}) as Record<string, number | string | undefined>
   switch (keyword) {
     case 'type':
       return typeNames([params.type].flat())
@@ -45,7 +45,7 @@ function wanted({ keyword, params, parentSchema }: ErrorObject): string {
     case 'maxItems':
       return `a list of ${schema.minItems ?? 0} to ${schema.maxItems} entries`
     case 'pattern':
-      return `text like ${params.pattern}`
+      return String(schema['x-expected'] ?? `text like ${params.pattern}`)
     default:
       return `valid (${keyword})`
   }

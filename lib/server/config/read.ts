@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import Ajv, { type ErrorObject } from 'ajv'
 import { InvalidArgumentError } from '../../index'
-import { isLoopback } from '../loopback'
+import { contradictions, storeMistakes } from './contradictions'
 import { mistakeOf, nearest } from './mistakes'
+import { type Role, SETTINGS, settingsRead } from './roles'
 import { ServerConfig } from './schema'
 
 export const ENVIRONMENT_PREFIX = 'WUERSTCHEN_SERVE_'
@@ -14,6 +15,10 @@ export interface ConfigSources {
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined
   /** By the setting's name; text is read as the setting's type. */
   readonly flags?: Readonly<Record<string, unknown>> | undefined
+  /** What was wrong with the flags before they were settings. */
+  readonly mistakes?: readonly string[]
+  /** Defaults to `server`. */
+  readonly role?: Role
 }
 
 interface Property {
@@ -21,28 +26,36 @@ interface Property {
   readonly items?: { readonly type?: string }
 }
 const PROPERTIES = ServerConfig.properties as unknown as Readonly<Record<string, Property>>
-export const SETTINGS = Object.keys(PROPERTIES)
 
 /**
  * The settings of a server, checked, with defaults filled in.
  * @throws InvalidArgumentError whose message lists every mistake, one a line; `details.mistakes` has them as a list.
  */
-export function readConfig({ file, environment = {}, flags = {} }: ConfigSources = {}): ServerConfig {
-  const mistakes: string[] = []
+export function readConfig({
+  file,
+  environment = {},
+  flags = {},
+  role = 'server',
+  mistakes: given = [],
+}: ConfigSources = {}): ServerConfig {
+  const mistakes = [...given]
   const settings = {
     ...(file === undefined ? {} : fromFile(file, mistakes)),
     ...fromEnvironment(environment, mistakes),
     ...fromFlags(flags, mistakes),
   }
-  return checked(settings, mistakes)
+  return checked(settings, role, [...mistakes, ...storeMistakes(settings)])
 }
 
 /** The same for settings that a program passes. */
-export function checkConfig(settings: Readonly<Record<string, unknown>>): ServerConfig {
-  return checked(structuredClone(settings), [])
+export function checkConfig(
+  settings: Readonly<Record<string, unknown>>,
+  role: Role = 'server',
+): ServerConfig {
+  return checked(structuredClone(settings), role, [])
 }
 
-function checked(settings: object, mistakes: string[]): ServerConfig {
+function checked(settings: object, role: Role, mistakes: string[]): ServerConfig {
   const ajv = new Ajv({
     allErrors: true,
     useDefaults: true,
@@ -53,7 +66,7 @@ function checked(settings: object, mistakes: string[]): ServerConfig {
   const validate = ajv.compile<ServerConfig>(ServerConfig)
   validate(settings)
   for (const error of validate.errors ?? []) mistakes.push(lineOf(error))
-  mistakes.push(...contradictions(settings))
+  mistakes.push(...contradictions(settings, role))
   if (mistakes.length === 0) return settings as ServerConfig
   throw new InvalidArgumentError(
     `Expected a valid configuration but found ${mistakes.length} mistake${mistakes.length === 1 ? '' : 's'}:\n${mistakes.map((one) => `  ${one}`).join('\n')}`,
@@ -63,33 +76,6 @@ function checked(settings: object, mistakes: string[]): ServerConfig {
 
 function lineOf(error: ErrorObject): string {
   return mistakeOf(error, 'the configuration').message
-}
-
-/** What no single setting shows. Where one is wrong in itself, that is said already. */
-function contradictions(settings: object): string[] {
-  const { host, keys, queue, loras, store, urlSecret } = settings as ServerConfig
-  if (typeof host !== 'string' || ![keys, loras].every(Array.isArray)) return []
-  const found: string[] = []
-  if (keys.length === 0 && !isLoopback(host)) {
-    found.push(
-      `Expected keys with host '${host}' but there are none: without keys a server listens on a loopback address only. 'wuerstchen key' makes one.`,
-    )
-  }
-  const names = keys.map((key) => key?.name).filter((name) => typeof name === 'string')
-  for (const name of new Set(names.filter((name, index) => names.indexOf(name) !== index)))
-    found.push(`Expected each key to have its own name but '${name}' is there twice`)
-  for (const { name, sha256 } of keys)
-    if (/^0+$/.test(sha256 ?? ''))
-      found.push(
-        `Expected sha256 of the key '${name}' to be what 'wuerstchen key' prints but it is a placeholder`,
-      )
-  if (/replace-me/.test(urlSecret ?? ''))
-    found.push('Expected urlSecret to be random, as of openssl rand -hex 32, but it is a placeholder')
-  if (/^s3:\/\/(\/|$)/.test(store ?? ''))
-    found.push(`Expected store to name a bucket but received '${store}'`)
-  if (queue !== undefined && loras.length > 0)
-    found.push('Expected no loras with queue: workers load them, see wuerstchen worker --help')
-  return found
 }
 
 function fromFile(file: string, mistakes: string[]): object {
@@ -124,9 +110,15 @@ function fromFlags(flags: Readonly<Record<string, unknown>>, mistakes: string[])
   for (const [name, value] of Object.entries(flags)) {
     if (value === undefined) continue
     if (name in PROPERTIES) settings[name] = typeof value === 'string' ? parse(name, value) : value
-    else mistakes.push(unknown(`flag ${flagOf(name)}`, nearest(name, SETTINGS)))
+    else mistakes.push(unknownFlag(flagOf(name), 'server'))
   }
   return settings
+}
+
+/** Why a flag, as it was written, is none of a role's. */
+export function unknownFlag(flag: string, role: Role): string {
+  if (SETTINGS.map(flagOf).includes(flag)) return `Expected no flag ${flag}: a ${role} does not read it`
+  return unknown(`flag ${flag}`, nearest(flag, settingsRead(role).map(flagOf)))
 }
 
 function unknown(what: string, near: string | null): string {

@@ -129,6 +129,12 @@ export const ServerConfig = Type.Object(
       "Where a queue's pictures lie: a folder that all its servers and workers see, or s3://bucket/prefix. Defaults to a folder of this machine.",
     ),
     concurrency: integer('Jobs of a queue that a worker takes at once.', 1, 1024, 8),
+    workerWaitSeconds: integer(
+      'How long /v1/images/generations waits while no worker of the queue answers; then it is 503.',
+      0,
+      86_400,
+      30,
+    ),
     maxAttempts: integer('Tries of a job that failed by a fault of its machine.', 1, 100, 3),
     maxWorkersLost: integer('Workers that a job may be lost with before it is set aside.', 1, 100, 3),
     workerPort: Type.Optional(
@@ -175,7 +181,8 @@ export const ServerConfig = Type.Object(
     web: Type.Boolean({ default: true, description: "Whether the page is served at '/'." }),
     metrics: oneOf(['local', 'keyed', 'open', 'off'], {
       default: 'local',
-      description: '/metrics: local is with a key or from a loopback address, keyed with a key only.',
+      description:
+        '/metrics: local is with a key, or from a loopback address without a proxy between; keyed with a key only.',
     }),
     logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       default: 'info',

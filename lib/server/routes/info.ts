@@ -1,6 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { packageVersion } from '../../files/package-root'
+import type { BackendModel } from '../backend'
+import type { ServerConfig } from '../config/schema'
 import { type Context, clientOf } from '../context'
 import { HttpError } from '../errors'
 import { Info } from '../schemas/jobs'
@@ -55,25 +57,35 @@ export function registerInfo(app: FastifyInstance, context: Context): void {
   )
 }
 
+function maxPixelsOf({ maxPixels }: ServerConfig, model: BackendModel): number {
+  return Math.min(maxPixels, model.maxPixels ?? maxPixels)
+}
+
 function infoOf({ backend, config, keys }: Context, request: FastifyRequest): Info {
+  const { models } = backend.info
   return {
     name: 'wuerstchen',
     version: packageVersion(),
     backend: backend.info.kind,
-    models: backend.info.models.map((model) => ({
+    models: models.map((model) => ({
       id: model.name,
       device: model.device,
       dtype: model.dtype,
       default_width: model.defaultWidth,
       default_height: model.defaultHeight,
+      max_pixels: maxPixelsOf(config, model),
       previews: model.previews,
       loras: model.loras.map(({ name, scale }) => ({ name, scale })),
     })),
     limits: {
       max_prompt_characters: config.maxPromptCharacters,
-      max_pixels: config.maxPixels,
+      max_pixels:
+        models.length === 0
+          ? config.maxPixels
+          : Math.max(...models.map((model) => maxPixelsOf(config, model))),
       max_steps: config.maxSteps,
       max_images: config.maxImages,
+      max_timeout_ms: config.maxTimeoutSeconds * 1000,
       max_body_bytes: config.maxBodyBytes,
       result_ttl_seconds: config.resultTtlSeconds,
     },

@@ -2,6 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { type Context, clientOf, modelOf, originOf, ownJob } from '../context'
 import { HttpError } from '../errors'
+import { JobHeaders } from '../schemas/headers'
 import { Job, JobCreate, JobEvents, JobImage, JobList } from '../schemas/jobs'
 import { jobRequestOf } from '../wishes'
 import { registerEvents } from './job-events'
@@ -18,14 +19,6 @@ const ListQuery = Type.Object(
   },
   { additionalProperties: false },
 )
-const CreateHeaders = Type.Object({
-  'idempotency-key': Type.Optional(
-    Type.String({ description: 'The same key again is the same job: it is made once.' }),
-  ),
-  'wuerstchen-timeout-ms': Type.Optional(
-    Type.String({ description: 'Milliseconds after which the job is ended, from its arrival.' }),
-  ),
-})
 
 /** Jobs: pictures for clients that do not wait on one connection. */
 export function registerJobs(app: FastifyInstance, context: Context): void {
@@ -44,7 +37,7 @@ function registerCreation(app: FastifyInstance, context: Context): void {
       schema: {
         summary: 'Submit a job',
         tags: ['jobs'],
-        headers: CreateHeaders,
+        headers: JobHeaders,
         body: Type.Ref(JobCreate),
         response: { 200: Type.Ref(Job), 202: Type.Ref(Job), ...REFUSALS },
       },

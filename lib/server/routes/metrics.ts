@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ServerConfig } from '../config/schema'
 import type { Context } from '../context'
 import { HttpError } from '../errors'
+import type { Keys } from '../keys'
 import { isLoopback } from '../loopback'
 
 /** `/metrics`, for whom the configuration says. */
@@ -18,11 +20,25 @@ export function registerMetrics(app: FastifyInstance, context: Context): void {
 
 /** Whether the setting `metrics` lets this one read them. */
 export function mayRead(
-  { config, keys }: Pick<Context, 'config' | 'keys'>,
-  { headers, socket }: FastifyRequest,
+  { config, keys }: { readonly config: Pick<ServerConfig, 'metrics'>; readonly keys: Keys },
+  request: FastifyRequest,
 ): boolean {
-  if (config.metrics === 'open' || keys.find(headers.authorization) !== null) return true
-  // What a proxy on this machine passes on is not of this machine.
-  const direct = headers['x-forwarded-for'] === undefined && headers.forwarded === undefined
-  return config.metrics === 'local' && direct && isLoopback(socket.remoteAddress ?? '')
+  if (config.metrics === 'open' || keys.find(request.headers.authorization) !== null) return true
+  return config.metrics === 'local' && isOfThisMachine(request)
+}
+
+/** Headers of proxies, each of which only some of them set. */
+const FORWARDED = [
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'via',
+] as const
+
+/** What a proxy on this machine passes on is not of this machine, though its connection is. */
+function isOfThisMachine({ headers, socket, hostname }: FastifyRequest): boolean {
+  const direct = FORWARDED.every((name) => headers[name] === undefined) && isLoopback(hostname)
+  return direct && isLoopback(socket.remoteAddress ?? '')
 }

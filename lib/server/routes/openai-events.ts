@@ -5,17 +5,28 @@ import { answerOf, bodyOf, HttpError } from '../errors'
 import { type ImagesEvents, type ImagesRequest, NO_USAGE } from '../schemas/openai'
 import type { ServerEvent } from '../sse'
 
+/** How long a call waits for its job. */
+export interface Waiting {
+  /** Ends the waiting: the client is gone, or nobody makes its pictures. */
+  readonly signal: AbortSignal
+  /** The latter alone; its reason is the error. */
+  readonly absent: AbortSignal
+  /** The waiting is over. */
+  settled(): void
+}
+
 export async function* streamed(
   context: Context,
   body: ImagesRequest,
   job: JobSnapshot,
-  signal: AbortSignal,
-  settled: () => void,
+  { signal, absent, settled }: Waiting,
 ): AsyncGenerator<ServerEvent> {
   const { backend } = context
   const partials = new Map<number, number>()
+  let ended = false
   try {
     for await (const event of backend.follow(job.id, { signal })) {
+      ended = event.type === 'done' || event.type === 'error'
       if (event.type === 'preview') {
         const partial = partials.get(event.index) ?? 0
         if (partial >= (body.partial_images ?? 0)) continue
@@ -25,6 +36,7 @@ export async function* streamed(
       if (event.type === 'image') yield await completedEvent(context, job, event.picture)
       if (event.type === 'error') yield { event: 'error', data: { error: bodyOf(event.error) } }
     }
+    if (absent.aborted && !ended) throw absent.reason
   } catch (error) {
     yield { event: 'error', data: answerOf(error).body }
   } finally {

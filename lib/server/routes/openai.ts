@@ -4,11 +4,13 @@ import type { JobRequest, JobSnapshot } from '../backend'
 import { type Context, modelOf, originOf } from '../context'
 import { HttpError, JobFailure } from '../errors'
 import { clientGone } from '../gone'
+import { TimeoutHeaders } from '../schemas/headers'
 import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
 import { sendEvents } from '../sse'
 import { jobRequestOf, sizeOf } from '../wishes'
+import { checkPresence, Presence } from './absence'
 import { checkModel, registerEdits, registerModels } from './models'
-import { base64Of, forget, sizeText, streamed } from './openai-events'
+import { base64Of, forget, sizeText, streamed, type Waiting } from './openai-events'
 import { REFUSALS } from './refusals'
 import { pictureUrl } from './views'
 
@@ -29,9 +31,10 @@ function registerGenerations(app: FastifyInstance, context: Context): void {
         summary: 'Make pictures',
         description:
           "OpenAI's call. With `stream: true` the answer is a stream of the events image_generation.partial_image and " +
-          'image_generation.completed. A client that goes away cancels its pictures.',
+          'image_generation.completed. A client that goes away cancels its pictures. Where no worker of a queue answers for a while, ' +
+          'the answer is 503, and the pictures are canceled.',
         tags: ['openai'],
-        headers: Type.Object({ 'wuerstchen-timeout-ms': Type.Optional(Type.String()) }),
+        headers: TimeoutHeaders,
         body: Type.Ref(ImagesRequest),
         response: { 200: { ...openAiAnswer() }, ...REFUSALS },
       },
@@ -65,18 +68,24 @@ async function generate(
   // A repeated call makes new pictures: the first answer is not kept.
   const origin = { ...originOf(request), idempotencyKey: null }
   const wanted = wantedOf(context, { ...body, model }, origin)
+  checkPresence(context, model)
   const { job } = await backend.submit(wanted, { maxUnfinished: origin.client.maxJobs })
   request.log.info({ job: job.id, images: wanted.count }, 'job accepted')
-  const signal = clientGone(reply)
+  const gone = clientGone(reply)
+  const presence = new Presence(context, model)
   const cancel = () => {
     request.log.info({ job: job.id }, 'client gone, job canceled')
     void forget(context, job.id)
   }
-  if (signal.aborted) cancel()
-  else signal.addEventListener('abort', cancel, { once: true })
-  const settled = () => signal.removeEventListener('abort', cancel)
-  if (body.stream) return sendEvents(reply, streamed(context, body, job, signal, settled))
-  return finished(context, request, body, job, signal, settled)
+  if (gone.aborted) cancel()
+  else gone.addEventListener('abort', cancel, { once: true })
+  const settled = () => {
+    presence.end()
+    gone.removeEventListener('abort', cancel)
+  }
+  const waiting = { signal: AbortSignal.any([gone, presence.signal]), absent: presence.signal, settled }
+  if (body.stream) return sendEvents(reply, streamed(context, body, job, waiting))
+  return finished(context, request, body, job, waiting)
 }
 
 function wantedOf(
@@ -110,18 +119,24 @@ async function finished(
   request: FastifyRequest,
   body: ImagesRequest,
   { id }: JobSnapshot,
-  signal: AbortSignal,
-  settled: () => void,
+  { signal, absent, settled }: Waiting,
 ): Promise<ImagesResponse> {
   const { backend } = context
   // Its own promise: an unread event stream is what tells the end.
-  for await (const event of backend.follow(id, { signal }))
+  let done = false
+  for await (const event of backend.follow(id, { signal })) {
+    done = event.type === 'done'
     if (event.type === 'error') {
       settled()
       void forget(context, id)
       throw new JobFailure(event.error)
     }
+  }
   settled()
+  if (absent.aborted && !done) {
+    void forget(context, id)
+    throw absent.reason
+  }
   const job = await backend.find(id)
   if (job?.status === 'queued' || job?.status === 'running')
     throw new HttpError('unavailable', 'Expected the pictures in time but the server stops')

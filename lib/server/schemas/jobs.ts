@@ -39,7 +39,8 @@ export const JobCreate = Type.Composite(
         Type.Integer({
           minimum: 1,
           maximum: 1000,
-          description: 'A `preview` event after every so many steps of the prior. Defaults to none.',
+          description:
+            'A `preview` event after every so many steps of the prior, where the model has a previewer. Defaults to none.',
         }),
       ),
       priority: Type.Optional(Priority),
@@ -154,6 +155,10 @@ export const Info = Type.Object(
         dtype: Type.String(),
         default_width: Type.Integer(),
         default_height: Type.Integer(),
+        max_pixels: Type.Integer({
+          description:
+            'Width times height: what the server allows and, of a queue, its largest worker makes.',
+        }),
         previews: Type.Boolean(),
         loras: Type.Array(Type.Object({ name: Type.String(), scale: Type.Number() })),
       }),
@@ -163,6 +168,7 @@ export const Info = Type.Object(
       max_pixels: Type.Integer(),
       max_steps: Type.Integer(),
       max_images: Type.Integer(),
+      max_timeout_ms: Type.Integer(),
       max_body_bytes: Type.Integer(),
       result_ttl_seconds: Type.Integer(),
     }),

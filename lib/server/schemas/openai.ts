@@ -30,6 +30,7 @@ export const ImagesRequest = Type.Object(
       orNull(
         Type.String({
           pattern: '^(auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$',
+          'x-expected': 'auto, or width and height such as 1024x768',
           default: 'auto',
           description: "Width and height in pixels, such as 1024x768; auto is the model's own size.",
         }),

@@ -5,7 +5,10 @@ import { oneOf, orNull } from './kinds'
 export const SIDE = { minimum: 64, maximum: 4096 } as const
 
 const guidance = (what: string) => Type.Optional(Type.Number({ minimum: 0, maximum: 100, description: what }))
-const steps = (what: string) => Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: what }))
+const steps = (what: string) =>
+  Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1000, description: `${what} The server's maxSteps may allow less.` }),
+  )
 const timesteps = (what: string) =>
   Type.Optional(
     Type.Array(Type.Number({ minimum: 0, maximum: 1 }), { minItems: 2, maxItems: 1001, description: what }),
@@ -33,7 +36,7 @@ export const OutputCompression = Type.Integer({
   minimum: 0,
   maximum: 100,
   default: 100,
-  description: 'Quality of jpeg and webp; ignored for png.',
+  description: 'Quality of jpeg and webp, ignored for png. 0 is the same as 1, the least that encoders have.',
 })
 
 export const PictureOptions = Type.Object(
@@ -64,7 +67,8 @@ export const PictureOptions = Type.Object(
         minimum: 0,
         maximum: Number.MAX_SAFE_INTEGER,
         description:
-          'The same seed and request make the same pictures. Defaults to a random one, which is returned.',
+          'The same seed and request make the same pictures; one seed for several is one generator, as in diffusers. Defaults to ' +
+          'a random one for each picture, which is returned with it.',
       }),
     ),
     prior_num_inference_steps: steps(
@@ -80,8 +84,12 @@ export const PictureOptions = Type.Object(
 )
 export type PictureOptions = Static<typeof PictureOptions>
 
-/** Higher goes first; a key's own priority is the most that its jobs can have. */
-export const Priority = Type.Integer({ minimum: -10, maximum: 10, default: 0 })
+export const Priority = Type.Integer({
+  minimum: -10,
+  maximum: 10,
+  description:
+    "Higher goes first. Defaults to the key's own priority, which is also the most: what is higher counts as that, and the job says so.",
+})
 
 /** Errors are OpenAI's: `code` is one of docs/errors.md, or of the HTTP layer. */
 export const ErrorBody = Type.Object(
