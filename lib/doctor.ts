@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { arch, platform } from 'node:os'
 import { join } from 'node:path'
+import { checkNames } from './checks/names'
 import { WuerstchenError } from './errors'
 import { packageRoot, packageVersion } from './files/package-root'
 import { BUILDS } from './libtorch/builds'
@@ -55,8 +56,9 @@ const FIXES: Readonly<Record<string, string>> = {
   ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a Linux with glibc 2.28 or newer',
 }
 
-/** Looks at everything that generating a picture needs, and reports rather than throws. */
+/** Looks at everything that generating a picture needs, and reports rather than throws. @throws InvalidArgumentError for a wrong option. */
 export function diagnose(options: { readonly libtorch?: string | undefined } = {}): Diagnosis {
+  checkNames(options, ['libtorch'])
   const problems: Problem[] = []
   const attempt = <T>(work: () => T): T | null => {
     try {

@@ -182,7 +182,6 @@ export function checkPipelineOptions(
   options: PipelineOptions,
   defaults: { readonly threads: number },
 ): CheckedPipelineOptions {
-  if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, Object.keys(NAMES))
   const { onProgress, signal, graphs = [] } = options
   const { dtype = 'auto', parity = 'none', offload = 'none' } = options

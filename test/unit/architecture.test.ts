@@ -27,7 +27,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
   loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'errors'],
   runtime: ['native', 'libtorch', 'download', 'checks', 'files', 'errors'],
-  doctor: ['native', 'libtorch', 'files', 'errors'],
+  doctor: ['native', 'libtorch', 'checks', 'files', 'errors'],
   engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   pipeline: [
     ...[
