@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { checkNames } from './checks/names'
 import { WuerstchenError } from './errors'
 import { packageRoot, packageVersion } from './files/package-root'
-import { BUILDS } from './libtorch/builds'
+import { BUILDS, PIP_TORCH } from './libtorch/builds'
 import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
 import { type GpuFindings, gpuFindings } from './libtorch/gpu'
 import { TARGET } from './libtorch/runtimes'
@@ -124,15 +124,15 @@ function libtorchFix({ details }: WuerstchenError): string {
   return `${correct}${installationOf(versions)}`
 }
 
-/** The command that brings a libtorch which fits. */
-function installationOf(versions: readonly string[]): string {
+/** The command that brings a libtorch which fits one of the versions; with no addon to ask, this package's own. */
+export function installationOf(versions: readonly string[], machine = TARGET): string {
   const isKnown = BUILDS.some(
     ({ target, version }) =>
-      target === TARGET && (versions.length === 0 || versions.includes(majorMinor(version) ?? '')),
+      target === machine && (versions.length === 0 || versions.includes(majorMinor(version) ?? '')),
   )
   if (isKnown) return 'npx wuerstchen runtime install'
-  const version = versions.length === 0 ? '' : `==${versions[0]}.*`
-  return `python3 -m venv ~/torch && ~/torch/bin/pip install 'torch${version}' && export WUERSTCHEN_LIBTORCH=~/torch`
+  const torch = versions.length === 0 ? PIP_TORCH : `torch==${versions[0]}.*`
+  return `python3 -m venv ~/torch && ~/torch/bin/pip install '${torch}' && export WUERSTCHEN_LIBTORCH=~/torch`
 }
 
 function missing(code: string, path: string): Problem {

@@ -11,6 +11,7 @@ import { joinSignals } from '../checks/signals'
 import { abortSignal, callback, oneOf } from '../checks/values'
 import { expected, ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
+import { PIP_TORCH } from '../libtorch/builds'
 import type { Dtype } from '../native/types'
 
 export interface ExportOptions {
@@ -86,7 +87,7 @@ async function findPython(args: readonly string[], signal: AbortSignal | undefin
   throw new ModelError(
     'EXPORT_FAILED',
     `Expected a Python with torch to export graphs with but found none. Tried: ${tried.join('; ')}. ` +
-      'Make one with `python3 -m venv torch && torch/bin/pip install torch`, then set WUERSTCHEN_PYTHON to its python, ' +
+      `Make one with \`python3 -m venv torch && torch/bin/pip install '${PIP_TORCH}'\`, then set WUERSTCHEN_PYTHON to its python, ` +
       `or run by hand in ${packageRoot}: ${commandOf('python3', args)}`,
     { details: { tried } },
   )

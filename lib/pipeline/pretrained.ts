@@ -39,9 +39,9 @@ export interface PipelineInfo {
   readonly weights: Readonly<Record<string, readonly string[]>>
   /** Pixels that `generate()` makes where it is not told a size. */
   readonly defaultSize: { readonly width: number; readonly height: number }
-  /** Whether the model has a previewer, which `previewEvery` needs. */
   /** Steps of Stage C and of Stage B where a request does not say. */
   readonly defaultSteps: { readonly prior: number; readonly decoder: number }
+  /** Whether the model has a previewer, which `previewEvery` needs. */
   readonly previews: boolean
   readonly dtype: WeightsDtype
   readonly threads: number

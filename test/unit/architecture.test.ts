@@ -18,7 +18,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   libtorch: ['download', 'files', 'errors'],
   text: ['files', 'errors'],
   native: ['libtorch', 'tensors', 'files', 'errors'],
-  model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
+  // libtorch/builds: the version that graphs are exported with.
+  model: ['native/types', 'libtorch/builds', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
   // model: the one reader of safetensors headers.
   embeddings: ['model/safetensors', 'text', 'tensors', 'files', 'errors'],
   stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
