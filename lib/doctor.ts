@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { arch, platform } from 'node:os'
 import { join } from 'node:path'
+import { checkNames } from './checks/names'
 import { WuerstchenError } from './errors'
 import { entriesOf } from './files/entries'
 import { packageRoot, packageVersion } from './files/package-root'
-import { BUILDS } from './libtorch/builds'
+import { BUILDS, PIP_TORCH } from './libtorch/builds'
 import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
 import { type GpuFindings, gpuFindings } from './libtorch/gpu'
 import { TARGET } from './libtorch/runtimes'
@@ -56,8 +57,9 @@ const FIXES: Readonly<Record<string, string>> = {
   ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a Linux with glibc 2.28 or newer',
 }
 
-/** Looks at everything that generating a picture needs, and reports rather than throws. */
+/** Looks at everything that generating a picture needs, and reports rather than throws. @throws InvalidArgumentError for a wrong option. */
 export function diagnose(options: { readonly libtorch?: string | undefined } = {}): Diagnosis {
+  checkNames(options, ['libtorch'])
   const problems: Problem[] = []
   const attempt = <T>(work: () => T): T | null => {
     try {
@@ -123,15 +125,15 @@ function libtorchFix({ details }: WuerstchenError): string {
   return `${correct}${installationOf(versions)}`
 }
 
-/** The command that brings a libtorch which fits. */
-function installationOf(versions: readonly string[]): string {
+/** The command that brings a libtorch which fits one of the versions; with no addon to ask, this package's own. */
+export function installationOf(versions: readonly string[], machine = TARGET): string {
   const isKnown = BUILDS.some(
     ({ target, version }) =>
-      target === TARGET && (versions.length === 0 || versions.includes(majorMinor(version) ?? '')),
+      target === machine && (versions.length === 0 || versions.includes(majorMinor(version) ?? '')),
   )
   if (isKnown) return 'npx wuerstchen runtime install'
-  const version = versions.length === 0 ? '' : `==${versions[0]}.*`
-  return `python3 -m venv ~/torch && ~/torch/bin/pip install 'torch${version}' && export WUERSTCHEN_LIBTORCH=~/torch`
+  const torch = versions.length === 0 ? PIP_TORCH : `torch==${versions[0]}.*`
+  return `python3 -m venv ~/torch && ~/torch/bin/pip install '${torch}' && export WUERSTCHEN_LIBTORCH=~/torch`
 }
 
 function missing(code: string, path: string): Problem {

@@ -196,7 +196,12 @@ const LONGEST_MESSAGE = 4000
 
 /** A message fits on a screen, whatever a file or a server put into it. */
 function readable(message: string): string {
-  return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE - 1)}…` : message
+  return message.length > LONGEST_MESSAGE ? `${startOf(message, LONGEST_MESSAGE - 1)}…` : message
+}
+
+/** At most so many UTF-16 units, and no half of a character at the end. */
+export function startOf(text: string, longest: number): string {
+  return text.slice(0, longest).replace(/[\ud800-\udbff]$/, '')
 }
 
 const LONGEST_SHOWN = 60
@@ -240,11 +245,17 @@ function isArray(value: object): value is unknown[] {
 }
 
 function quote(text: string): string {
-  const start = Array.from(text.slice(0, 2 * LONGEST_SHOWN))
-    .slice(0, LONGEST_SHOWN)
-    .join('')
+  const points = Array.from(text.slice(0, 2 * LONGEST_SHOWN)).slice(0, LONGEST_SHOWN)
+  const start = wholeCharacters(text, points.join('').length)
   const body = JSON.stringify(start).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")
   return start.length < text.length ? `'${body}…' (${text.length} characters)` : `'${body}'`
+}
+
+/** The first characters, as readers see them, within so many units; of one that is longer a part. */
+function wholeCharacters(text: string, longest: number): string {
+  if (text.length <= longest) return text
+  const { index } = new Intl.Segmenter().segment(text.slice(0, 2 * longest)).containing(longest) ?? {}
+  return text.slice(0, index || longest)
 }
 
 function shorten(text: string): string {

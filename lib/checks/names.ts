@@ -1,9 +1,16 @@
 /** Options that do not exist, and what the caller may have meant. */
 
-import { InvalidArgumentError } from '../errors'
+import { expected, InvalidArgumentError } from '../errors'
 
-/** Refuses the first name that is not known. */
+/** Refuses what is no object of options. */
+export function checkObject(name: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw expected(name, 'an object', options)
+}
+
+/** The same, and refuses the first name that is not known. */
 export function checkNames(options: object, known: readonly string[]): void {
+  checkObject('options', options)
   const unknown = Object.keys(options).find((name) => !known.includes(name))
   if (unknown === undefined) return
   const meant = nearest(unknown, known)

@@ -26,7 +26,7 @@ export function interruptSignal(): AbortSignal {
 }
 
 /** Which flag sets an option of the package, for messages that name the option. */
-const FLAGS: Readonly<Record<string, string>> = {
+export const FLAGS: Readonly<Record<string, string>> = {
   prompt: 'caption',
   negativePrompt: '--negative-prompt',
   promptSyntax: '--prompt-syntax',
@@ -35,18 +35,27 @@ const FLAGS: Readonly<Record<string, string>> = {
   width: '--width',
   height: '--height',
   priorNumInferenceSteps: '--steps',
+  priorTimesteps: '--prior-timesteps',
   numInferenceSteps: '--decoder-steps',
+  decoderTimesteps: '--decoder-timesteps',
   priorGuidanceScale: '--guidance',
   decoderGuidanceScale: '--decoder-guidance',
   numImagesPerPrompt: '--count',
   model: '--model',
   prior: '--prior',
+  'prior.from': '--prior',
+  'prior.weight': '--prior-weight',
   graphs: '--graphs',
   dtype: '--dtype',
   parity: '--parity',
   kernels: '--kernels',
   offload: '--offload',
   maxMemory: '--max-memory',
+  maxBatchRows: '--max-batch-rows',
+  promptCacheBytes: '--prompt-cache-bytes',
+  weightsCache: '--weights-cache',
+  cudaGraphs: '--no-cuda-graphs',
+  localFilesOnly: '--local-files-only',
   previewEvery: '--preview-every',
   timeoutMs: '--timeout-ms',
   device: '--device',
@@ -90,9 +99,24 @@ export function lineFor(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   const line = message.split('\n', 1)[0] ?? ''
   const name = (error as { details?: { name?: unknown } } | null)?.details?.name
-  const flag = typeof name === 'string' ? FLAGS[name] : undefined
-  const named = flag === undefined ? line : line.replace(`Expected ${name} `, `Expected ${flag} `)
+  const named = withFlags(typeof name === 'string' ? withFlag(line, name) : line)
   return code === null ? `error: ${named}` : `error [${code}]: ${named}`
+}
+
+/** The option that is wrong, or the place in it, by the flag that sets it. */
+function withFlag(line: string, name: string): string {
+  const [, option = '', place = ''] = /^([\w.]+)(.*)$/s.exec(name) ?? []
+  const flag = FLAGS[option]
+  return flag === undefined ? line : line.replace(`Expected ${name} `, `Expected ${flag}${place} `)
+}
+
+/** Other options in a message, of names that are no words; what is quoted is the caller's. */
+function withFlags(line: string): string {
+  const parts = line.split(/('[^']*')/)
+  const replaced = parts.map((part) =>
+    part.startsWith("'") ? part : part.replace(/\b[a-z]+[A-Z]\w*\b/g, (name) => FLAGS[name] ?? name),
+  )
+  return replaced.join('')
 }
 
 function codeOf(error: unknown): string | null {

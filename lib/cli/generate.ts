@@ -16,11 +16,13 @@ import { type Progress, showProgress } from './progress'
 
 interface GenerateFlags extends TaskFlags {
   readonly model?: string
-  readonly prior?: string
+  readonly prior?: readonly string[]
+  readonly priorWeight?: number
   readonly revision?: string
   readonly variant?: string
   readonly token?: string
   readonly cacheDir?: string
+  readonly localFilesOnly?: true
   readonly graphs?: string
   readonly lora?: readonly { readonly path: string; readonly scale: number }[]
   readonly embedding?: readonly string[]
@@ -28,11 +30,13 @@ interface GenerateFlags extends TaskFlags {
   readonly negativePrompt?: string
   readonly promptSyntax?: NonNullable<GenerateOptions['promptSyntax']>
   readonly longPrompts?: NonNullable<GenerateOptions['longPrompts']>
-  readonly seed?: number
+  readonly seed?: number | bigint
   readonly width?: number
   readonly height?: number
   readonly steps?: number
   readonly decoderSteps?: number
+  readonly priorTimesteps?: readonly number[]
+  readonly decoderTimesteps?: readonly number[]
   readonly guidance?: number
   readonly decoderGuidance?: number
   readonly dtype?: NonNullable<PipelineOptions['dtype']>
@@ -40,6 +44,11 @@ interface GenerateFlags extends TaskFlags {
   readonly device?: string
   readonly offload?: NonNullable<PipelineOptions['offload']>
   readonly maxMemory?: number
+  readonly maxBatchRows?: number
+  readonly promptCacheBytes?: number
+  readonly weightsCache?: string | false
+  /** True where nothing was said. */
+  readonly cudaGraphs?: boolean
   readonly previewEvery?: number
   readonly timeoutMs?: number
   readonly threads?: number
@@ -53,6 +62,8 @@ const AT_ONCE = 4
 
 /** `wuerstchen generate` */
 export async function generate(caption: string | undefined, flags: GenerateFlags): Promise<void> {
+  if (flags.output === STANDARD_OUTPUT && flags.previewEvery !== undefined)
+    throw new UsageError('Expected a file for --output with --preview-every: previews are named after it')
   const tasks = tasksOf(caption, flags)
   prepareFolders(tasks, flags)
   const signal = interruptSignal()
@@ -135,12 +146,24 @@ async function write(file: string, image: GeneratedImage): Promise<void> {
 
 /** The flags that are options of `fromPretrained()`. */
 function loadingOf(flags: GenerateFlags): PipelineOptions {
-  const { prior, revision, variant, token, cacheDir, graphs, dtype, parity, kernels } = flags
-  const { device, offload, maxMemory, threads, libtorch } = flags
+  const { revision, variant, token, cacheDir, localFilesOnly, graphs, dtype, parity, kernels } = flags
+  const { offload, maxMemory, maxBatchRows, promptCacheBytes, weightsCache, threads, libtorch } = flags
+  const devices = flags.device?.split(',')
   return {
-    ...{ prior, revision, variant, token, cacheDir, graphs, dtype, parity, kernels },
-    ...{ device, offload, maxMemory, threads, libtorch },
+    ...{ revision, variant, token, cacheDir, localFilesOnly, graphs, dtype, parity, kernels },
+    ...{ offload, maxMemory, maxBatchRows, promptCacheBytes, weightsCache, threads, libtorch },
+    prior: priorOf(flags),
+    device: devices?.length === 1 ? devices[0] : devices,
+    cudaGraphs: flags.cudaGraphs === false ? false : undefined,
   }
+}
+
+/** One, or two and a place between them; the package itself counts them. */
+function priorOf({ prior, priorWeight }: GenerateFlags): PipelineOptions['prior'] {
+  if (prior !== undefined && prior.length > 1)
+    return { from: prior as readonly [string, string], weight: priorWeight }
+  if (priorWeight !== undefined) throw new UsageError('Expected two --prior with --prior-weight')
+  return prior?.[0]
 }
 
 /** The flags that are options of `generate()`; what was not given is left to its defaults. */
@@ -154,6 +177,8 @@ function optionsOf(flags: GenerateFlags): GenerateOptions {
     height: flags.height,
     priorNumInferenceSteps: flags.steps,
     numInferenceSteps: flags.decoderSteps,
+    priorTimesteps: flags.priorTimesteps,
+    decoderTimesteps: flags.decoderTimesteps,
     priorGuidanceScale: flags.guidance,
     decoderGuidanceScale: flags.decoderGuidance,
     numImagesPerPrompt: flags.count,

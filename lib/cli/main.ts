@@ -28,11 +28,17 @@ program
     '--model <id>',
     "a model's id on the hub, or its decoder's folder (default: the model of this package)",
   )
-  .option('--prior <id>', "the prior's id or folder (default: the one that the model card names)")
+  .option(
+    '--prior <id>',
+    "the prior's id or folder; twice: a prior between the two (default: the one that the model card names)",
+    toList,
+  )
+  .option('--prior-weight <number>', 'place between two priors, from 0 to 1 (default: 0.5)', toNumber)
   .option('--revision <name>', 'branch, tag or commit of a model on the hub (default: main)')
   .option('--variant <name>', 'weights of another kind where there are any, such as fp16')
   .option('--token <token>', 'access token of the hub (default: HF_TOKEN, or what the hub login stored)')
   .option('--cache-dir <folder>', "folder of downloaded models (default: the Python hub client's)")
+  .option('--local-files-only', 'ask nobody: the model is in the cache already')
   .option('--graphs <folder>', 'folder with exported graphs, beside those of this package')
   .option('--lora <file>', 'LoRA file, or file=scale; may be given several times', toLora)
   .option('--embedding <file>', 'textual inversion, a word of its own; may be given several times', toList)
@@ -40,20 +46,27 @@ program
   .option('--negative-prompt <text>', 'what the picture should not show')
   .option('--prompt-syntax <name>', 'how captions are written: plain, compel or a1111')
   .option('--long-prompts <how>', 'how to read text beyond 77 tokens: truncate or chunk')
-  .option('--seed <number>', 'same seed, same picture (default: a random one for each)', toNumber)
+  .option('--seed <number>', 'same seed, same picture (default: a random one for each)', toSeed)
   .option('--width <pixels>', 'width of the picture', toNumber)
   .option('--height <pixels>', 'height of the picture', toNumber)
   .option('--steps <number>', 'steps of the prior', toNumber)
   .option('--decoder-steps <number>', 'steps of the decoder', toNumber)
+  .option('--prior-timesteps <list>', "the prior's own schedule, such as 1,0.6,0.3,0", toNumbers)
+  .option('--decoder-timesteps <list>', "the decoder's own schedule", toNumbers)
   .option('--guidance <number>', 'guidance scale of the prior; up to 1 is off', toNumber)
   .option('--decoder-guidance <number>', 'guidance scale of the decoder; up to 1 is off', toNumber)
   .option('--count <number>', 'pictures per caption', toNumber)
   .option('--dtype <type>', 'auto, float32, bfloat16, float16 or int8')
-  .option('--device <name>', 'auto, cpu, cuda, cuda:1 or mps')
+  .option('--device <name>', 'auto, cpu, cuda, cuda:1 or mps; several are separated by commas')
   .option('--threads <number>', 'CPU threads', toNumber)
   .option('--kernels <how>', 'auto, packed, mapped or off')
   .option('--offload <how>', 'none, model or sequential: what of the weights is kept in memory')
   .option('--max-memory <bytes>', 'refuse what is predicted to need more', toNumber)
+  .option('--max-batch-rows <number>', 'rows of one native call; a guided picture takes two', toNumber)
+  .option('--prompt-cache-bytes <bytes>', 'embeddings that are kept for captions alike', toNumber)
+  .option('--weights-cache <folder>', 'where converted weights are kept for the next start')
+  .option('--no-weights-cache', 'convert them at every start')
+  .option('--no-cuda-graphs', 'run the steps of a GPU one by one')
   .option(
     '--preview-every <steps>',
     'write NAME-preview.png after every so many steps of the prior',
@@ -210,6 +223,17 @@ function toLora(
 /** Every one of a flag that may be given several times. */
 function toList(text: string, before: string[] = []): string[] {
   return [...before, text]
+}
+
+/** `1, 0.5, 0` */
+function toNumbers(text: string): number[] {
+  return text.split(',').map(toNumber)
+}
+
+/** Beyond what a number can hold, a BigInt. */
+function toSeed(text: string): number | bigint {
+  const number = toNumber(text)
+  return /^\d+$/.test(text) && !Number.isSafeInteger(number) ? BigInt(text) : number
 }
 
 function toNumber(text: string): number {

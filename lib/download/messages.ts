@@ -1,4 +1,4 @@
-import { DownloadError } from '../errors'
+import { DownloadError, startOf } from '../errors'
 
 /** What a server answered, for messages: never its body's markup, never more than a line. */
 export function shorten(text: string): string {
@@ -6,7 +6,7 @@ export function shorten(text: string): string {
     .replace(/<[^>]*>/g, ' ')
     .replace(/\s+/g, ' ')
     .trim()
-  return line.length > 200 ? `${line.slice(0, 200)}…` : line
+  return line.length > 200 ? `${startOf(line, 200)}…` : line
 }
 
 /** An address without what may be secret: signed redirects carry their key in the query. */

@@ -1,6 +1,7 @@
 /** Reading a model's JSON files, which anybody may have written. */
 
 import { ModelError, show } from '../errors'
+import { mistakenFor } from './mistaken-file'
 import { openRegular } from './open'
 
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -14,14 +15,23 @@ export function invalid(file: string, what: string, cause?: unknown): ModelError
 
 /** The text of a file, or null where there is none. */
 export async function readTextIfAny(file: string): Promise<string | null> {
+  const bytes = await readBytesIfAny(file)
+  return bytes === null ? null : textOf(bytes)
+}
+
+/** Editors of some systems begin a file with a byte order mark. */
+function textOf(bytes: Buffer): string {
+  return bytes.toString('utf8').replace(/^\uFEFF/, '')
+}
+
+async function readBytesIfAny(file: string): Promise<Buffer | null> {
   try {
     const handle = await openRegular(file)
     try {
       const { size } = await handle.stat()
       if (size > LARGEST_BYTES)
         throw invalid(file, `Expected at most ${LARGEST_BYTES} bytes but found ${size}`)
-      // Editors of some systems begin a file with a byte order mark.
-      return (await handle.readFile('utf8')).replace(/^\uFEFF/, '')
+      return await handle.readFile()
     } finally {
       await handle.close()
     }
@@ -32,36 +42,34 @@ export async function readTextIfAny(file: string): Promise<string | null> {
   }
 }
 
-async function readText(file: string): Promise<string> {
-  const text = await readTextIfAny(file)
-  if (text === null) throw invalid(file, 'Expected a file but found none')
-  return text
-}
-
 export async function readJsonIfAny(file: string): Promise<JsonObject | null> {
-  const text = await readTextIfAny(file)
-  return text === null ? null : parseObject(text, file)
+  const bytes = await readBytesIfAny(file)
+  return bytes === null ? null : parseObject(bytes, file)
 }
 
 export async function readJson(file: string): Promise<JsonObject> {
-  return parseObject(await readText(file), file)
+  const value = await readJsonIfAny(file)
+  if (value === null) throw invalid(file, 'Expected a file but found none')
+  return value
 }
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function parseObject(text: string, file: string): JsonObject {
-  const value = parse(text, file)
+function parseObject(bytes: Buffer, file: string): JsonObject {
+  const value = parse(bytes, file)
   if (!isObject(value)) throw invalid(file, `Expected a JSON object but found ${show(value)}`)
   return value
 }
 
-function parse(text: string, file: string): unknown {
+function parse(bytes: Buffer, file: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(textOf(bytes))
   } catch (cause) {
-    throw invalid(file, `Expected JSON but ${(cause as Error).message}`, cause)
+    const mistaken = mistakenFor(bytes)
+    const reason = mistaken === null ? (cause as Error).message : `it is ${mistaken}`
+    throw invalid(file, `Expected JSON but ${reason}`, cause)
   }
 }
 

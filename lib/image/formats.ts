@@ -118,6 +118,6 @@ export function formatOf(path: string, format?: ImageFormat): ImageFormat {
 }
 
 export function checkFormat(format: ImageFormat): ImageFormat {
-  if (Object.hasOwn(OPTIONS, format)) return format
+  if (typeof format === 'string' && Object.hasOwn(OPTIONS, format)) return format
   throw expected('format', `one of ${Object.keys(OPTIONS).join(', ')}`, format)
 }

@@ -1,5 +1,5 @@
 import type { Sharp } from 'sharp'
-import { checkNames } from '../checks/names'
+import { checkNames, checkObject } from '../checks/names'
 import { InvalidArgumentError } from '../errors'
 import { saveFile } from '../files/save'
 import {
@@ -41,7 +41,7 @@ export class GeneratedImage {
     format?: Format,
     options: FormatOptions[Format] = {},
   ): Promise<Buffer> {
-    const wanted = checkFormat(format ?? 'png')
+    const wanted = checkFormat(format === undefined ? 'png' : format)
     checkNames(options, optionNames(wanted))
     const encoded = await encoder(await this.toSharp(), wanted, options).toBuffer()
     return wanted === 'png' ? withText(encoded, textFields(this.metadata)) : encoded
@@ -55,6 +55,7 @@ export class GeneratedImage {
    * (FILE_NOT_WRITTEN) when the file cannot be written.
    */
   async toFile(path: string, options: FileOptions = {}): Promise<void> {
+    checkObject('options', options)
     const { format, ...encoding } = options
     await saveFile(path, await this.toBuffer(formatOf(path, format), encoding))
   }

@@ -24,6 +24,9 @@ export interface Build {
 
 const VERSION = '2.13.0'
 
+/** What pip installs of PyTorch where it must fit this package. */
+export const PIP_TORCH = `torch==${VERSION.replace(/\.\d+$/, '')}.*`
+
 // CUDA's own libraries, as PyPI's torch 2.13.0 requires them (cuda-toolkit 13.0.3), without those for Python alone.
 const CUDA_13_X64 = `
   423138758 37936a16db8fe4ac1f065c2139360608a543a09275cb1a1af612e08cfa065436 nvidia_cublas-13.1.1.3-py3-none-manylinux_2_27_x86_64.whl

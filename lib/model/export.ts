@@ -6,10 +6,12 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { callbacks } from '../checks/callbacks'
+import { checkNames } from '../checks/names'
 import { joinSignals } from '../checks/signals'
-import { oneOf } from '../checks/values'
-import { ModelError } from '../errors'
+import { abortSignal, callback, oneOf } from '../checks/values'
+import { expected, ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
+import { PIP_TORCH } from '../libtorch/builds'
 import type { Dtype } from '../native/types'
 
 export interface ExportOptions {
@@ -34,19 +36,37 @@ export interface ExportOptions {
  * Exports the graphs of a model in the hub's layout, and checks them against the networks in float32 and bfloat16.
  * Returns the folder to name with the option `graphs`. Needs a Python with torch: `WUERSTCHEN_PYTHON`, this package's own
  * `.venv`, or `python3`.
- * @throws InvalidArgumentError for an unknown dtype or device. ModelError with code EXPORT_FAILED and the command to run by hand.
+ * @throws InvalidArgumentError for a wrong or unknown option. ModelError with code EXPORT_FAILED and the command to run by hand.
  */
 export async function exportGraphs(folder: string, options: ExportOptions = {}): Promise<string> {
-  const out = resolve(options.out ?? 'graphs')
-  const args = ['-W', 'ignore', '-m', 'scripts.export', resolve(folder), '--out', out]
-  if (options.prior !== undefined) args.push('--prior', resolve(options.prior))
+  checkNames(options, Object.keys(NAMES))
+  const { signal, onLine, prior, out: given = 'graphs' } = options
+  const out = resolve(checkPath('out', given))
+  const args = ['-W', 'ignore', '-m', 'scripts.export', resolve(checkPath('folder', folder)), '--out', out]
+  if (prior !== undefined) args.push('--prior', resolve(checkPath('prior', prior)))
+  if (signal !== undefined) abortSignal('signal', signal)
+  if (onLine !== undefined) callback('onLine', onLine)
   if (options.compile !== undefined) {
     args.push('--compile', oneOf('compile', options.compile, ['float32', 'bfloat16', 'float16']))
     args.push('--device', oneOf('device', options.device ?? 'cpu', ['cpu', 'cuda']))
   }
-  const python = await findPython(args, options.signal)
+  const python = await findPython(args, signal)
   await run(python, args, options)
   return out
+}
+
+const NAMES: Readonly<Record<keyof ExportOptions, true>> = {
+  prior: true,
+  out: true,
+  compile: true,
+  device: true,
+  onLine: true,
+  signal: true,
+}
+
+function checkPath(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
+  throw expected(name, 'the path of a folder', value)
 }
 
 const execute = promisify(execFile)
@@ -67,7 +87,7 @@ async function findPython(args: readonly string[], signal: AbortSignal | undefin
   throw new ModelError(
     'EXPORT_FAILED',
     `Expected a Python with torch to export graphs with but found none. Tried: ${tried.join('; ')}. ` +
-      'Make one with `python3 -m venv torch && torch/bin/pip install torch`, then set WUERSTCHEN_PYTHON to its python, ' +
+      `Make one with \`python3 -m venv torch && torch/bin/pip install '${PIP_TORCH}'\`, then set WUERSTCHEN_PYTHON to its python, ` +
       `or run by hand in ${packageRoot}: ${commandOf('python3', args)}`,
     { details: { tried } },
   )

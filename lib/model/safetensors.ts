@@ -7,10 +7,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ModelError, show } from '../errors'
 import { isObject, readJson } from '../files/json'
+import { mistakenForWeights, SNIFFED_BYTES } from '../files/mistaken-file'
 import { openRegular } from '../files/open'
 import { volume } from '../tensors/shape'
 import { type SafetensorsDtype, STORED_BYTES } from '../tensors/stored'
-import { mistakenFor } from './mistaken-file'
 
 export interface SafetensorsTensor {
   readonly dtype: SafetensorsDtype
@@ -29,8 +29,6 @@ export interface SafetensorsHeader {
 
 const LENGTH_BYTES = 8
 const LONGEST_HEADER = 100_000_000
-/** Enough to tell other kinds of files. */
-const SNIFFED_BYTES = 64
 
 /** Reads and checks the header of one .safetensors file. The weights themselves are not read. */
 export async function readHeader(file: string): Promise<SafetensorsHeader> {
@@ -43,8 +41,8 @@ export function parseBytes(bytes: Uint8Array, name: string): SafetensorsHeader {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (buffer.length < LENGTH_BYTES)
     throw invalid(name, `Expected at least ${LENGTH_BYTES} bytes but found ${buffer.length}`)
-  refuseMistaken(buffer.subarray(0, SNIFFED_BYTES), name)
-  const length = checkLength(Number(buffer.readBigUInt64LE()), buffer.length, name)
+  refuseMistaken(buffer, name)
+  const length = checkLength(buffer, buffer.length, name)
   const dataStart = LENGTH_BYTES + length
   const text = decode(buffer.subarray(LENGTH_BYTES, dataStart), name)
   return headerOf({ text, dataStart, size: buffer.length }, name)
@@ -72,14 +70,20 @@ function invalid(file: string, what: string, { tensor, cause }: { tensor?: strin
   return new ModelError('WEIGHTS_INVALID', `${subject}: ${what}`, { cause, details: { file, tensor } })
 }
 
-function checkLength(length: number, size: number, file: string): number {
+/** Of the header, as the `start` of a file of `size` bytes says. */
+function checkLength(start: Buffer, size: number, file: string): number {
+  const length = Number(start.readBigUInt64LE())
   const most = Math.min(size - LENGTH_BYTES, LONGEST_HEADER)
   if (length <= most) return length
-  throw invalid(file, `Expected a header of at most ${most} bytes but its length says ${length}`)
+  const what = start.length > LENGTH_BYTES && start[LENGTH_BYTES] !== 0x7b ? 'no safetensors file' : 'cut off'
+  throw invalid(
+    file,
+    `Expected a header of at most ${most} bytes but its length says ${length}: the file is ${what}`,
+  )
 }
 
 function refuseMistaken(start: Uint8Array, file: string): void {
-  const mistaken = mistakenFor(start)
+  const mistaken = mistakenForWeights(start)
   if (mistaken !== null) throw invalid(file, `Expected safetensors but it is ${mistaken}`)
 }
 
@@ -88,7 +92,7 @@ async function readHeaderText(file: string): Promise<HeaderText> {
     const { size } = await handle.stat()
     const start = await readExactly(handle, 0, Math.max(LENGTH_BYTES, Math.min(size, SNIFFED_BYTES)), file)
     refuseMistaken(start, file)
-    const length = checkLength(Number(start.readBigUInt64LE()), size, file)
+    const length = checkLength(start, size, file)
     const header = await readExactly(handle, LENGTH_BYTES, length, file)
     return { text: decode(header, file), dataStart: LENGTH_BYTES + length, size }
   })

@@ -48,18 +48,22 @@ export function readModelName(name: string, given: unknown): string {
   if (typeof given !== 'string' || given === '' || given.includes('\0'))
     throw expected(name, FOLDER_OR_ID, given)
   if (/^file:/i.test(given)) return pathOf(name, given)
-  const [, page] = /^https?:\/\/[^/]+\/([^/?#]+\/[^/?#]+)/i.exec(given) ?? []
-  if (/^https?:/i.test(given)) {
-    const hint =
-      page !== undefined && parseHubId(page) !== null ? `: for a model on the hub say '${page}'` : ''
+  if (ADDRESS.test(given) && !existsSync(given)) {
+    const [, page = ''] = PAGE.exec(given) ?? []
+    const hint = parseHubId(page) === null ? '' : `: for a model on the hub say '${page}'`
     throw expected(name, `${FOLDER_OR_ID}, not an address${hint},`, given)
   }
-  if (/^~[/\\]?/.test(given) && !existsSync(given)) {
-    const whole = join(homedir(), given.slice(2))
-    throw expected(name, `${FOLDER_OR_ID}: only shells know ~, here it is '${whole}',`, given)
+  if (given.startsWith('~') && !existsSync(given)) {
+    const hint = /^~(?![^/\\])/.test(given) ? `, here it is '${join(homedir(), given.slice(2))}'` : ''
+    throw expected(name, `${FOLDER_OR_ID}: only shells know ~${hint},`, given)
   }
   return given
 }
+
+/** With a scheme, or that of a hub's page without one. */
+const ADDRESS = /^(?:[a-z][a-z0-9+.-]*:\/\/|(?:huggingface|hf)\.co\/)/i
+/** The id in the address of a model's page, or in an address of the Python client's file system. */
+const PAGE = /^(?:hf:\/\/(?:models\/)?|(?:https?:\/\/)?[^/]+\/)([^/?#]+\/[^/?#]+)/i
 
 function pathOf(name: string, url: string): string {
   try {

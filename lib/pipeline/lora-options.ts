@@ -24,7 +24,6 @@ const LONGEST_NAME = 200
 
 export function readLoraOptions(path: string, options: LoraOptions): LoraInfo {
   checkPath(path)
-  if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, ['name', 'scale'])
   const { name = basename(path, extname(path)), scale = 1 } = options
   if (name === '') throw expected('name', 'a name', name)

@@ -177,13 +177,15 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
   signal: true,
 }
 
+/** The options of `fromPretrained()`. */
+export const PIPELINE_OPTION_NAMES: readonly string[] = Object.keys(NAMES)
+
 /** Every option checked and its default filled in, before anything is opened. */
 export function checkPipelineOptions(
   options: PipelineOptions,
   defaults: { readonly threads: number },
 ): CheckedPipelineOptions {
-  if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
-  checkNames(options, Object.keys(NAMES))
+  checkNames(options, PIPELINE_OPTION_NAMES)
   const { onProgress, signal, graphs = [] } = options
   const { dtype = 'auto', parity = 'none', offload = 'none' } = options
   const kernels = kernelsOf(options.kernels)

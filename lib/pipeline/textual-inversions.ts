@@ -200,7 +200,6 @@ export async function readInversion(
   readers: TextReaders,
 ): Promise<ReadInversion> {
   checkPath(path)
-  if (typeof options !== 'object' || options === null) throw expected('options', 'an object', options)
   checkNames(options, ['token', 'encoder'])
   const { encoder } = options
   if (encoder !== undefined && !ENCODERS.includes(encoder))

@@ -210,9 +210,6 @@ function readOptions<Options extends object>(
   options: Options | undefined,
 ): Options {
   if (options === undefined) return {} as Options
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw expected('options', 'an object', options)
-  }
   checkNames(options, OPTION_NAMES[part])
   return { ...options }
 }

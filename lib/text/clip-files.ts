@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import { invalid, isObject, type JsonObject, readJson, readJsonIfAny, readTextIfAny } from '../files/json'
+import { mistakenFor } from '../files/mistaken-file'
 
 export interface ClipFiles {
   /** Where the tokenizer came from, for messages. */
@@ -26,9 +27,12 @@ export async function readClipFiles(folder: string): Promise<ClipFiles> {
 /** What only vocab.json and merges.txt say: transformers' CLIPTokenizerFast builds the same around them. */
 async function readSlowFiles(folder: string): Promise<Pick<ClipFiles, 'file' | 'tokenizer'>> {
   const file = join(folder, 'vocab.json')
-  const merges = await readTextIfAny(join(folder, 'merges.txt'))
+  const mergesFile = join(folder, 'merges.txt')
+  const merges = await readTextIfAny(mergesFile)
   if (merges === null)
     throw invalid(folder, 'Expected tokenizer.json, or vocab.json and merges.txt, but found neither')
+  const mistaken = mistakenFor(Buffer.from(merges))
+  if (mistaken !== null) throw invalid(mergesFile, `Expected pairs of tokens but it is ${mistaken}`)
   const tokenizer = clipTokenizer(await readJson(file), parseMerges(merges), file)
   return { file, tokenizer: repair(tokenizer) }
 }

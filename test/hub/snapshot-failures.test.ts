@@ -135,6 +135,13 @@ describe('a download that cannot succeed', () => {
     expect(await failure({ onProgress })).toEqual(new Error('from the callback'))
   })
 
+  it('rejects with what onProgress rejects with later', async () => {
+    const mine = new Error('from the callback')
+    const onProgress = () => new Promise<never>((_, reject) => setImmediate(reject, mine))
+    const rejected = fetched(folderOf({}), { onProgress })
+    await expect(rejected).rejects.toBe(mine)
+  })
+
   it('without a network says that downloads are off, or that nobody answers', async () => {
     const cache = folderOf({})
     expect(await failure({ settings: settingsOf(cache, { offline: true }) })).toMatchObject({

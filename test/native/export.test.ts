@@ -30,7 +30,9 @@ describe('exportGraphs()', () => {
     try {
       await expect(exportGraphs(folder('model'))).rejects.toMatchObject({
         code: 'ERR_WUERSTCHEN_EXPORT_FAILED',
-        message: expect.stringMatching(/not there.*python3 -W ignore -m scripts\.export/),
+        message: expect.stringMatching(
+          /not there.*pip install 'torch==\d+\.\d+\.\*'.*python3 -W ignore -m scripts\.export/,
+        ),
       })
     } finally {
       if (before === undefined) delete process.env.WUERSTCHEN_PYTHON

@@ -2,6 +2,9 @@ import { loadRuntime } from '../../lib/native/binding'
 import type { NativeDevice } from '../../lib/native/types'
 import golden from '../goldens/noise.json'
 
+/** Of 264e6 that 63 rows wait for. AddressSanitizer keeps what is freed, so under it nothing can be said of memory. */
+const MOST_HELD = process.env.LD_PRELOAD?.includes('libasan') ? Number.POSITIVE_INFINITY : 60e6
+
 describe('noise', () => {
   let device: NativeDevice
   beforeAll(() => {
@@ -47,7 +50,7 @@ describe('noise', () => {
       latents.dispose()
     }
     const held = process.memoryUsage.rss() - before
-    expect(held).toBeLessThan(60e6) // of 264e6 that 63 rows wait for
+    expect(held).toBeLessThan(MOST_HELD)
     expect(await draw(noise, 62, shape)).not.toEqual(first)
     noise.dispose()
   }, 120_000)

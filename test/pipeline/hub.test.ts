@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
-import { type LoadProgress, listModels, pullModel, WuerstchenPipeline } from '../../lib'
+import { type LoadProgress, listModels, type ModelName, pullModel, WuerstchenPipeline } from '../../lib'
 import { LoopbackHub, type Repository } from '../support/loopback-hub'
 import { describeBundled } from '../support/models'
 import { ensureDist } from '../support/node-process'
@@ -47,7 +47,7 @@ describeBundled('a model on the hub', () => {
     removeFolders()
   })
 
-  async function picture(model: string | undefined, options: object = {}): Promise<Buffer> {
+  async function picture(model: ModelName | undefined, options: object = {}): Promise<Buffer> {
     await using pipeline = await WuerstchenPipeline.fromPretrained(model, {
       device: 'cpu',
       threads: 1,
@@ -109,6 +109,16 @@ describeBundled('a model on the hub', () => {
     ] as const) {
       expect((await picture(model, { cacheDir, prior })).equals(expected)).toBe(true)
     }
+  })
+
+  it('is what pullModel() returns, too', async () => {
+    const cacheDir = folderOf({})
+    const expected = await picture(undefined)
+    for (const options of [{}, { prior: 'tests/bare-prior' }, { prior: `${shapes}-prior` }]) {
+      const folders = await pullModel('tests/shapes', { cacheDir, ...options })
+      expect((await picture(folders, { localFilesOnly: true })).equals(expected)).toBe(true)
+    }
+    expect((await picture(await pullModel(shapes), {})).equals(expected)).toBe(true)
   })
 
   it('that does not exist is named with both places it could have been', async () => {

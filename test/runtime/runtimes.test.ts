@@ -123,6 +123,15 @@ describe('installRuntime()', () => {
     await expect(running).rejects.toBe(mine)
   })
 
+  it('rejects with what onProgress rejects with later', async () => {
+    const wheel = wheelOf()
+    const mine = new Error('mine')
+    const from = join(folderOf({ 'a.whl': wheel }), 'a.whl')
+    const onProgress = () => new Promise<never>((_, reject) => setImmediate(reject, mine))
+    const running = installRuntime({ folder: folderOf({}), from, sha256: sha256(wheel), onProgress })
+    await expect(running).rejects.toBe(mine)
+  })
+
   it('tells a server that does not answer from one that is not there, with what may help', async () => {
     process.env.WUERSTCHEN_LIBTORCH_MIRROR = 'http://127.0.0.1:9/'
     await expect(installRuntime({ folder: folderOf({}), flavour: 'cpu' })).rejects.toMatchObject({

@@ -18,7 +18,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   libtorch: ['download', 'files', 'errors'],
   text: ['files', 'errors'],
   native: ['libtorch', 'tensors', 'files', 'errors'],
-  model: ['native/types', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
+  // libtorch/builds: the version that graphs are exported with.
+  model: ['native/types', 'libtorch/builds', 'tensors', 'diffusion', 'checks', 'files', 'errors'],
   // model: the one reader of safetensors headers.
   embeddings: ['model/safetensors', 'text', 'tensors', 'files', 'errors'],
   stages: ['native', 'text', 'tensors', 'diffusion', 'errors'],
@@ -27,7 +28,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
   loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'errors'],
   runtime: ['native', 'libtorch', 'download', 'checks', 'files', 'errors'],
-  doctor: ['native', 'libtorch', 'files', 'errors'],
+  doctor: ['native', 'libtorch', 'checks', 'files', 'errors'],
   engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   pipeline: [
     ...[

@@ -75,6 +75,16 @@ describe('lineFor()', () => {
     )
   })
 
+  it('names it for a place in a list, and for other options, but not in what the caller wrote', () => {
+    const error = new InvalidArgumentError(
+      "Expected device[1] to be one of cpu or mps where maxMemory is given but received 'maxMemory'",
+      { details: { name: 'device[1]' } },
+    )
+    expect(lineFor(error)).toMatch(
+      /Expected --device\[1\] to be one of cpu or mps where --max-memory is given but received 'maxMemory'$/,
+    )
+  })
+
   it('copes with anything that is thrown', () => {
     expect([new Interrupted(), 'text', null, undefined, 7].map(lineFor)).toEqual([
       'error: interrupted',

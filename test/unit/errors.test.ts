@@ -55,6 +55,8 @@ describe('WuerstchenError', () => {
     const { message } = new ModelError('WEIGHTS_INVALID', `Expected ${'x'.repeat(70_000)}`)
     expect(message).toMatch(/^Expected x+…$/)
     expect(message).toHaveLength(4000)
+    const foxes = new ModelError('WEIGHTS_INVALID', '🦊'.repeat(70_000)).message
+    expect(foxes).toBe(`${'🦊'.repeat(1999)}…`)
   })
 
   it('has an exported class for every name in the table', () => {
@@ -120,6 +122,11 @@ describe('show()', () => {
   it('shortens what is long, without cutting a character in two', () => {
     expect(show('🦊'.repeat(1e6))).toBe(`'${'🦊'.repeat(60)}…' (2000000 characters)`)
     expect(show(10n ** 1000n).length).toBeLessThan(70)
+    const family = '\u{1f469}\u200d\u{1f469}\u200d\u{1f467}'
+    expect(show(family.repeat(20))).toBe(`'${family.repeat(12)}…' (160 characters)`)
+    expect(show(`a${family.repeat(20)}`)).toBe(`'a${family.repeat(11)}…' (161 characters)`)
+    // One character of a thousand marks.
+    expect(show(`e${'\u0301'.repeat(1000)}`).length).toBeLessThan(90)
   })
 
   it('runs no code of the value', () => {

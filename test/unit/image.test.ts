@@ -53,6 +53,10 @@ describe('GeneratedImage#toBuffer()', () => {
     expect(small.length).toBeLessThan((await image.toBuffer('jpeg', { quality: 100 })).length)
   })
 
+  it.each([null, 7, ['png'], { format: 'png' }])('refuses %j for a format', async (wrong) => {
+    await expect(picture().toBuffer(wrong as never)).rejects.toMatchObject({ details: { name: 'format' } })
+  })
+
   it('refuses a format that it does not know', async () => {
     await expect(picture().toBuffer('gif' as 'png')).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',

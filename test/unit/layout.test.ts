@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { openModel } from '../../lib/model/layout'
 import { combinedLayout, hubLayout } from '../support/hub-layout'
 import { removeFolders } from '../support/temporary-folder'
@@ -100,6 +101,26 @@ describe('openModel()', () => {
     const index = join(folder, 'model_index.json')
     writeFileSync(index, `\uFEFF${readFileSync(index, 'utf8')}`)
     expect((await openModel(folder)).decoderFolder).toBe(folder)
+  })
+
+  it.each([
+    ['version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 130\n', /it is a git-lfs pointer/],
+    ['<!DOCTYPE html><html>', /it is a web page/],
+    [gzipSync('{}'), /it is compressed by gzip/],
+    ['{ "a": ', /Expected JSON but .*JSON/],
+  ])('names what stands in the place of JSON: %p', async (content, message) => {
+    const folder = hubLayout()
+    for (const file of ['model_index.json', 'decoder/config.json']) {
+      const path = join(folder, file)
+      const before = readFileSync(path)
+      writeFileSync(path, content)
+      await expect(openModel(folder)).rejects.toMatchObject({
+        code: 'ERR_WUERSTCHEN_MODEL_INVALID',
+        message: expect.stringMatching(message),
+        details: { file: path },
+      })
+      writeFileSync(path, before)
+    }
   })
 
   it("takes the model's own guidance scale and steps as the defaults, and diffusers' where it has none", async () => {

@@ -4,6 +4,9 @@ import { pathToFileURL } from 'node:url'
 import { hubSettings } from '../../lib/hub/settings'
 import { snapshotIn } from '../../lib/hub/snapshot-name'
 import { locateModel, type ModelFolders, type ModelName, readModelName } from '../../lib/pipeline/locate'
+import { folderOf, removeFolders } from '../support/temporary-folder'
+
+afterAll(removeFolders)
 
 const OPTIONS = {
   prior: undefined,
@@ -35,12 +38,30 @@ describe('readModelName()', () => {
     ['http://host/', /not an address, but received 'http:\/\/host\/'/],
     [new URL('https://host/a'), /not an address/],
     ['file://elsewhere/a', /Expected model to be a file: URL of this machine/],
+    ['hf://warp-ai/wuerstchen', /not an address: for a model on the hub say 'warp-ai\/wuerstchen',/],
+    ['hf://models/warp-ai/wuerstchen@main', /say 'warp-ai\/wuerstchen@main',/],
+    ['huggingface.co/warp-ai/wuerstchen', /say 'warp-ai\/wuerstchen',/],
+    ['hf.co/warp-ai/wuerstchen/', /say 'warp-ai\/wuerstchen',/],
+    ['s3://bucket/model', /not an address, but received 's3:\/\/bucket\/model'/],
   ])('refuses %p and says what to type', (given, message) => {
     expect(() => readModelName('model', given)).toThrow(message)
   })
 
-  it('says what ~ would be', () => {
+  it('says what ~ would be, and nothing of the folders of others', () => {
     expect(() => readModelName('model', '~/models/x')).toThrow(`here it is '${join(homedir(), 'models/x')}'`)
+    expect(() => readModelName('model', '~')).toThrow(`here it is '${homedir()}'`)
+    expect(() => readModelName('model', '~bob/x')).toThrow(/only shells know ~, but received '~bob\/x'$/)
+  })
+
+  it('takes a folder that is there, whatever its name looks like', () => {
+    const before = process.cwd()
+    process.chdir(folderOf({ 'hf.co/a/b/file': '', '~x/file': '' }))
+    try {
+      expect(readModelName('model', 'hf.co/a/b')).toBe('hf.co/a/b')
+      expect(readModelName('model', '~x')).toBe('~x')
+    } finally {
+      process.chdir(before)
+    }
   })
 })
 

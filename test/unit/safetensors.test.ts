@@ -71,8 +71,21 @@ describe('readHeader()', () => {
     [
       'a git-lfs pointer',
       'version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 130\n',
-      /it is a git-lfs pointer, not the weights: run 'git lfs pull'/,
+      /it is a git-lfs pointer, not the file itself: run 'git lfs pull'/,
     ],
+    ['what a server says', 'Entry not found', /it is text that begins 'Entry not found': download/],
+    ['the same in JSON', '{"error":"Repository not found"}', /it is text that begins '\{"error":/],
+    ['a tar archive', `model.safetensors${'\0'.repeat(600)}`, /text that begins 'model\.safetensors'/],
+    ['a file of zstd', Buffer.from('28b52ffd00000000000000000000', 'hex'), /compressed by zstd/],
+    ['a file of xz', Buffer.from('\xfd7zXZ\0\0\0\0\0\0', 'latin1'), /compressed by xz/],
+    ['a file of Keras', Buffer.from('\x89HDF\r\n\x1a\n\0\0\0', 'latin1'), /it is an HDF5 file/],
+    ['a picture', Buffer.from('\x89PNG\r\n\x1a\n\0\0\0', 'latin1'), /it is a picture/],
+    [
+      'some other file',
+      Buffer.from('00ff00ff00ff00ff00ff', 'hex'),
+      /says \d+: the file is no safetensors file/,
+    ],
+    ['a file that is cut off', weightsOf({ a: [40] }).subarray(0, 40), /says \d+: the file is cut off/],
     ['a web page', '<!DOCTYPE html><html><head><title>Sign in</title>', /it is a web page/],
     ['a gzip file', gzipSync(safetensorsOf({ a: tensor(0, 4) }, 4)), /it is compressed by gzip/],
     [

@@ -192,6 +192,14 @@ describe('loadTokenizer()', () => {
   it.each([
     ['an empty folder', {}, /tokenizer\.json, or vocab\.json and merges\.txt/],
     ['text that is no JSON', { 'tokenizer.json': '{' }, /Expected JSON/],
+    [
+      'a git-lfs pointer for merges',
+      {
+        'vocab.json': whole.model.vocab,
+        'merges.txt': 'version https://git-lfs.github.com/spec/v1\nsize 1\n',
+      },
+      /merges\.txt: Expected pairs of tokens but it is a git-lfs pointer/,
+    ],
     ['a list', { 'tokenizer.json': '[]' }, /Expected a JSON object/],
     ['an empty object', { 'tokenizer.json': {} }, /Expected model to be a BPE/],
     ['another model', { 'tokenizer.json': withModel({ type: 'WordPiece' }) }, /Expected model to be a BPE/],

@@ -1,11 +1,22 @@
-/** Everything of prompts that callers may call, with what nobody should pass: an error of this package, never a raw one. */
+/** Everything that callers may call, with what nobody should pass: an error of this package, never a raw one. */
 import {
+  diagnose,
+  exportGraphs,
+  formatOf,
+  GeneratedImage,
   ImageEmbeddings,
+  type ImageMetadata,
+  installRuntime,
+  listModels,
+  listRuntimes,
   PromptEmbeddings,
   parsePrompt,
   printPrompt,
+  pullModel,
   readParameters,
+  removeRuntime,
   WuerstchenError,
+  WuerstchenPipeline,
 } from '../../lib'
 import { fakePipeline } from '../support/fake-pipeline'
 
@@ -53,6 +64,9 @@ function noFile(path: unknown): never {
   return (typeof path === 'string' ? path.slice(0, 0) : path) as never
 }
 
+const picture = new GeneratedImage(new Uint8Array(3), 1, 1, { prompt: 'a' } as ImageMetadata)
+const NOWHERE = '/nowhere/at/all'
+
 const { pipeline } = fakePipeline()
 type Call = (...values: never[]) => unknown
 const CALLS: Readonly<Record<string, { readonly call: Call; readonly values: number }>> = {
@@ -80,6 +94,14 @@ const CALLS: Readonly<Record<string, { readonly call: Call; readonly values: num
   loadLora: { call: (...values) => Reflect.apply(pipeline.loadLora, pipeline, values), values: 2 },
   setLoraScales: { call: (scales) => pipeline.setLoraScales(scales), values: 1 },
   unloadLora: { call: (name) => pipeline.unloadLora(name), values: 1 },
+  pullModel: { call: (name) => pullModel(name, { localFilesOnly: true }), values: 1 },
+  exportGraphs: { call: (folder) => exportGraphs(noFile(folder)), values: 1 },
+  formatOf: { call: formatOf, values: 2 },
+  'GeneratedImage#toBuffer': {
+    call: (...values) => Reflect.apply(picture.toBuffer, picture, values),
+    values: 2,
+  },
+  'GeneratedImage#toFile': { call: (path) => picture.toFile(noFile(path)), values: 1 },
 }
 
 afterAll(() => pipeline.dispose())
@@ -102,5 +124,48 @@ describe.each(Object.entries(CALLS))('%s', (_name, { call, values }) => {
       }
     }
     expect(refused).toBeGreaterThan(5)
+  })
+})
+
+/** Every call that has options, with something before them that ends it early where they are none. */
+const OPTIONS: Readonly<Record<string, (options: never) => unknown>> = {
+  'WuerstchenPipeline.fromPretrained': (options) => WuerstchenPipeline.fromPretrained(NOWHERE, options),
+  pullModel: (options) => pullModel(NOWHERE, options),
+  listModels: (options) => listModels(options),
+  exportGraphs: (options) => exportGraphs(NOWHERE, options),
+  diagnose: (options) => diagnose(options),
+  installRuntime: (options) => installRuntime(options),
+  listRuntimes: (options) => listRuntimes(options),
+  removeRuntime: (options) => removeRuntime('none', options),
+  generate: (options) => pipeline.generate('a', options),
+  prior: (options) => pipeline.prior('a', options),
+  decode: (options) => pipeline.decode(image, options),
+  encodePrompt: (options) => pipeline.encodePrompt('a', options),
+  stream: (options) => pipeline.stream('a', options).next(),
+  memory: (options) => pipeline.memory(options),
+  loadLora: (options) => pipeline.loadLora(NOWHERE, options),
+  loadTextualInversion: (options) => pipeline.loadTextualInversion(NOWHERE, options),
+  'GeneratedImage#toBuffer': (options) => picture.toBuffer('png', options),
+  'GeneratedImage#toFile': (options) => picture.toFile(`${NOWHERE}.png`, options),
+  dispose: (options) => fakePipeline().pipeline.dispose(options),
+}
+
+describe.each(Object.entries(OPTIONS))('options of %s', (_name, call) => {
+  it.each([null, 7, 'png', true, 1n, [], [{}], () => 1, Symbol('x')])(
+    'are refused where they are %p',
+    async (wrong) => {
+      await expect(async () => call(wrong as never)).rejects.toMatchObject({
+        code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+        message: expect.stringMatching(/^Expected options to be an object but received /),
+      })
+    },
+  )
+
+  it('are refused by the name of one that does not exist', async () => {
+    await expect(async () => call({ sed: 7 } as never)).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      message: expect.stringMatching(/^Unknown option 'sed'\. /),
+      details: { name: 'sed' },
+    })
   })
 })
