@@ -19,6 +19,7 @@ import torch
 
 from .configurations import V2, Component, defaults_of, from_folders
 from .graph import bind, example_inputs, fill, run, script, serialise, strip
+from .networks.blocks import AttentionBlock
 
 FORMAT = 1
 # dtype; tolerance relative to the largest value, and that of `step`. A step divides by |1 - b|, which these weights leave
@@ -128,12 +129,19 @@ def check(component: Component, data: bytes) -> None:
         del graph
 
 
+def before_text(prior: Component) -> list[str]:
+    """Paths of Stage C's blocks up to the first attention, which is the first to read the text."""
+    with torch.device("meta"):
+        blocks = list(prior.build().blocks)
+    first = next(index for index, block in enumerate(blocks) if isinstance(block, AttentionBlock))
+    return [f"blocks.{index}" for index in range(first + 1)]
+
+
 def block_facts(component: Component) -> dict[str, Any]:
     """What kernels of the addon may leave out, by the paths of modules in the graph; nothing for a network without."""
     facts: dict[str, Any] = {"beforeText": [], "mappers": {}}
     if component.hub_class == "WuerstchenPrior":
-        # One row of blocks, of which the first attention is the first to read the text.
-        facts["beforeText"] = ["blocks.0", "blocks.1", "blocks.2"]
+        facts["beforeText"] = before_text(component)
     elif component.hub_class == "WuerstchenDiffNeXt":
         inject = component.config["inject_effnet"]
         levels = len(inject)

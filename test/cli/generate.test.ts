@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -8,6 +8,7 @@ import { encode } from '../../lib/embeddings/safetensors'
 import { type SmallModel, smallModel } from '../support/models'
 import { ensureDist, runCli } from '../support/node-process'
 import { folderOf, removeFolders } from '../support/temporary-folder'
+import { watched } from '../support/watched-cli'
 
 let small: SmallModel
 let flags: string[]
@@ -32,24 +33,6 @@ beforeAll(() => {
 afterAll(removeFolders)
 
 const ENDLESS = ['--steps', '1000', '--decoder-steps', '1000']
-
-/** A process of the command line, and when it is in the middle of a picture. */
-function watched(args: readonly string[]): { child: ChildProcess; stepped: Promise<unknown> } {
-  const watch = `
-    const channel = require('node:diagnostics_channel')
-    const tell = () => {
-      channel.unsubscribe('wuerstchen:turn', tell)
-      process.send('stepped')
-    }
-    channel.subscribe('wuerstchen:turn', tell)`
-  const preload = join(folderOf({ 'watch.cjs': watch }), 'watch.cjs')
-  const main = join(ROOT, 'dist', 'cli', 'main.js')
-  const child = spawn(process.execPath, ['--require', preload, main, ...args], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-  return { child, stepped: new Promise((resolve) => child.once('message', resolve)) }
-}
 
 describe('wuerstchen generate', () => {
   it('writes a picture and says so', async () => {
