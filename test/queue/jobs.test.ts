@@ -25,7 +25,7 @@ describeQueue('a queue of two servers and a worker', () => {
     expect(Buffer.from(data[0].b64_json, 'base64').subarray(1, 4).toString()).toBe('PNG')
     expect(wuerstchen.seeds).toEqual([7, 7])
     // Nobody fetches them again.
-    expect((await first.get(`/v1/jobs/${wuerstchen.job}`)).status).toBe(404)
+    await until(async () => (await first.get(`/v1/jobs/${wuerstchen.job}`)).status === 404)
   })
 
   it('gives each picture a seed of its own where none is given, the same in every attempt', async () => {

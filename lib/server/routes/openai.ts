@@ -150,7 +150,8 @@ async function finished(
         : { b64_json: await base64Of(context, id, index) },
     ),
   )
-  if (!asUrl) await forget(context, id)
+  // Not waited for: it takes a queue several turns, and its client none the wiser.
+  if (!asUrl) void forget(context, id)
   return {
     created: Math.floor(job.createdAt / 1000),
     data,
