@@ -104,6 +104,8 @@ describePage('the page at /', () => {
     const { page } = tab
     await fill(page, { Prompt: 'two circles', Pictures: 2, 'Prior steps': 4, 'Decoder steps': 3 })
     await fill(page, { 'Negative prompt': 'a square', 'Width in pixels': 128, 'Height in pixels': 192 })
+    // One seed for both: only then is a picture the second of a seed.
+    await fill(page, { Seed: 7 })
     await page.getByRole('button', { name: 'Generate' }).click()
     const second = await pictureFrom(page, 2)
     await page.reload()
