@@ -53,9 +53,12 @@ async function main() {
     '--expose-gc',
     at('node_modules/jest/bin/jest.js'),
   ]
-  // A list of jest's takes all that follows it, up to the next option.
-  args.push('--selectProjects', 'native', '--runInBand', ...kind.tests, '--testTimeout=600000')
   const chosen = given.filter((argument) => argument !== '--thread')
+  // Patterns add up: files that are named are not beside all others of their kind.
+  const named = chosen.some((argument) => argument.startsWith('native/'))
+  const tests = named && kind === THREADS ? [] : kind.tests
+  // A list of jest's takes all that follows it, up to the next option.
+  args.push('--selectProjects', 'native', '--runInBand', ...tests, '--testTimeout=600000')
   process.exitCode = await run(command, [...args, ...chosen], {
     ...kind.environment,
     LD_PRELOAD: kind.libraries.map(pathOf).join(':'),

@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { hubSettings } from '../../lib/hub/settings'
 import { listModels } from '../../lib/pipeline/models'
+import { stopDownloads } from '../support/downloads'
 import { fetchSmall, folderOfModel, ID, SMALL, settingsFor } from '../support/hub-settings'
 import { LoopbackHub } from '../support/loopback-hub'
 import { SELF_SIGNED } from '../support/self-signed'
@@ -22,6 +23,7 @@ beforeEach(async () => {
   jest.spyOn(process, 'emitWarning').mockImplementation((warning) => void warnings.push(String(warning)))
 })
 afterEach(async () => {
+  await stopDownloads()
   for (const stop of stops.splice(0)) stop()
   process.env = { ...environment }
   jest.restoreAllMocks()

@@ -1,6 +1,7 @@
 /** Every call of the disk and of the network fails in turn: what comes of it is one of our errors, and mends itself. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { stopDownloads } from '../support/downloads'
 import { eachFailing } from '../support/faults'
 import { fetchSmall, ID, SMALL, settingsFor } from '../support/hub-settings'
 import { LoopbackHub } from '../support/loopback-hub'
@@ -21,6 +22,7 @@ beforeAll(async () => {
   jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
 })
 afterAll(async () => {
+  await stopDownloads()
   await Promise.all([hub.stop(), newer.stop()])
 })
 

@@ -4,7 +4,7 @@ import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BigHub, REPOSITORY, startBigHub, WEIGHTS } from '../../bench/support/big-hub'
 import { PART_BYTES } from '../../lib/download/part-notes'
-import { fetchSnapshot } from '../../lib/hub/snapshot'
+import { download, stopDownloads } from '../support/downloads'
 import { settingsFor } from '../support/hub-settings'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -22,11 +22,14 @@ describe('a model of 4 GB', () => {
   beforeAll(async () => {
     hub = await startBigHub(size)
   })
-  afterAll(() => hub.stop())
+  afterAll(async () => {
+    await stopDownloads()
+    await hub.stop()
+  })
 
   const fetched = (cacheDir: string) => {
     const settings = settingsFor(hub.endpoint, cacheDir, { silenceMs: 30_000 })
-    return fetchSnapshot({ repository: REPOSITORY, revision: 'main' }, { settings })
+    return download(REPOSITORY, { settings })
   }
 
   it('arrives whole, each part once', async () => {

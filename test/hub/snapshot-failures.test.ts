@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { PART_BYTES } from '../../lib/download/part-notes'
 import { placeOf } from '../../lib/files/holder'
 import type { SnapshotOptions } from '../../lib/hub/snapshot'
+import { stopDownloads } from '../support/downloads'
 import { type Repository, sha256 } from '../support/loopback-hub'
 import {
   blobsOf,
@@ -133,6 +134,15 @@ describe('a download that cannot succeed', () => {
       throw new Error('from the callback')
     }
     expect(await failure({ onProgress })).toEqual(new Error('from the callback'))
+  })
+
+  it('ends with the test that began it, whatever it waits for', async () => {
+    hub.fail(STORED_WEIGHTS, { silentAfter: 1000 }, 100)
+    const cache = folderOf({})
+    const running = fetched(cache, { settings: settingsOf(cache, { silenceMs: 600_000 }) })
+    await until(() => hub.seen.some(({ host }) => host === 'storage'))
+    await stopDownloads()
+    await expect(running).rejects.toThrow('the test is over')
   })
 
   it('rejects with what onProgress rejects with later', async () => {

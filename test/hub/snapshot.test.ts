@@ -9,6 +9,7 @@ import { ROOT } from '../../bench/support/reference'
 import { PART_BYTES } from '../../lib/download/part-notes'
 import { takeLock } from '../../lib/files/lock'
 import type { DownloadProgress } from '../../lib/hub/download'
+import { killedWhenOver } from '../support/downloads'
 import { sha256 } from '../support/loopback-hub'
 import {
   blobsOf,
@@ -149,10 +150,13 @@ describe('a download', () => {
     await until(() => existsSync(lock))
     rmSync(lock)
     const other = await takeLock(lock)
-    await until(() =>
-      hub.seen.some(({ path }, index) => index > NEEDED.length && path.includes('/revision/')),
-    )
-    other.release()
+    try {
+      await until(() =>
+        hub.seen.some(({ path }, index) => index > NEEDED.length && path.includes('/revision/')),
+      )
+    } finally {
+      other.release()
+    }
     expectWhole(await running)
   })
 
@@ -223,7 +227,7 @@ describe('the cache', () => {
 
   /** What a Python program prints, in a process of its own while the hub here answers it. */
   async function printed(program: string, environment: NodeJS.ProcessEnv): Promise<string> {
-    const child = spawn(python, ['-c', program], { env: { ...process.env, ...environment } })
+    const child = killedWhenOver(spawn(python, ['-c', program], { env: { ...process.env, ...environment } }))
     let text = ''
     child.stdout.on('data', (chunk) => (text += chunk))
     child.stderr.on('data', (chunk) => (text += chunk))

@@ -104,10 +104,15 @@ describeKernels(`kernels${because}`, () => {
   )
 
   it.each(BLOCKS)('%s: in bfloat16 as near to float32 as the graph, without %s', async (stage, name) => {
-    const wanted = await answer(bundled, stage, null)
-    const plain = distance(await answer(bundled, stage, null, NARROW), wanted)
-    const mixed = await answer(bundled, stage, without(name), NARROW)
-    expect(distance(mixed, wanted)).toBeLessThan(NOT_FURTHER * plain)
+    const ratios: number[] = []
+    // One picture may be some percent further by chance, the mean of a few is not.
+    for (const size of [{}, { height: 5, width: 7 }, { height: 8, width: 8 }]) {
+      const wanted = await answer(bundled, stage, null, size)
+      const plain = await answer(bundled, stage, null, { ...NARROW, ...size })
+      const mixed = await answer(bundled, stage, without(name), { ...NARROW, ...size })
+      ratios.push(distance(mixed, wanted) / distance(plain, wanted))
+    }
+    expect(ratios.reduce((sum, ratio) => sum + ratio) / ratios.length).toBeLessThan(NOT_FURTHER)
   })
 
   it.each(STAGES)('%s: the same to the last bit alone as in a batch', async (stage) => {

@@ -1,8 +1,8 @@
 /** A small decoder's repository, and what it takes to fetch it from a hub on loopback. */
 import { join } from 'node:path'
-import { parseHubId } from '../../lib/hub/id'
 import type { HubSettings } from '../../lib/hub/settings'
-import { fetchSnapshot, type SnapshotOptions } from '../../lib/hub/snapshot'
+import type { SnapshotOptions } from '../../lib/hub/snapshot'
+import { download } from './downloads'
 import type { Repository } from './loopback-hub'
 
 export const ID = 'tests/decoder'
@@ -46,9 +46,7 @@ export async function fetchSmall(
   options: Partial<SnapshotOptions> = {},
   id = ID,
 ): Promise<string> {
-  const parsed = parseHubId(id)
-  if (parsed === null) throw new Error(`Expected an id but received ${id}`)
-  return fetchSnapshot(parsed, { settings, ...options })
+  return download(id, { settings, ...options })
 }
 
 export function folderOfModel(cacheDir: string): string {

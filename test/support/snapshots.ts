@@ -1,12 +1,12 @@
 /** A model with all that repositories have, on a hub on loopback, and those who download it. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PART_BYTES } from '../../lib/download/part-notes'
-import { parseHubId } from '../../lib/hub/id'
 import type { HubSettings } from '../../lib/hub/settings'
-import { fetchSnapshot, type SnapshotOptions } from '../../lib/hub/snapshot'
+import type { SnapshotOptions } from '../../lib/hub/snapshot'
+import { download, killedWhenOver, stopDownloads } from './downloads'
 import { settingsFor } from './hub-settings'
 import { LoopbackHub, type Repository } from './loopback-hub'
 import { ensureDist } from './node-process'
@@ -39,7 +39,6 @@ export const NEEDED = Object.keys(REPOSITORY).filter((path) => !/\.bin$|fp16|ima
 export const STORED_WEIGHTS = new RegExp(`^storage:/${ID}/${WEIGHTS}$`)
 
 export let hub: LoopbackHub
-const processes: ChildProcess[] = []
 
 /** For `beforeEach()` and `afterEach()`. */
 export async function startHub(): Promise<void> {
@@ -52,7 +51,7 @@ export async function replaceHub(files: Repository): Promise<void> {
 }
 
 export async function stopHub(): Promise<void> {
-  for (const child of processes.splice(0)) child.kill('SIGKILL')
+  await stopDownloads()
   await hub.stop()
   removeFolders()
 }
@@ -71,9 +70,7 @@ export function settingsOf(cacheDir: string, changes: Partial<HubSettings> = {})
 }
 
 export function fetched(cacheDir: string, options: Partial<SnapshotOptions> = {}, id = ID): Promise<string> {
-  const parsed = parseHubId(id)
-  if (parsed === null) throw new Error(`Expected an id but received ${id}`)
-  return fetchSnapshot(parsed, { settings: settingsOf(cacheDir), ...options })
+  return download(id, { settings: settingsOf(cacheDir), ...options })
 }
 
 /** The same, and what the process ends with. */
@@ -82,8 +79,7 @@ export function inAnotherProcess(cacheDir: string, changes: Partial<HubSettings>
   const script = `
     const { fetchSnapshot } = require(${JSON.stringify(join(ensureDist(), 'hub', 'snapshot.js'))})
     fetchSnapshot({ repository: '${ID}', revision: 'main' }, { settings: ${settings} })`
-  const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' })
-  processes.push(child)
+  const child = killedWhenOver(spawn(process.execPath, ['-e', script], { stdio: 'inherit' }))
   return { child, ended: new Promise((done) => child.on('exit', done)) }
 }
 
