@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolder } from '../files/folder'
 import {
   formatOf,
   type GeneratedImage,
@@ -65,7 +65,7 @@ export async function generate(caption: string | undefined, flags: GenerateFlags
   if (flags.output === STANDARD_OUTPUT && flags.previewEvery !== undefined)
     throw new UsageError('Expected a file for --output with --preview-every: previews are named after it')
   const tasks = tasksOf(caption, flags)
-  prepareFolders(tasks, flags)
+  await prepareFolders(tasks, flags)
   const signal = interruptSignal()
   const images = tasks.reduce((sum, { files }) => sum + files.length, 0)
   const progress = await showProgress(images, { quiet: flags.quiet ?? false })
@@ -187,11 +187,11 @@ function optionsOf(flags: GenerateFlags): GenerateOptions {
 }
 
 /** A wrong file name shows before minutes of work, not after. */
-function prepareFolders(tasks: readonly Task[], { outDir }: GenerateFlags): void {
+async function prepareFolders(tasks: readonly Task[], { outDir }: GenerateFlags): Promise<void> {
   for (const { files } of tasks) for (const file of files) if (file !== STANDARD_OUTPUT) formatOf(file)
   const first = tasks[0]?.files[0]
-  if (outDir !== undefined) mkdirSync(outDir, { recursive: true })
-  else if (first !== undefined && first !== STANDARD_OUTPUT) mkdirSync(dirname(first), { recursive: true })
+  if (outDir !== undefined) await makeFolder(outDir)
+  else if (first !== undefined && first !== STANDARD_OUTPUT) await makeFolder(dirname(first))
 }
 
 /** Does the tasks a few at a time. One that fails does not stop the others, unless it is the only one or Ctrl-C. */

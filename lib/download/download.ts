@@ -1,7 +1,7 @@
 /** Fetches files: several connections, each with one part of one file at a time. */
 
 import { statSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { makeFolder } from '../files/folder'
 import type { Answer } from './answer'
 import type { Headers, HttpClient } from './http'
 import { cut, unreachable } from './network-error'
@@ -38,7 +38,7 @@ export async function download(files: readonly Wanted[], job: Download): Promise
   const wanted = distinct(files.filter((file) => !isThere(file)))
   const partials: PartialFile[] = []
   try {
-    await mkdir(job.folder, { recursive: true })
+    await makeFolder(job.folder)
     for (const file of wanted) partials.push(await PartialFile.open(file))
     await checkSpace(missingOf(partials), job)
     const meter = new Meter(files, partials, job)

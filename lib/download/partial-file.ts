@@ -2,9 +2,10 @@
 
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DownloadError } from '../errors'
+import { makeFolder } from '../files/folder'
 import { noSpace } from './messages'
 import { PART_BYTES, PartNotes } from './part-notes'
 import type { Wanted } from './wanted'
@@ -19,7 +20,7 @@ export class PartialFile {
   /** Goes on where an earlier process stopped. Its name is ours alone: other programs' partial files grow from the front. */
   static async open(file: Wanted): Promise<PartialFile> {
     const { target } = file
-    await mkdir(dirname(target), { recursive: true })
+    await makeFolder(dirname(target))
     // Never emptied: what is there may be the bytes of a process that only seemed dead.
     const handle = await open(partialOf(target), constants.O_RDWR | constants.O_CREAT)
     try {

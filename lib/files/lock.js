@@ -12,9 +12,9 @@
 
 const { createHash, randomUUID } = require('node:crypto')
 const fs = require('node:fs')
-const { mkdir } = require('node:fs/promises')
 const { basename, dirname, join } = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
+const { makeFolder } = require('./folder')
 const { codeOf, placeOf, processOf } = require('./holder')
 const { BEATS, look, Watch } = require('./watch')
 
@@ -39,7 +39,7 @@ const GUARD = /^(\.[0-9a-f]{12})+$/
  * @returns {Promise<Lock>}
  */
 async function takeLock(path, { signal, onWait, deadAfterMs = DEAD_AFTER_MS } = {}) {
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   const watch = new Watch(deadAfterMs)
   let told = false
   for (;;) {

@@ -1,8 +1,9 @@
 /** The one way to write a file: under a name of its own, and renamed once it is whole. */
 
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { makeFolder } from './folder'
 
 /**
  * Lets `make` write a draft, then gives it its name: readers never see a half, and a failure leaves what was there. The
@@ -26,6 +27,6 @@ export async function writeFileAtomically(path: string, data: Uint8Array | strin
 
 /** The same where the folder may have to be made first. */
 export async function writeIntoFolder(path: string, data: Uint8Array | string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   await writeFileAtomically(path, data)
 }

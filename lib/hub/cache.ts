@@ -7,8 +7,9 @@
  */
 
 import { statSync } from 'node:fs'
-import { copyFile, link, mkdir, symlink } from 'node:fs/promises'
+import { copyFile, link, symlink } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
+import { makeFolder } from '../files/folder'
 import { readRegularSync } from '../files/open'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically, writeIntoFolder } from '../files/write'
@@ -88,7 +89,7 @@ function sizeOf(path: string): number | null {
 
 /** A relative link, so that the folder may be moved; where links are forbidden, a second name, or a copy. */
 async function show(blob: string, path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   const target = relative(dirname(path), blob).split(sep).join('/')
   await placeAtomically(path, async (draft) => {
     await symlink(target, draft).catch(() => link(blob, draft).catch(() => copyFile(blob, draft)))

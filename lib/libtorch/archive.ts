@@ -1,9 +1,10 @@
 /** Official archives of libtorch, wheels and zips: which of their files are needed, and how these get out of them. */
 
-import { mkdir, open as openFile } from 'node:fs/promises'
+import { open as openFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Entry, ZipFile } from 'yauzl'
 import { LibtorchError } from '../errors'
+import { makeFolder } from '../files/folder'
 
 /** A file of an archive, and where it is kept. */
 interface Kept {
@@ -108,7 +109,7 @@ export async function unpack(
 ): Promise<void> {
   for (const { entry, path } of kept) {
     const target = join(folder, path)
-    await mkdir(dirname(target), { recursive: true })
+    await makeFolder(dirname(target))
     const handle = await openFile(target, 'wx', 0o644)
     try {
       for await (const chunk of await streamOf(file, zip, entry)) {

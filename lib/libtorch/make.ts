@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkSpace } from '../download/space'
+import { makeFolder } from '../files/folder'
 import { invalid, openArchive, sizeOf, unpack } from './archive'
 import { bring } from './bring'
 import type { Build } from './builds'
@@ -18,7 +19,7 @@ const UNPACKED_RATIO = 2.5
 
 /** Only for whoever holds the folder's lock: nobody else writes there. */
 export async function make(build: Build, sources: readonly Source[], job: Installation): Promise<Runtime> {
-  await mkdir(job.folder, { recursive: true })
+  await makeFolder(job.folder)
   await sweep(job.folder)
   await checkSpace(await estimate(sources, job.folder), job)
   const files = await bring(sources, job)

@@ -4,9 +4,10 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdir, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ownCache } from '../files/caches'
+import { makeFolder } from '../files/folder'
 import { freeBytesOn } from '../files/space'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
@@ -89,7 +90,7 @@ export async function keepWeights(
 ): Promise<void> {
   if (file === null) return
   try {
-    await mkdir(dirname(file), { recursive: true })
+    await makeFolder(dirname(file))
     await sweepDrafts(dirname(file), { olderThanMs: ABANDONED_AFTER_MS })
     if ((await freeBytesOn(dirname(file))) < graph.memory.weights + SPARE_BYTES) return
     await placeAtomically(file, (draft) => device.save(graph, draft))

@@ -65,10 +65,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   server: ['index', 'files/package-root'],
   // A backend of the server's, and workers: what they make pictures with is the server's, too.
-  queue: ['index', 'server', 'files/caches'],
+  queue: ['index', 'server', 'files/caches', 'files/folder'],
   'ai-sdk': ['index'],
-  // --help needs no more than the version and the names of a server's settings.
-  cli: ['index', 'server', 'queue', 'files/package-root'],
+  // --help needs no more than the version and the names of a server's settings; folders are made before minutes of work.
+  cli: ['index', 'server', 'queue', 'files/folder', 'files/package-root'],
 }
 
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { link, open, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { makeFolder } from '../../files/folder'
 
 /** Made once, by whoever comes first: it tells whether two processes see the same folder. */
 const MARK = 'store-id'
@@ -15,7 +16,7 @@ export class FolderStore {
 
   async identity(): Promise<string> {
     const mark = join(this.folder, MARK)
-    await mkdir(this.folder, { recursive: true })
+    await makeFolder(this.folder)
     const draft = `${mark}.${randomUUID()}`
     await writeFile(draft, randomUUID(), { flag: 'wx' })
     // A link, unlike a rename, leaves what another process has made.
@@ -27,7 +28,7 @@ export class FolderStore {
   async put(place: string, data: Uint8Array): Promise<void> {
     const path = this.pathOf(place)
     const draft = `${path}.${randomUUID()}.tmp`
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     const file = await open(draft, 'wx')
     try {
       await file.writeFile(data)
