@@ -80,7 +80,7 @@ export async function installRuntime(options: InstallRuntimeOptions = {}): Promi
 
 function checked(options: InstallRuntimeOptions, onProgress: Installation['onProgress']): Installation {
   const { flavour, from, sha256, dryRun = false, signal } = options
-  if (typeof dryRun !== 'boolean') throw expected('dryRun', 'true or false', dryRun)
+  check.boolean('dryRun', dryRun)
   if (sha256 !== undefined && !(typeof sha256 === 'string' && /^[0-9a-f]{64}$/i.test(sha256)))
     throw expected('sha256', '64 hexadecimal digits', sha256)
   return {

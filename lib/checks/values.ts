@@ -79,6 +79,11 @@ export function abortSignal(name: string, value: unknown): AbortSignal {
   return signal as AbortSignal
 }
 
+export function boolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw expected(name, 'true or false', value)
+}
+
 export function oneOf<Name extends string>(name: string, value: unknown, known: readonly Name[]): Name {
   if (known.includes(value as Name)) return value as Name
   throw expected(name, `one of ${known.slice(0, -1).join(', ')} or ${known.at(-1)}`, value)

@@ -193,8 +193,6 @@ export function checkPipelineOptions(
   const devices = devicesOf(options.device)
   const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
   const { cudaGraphs, maxBatchRows = 8, maxQueue = 1024, promptCacheBytes = 2 ** 26 } = options
-  if (cudaGraphs !== undefined && typeof cudaGraphs !== 'boolean')
-    throw expected('cudaGraphs', 'true or false', cudaGraphs)
   return {
     prior: priorOf(options.prior),
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),
@@ -210,7 +208,7 @@ export function checkPipelineOptions(
     dtype: check.oneOf('dtype', dtype, ['auto', 'float32', 'bfloat16', 'float16', 'int8']),
     parity: check.oneOf('parity', parity, ['none', 'diffusers']),
     kernels,
-    cudaGraphs,
+    cudaGraphs: cudaGraphs === undefined ? undefined : check.boolean('cudaGraphs', cudaGraphs),
     threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
     weightsCache:
@@ -284,9 +282,7 @@ export function checkVariant(variant: unknown): string | undefined {
 
 /** Options of every call that may ask the hub. */
 export function checkHubOptions({ token, cacheDir, localFilesOnly }: HubOptions): HubOptions {
-  if (localFilesOnly !== undefined && typeof localFilesOnly !== 'boolean') {
-    throw expected('localFilesOnly', 'true or false', localFilesOnly)
-  }
+  if (localFilesOnly !== undefined) check.boolean('localFilesOnly', localFilesOnly)
   // Not shown: it is a secret, even a wrong one.
   if (token !== undefined && !(typeof token === 'string' && /^[\x21-\x7e]+$/.test(token))) {
     throw expected('token', 'printable characters without spaces', typeof token === 'string' ? '…' : token)

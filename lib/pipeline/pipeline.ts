@@ -1,9 +1,10 @@
 import { checkNames } from '../checks/names'
+import * as check from '../checks/values'
 import { PromptEmbeddings } from '../embeddings/prompt-embeddings'
 import { Engine } from '../engine/engine'
 import { type Executor, Fleet } from '../engine/fleet'
 import type { PipelineStatistics } from '../engine/statistics'
-import { bug, expected } from '../errors'
+import { bug } from '../errors'
 import type { ImageMetadata } from '../image/metadata'
 import type { Loras } from '../loading/loras'
 import { type Memory, type PipelineMemory, sumOf } from '../memory/memory'
@@ -268,7 +269,7 @@ export class WuerstchenPipeline {
   async dispose(options: { readonly drain?: boolean } = {}): Promise<void> {
     checkNames(options, ['drain'])
     const { drain = false } = options
-    if (typeof drain !== 'boolean') throw expected('drain', 'true or false', drain)
+    check.boolean('drain', drain)
     this.isDisposed = true
     await this.engine.dispose({ drain })
     await this.words?.dispose()
