@@ -1,7 +1,14 @@
 /** The one connection of a process to Redis or Valkey: commands, scripts, messages, and the queues that BullMQ keeps there. */
 import { BrokerError } from '../index'
 import type { BrokerHealth } from '../server'
-import { endTimers, loadBull, loadRedis, type Redis, type RedisOptions } from './packages'
+import {
+  endTimers,
+  forgiveSubscriptions,
+  loadBull,
+  loadRedis,
+  type Redis,
+  type RedisOptions,
+} from './packages'
 import { SCRIPTS, type ScriptName, sourceOf } from './scripts'
 
 type Queue = import('bullmq').Queue
@@ -49,6 +56,7 @@ export class Broker {
       this.redis.defineCommand(commandOf(name), { numberOfKeys: 1, lua: sourceOf(name) })
     // Subscriptions are made again after a reconnection, by the client itself.
     this.subscriber = new Redis(options.url, { ...SHARED, ...PATIENT })
+    forgiveSubscriptions(this.subscriber)
     this.subscriber.on('message', (channel: string, message: string) => {
       for (const listener of [...(this.listeners.get(channel) ?? [])]) listener(message)
     })

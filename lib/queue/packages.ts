@@ -29,6 +29,19 @@ export function endTimers(redis: Redis): void {
   }
 }
 
+/**
+ * ioredis subscribes again by itself and looks at no outcome: a connection closed meanwhile would be a rejection that nobody
+ * handles, which ends the process.
+ */
+export function forgiveSubscriptions(redis: Redis): void {
+  const subscribe = redis.subscribe.bind(redis) as (...args: unknown[]) => Promise<unknown>
+  redis.subscribe = (...args: unknown[]) => {
+    const subscribed = subscribe(...args)
+    subscribed.catch(() => undefined)
+    return subscribed
+  }
+}
+
 function loaded<T>(setting: string, command: string, load: () => T): T {
   try {
     return load()

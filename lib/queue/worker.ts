@@ -33,12 +33,6 @@ const LOST_MS = 3 * ANNOUNCE_MS
 /** Why an attempt stops before its end. */
 type Stop = 'over' | 'handed on'
 
-/** An attempt of this worker that is on its way. */
-interface Hold {
-  readonly attempt: Attempt
-  readonly stop: AbortController
-}
-
 /** Makes the pictures of a queue, with a pipeline of its own. */
 export class QueueWorker {
   readonly id = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
@@ -47,7 +41,10 @@ export class QueueWorker {
   private readonly store: PictureStore
   private readonly janitor: Janitor
   private readonly throughput = new Throughput()
-  private readonly holds = new Map<string, Hold>()
+  /** What stops its jobs, by id: from before the broker gives a job away, so that no word in between is missed. */
+  private readonly holds = new Map<string, AbortController>()
+  /** Whether its drain is over: what it holds, and what still reaches it, is handed on. */
+  private handsOn = false
   /** By queue: of the own size, and of smaller ones. */
   private readonly takers = new Map<string, BullWorker>()
   private announcing: NodeJS.Timeout | null = null
@@ -109,11 +106,21 @@ export class QueueWorker {
 
   /** The story of a job on its worker. */
   private async make(job: BullJob, token: string): Promise<void> {
-    const attempt = await this.jobs.begin(job.id as string, token, this.id, this.config.maxWorkersLost)
-    if (attempt === null) return // over before its turn came: canceled, or too late
-    if (attempt === 'POISON') throw setAside('POISON')
+    const id = job.id as string
     const stop = new AbortController()
-    this.holds.set(attempt.id, { attempt, stop })
+    this.holds.set(id, stop)
+    if (this.handsOn) this.stop(id, 'handed on')
+    try {
+      const attempt = await this.jobs.begin(id, token, this.id, this.config.maxWorkersLost)
+      if (attempt === null) return // over before its turn came: canceled, or too late
+      if (attempt === 'POISON') throw setAside('POISON')
+      await this.attempt(job, token, attempt, stop)
+    } finally {
+      this.holds.delete(id)
+    }
+  }
+
+  private async attempt(job: BullJob, token: string, attempt: Attempt, stop: AbortController): Promise<void> {
     this.throughput.begin()
     try {
       await this.paint(attempt, stop)
@@ -123,7 +130,6 @@ export class QueueWorker {
       await this.settle(job, token, attempt, stop.signal.reason as Stop | undefined, error)
     } finally {
       this.throughput.end()
-      this.holds.delete(attempt.id)
     }
   }
 
@@ -203,7 +209,7 @@ export class QueueWorker {
   }
 
   private stop(job: string, reason: Stop): void {
-    this.holds.get(job)?.stop.abort(reason)
+    this.holds.get(job)?.abort(reason)
   }
 
   /** Says that it is there, and takes from the queues of all sizes that it can make; again and again. */
@@ -262,7 +268,8 @@ export class QueueWorker {
     const goodbye = this.known ? announce(this.broker, this.card(false)).catch(() => undefined) : null
     const finished = Promise.all([...this.takers.values()].map((taker) => taker.close()))
     const late = setTimeout(() => {
-      for (const { attempt } of this.holds.values()) this.stop(attempt.id, 'handed on')
+      this.handsOn = true
+      for (const job of this.holds.keys()) this.stop(job, 'handed on')
     }, drainMs)
     await finished
     clearTimeout(late)
