@@ -53,6 +53,7 @@ export default defineConfig({
         text: 'Reference',
         items: [
           page('API', '/api/'),
+          page('Alternatives', '/alternatives'),
           page('Benchmarks', '/benchmarks'),
           page('Fidelity', '/fidelity'),
           page('The bundled model', '/bundled-model'),
