@@ -6,6 +6,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
+const { volume } = require('../dist/tensors/shape')
 const { Report } = require('./support/manual')
 const { Package } = require('./support/package')
 const { ROOT, Reference } = require('./support/reference')
@@ -48,7 +49,7 @@ function valuesIn(file) {
   fs.readSync(descriptor, header, 0, header.length, 8)
   fs.closeSync(descriptor)
   const { __metadata__: _, ...tensors } = JSON.parse(header.toString())
-  return Object.values(tensors).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  return Object.values(tensors).reduce((sum, { shape }) => sum + volume(shape), 0)
 }
 
 /** Loads twice, one beside the other; each makes a picture, so that no weight is left untouched. */

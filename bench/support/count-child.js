@@ -3,6 +3,7 @@
 // what happens inside the native calls alone, the second of which finds all made that is made once.
 
 const { loadPretrained } = require('../../dist/pipeline/pretrained')
+const { volume } = require('../../dist/tensors/shape')
 
 const NOTHING = { negative: null, guidanceScale: 0, noiseRow: 0, clean: null }
 const LENGTH = 16 // tokens of the bundled model
@@ -23,7 +24,7 @@ const TOKENS = {
 const zeros = (...shape) => ({
   dtype: 'float32',
   shape,
-  data: new Float32Array(shape.reduce((product, size) => product * size, 1)),
+  data: new Float32Array(volume(shape)),
 })
 
 const STAGES = {

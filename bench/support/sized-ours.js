@@ -4,6 +4,7 @@
 
 const readline = require('node:readline')
 const { closeModel } = require('../../dist/memory/loaded-model')
+const { volume } = require('../../dist/tensors/shape')
 const { GUIDANCE_SCALE, advance, denoising, loadShallow } = require('./ours')
 const { Worker } = require('./worker')
 
@@ -15,7 +16,7 @@ class SizedOurs extends Worker {
 
 /** Numbers of about unit deviation. Which ones does not matter to a time. */
 const filler = (...shape) => {
-  const data = new Float32Array(shape.reduce((product, size) => product * size, 1))
+  const data = new Float32Array(volume(shape))
   return { dtype: 'float32', shape, data: data.map((_, index) => Math.sin(index * 12.9898) * 1.4) }
 }
 

@@ -1,3 +1,4 @@
+import { volume } from '../../lib/tensors/shape'
 /** A .safetensors file with this header, whatever it claims, before `dataBytes` zeros. */
 export function safetensorsOf(header: object | string, dataBytes: number): Buffer {
   const text = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header))
@@ -15,7 +16,7 @@ export function weightsOf(
   let end = 0
   const entries = Object.entries(shapes).map(([name, shape]) => {
     const begin = end
-    end += shape.reduce((product, side) => product * side, size)
+    end += size * volume(shape)
     return [name, { dtype, shape, data_offsets: [begin, end] }]
   })
   return safetensorsOf(Object.fromEntries(entries), end)

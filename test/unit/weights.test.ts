@@ -3,6 +3,7 @@ import type { WuerstchenError } from '../../lib/errors'
 import { findGraph, type GraphEntry } from '../../lib/model/graphs'
 import type { SafetensorsHeader, SafetensorsTensor } from '../../lib/model/safetensors'
 import { bindWeights } from '../../lib/model/weights'
+import { volume } from '../../lib/tensors/shape'
 
 const entryOf = (shapes: Readonly<Record<string, readonly number[]>>, ignored: readonly string[] = []) =>
   ({
@@ -12,7 +13,7 @@ const entryOf = (shapes: Readonly<Record<string, readonly number[]>>, ignored: r
   }) as unknown as GraphEntry
 
 const tensor = (shape: readonly number[], dtype = 'F32', offset = 64): SafetensorsTensor =>
-  ({ dtype, shape, offset, bytes: shape.reduce((product, size) => product * size, 4) }) as SafetensorsTensor
+  ({ dtype, shape, offset, bytes: 4 * volume(shape) }) as SafetensorsTensor
 
 const headerOf = (
   tensors: Readonly<Record<string, SafetensorsTensor>>,
