@@ -130,6 +130,18 @@ describeKernels(`kernels${because}`, () => {
     }
   })
 
+  // Two guided pictures are four of 96 rows, three of which are a chunk of a product.
+  it('prior: small pictures share weights that lie in files', async () => {
+    for (const dtypes of [{}, NARROW]) {
+      const size = { ...dtypes, height: 8, width: 12, guided: [0, 1] }
+      const mapped = await answer(bundled, 'prior', MAPPED, size)
+      expect(mapped).toEqual(await answer(bundled, 'prior', PACKED, size))
+      const { length } = mapped
+      const plain = await answer(bundled, 'prior', MAPPED, { ...size, guided: [1] })
+      expect(mapped.subarray(length / 2)).toEqual(plain.subarray(length / 2))
+    }
+  })
+
   it.each(BLOCKS)('%s: as the graph, without %s', async (stage, name) => {
     const [mixed, wanted] = [await answer(bundled, stage, without(name)), await answer(bundled, stage, null)]
     expect(largestDifference(mixed, wanted)).toBeLessThan(TOLERANCE[stage])

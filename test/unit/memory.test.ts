@@ -69,11 +69,12 @@ describe('Maps', () => {
     sizes: { ...PICTURE.sizes, latentHeight: side, latentWidth: side },
   })
 
-  // What a step's tensors were counted to take, v2's widths in float32 at 1024x1024.
+  // What a step's tensors were counted to take, v2's widths in float32 at 1024x1024. With kernels that was 0.16e9: the rest
+  // libtorch's convolutions take for themselves, as processes show where maps are too large for the heap.
   it.each([
     ['vqgan', GRAPH, 1.81e9],
     ['decoder', GRAPH, 0.27e9],
-    ['decoder', KERNELS, 0.16e9],
+    ['decoder', KERNELS, 0.22e9],
   ] as const)('are what the %s was measured to take, within a fifth', (stage, maps, measured) => {
     expect(maps.step(stage, LARGE) / measured).toBeGreaterThan(0.99)
     expect(maps.step(stage, LARGE) / measured).toBeLessThan(1.2)

@@ -126,16 +126,21 @@ void Matrix::Touch() const {
 
 namespace {
 
-// How a product is cut: into chunks of whole strips of an image's rows, and parts of the columns.
+// How a product is cut: into chunks of whole strips of an image's rows, or of whole images that are
+// one strip each, and parts of the columns.
 struct Cut {
   Cut(const kernels::Kernels& kernels, const Product& product)
       // Sums are taken by strips, so that they do not depend on how many of them make a chunk.
-      : strips(CutRows(kernels, product.pixels, kernels::kStripRows)),
-        // A weight that is not packed is brought into shape for every chunk: two strips share it.
-        together(product.left.front().right->packed() ? 1 : 2),
-        per_image(DivideUp(strips.count, together)),
-        chunk_rows(together * strips.rows),
-        chunks(product.images * per_image) {
+      : strips(CutRows(kernels, product.pixels, kernels::kStripRows)) {
+    if (strips.count == 1) strips.rows = product.pixels;
+    // A weight that is not packed is brought into shape for every chunk: strips share it.
+    const bool packed = product.left.front().right->packed();
+    const int64_t most_strips = packed ? 1 : kernels::kChunkRows / strips.rows;
+    together = std::min(most_strips, strips.count);
+    images = strips.count == 1 ? std::min(most_strips, product.images) : 1;
+    per_image = DivideUp(strips.count, together);
+    chunk_rows = images * together * strips.rows;
+    chunks = DivideUp(product.images, images) * per_image;
     const int64_t columns = product.left.front().right->columns() - product.skipped;
     const int64_t wanted =
         std::max(DivideUp(columns, kPartColumns), DivideUp(kTasksPerThread * Threads(), chunks));
@@ -144,26 +149,31 @@ struct Cut {
     parts = std::clamp<int64_t>(wanted, 1, most);
   }
 
-  RowChunks strips;
-  int64_t together, per_image, chunk_rows, chunks;
+  RowChunks strips;      // of an image
+  int64_t together = 1;  // strips of an image in a chunk
+  int64_t images = 1;    // in a chunk
+  int64_t per_image = 0, chunk_rows = 0, chunks = 0;
   int64_t parts = 0;
 };
 
 // A chunk of rows of a product.
 struct Rows {
   Rows(const Product& product, const Cut& cut, int64_t chunk)
-      : image(chunk / cut.per_image),
+      : image(chunk / cut.per_image * cut.images),
         strip(chunk % cut.per_image * cut.together),
         first(image * product.pixels + strip * cut.strips.rows),
-        count(std::min(cut.chunk_rows, product.pixels - strip * cut.strips.rows)) {}
+        count(
+            std::min(cut.chunk_rows, std::min(cut.images, product.images - image) * product.pixels -
+                                         strip * cut.strips.rows)) {}
 
-  int64_t image;
+  int64_t image;  // the first
   int64_t strip;  // of the image, the first
   int64_t first;  // among all rows
   int64_t count;
 };
 
-kernels::Segment SegmentOf(const kernels::Kernels& kernels, const Left& left, const Rows& rows) {
+kernels::Segment SegmentOf(const kernels::Kernels& kernels, const Left& left, const Rows& rows,
+                           int64_t pixels) {
   const int64_t depth = left.right->depth();
   return {
       .rows = kernels.At(left.rows, rows.first * left.stride),
@@ -173,6 +183,7 @@ kernels::Segment SegmentOf(const kernels::Kernels& kernels, const Left& left, co
       .spread = left.spread == nullptr ? nullptr : left.spread + rows.first,
       .factor = left.factor == nullptr ? nullptr : left.factor + rows.image * depth,
       .weight = left.right->weight(),
+      .factor_rows = pixels,
   };
 }
 
@@ -196,7 +207,7 @@ class RoundedRows {
       const auto& [left, start] = passes_[index];
       if (left->right->weight().format != Format::kBytes) return;
       const Rows rows(product, cut, chunk);
-      kernels.round_rows(SegmentOf(kernels, *left, rows), rows.count, start,
+      kernels.round_rows(SegmentOf(kernels, *left, rows, product.pixels), rows.count, start,
                          Scratch(kernels::kPassDepth),
                          Of(chunk) + index * kernels::RoundedBytes(rows.count));
     });
@@ -260,7 +271,8 @@ void Compute(const kernels::Kernels& kernels, const Product& product) {
     const int64_t part = task / cut.chunks, chunk = task % cut.chunks;
     const Rows rows(product, cut, chunk);
     std::vector<kernels::Segment> segments;
-    for (const auto& left : product.left) segments.push_back(SegmentOf(kernels, left, rows));
+    for (const auto& left : product.left)
+      segments.push_back(SegmentOf(kernels, left, rows, product.pixels));
     const int64_t first = rows.first * product.out_stride;
     const int64_t strip = rows.image * cut.strips.count + rows.strip;
     kernels.product({

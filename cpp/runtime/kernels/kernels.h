@@ -73,6 +73,12 @@ struct Segment {
   const float* spread;  // one a row, multiplied after; null exactly if `centre` is
   const float* factor;  // one a column, multiplied last; null for none
   Weight weight;
+  int64_t factor_rows = kChunkRows;  // so many rows share factors; the next have `depth` others
+
+  // The factors of a row; null for none.
+  const float* FactorOf(int64_t row) const {
+    return factor == nullptr ? nullptr : factor + row / factor_rows * depth;
+  }
 };
 
 // The arguments of a product of a chunk of rows: out = residual + activation(segments * weights +

@@ -118,7 +118,7 @@ void CopyLeft(const Segment& segment, int64_t first_row, int64_t end_row, int64_
     const float centre = segment.centre == nullptr ? 0 : segment.centre[row];
     const float spread = segment.centre == nullptr ? 1 : segment.spread[row];
     if (segment.factor != nullptr) {
-      const float* factor = segment.factor + start;
+      const float* factor = segment.FactorOf(row) + start;
       for (int64_t i = 0; i < depth; ++i) to[i] = (from[i] - centre) * spread * factor[i];
     } else if (segment.centre != nullptr) {
       for (int64_t i = 0; i < depth; ++i) to[i] = (from[i] - centre) * spread;

@@ -71,7 +71,7 @@ KERNEL_INLINE void CopyRow(const Segment& segment, int64_t row, int64_t start, i
   }
   const float centre = segment.centre == nullptr ? 0 : segment.centre[row];
   const float spread = segment.centre == nullptr ? 1 : segment.spread[row];
-  const float* const factor = segment.factor == nullptr ? nullptr : segment.factor + start;
+  const float* const factor = segment.factor == nullptr ? nullptr : segment.FactorOf(row) + start;
   const int64_t whole = depth / kLanes * kLanes;
   for (int64_t i = 0; i < whole; i += kLanes) {
     Vec value = (Load(from + i) - centre) * spread;
