@@ -13,4 +13,6 @@ function areEqual(ours: unknown, theirs: unknown): boolean | undefined {
   return true
 }
 
-expect.addEqualityTesters([areEqual])
+// Not in the types of jest's globals.
+const { addEqualityTesters } = expect as unknown as typeof import('expect').expect
+addEqualityTesters([areEqual])
