@@ -18,6 +18,7 @@ module.exports = {
     roots: [`<rootDir>/test/${name}`],
     testEnvironment: 'node',
     testMatch: ['**/*.test.ts'],
+    setupFilesAfterEnv: ['<rootDir>/test/support/equality.ts'],
     // TypeScript wants `await import('./file.js')` for file.ts.
     moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
     // swc only strips types; `npm run lint` is what checks them.

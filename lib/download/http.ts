@@ -9,7 +9,7 @@ import { badProxy, networkFailure, Passing, unreachable } from './network-error'
 /** Loaded with the first download: it takes more time than all the rest of this package. */
 const undici = () => require('undici') as typeof import('undici')
 
-/** How often in a row something may fail without a byte of progress, and the first pause between two tries. */
+/** How often in a row something may fail without a byte of progress. */
 const MOST_TRIES = 5
 const FIRST_PAUSE_MS = 400
 const LONGEST_PAUSE_MS = 10_000
@@ -21,10 +21,14 @@ export type Headers = Readonly<Record<string, string>>
 export class HttpClient {
   private readonly dispatcher: Dispatcher
 
-  /** @param silenceMs How long a server may stay silent. */
+  /**
+   * @param silenceMs How long a server may stay silent.
+   * @param firstPauseMs Between the first two tries, about; each pause is twice as long as the one before.
+   */
   constructor(
     silenceMs: number,
     private readonly signal: AbortSignal,
+    private readonly firstPauseMs = FIRST_PAUSE_MS,
   ) {
     const timeouts = { headersTimeout: silenceMs, bodyTimeout: silenceMs, connectTimeout: silenceMs }
     try {
@@ -74,7 +78,7 @@ export class HttpClient {
         reached = progress()
         tries += 1
         if (tries >= MOST_TRIES) throw unreachable(message, cause ?? error)
-        const backoff = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tries - 1))
+        const backoff = Math.min(LONGEST_PAUSE_MS, this.firstPauseMs * 2 ** (tries - 1))
         // Jitter: many processes that were cut off together must not come back together.
         await sleep(afterMs ?? backoff * (0.5 + Math.random()), undefined, { signal: this.signal })
       }

@@ -7,6 +7,8 @@ const { codeOf, parseHolder, stateOf } = require('./holder')
 
 /** Signs of life that a holder gives in the time after which a silent one is dead. */
 const BEATS = 15
+/** The most that counts as watched between two looks. Who was itself stopped for a minute has seen nothing of it. */
+const LONGEST_LOOK_MS = 300
 
 /**
  * @typedef {import('./holder').Holder} Holder
@@ -34,18 +36,22 @@ class Watch {
   constructor(deadAfterMs) {
     this.deadAfterMs = deadAfterMs
     this.last = ''
-    this.since = 0
+    this.lookedAt = performance.now()
+    this.silentMs = 0
   }
 
   /** @param {Found} found */
   isDead({ text, holder, ino, mtimeMs }) {
     const seen = `${ino} ${mtimeMs} ${text}`
-    if (seen !== this.last) this.since = performance.now()
+    const now = performance.now()
+    const watchedMs = Math.min(now - this.lookedAt, LONGEST_LOOK_MS)
+    this.silentMs = seen === this.last ? this.silentMs + watchedMs : 0
+    this.lookedAt = now
     this.last = seen
     const state = stateOf(holder)
     if (state === 'ended') return true
     if (state === 'left programs running') return false
-    return performance.now() - this.since > this.patienceWith(text, mtimeMs)
+    return this.silentMs > this.patienceWith(text, mtimeMs)
   }
 
   /**

@@ -17,7 +17,7 @@ export class HubClient {
     signal: AbortSignal,
   ) {
     this.token = settings.token
-    this.http = new HttpClient(settings.silenceMs, signal)
+    this.http = new HttpClient(settings.silenceMs, signal, settings.firstPauseMs)
   }
 
   close(): Promise<void> {

@@ -24,6 +24,8 @@ export interface HubSettings {
   readonly offline: boolean
   /** How long a server may stay silent, in milliseconds. */
   readonly silenceMs: number
+  /** Before a failed request is sent again; what tests shorten. Defaults to 400. */
+  readonly firstPauseMs?: number | undefined
 }
 
 type Environment = Readonly<Record<string, string | undefined>>

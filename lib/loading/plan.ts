@@ -1,5 +1,5 @@
 /** What loading takes, found before anything native is opened. */
-import { findGraph, type Graph } from '../model/graphs'
+import { findGraph, type Graph, readGraphs } from '../model/graphs'
 import type { Component, ModelFiles } from '../model/layout'
 import { readHeader, type SafetensorsHeader } from '../model/safetensors'
 import { bindWeights, mixWeights } from '../model/weights'
@@ -45,10 +45,11 @@ export async function planLoad(
   graphFolders: readonly string[],
   mix: PriorMix | null = null,
 ): Promise<LoadPlan> {
+  const graphs = await readGraphs(graphFolders)
   const planned = namesOf(files).map(async (name) => {
     const component = componentOf(files, name)
     const [graph, weights, other] = await Promise.all([
-      findGraph(graphFolders, component.class, component.config),
+      findGraph(graphs, component.class, component.config),
       readHeaders(component),
       name === 'prior' && mix !== null ? readHeaders(mix.component) : null,
     ])

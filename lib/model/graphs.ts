@@ -20,16 +20,24 @@ export interface Graph {
   readonly torch: string
 }
 
-/**
- * The graph for a network's config, from folders that hold a manifest.json each, or folders of such folders. The first
- * that fits is taken.
- */
+/** What there is to choose from. */
+export interface Graphs {
+  readonly folders: readonly string[]
+  readonly manifests: readonly Manifest[]
+}
+
+/** Reads folders that hold a manifest.json each, or folders of such folders: once for all networks of a model. */
+export async function readGraphs(folders: readonly string[]): Promise<Graphs> {
+  return { folders, manifests: await readManifests(folders) }
+}
+
+/** The graph for a network's config. The first that fits is taken. */
 export async function findGraph(
-  folders: readonly string[],
+  { folders, manifests }: Graphs,
   networkClass: NetworkClass,
   config: Config,
 ): Promise<Graph> {
-  const candidates = (await readManifests(folders)).flatMap((manifest) =>
+  const candidates = manifests.flatMap((manifest) =>
     manifest.graphs
       .filter((entry) => entry.class === networkClass)
       .map((entry) => ({ manifest, entry, differences: differencesOf(entry, config) })),

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from scripts.fit_previewer import CONFIG, error, fit, paint_pairs, prompts_of, read, small, split, write
-from scripts.fixtures import write_small
+from scripts.fixture_checkpoints import write_small
 
 
 @pytest.fixture(scope="module")

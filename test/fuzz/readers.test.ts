@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readParameters } from '../../lib/image/metadata'
-import { findGraph, type GraphEntry } from '../../lib/model/graphs'
-import { readManifests } from '../../lib/model/manifest'
+import { findGraph, type GraphEntry, readGraphs } from '../../lib/model/graphs'
 import { priorOfCard } from '../../lib/model/model-card'
 import { parseBytes, readHeader } from '../../lib/model/safetensors'
 import { loadTokenizer } from '../../lib/text/tokenizer'
@@ -116,9 +115,9 @@ describe('The manifest of a folder of graphs', () => {
     name: 'manifest',
     read: async (_, bytes) => {
       written('manifest.json', bytes)
-      const [manifest] = await readManifests([folder])
-      for (const { class: network, config } of manifest?.graphs ?? []) {
-        const graph = await findGraph([folder], network, config).catch((error) => {
+      const graphs = await readGraphs([folder])
+      for (const { class: network, config } of graphs.manifests[0]?.graphs ?? []) {
+        const graph = await findGraph(graphs, network, config).catch((error) => {
           expect(error.code).toMatch(/^ERR_WUERSTCHEN_GRAPH_/)
           return null
         })

@@ -37,6 +37,7 @@ export function settingsFor(endpoint: string, cacheDir: string, changes: Partial
     cacheSetting: 'option cacheDir',
     offline: false,
     silenceMs: 5000,
+    firstPauseMs: 10,
     ...changes,
   } satisfies HubSettings
 }

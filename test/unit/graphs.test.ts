@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { findGraph, type GraphEntry } from '../../lib/model/graphs'
+import { findGraph, type GraphEntry, readGraphs } from '../../lib/model/graphs'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
 afterAll(removeFolders)
@@ -38,11 +38,15 @@ const manifest = (entry: object, rest: object = {}) => ({
 const graphs = (content: object = manifest({}), code = CODE) =>
   folderOf({ 'manifest.json': content, 'prior.pt': code })
 
+type Network = [networkClass: GraphEntry['class'], config: Record<string, unknown>]
+const findIn = async (folders: readonly string[], ...network: Network) =>
+  findGraph(await readGraphs(folders), ...network)
+
 describe('findGraph()', () => {
   it('finds the graph that a config describes, whatever else the config says', async () => {
     const folder = graphs()
     const config = { _class_name: 'WuerstchenPrior', c: 1536, depth: 32, c_in: 16, dropout: 0.1 }
-    expect(await findGraph([folder], 'WuerstchenPrior', config)).toEqual({
+    expect(await findIn([folder], 'WuerstchenPrior', config)).toEqual({
       path: join(folder, 'prior.pt'),
       entry: ENTRY,
       compiled: [],
@@ -51,14 +55,14 @@ describe('findGraph()', () => {
   })
 
   it("fills in the class's defaults where the config leaves a field out", async () => {
-    const found = findGraph([graphs()], 'WuerstchenPrior', { c: 1536, depth: 32 })
+    const found = findIn([graphs()], 'WuerstchenPrior', { c: 1536, depth: 32 })
     await expect(found).resolves.toBeDefined()
   })
 
   it('compares lists by their entries', async () => {
     const folder = graphs(manifest({ config: { blocks: [1, [2]] }, defaults: { blocks: [] } }))
-    await expect(findGraph([folder], 'WuerstchenPrior', { blocks: [1, [2]] })).resolves.toBeDefined()
-    await expect(findGraph([folder], 'WuerstchenPrior', { blocks: [1, [3]] })).rejects.toBeDefined()
+    await expect(findIn([folder], 'WuerstchenPrior', { blocks: [1, [2]] })).resolves.toBeDefined()
+    await expect(findIn([folder], 'WuerstchenPrior', { blocks: [1, [3]] })).rejects.toBeDefined()
   })
 
   it('looks in folders of folders, and takes the first that fits', async () => {
@@ -69,7 +73,7 @@ describe('findGraph()', () => {
       'c/manifest.json': manifest({ config: {} }),
     }
     const folder = folderOf(first)
-    const { path } = await findGraph(
+    const { path } = await findIn(
       [folderOf({}), 'no-such-folder', folder, graphs()],
       'WuerstchenPrior',
       ENTRY.config,
@@ -80,7 +84,7 @@ describe('findGraph()', () => {
   it('says which field differs from the nearest graph, and how to export one', async () => {
     const near = graphs()
     const far = graphs(manifest({ config: { c: 1, c_in: 1, depth: 1 } }))
-    await expect(findGraph([far, near], 'WuerstchenPrior', { c: 1536, depth: 8 })).rejects.toMatchObject({
+    await expect(findIn([far, near], 'WuerstchenPrior', { c: 1536, depth: 8 })).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_GRAPH_NOT_FOUND',
       message: expect.stringMatching(
         /nearest is v2\/prior\.pt, but depth is 8 where the graph has 32\. Run `wuerstchen export FOLDER`/,
@@ -90,18 +94,18 @@ describe('findGraph()', () => {
   })
 
   it('says so where there is no graph of the class', async () => {
-    await expect(findGraph([graphs()], 'PaellaVQModel', {})).rejects.toMatchObject({
+    await expect(findIn([graphs()], 'PaellaVQModel', {})).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_GRAPH_NOT_FOUND',
       message: expect.stringMatching(/none of this class/),
     })
-    await expect(findGraph([], 'PaellaVQModel', {})).rejects.toMatchObject({
+    await expect(findIn([], 'PaellaVQModel', {})).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_GRAPH_NOT_FOUND',
     })
   })
 
   it('refuses a graph that is not the one of its checksum, and one that is not there', async () => {
     for (const folder of [graphs(manifest({}), `${CODE}!`), folderOf({ 'manifest.json': manifest({}) })]) {
-      await expect(findGraph([folder], 'WuerstchenPrior', ENTRY.config)).rejects.toMatchObject({
+      await expect(findIn([folder], 'WuerstchenPrior', ENTRY.config)).rejects.toMatchObject({
         code: 'ERR_WUERSTCHEN_GRAPH_INVALID',
         message: expect.stringContaining(join(folder, 'prior.pt')),
       })
@@ -121,7 +125,7 @@ describe('findGraph()', () => {
     ['compiled methods elsewhere', manifest({ compiled: [{ ...COMPILED, file: '../prior.pt2' }] })],
     ['compiled methods for nobody', manifest({ compiled: [{ ...COMPILED, device: 'tpu' }] })],
   ])('refuses a manifest with %s', async (_, content) => {
-    await expect(findGraph([graphs(content)], 'WuerstchenPrior', ENTRY.config)).rejects.toMatchObject({
+    await expect(findIn([graphs(content)], 'WuerstchenPrior', ENTRY.config)).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_GRAPH_INVALID',
       message: expect.stringMatching(/manifest\.json/),
     })
@@ -129,7 +133,7 @@ describe('findGraph()', () => {
 
   it('refuses a manifest that is no JSON', async () => {
     const folder = folderOf({ 'manifest.json': '{' })
-    await expect(findGraph([folder], 'WuerstchenPrior', {})).rejects.toMatchObject({
+    await expect(findIn([folder], 'WuerstchenPrior', {})).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_MODEL_INVALID',
     })
   })
@@ -150,7 +154,7 @@ describe('findGraph()', () => {
       516,
     ],
   ] as const)('finds the shipped graph for the %s of v2', async (networkClass, config, parameters) => {
-    const { entry, torch } = await findGraph([SHIPPED], networkClass, config)
+    const { entry, torch } = await findIn([SHIPPED], networkClass, config)
     expect(entry.parameters).toHaveLength(parameters)
     expect(torch).toMatch(/^\d+\.\d+\.\d+$/)
   })

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { WuerstchenError } from '../../lib/errors'
-import { findGraph, type GraphEntry } from '../../lib/model/graphs'
+import { findGraph, type GraphEntry, readGraphs } from '../../lib/model/graphs'
 import type { SafetensorsHeader, SafetensorsTensor } from '../../lib/model/safetensors'
 import { bindWeights } from '../../lib/model/weights'
 import { volume } from '../../lib/tensors/shape'
@@ -123,7 +123,8 @@ describe('bindWeights()', () => {
   })
 
   it('binds every parameter of the shipped vqgan', async () => {
-    const { entry } = await findGraph([join(__dirname, '../../graphs')], 'PaellaVQModel', {})
+    const graphs = await readGraphs([join(__dirname, '../../graphs')])
+    const { entry } = await findGraph(graphs, 'PaellaVQModel', {})
     const tensors = entry.parameters.map(({ name, shape }) => [
       name,
       tensor(shape, shape.length === 0 ? 'I64' : 'F32'),
