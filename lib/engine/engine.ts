@@ -1,4 +1,4 @@
-import { DisposedError, QueueFullError } from '../errors'
+import { DisposedError, InvalidArgumentError, QueueFullError } from '../errors'
 import { closeModel, type Model } from '../memory/loaded-model'
 import { pictureOf } from '../memory/picture'
 import { fromNative } from '../native/binding'
@@ -190,6 +190,7 @@ export class Engine {
 
   private checkQueue(asked: number, elsewhere: number): void {
     const { maxQueue } = this.limits
+    if (asked > maxQueue) throw neverFits(asked, maxQueue)
     const waiting = this.load + elsewhere
     if (waiting + asked <= maxQueue) return
     throw new QueueFullError(
@@ -256,6 +257,14 @@ export class Engine {
 
 function copyOf({ shape, data }: FloatTensor): FloatTensor {
   return { shape: [...shape], data: data.slice() }
+}
+
+/** Not even an empty queue would take it: to wait is of no use. */
+function neverFits(asked: number, maxQueue: number): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `Expected a request of at most ${maxQueue} images (maxQueue) but received one of ${asked}`,
+    { details: { maxQueue, asked } },
+  )
 }
 
 function disposed(): DisposedError {
