@@ -135,7 +135,10 @@ export class Engine {
    */
   exclusive(work: () => Promise<void>): Promise<void> {
     if (this.disposal !== null) return Promise.reject(disposed())
-    const done = this.changes.add(work, [...this.encodings])
+    const observed = async () => {
+      await work().finally(() => this.model.memory.observe())
+    }
+    const done = this.changes.add(observed, [...this.encodings])
     this.looping ??= this.loop()
     return done
   }
@@ -229,6 +232,7 @@ export class Engine {
       await this.turns.take(first.stage, batch).catch((error) => {
         for (const { run } of batch) this.endings.fail(run, error) // a bug of ours must not stop the others
       })
+      this.model.memory.observe(first.stage)
     }
     this.looping = null
   }

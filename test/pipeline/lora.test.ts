@@ -204,6 +204,29 @@ describe('a LoRA', () => {
     expect(mapped.memory()).toMatchObject({ private: before, held })
   })
 
+  it.each(['none', 'model', 'sequential'] as const)(
+    'is part of the peak, which is never below what is held, with offload %s',
+    async (offload) => {
+      const options = { ...small.options, offload, kernels: 'off' } as const
+      const bytes = weight(TO_Q).data.byteLength
+      await using pipeline = await WuerstchenPipeline.fromPretrained(small.folder, options)
+      const peak = () => {
+        const { held, peak, stages } = pipeline.memory()
+        for (const one of [{ held, peak }, ...Object.values(stages)])
+          expect(one.peak).toBeGreaterThanOrEqual(one.held)
+        return peak
+      }
+      const before = peak()
+      await pipeline.loadLora(one())
+      if (offload !== 'none') expect(peak()).toBe(before + bytes) // else the private copy takes the mapped one's place
+      await pipeline.generate('a red circle', QUICK)
+      const drawn = peak()
+      expect(drawn).toBeGreaterThan(pipeline.memory().held)
+      await pipeline.unloadLora('style')
+      expect(peak()).toBe(drawn)
+    },
+  )
+
   it('takes room from maxMemory while other networks run', async () => {
     const options = { ...small.options, offload: 'model', kernels: 'off' } as const
     const bytes = weight(TO_Q).data.byteLength
