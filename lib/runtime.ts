@@ -8,7 +8,9 @@ import { joinSignals } from './checks/signals'
 import * as check from './checks/values'
 import { noSpace } from './download/messages'
 import { shownProxies, Unreachable } from './download/network-error'
-import { bug, DownloadError, expected, WuerstchenError } from './errors'
+import { bug, DownloadError, expected, InvalidArgumentError, WuerstchenError } from './errors'
+import { cacheSetting } from './files/caches'
+import { brokenLink } from './files/links'
 import { locked } from './files/lock'
 import { FLAVOURS, type Flavour } from './libtorch/flavours'
 import { type InstallResult, install } from './libtorch/install'
@@ -147,8 +149,18 @@ function notInstalled(name: unknown, folder: string): Error {
   )
 }
 
-function folderOf({ folder }: RuntimesOptions): string {
-  return folder === undefined ? runtimesFolder() : resolve(nonEmpty('folder', folder))
+/** Behind a link that leads nowhere there is nothing to list, and nothing can be put there. */
+function folderOf({ folder: given }: RuntimesOptions): string {
+  const folder = given === undefined ? runtimesFolder() : resolve(nonEmpty('folder', given))
+  const reason = brokenLink(folder)
+  if (reason === null) return folder
+  const setting = given === undefined ? cacheSetting() : 'option folder'
+  throw new InvalidArgumentError(
+    `Expected the folder of runtimes (${setting}) to be a folder but ${reason}`,
+    {
+      details: { name: 'folder', folder, setting },
+    },
+  )
 }
 
 function nonEmpty(name: string, value: unknown): string {

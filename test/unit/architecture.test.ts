@@ -64,7 +64,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   // checks/signals: callers of a backend share signals, too.
-  server: ['index', 'checks/signals', 'files/package-root'],
+  server: ['index', 'checks/signals', 'files/links', 'files/package-root'],
   // A backend of the server's, and workers: what they make pictures with is the server's, too.
   queue: ['index', 'server', 'checks/signals', 'files/caches', 'files/folder'],
   'ai-sdk': ['index'],
