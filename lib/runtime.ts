@@ -1,7 +1,7 @@
 /** libtorch, installed by this package itself: for GPUs, and where no platform package brings it. */
 
 import { rename, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { callbacks } from './checks/callbacks'
 import { checkNames } from './checks/names'
 import { joinSignals } from './checks/signals'
@@ -9,6 +9,7 @@ import * as check from './checks/values'
 import { noSpace } from './download/messages'
 import { shownProxies, Unreachable } from './download/network-error'
 import { bug, DownloadError, expected, InvalidArgumentError, WuerstchenError } from './errors'
+import { absolute } from './files/absolute'
 import { cacheSetting } from './files/caches'
 import { brokenLink } from './files/links'
 import { locked } from './files/lock'
@@ -151,7 +152,7 @@ function notInstalled(name: unknown, folder: string): Error {
 
 /** Behind a link that leads nowhere there is nothing to list, and nothing can be put there. */
 function folderOf({ folder: given }: RuntimesOptions): string {
-  const folder = given === undefined ? runtimesFolder() : resolve(nonEmpty('folder', given))
+  const folder = given === undefined ? runtimesFolder() : absolute(nonEmpty('folder', given))
   const reason = brokenLink(folder)
   if (reason === null) return folder
   const setting = given === undefined ? cacheSetting() : 'option folder'

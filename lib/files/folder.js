@@ -5,7 +5,7 @@
  */
 
 const { mkdir, stat } = require('node:fs/promises')
-const { dirname, resolve } = require('node:path')
+const { dirname } = require('node:path')
 const { codeOf } = require('./holder')
 const { brokenLink } = require('./links')
 
@@ -19,7 +19,7 @@ async function makeFolder(folder) {
     await makeAll(folder)
   } catch (error) {
     // "File exists" of a link to nothing tells nobody what to do.
-    const reason = brokenLink(resolve(folder))
+    const reason = brokenLink(folder)
     throw reason === null
       ? error
       : Object.assign(new Error(reason, { cause: error }), { code: codeOf(error) })

@@ -2,12 +2,12 @@
 /** Links that lead nowhere, in the path of a folder. Plain JavaScript, as folder.js, which needs it. */
 
 const { lstatSync, readlinkSync, statSync } = require('node:fs')
-const { dirname, parse } = require('node:path')
+const { dirname } = require('node:path')
 const { codeOf } = require('./holder')
 
 /**
  * Why a path cannot be reached where one of its links leads nowhere, with the link and what it names; else null.
- * @param {string} path absolute.
+ * @param {string} path
  * @returns {string | null}
  */
 function brokenLink(path) {
@@ -33,7 +33,8 @@ const WHAT = { ENOENT: 'does not exist', ELOOP: 'leads back to it' }
  * @returns {string[]}
  */
 function placesTo(path) {
-  return path === parse(path).root ? [] : [...placesTo(dirname(path)), path]
+  const above = dirname(path)
+  return above === path ? [] : [...placesTo(above), path]
 }
 
 /** @param {string} place */

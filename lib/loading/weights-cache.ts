@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import { realpath, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { InvalidArgumentError } from '../errors'
 import { cacheSetting, ownCache } from '../files/caches'
 import { makeFolder } from '../files/folder'
@@ -41,7 +41,7 @@ export function weightsCacheOf(
   if (folder === false) return null
   const place = folder ?? join(ownCache(env), 'weights')
   // What cannot be kept is computed again, but behind a link that leads nowhere that would be at every start.
-  const reason = brokenLink(resolve(place))
+  const reason = brokenLink(place)
   if (reason === null) return { folder: place, leastBytes: all ? 1 : LEAST_BYTES }
   const setting = folder === undefined ? cacheSetting(env) : 'option weightsCache'
   throw new InvalidArgumentError(
