@@ -1,13 +1,17 @@
 /** libtorch, installed by this package itself: for GPUs, and where no platform package brings it. */
 
 import { rename, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { callbacks } from './checks/callbacks'
 import { checkNames } from './checks/names'
+import { joinSignals } from './checks/signals'
 import * as check from './checks/values'
 import { noSpace } from './download/messages'
 import { shownProxies, Unreachable } from './download/network-error'
-import { bug, DownloadError, expected, WuerstchenError } from './errors'
+import { bug, DownloadError, expected, InvalidArgumentError, WuerstchenError } from './errors'
+import { absolute } from './files/absolute'
+import { cacheSetting } from './files/caches'
+import { brokenLink } from './files/links'
 import { locked } from './files/lock'
 import { FLAVOURS, type Flavour } from './libtorch/flavours'
 import { type InstallResult, install } from './libtorch/install'
@@ -64,9 +68,11 @@ const NAMES: Readonly<Record<keyof InstallRuntimeOptions, true>> = {
 export async function installRuntime(options: InstallRuntimeOptions = {}): Promise<InstallResult> {
   checkNames(options, Object.keys(NAMES))
   const { signal } = options
+  if (signal !== undefined) check.abortSignal('signal', signal)
   const calls = callbacks()
   const onProgress = options.onProgress && check.callback('onProgress', options.onProgress)
-  const job = checked(options, calls.calling(onProgress))
+  const stop = joinSignals(signal)
+  const job = { ...checked(options, calls.calling(onProgress)), signal: stop.signal }
   try {
     const installed = await install(job)
     await calls.finished()
@@ -75,11 +81,16 @@ export async function installRuntime(options: InstallRuntimeOptions = {}): Promi
     signal?.throwIfAborted()
     if (calls.threw(error)) throw error
     throw asOurs(error, job)
+  } finally {
+    stop.release()
   }
 }
 
-function checked(options: InstallRuntimeOptions, onProgress: Installation['onProgress']): Installation {
-  const { flavour, from, sha256, dryRun = false, signal } = options
+function checked(
+  options: InstallRuntimeOptions,
+  onProgress: Installation['onProgress'],
+): Omit<Installation, 'signal'> {
+  const { flavour, from, sha256, dryRun = false } = options
   check.boolean('dryRun', dryRun)
   if (sha256 !== undefined && !(typeof sha256 === 'string' && /^[0-9a-f]{64}$/i.test(sha256)))
     throw expected('sha256', '64 hexadecimal digits', sha256)
@@ -91,7 +102,6 @@ function checked(options: InstallRuntimeOptions, onProgress: Installation['onPro
     sha256: sha256?.toLowerCase(),
     required: compiledIfAny(),
     dryRun,
-    signal: signal === undefined ? new AbortController().signal : check.abortSignal('signal', signal),
     onProgress,
   }
 }
@@ -140,8 +150,18 @@ function notInstalled(name: unknown, folder: string): Error {
   )
 }
 
-function folderOf({ folder }: RuntimesOptions): string {
-  return folder === undefined ? runtimesFolder() : resolve(nonEmpty('folder', folder))
+/** Behind a link that leads nowhere there is nothing to list, and nothing can be put there. */
+function folderOf({ folder: given }: RuntimesOptions): string {
+  const folder = given === undefined ? runtimesFolder() : absolute(nonEmpty('folder', given))
+  const reason = brokenLink(folder)
+  if (reason === null) return folder
+  const setting = given === undefined ? cacheSetting() : 'option folder'
+  throw new InvalidArgumentError(
+    `Expected the folder of runtimes (${setting}) to be a folder but ${reason}`,
+    {
+      details: { name: 'folder', folder, setting },
+    },
+  )
 }
 
 function nonEmpty(name: string, value: unknown): string {

@@ -1,3 +1,4 @@
+import { onAbort } from '../checks/signals'
 import { TimeoutError } from '../errors'
 
 /** How long a caller waits. */
@@ -8,11 +9,10 @@ export interface Deadline {
 
 /** Calls `stop` with the signal's reason when it aborts, or with a TimeoutError when the time is up, until it is released. */
 export function onDeadline({ signal, timeoutMs }: Deadline, stop: (reason: unknown) => void): () => void {
-  const onAbort = () => stop(signal?.reason)
-  signal?.addEventListener('abort', onAbort, { once: true })
+  const release = onAbort(signal, () => stop(signal?.reason))
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop(timedOut(timeoutMs)), timeoutMs)
   return () => {
-    signal?.removeEventListener('abort', onAbort)
+    release()
     clearTimeout(timer)
   }
 }

@@ -1,4 +1,4 @@
-import { DisposedError, QueueFullError } from '../errors'
+import { DisposedError, InvalidArgumentError, QueueFullError } from '../errors'
 import { closeModel, type Model } from '../memory/loaded-model'
 import { pictureOf } from '../memory/picture'
 import { fromNative } from '../native/binding'
@@ -135,7 +135,10 @@ export class Engine {
    */
   exclusive(work: () => Promise<void>): Promise<void> {
     if (this.disposal !== null) return Promise.reject(disposed())
-    const done = this.changes.add(work, [...this.encodings])
+    const observed = async () => {
+      await work().finally(() => this.model.memory.observe())
+    }
+    const done = this.changes.add(observed, [...this.encodings])
     this.looping ??= this.loop()
     return done
   }
@@ -190,6 +193,7 @@ export class Engine {
 
   private checkQueue(asked: number, elsewhere: number): void {
     const { maxQueue } = this.limits
+    if (asked > maxQueue) throw neverFits(asked, maxQueue)
     const waiting = this.load + elsewhere
     if (waiting + asked <= maxQueue) return
     throw new QueueFullError(
@@ -228,6 +232,7 @@ export class Engine {
       await this.turns.take(first.stage, batch).catch((error) => {
         for (const { run } of batch) this.endings.fail(run, error) // a bug of ours must not stop the others
       })
+      this.model.memory.observe(first.stage)
     }
     this.looping = null
   }
@@ -256,6 +261,14 @@ export class Engine {
 
 function copyOf({ shape, data }: FloatTensor): FloatTensor {
   return { shape: [...shape], data: data.slice() }
+}
+
+/** Not even an empty queue would take it: to wait is of no use. */
+function neverFits(asked: number, maxQueue: number): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `Expected a request of at most ${maxQueue} images (maxQueue) but received one of ${asked}`,
+    { details: { maxQueue, asked } },
+  )
 }
 
 function disposed(): DisposedError {

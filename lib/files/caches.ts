@@ -9,6 +9,12 @@ export function ownCache(env: Environment = process.env): string {
   return env.WUERSTCHEN_CACHE || join(userCache(env), 'wuerstchen')
 }
 
+/** What names that folder, for messages. */
+export function cacheSetting(env: Environment = process.env): string {
+  const named = ['WUERSTCHEN_CACHE', 'XDG_CACHE_HOME'].find((name) => env[name])
+  return named ?? 'in the home folder; WUERSTCHEN_CACHE names another'
+}
+
 /** What huggingface_hub calls its home: `HF_HOME`, or `huggingface` in the user's cache folder. */
 export function hubHome(env: Environment = process.env): string {
   return env.HF_HOME || join(userCache(env), 'huggingface')

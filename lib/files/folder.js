@@ -7,6 +7,7 @@
 const { mkdir, stat } = require('node:fs/promises')
 const { dirname } = require('node:path')
 const { codeOf } = require('./holder')
+const { brokenLink } = require('./links')
 
 /**
  * Makes a folder and those above it, as far as they are missing.
@@ -15,11 +16,24 @@ const { codeOf } = require('./holder')
  */
 async function makeFolder(folder) {
   try {
+    await makeAll(folder)
+  } catch (error) {
+    // "File exists" of a link to nothing tells nobody what to do.
+    const reason = brokenLink(folder)
+    throw reason === null
+      ? error
+      : Object.assign(new Error(reason, { cause: error }), { code: codeOf(error) })
+  }
+}
+
+/** @param {string} folder */
+async function makeAll(folder) {
+  try {
     await makeOne(folder)
   } catch (error) {
     const above = dirname(folder)
     if (codeOf(error) !== 'ENOENT' || above === folder) throw error
-    await makeFolder(above)
+    await makeAll(above)
     await makeOne(folder)
   }
 }

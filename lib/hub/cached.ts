@@ -4,7 +4,7 @@ import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { readRegularSync } from '../files/open'
 import type { HubSettings } from './settings'
-import { asOurs } from './snapshot-error'
+import { asOurs, refuseBrokenCache } from './snapshot-error'
 import { missingFiles } from './whole'
 
 /** One revision of a repository in the cache. */
@@ -25,6 +25,7 @@ export interface CachedModel {
 
 export function cachedModels(settings: HubSettings): readonly CachedModel[] {
   const { cacheDir } = settings
+  refuseBrokenCache(settings)
   try {
     return foldersIn(cacheDir)
       .filter((name) => name.startsWith('models--'))

@@ -1,7 +1,8 @@
 /** Where models come from and where they are kept: options first, then what the Python client reads too. */
 
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { expected } from '../errors'
+import { absolute } from '../files/absolute'
 import { hubHome } from '../files/caches'
 import { readRegularSync } from '../files/open'
 
@@ -38,7 +39,7 @@ export function hubSettings(options: HubOptions, env: Environment = process.env)
   return {
     endpoint: endpointOf(env.HF_ENDPOINT),
     token: options.token ?? tokenOf(env),
-    cacheDir: resolve(options.cacheDir ?? cacheOf(env)),
+    cacheDir: absolute(options.cacheDir ?? cacheOf(env)),
     cacheSetting: options.cacheDir === undefined ? cacheSettingOf(env) : 'option cacheDir',
     offline,
     silenceMs: 1000 * (Number(env.HF_HUB_DOWNLOAD_TIMEOUT) || DEFAULT_SILENCE_S),

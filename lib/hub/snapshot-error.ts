@@ -3,6 +3,7 @@
 import { noSpace } from '../download/messages'
 import { shownProxies, Unreachable } from '../download/network-error'
 import { bug, HubError, WuerstchenError } from '../errors'
+import { brokenLink } from '../files/links'
 import type { HubId } from './id'
 import type { HubSettings } from './settings'
 
@@ -21,6 +22,12 @@ export function asOurs(error: unknown, settings: HubSettings): WuerstchenError {
   return bug(`A download failed: ${error instanceof Error ? error.message : String(error)}.`, {
     cause: error,
   })
+}
+
+/** One behind a link that leads nowhere has nothing and takes nothing: that is no empty cache. */
+export function refuseBrokenCache(settings: HubSettings): void {
+  const reason = brokenLink(settings.cacheDir)
+  if (reason !== null) throw unusable(settings, new Error(reason))
 }
 
 function unusable({ cacheDir, cacheSetting }: HubSettings, cause: Error): HubError {

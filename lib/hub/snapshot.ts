@@ -14,7 +14,7 @@ import { type DownloadProgress, downloadRepository } from './download'
 import { neededFiles } from './files'
 import { type HubId, isCommit } from './id'
 import type { HubSettings } from './settings'
-import { asOurs, notCached, notFetched } from './snapshot-error'
+import { asOurs, notCached, notFetched, refuseBrokenCache } from './snapshot-error'
 import { lacksCard, missingFiles } from './whole'
 
 export interface SnapshotOptions {
@@ -30,6 +30,7 @@ export interface SnapshotOptions {
 /** The folder of a repository at a revision, with every file that a pipeline needs. */
 export async function fetchSnapshot(id: HubId, options: SnapshotOptions): Promise<string> {
   const { settings } = options
+  refuseBrokenCache(settings)
   const cache = new RepositoryCache(settings.cacheDir, id)
   const commit = cache.knownCommit()
   const folder = commit === null ? null : cache.snapshot(commit)

@@ -3,10 +3,13 @@ import type { Model } from '../memory/loaded-model'
 import { CHANGE_TARGETS, type ChangeTarget, type LoraChange, type LoraTarget } from '../model/lora'
 import { fromNative } from '../native/binding'
 import type { RebindOptions, WeightBinding, WeightDelta } from '../native/types'
+import { explained } from './lora-faults'
 
 /** A LoRA at work. */
 export interface LoadedLora {
   readonly name: string
+  /** Where its caller has it. */
+  readonly file: string
   /** What its changes are multiplied by; 0 is off. */
   readonly scale: number
   readonly changes: readonly LoraChange[]
@@ -107,7 +110,7 @@ export class Loras {
       }
     } catch (error) {
       await this.restore(begun, touched)
-      throw fromNative(error)
+      throw await explained(fromNative(error), next)
     }
     this.unsettled = []
     this.active = next

@@ -6,8 +6,10 @@
 import { createHash } from 'node:crypto'
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ownCache } from '../files/caches'
+import { InvalidArgumentError } from '../errors'
+import { cacheSetting, ownCache } from '../files/caches'
 import { makeFolder } from '../files/folder'
+import { brokenLink } from '../files/links'
 import { freeBytesOn } from '../files/space'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
@@ -37,7 +39,17 @@ export function weightsCacheOf(
   { all = false, env = process.env }: { readonly all?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
 ): WeightsCache | null {
   if (folder === false) return null
-  return { folder: folder ?? join(ownCache(env), 'weights'), leastBytes: all ? 1 : LEAST_BYTES }
+  const place = folder ?? join(ownCache(env), 'weights')
+  // What cannot be kept is computed again, but behind a link that leads nowhere that would be at every start.
+  const reason = brokenLink(place)
+  if (reason === null) return { folder: place, leastBytes: all ? 1 : LEAST_BYTES }
+  const setting = folder === undefined ? cacheSetting(env) : 'option weightsCache'
+  throw new InvalidArgumentError(
+    `Expected the folder of converted weights (${setting}) to be a folder but ${reason}`,
+    {
+      details: { name: 'weightsCache', folder: place, setting },
+    },
+  )
 }
 
 /** Where the converted weights of one network are kept, or null where there is nothing to convert, or too little. */

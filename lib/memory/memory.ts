@@ -1,6 +1,7 @@
 import { MemoryLimitError } from '../errors'
 import type { NativeGraph } from '../native/types'
 import { STAGES, type Stage } from '../stages/stage'
+import { HighWater } from './high-water'
 import type { Maps } from './maps'
 import type { Picture } from './picture'
 import type { Residency } from './residency'
@@ -16,17 +17,18 @@ export interface StageMemory {
    * The rest are pages of files, which the system may take whenever it needs room.
    */
   readonly private: number
-  /** Weights, and tensors of a call, that were held at one time, as far as it was measured. */
+  /** The most that was held while it ran: weights, private memory, and tensors of a call. Before it has run the most that it held. */
   readonly peak: number
   /** What a picture of the default size is expected to need at most. */
   readonly predicted: number
 }
 
-/** Memory of a pipeline, in bytes. A stage's `peak` and `predicted` count what other stages hold meanwhile. */
+/** Memory of a pipeline, in bytes. A stage's `peak` and `predicted` count what other stages hold while it runs. */
 export interface PipelineMemory {
   readonly held: number
   /** The part of `held` that is private memory. */
   readonly private: number
+  /** The most that was held at one time since the model was loaded, tensors of a call included: never less than `held`. */
   readonly peak: number
   readonly predicted: number
   readonly stages: Readonly<Record<Stage, StageMemory>>
@@ -62,13 +64,22 @@ export interface MemoryShares {
 
 /** What a pipeline holds, held, and will hold; and whether a request fits. */
 export class Memory {
+  private readonly highWater: HighWater
+
   constructor(
     private readonly residency: Residency,
     private readonly networks: StageNetworks,
     private readonly maps: Maps,
     /** Bytes; null for no limit. */
     private readonly limit: number | null,
-  ) {}
+  ) {
+    this.highWater = new HighWater(residency, networks)
+  }
+
+  /** What is held has changed; by a turn of the stage that `ran`, where there is one. */
+  observe(ran: Stage | null = null): void {
+    this.highWater.observe(ran)
+  }
 
   /** Bytes at the time when a stage needs most, by stage. */
   predict(picture: Picture): Readonly<Record<Stage, number>> {
@@ -107,29 +118,22 @@ export class Memory {
 
   report(picture: Picture): PipelineMemory {
     const predicted = this.predict(picture)
+    this.observe()
     const stages = byStage((stage) => ({
       weights: sum(this.networks[stage].map(({ graph }) => graph.memory.weights)),
-      held: sum(this.networks[stage].map(({ graph }) => this.residency.held(graph) + graph.kernelBytes())),
+      held: sum(this.networks[stage].map(({ graph }) => this.highWater.held(graph))),
       private: sum(this.networks[stage].map(({ graph }) => graph.memory.copied + graph.kernelBytes())),
-      peak: this.peak(stage),
+      peak: this.highWater.of(stage),
       predicted: predicted[stage],
     }))
     const all = STAGES.map((stage) => stages[stage])
     return {
       held: sum(all.map(({ held }) => held)),
       private: sum(all.map((one) => one.private)),
-      peak: Math.max(...all.map(({ peak }) => peak)),
+      peak: this.highWater.all,
       predicted: Math.max(...all.map((one) => one.predicted)),
       stages,
     }
-  }
-
-  private peak(stage: Stage): number {
-    const calls = this.networks[stage].map(({ graph }) => graph.peakBytes())
-    const most = Math.max(0, ...calls)
-    // Packing happens in a call: it is part of `most`.
-    const packed = sum(this.networks[stage].map((network) => network.packed))
-    return most === 0 ? 0 : this.weightsIn(stage) - packed + most
   }
 
   /** Weights that are held while a stage runs: its own and, without offloading, all others'. */

@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { callbacks } from '../checks/callbacks'
@@ -10,6 +10,7 @@ import { checkNames } from '../checks/names'
 import { joinSignals } from '../checks/signals'
 import { abortSignal, callback, oneOf } from '../checks/values'
 import { expected, ModelError } from '../errors'
+import { absolute } from '../files/absolute'
 import { packageRoot } from '../files/package-root'
 import { PIP_TORCH } from '../libtorch/builds'
 import type { Dtype } from '../native/types'
@@ -41,9 +42,9 @@ export interface ExportOptions {
 export async function exportGraphs(folder: string, options: ExportOptions = {}): Promise<string> {
   checkNames(options, Object.keys(NAMES))
   const { signal, onLine, prior, out: given = 'graphs' } = options
-  const out = resolve(checkPath('out', given))
-  const args = ['-W', 'ignore', '-m', 'scripts.export', resolve(checkPath('folder', folder)), '--out', out]
-  if (prior !== undefined) args.push('--prior', resolve(checkPath('prior', prior)))
+  const out = absolute(checkPath('out', given))
+  const args = ['-W', 'ignore', '-m', 'scripts.export', absolute(checkPath('folder', folder)), '--out', out]
+  if (prior !== undefined) args.push('--prior', absolute(checkPath('prior', prior)))
   if (signal !== undefined) abortSignal('signal', signal)
   if (onLine !== undefined) callback('onLine', onLine)
   if (options.compile !== undefined) {

@@ -1,10 +1,11 @@
 /** A checkpoint in the hub's layout, as diffusers wrote it: the decoder's repository and the prior's. */
 
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { SchedulerConfig } from '../diffusion/scheduler'
 import type { ModelGeometry } from '../diffusion/sizes'
 import { ModelError, show } from '../errors'
+import { absolute } from '../files/absolute'
 import { Fields, invalid, readJson } from '../files/json'
 import { type Component, type NetworkClass, openComponent } from './component'
 import { type Footprint, footprintOf } from './footprint'
@@ -68,7 +69,7 @@ export async function openModel(
   rest?: string,
   variant?: string,
 ): Promise<ModelFiles> {
-  const decoderFolder = resolve(folder)
+  const decoderFolder = absolute(folder)
   const decoderIndex = await readIndex(decoderFolder, [DECODER, COMBINED], ['decoder', 'vqgan', ...COMMON])
   const isCombined = decoderIndex.values._class_name === COMBINED
   // A prior that is asked for by name wins over the one that comes along.
@@ -126,7 +127,7 @@ export async function openPrior(
   rest?: string,
   variant?: string,
 ): Promise<Component> {
-  const { network } = await findPrior(resolve(decoderFolder), folder, rest)
+  const { network } = await findPrior(absolute(decoderFolder), folder, rest)
   return (await openComponent(network, 'WuerstchenPrior', variant)).component
 }
 

@@ -19,12 +19,18 @@ type LoraParameters = Readonly<Record<LoraTarget, readonly GraphParameter[]>>
 export const CHANGE_TARGETS = [...LORA_TARGETS, 'decoderTextEncoder'] as const
 export type ChangeTarget = (typeof CHANGE_TARGETS)[number]
 
+/** A tensor of a LoRA's file. */
+export interface LoraTensor extends StoredTensor {
+  /** What the file calls it. */
+  readonly key: string
+}
+
 /** One weight's change: scale * up @ down is added. */
 export interface LoraChange {
   readonly target: ChangeTarget
   readonly parameter: string
-  readonly up: StoredTensor
-  readonly down: StoredTensor
+  readonly up: LoraTensor
+  readonly down: LoraTensor
   /** alpha / rank */
   readonly scale: number
 }
@@ -53,7 +59,7 @@ const PREFIXES: readonly (readonly [RegExp, LoraTarget])[] = [
 export async function readLora(file: string, parameters: LoraParameters): Promise<readonly LoraChange[]> {
   const header = await readHeader(file)
   const names = new NameTable(parameters)
-  const found = new Map<string, Partial<Record<Part, StoredTensor & { readonly key: string }>>>()
+  const found = new Map<string, Partial<Record<Part, LoraTensor>>>()
   const unknown: string[] = []
   for (const [key, tensor] of header.tensors) {
     const place = names.find(key)
@@ -121,7 +127,7 @@ function stored({ dtype, ...rest }: SafetensorsTensor, { file }: SafetensorsHead
 
 async function changeOf(
   { target, parameter }: Named,
-  { up, down, alpha }: Partial<Record<Part, StoredTensor & { readonly key: string }>>,
+  { up, down, alpha }: Partial<Record<Part, LoraTensor>>,
   file: string,
 ): Promise<LoraChange> {
   if (up === undefined || down === undefined) {
@@ -137,11 +143,7 @@ async function changeOf(
 }
 
 /** Linear weights are 2-d; those of 1x1 convolutions may be stored with or without their two ones. */
-function check(
-  file: string,
-  tensor: StoredTensor & { readonly key: string },
-  shape: readonly number[],
-): void {
+function check(file: string, tensor: LoraTensor, shape: readonly number[]): void {
   const withoutOnes = shape.slice(2).every((size) => size === 1) ? shape.slice(0, 2) : shape
   const fits = isDeepStrictEqual(tensor.shape, shape) || isDeepStrictEqual(tensor.shape, withoutOnes)
   if (fits && (shape[0] as number) > 0 && isStoredFloat(tensor.dtype)) return
@@ -149,10 +151,7 @@ function check(
   throw wrong(file, `Expected ${tensor.key} to be of floats and [${shape.join(', ')}] but found ${found}`)
 }
 
-async function readNumber(
-  file: string,
-  { key, dtype, offset, bytes }: StoredTensor & { readonly key: string },
-) {
+async function readNumber(file: string, { key, dtype, offset, bytes }: LoraTensor) {
   const value = numberOf(dtype, await readTensor(file, { offset, bytes: bytes <= 8 ? bytes : 0 }))
   if (Number.isFinite(value)) return value
   throw wrong(file, `Expected ${key} to be one finite number`)

@@ -2,8 +2,9 @@
 
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { ModelError, show } from '../errors'
+import { absolute } from '../files/absolute'
 import { isObject, type JsonObject, readJson } from '../files/json'
 import type { BlockFacts } from '../native/types'
 import type { Config, NetworkClass } from './component'
@@ -72,7 +73,7 @@ const MANIFEST = 'manifest.json'
 
 /** The manifests of these folders, or of the folders in them where they hold none themselves; in their order. */
 export async function readManifests(folders: readonly string[]): Promise<readonly Manifest[]> {
-  const found = await Promise.all(folders.map((folder) => manifestFolders(resolve(folder))))
+  const found = await Promise.all(folders.map((folder) => manifestFolders(absolute(folder))))
   return Promise.all(found.flat().map(readManifest))
 }
 

@@ -1,8 +1,9 @@
 /** Where the prior of a decoder lies: two repositories on the hub, two folders here. */
 
 import { existsSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ModelError, show } from '../errors'
+import { absolute } from '../files/absolute'
 import { readTextIfAny } from '../files/json'
 import { priorOfCard } from './model-card'
 
@@ -41,7 +42,7 @@ function partsOf(folder: string, network: string, prefix = ''): PriorFolders {
  */
 export async function findPrior(decoderFolder: string, given?: string, rest?: string): Promise<PriorFolders> {
   if (given === undefined) return whole(await priorOfDecoder(decoderFolder))
-  const folder = resolve(given)
+  const folder = absolute(given)
   if (!existsSync(folder)) throw missing(folder)
   if (!isBarePrior(folder)) return whole(folder)
   return { ...whole(rest ?? (await priorOfDecoder(decoderFolder))), network: folder }

@@ -4,8 +4,9 @@
  */
 
 import type { FileHandle } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ModelError, show } from '../errors'
+import { absolute } from '../files/absolute'
 import { isObject, readJson } from '../files/json'
 import { mistakenForWeights, SNIFFED_BYTES } from '../files/mistaken-file'
 import { openRegular } from '../files/open'
@@ -32,7 +33,7 @@ const LONGEST_HEADER = 100_000_000
 
 /** Reads and checks the header of one .safetensors file. The weights themselves are not read. */
 export async function readHeader(file: string): Promise<SafetensorsHeader> {
-  const path = resolve(file)
+  const path = absolute(file)
   return headerOf(await readHeaderText(path), path)
 }
 
@@ -228,7 +229,7 @@ function checkLayout(
 
 /** The shards that a `.safetensors.index.json` names, as absolute paths, each once. */
 export async function readShardIndex(file: string): Promise<readonly string[]> {
-  const path = resolve(file)
+  const path = absolute(file)
   const { weight_map: map } = await readJson(path)
   if (!isObject(map) || Object.keys(map).length === 0)
     throw invalid(path, 'Expected weight_map to name at least one tensor')

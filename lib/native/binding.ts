@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
+import { refuseNoWorkingFolder } from '../files/absolute'
 import { findLibtorch, type Libtorch, type LibtorchSearch, libraryName, majorMinor } from '../libtorch/find'
 import { librariesOf } from '../libtorch/libraries'
 import { engineFor, findEngines, findLoader } from './addons'
@@ -45,6 +46,8 @@ export function compiledTorch(): readonly string[] | null {
 export function loadRuntime(options: { readonly libtorch?: string | undefined } = {}): NativeRuntime {
   if (runtime !== undefined) return sameRuntime(runtime, options.libtorch)
   refuseUnsupportedPlatform()
+  // libtorch finds its own libraries from there, and ends the process where it cannot.
+  refuseNoWorkingFolder()
   const required = compiledTorch()
   const search = findLibtorch({ libtorch: options.libtorch, required })
   const libtorch = search.found ?? refuseSearch(search, required)

@@ -2,10 +2,11 @@
 
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkNames } from '../checks/names'
 import { expected, InvalidArgumentError, ModelError } from '../errors'
+import { absolute } from '../files/absolute'
 import type { DownloadProgress } from '../hub/download'
 import { type HubId, parseHubId } from '../hub/id'
 import type { HubSettings } from '../hub/settings'
@@ -108,8 +109,8 @@ function readFolders(folders: ModelFolders, { prior, revision }: LocateOptions):
   if (prior !== undefined) throw expected('prior', 'left out where model names its folders', prior)
   if (revision !== undefined) throw expected('revision', 'left out where model names its folders', revision)
   const read = (part: 'prior' | 'rest' | 'other') =>
-    folders[part] === undefined ? undefined : resolve(readModelName(`model.${part}`, folders[part]))
-  const decoder = resolve(readModelName('model.decoder', folders.decoder))
+    folders[part] === undefined ? undefined : absolute(readModelName(`model.${part}`, folders[part]))
+  const decoder = absolute(readModelName('model.decoder', folders.decoder))
   return { decoder, prior: read('prior'), rest: read('rest'), other: read('other') }
 }
 
@@ -122,7 +123,7 @@ async function priorOnHub(model: string, decoder: string): Promise<string | unde
 
 async function locate(name: string, given: string, options: LocateOptions): Promise<string> {
   const id = hubIdOf(given, options.revision)
-  if (id === null) return resolve(given)
+  if (id === null) return absolute(given)
   const { hub: settings, variant, signal, onProgress } = options
   return fetchSnapshot(id, { settings, variant, signal, onProgress }).catch((error: unknown) => {
     throw notFound(name, given, error)

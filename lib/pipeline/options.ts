@@ -120,7 +120,10 @@ export interface PipelineOptions extends HubOptions {
    * wait and hold no memory. Defaults to 8.
    */
   maxBatchRows?: number | undefined
-  /** Images that may wait or run at once, 1 to a million; what exceeds it is refused with QueueFullError. Defaults to 1024. */
+  /**
+   * Images that may wait or run at once, 1 to a million; what exceeds it is refused with QueueFullError. A request that is larger
+   * than this is refused with InvalidArgumentError. Defaults to 1024.
+   */
   maxQueue?: number | undefined
   /** Called as bytes arrive and after each network that is ready. What it throws rejects the load. */
   onProgress?: ((progress: LoadProgress) => void) | undefined

@@ -202,7 +202,7 @@ export class WuerstchenPipeline {
   async loadLora(path: string, options: LoraOptions = {}): Promise<void> {
     const { name, scale } = readLoraOptions(path, options)
     await this.change(readLora(path, this.adapters.parameters), (changes) =>
-      this.adapters.add({ name, scale, changes }),
+      this.adapters.add({ name, file: changes[0]?.up.file ?? path, scale, changes }),
     )
   }
 

@@ -1,3 +1,4 @@
+import { onAbort } from '../checks/signals'
 import type { ImageTimings } from '../engine/clock'
 import type { GeneratedImage } from '../image/generated-image'
 import type { GeneratePreview, GenerateProgress, Request } from '../request/request'
@@ -30,9 +31,9 @@ export async function* streamed(
   submit: (request: Request, events: EventQueue) => Promise<unknown>,
 ): AsyncGenerator<StreamEvent, void, void> {
   const stop = new AbortController()
-  const abort = () => stop.abort(parsed.signal?.reason)
-  parsed.signal?.throwIfAborted()
-  parsed.signal?.addEventListener('abort', abort, { once: true })
+  const { signal } = parsed
+  signal?.throwIfAborted()
+  const release = onAbort(signal, () => stop.abort(signal?.reason))
   try {
     const events = new EventQueue()
     submit({ ...parsed, signal: stop.signal }, events).then(
@@ -43,7 +44,7 @@ export async function* streamed(
     yield { type: 'queued', images: images.length, warnings, truncated }
     yield* events.read()
   } finally {
-    parsed.signal?.removeEventListener('abort', abort)
+    release()
     stop.abort()
   }
 }

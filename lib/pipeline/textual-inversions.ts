@@ -10,12 +10,12 @@ import { basename, extname, join } from 'node:path'
 import { checkNames } from '../checks/names'
 import * as check from '../checks/values'
 import { checkPath, decode, encode, readBytes } from '../embeddings/safetensors'
-import { expected, ModelError } from '../errors'
+import { expected, InvalidArgumentError, ModelError } from '../errors'
 import { saveFile } from '../files/save'
-import type { LoadedLora, Loras } from '../loading/loras'
-import type { LoraChange } from '../model/lora'
+import type { Loras } from '../loading/loras'
+import type { LoraChange, LoraTensor } from '../model/lora'
 import { readHeader } from '../model/safetensors'
-import type { StoredDtype, StoredTensor, WeightBinding } from '../native/types'
+import type { StoredDtype, WeightBinding } from '../native/types'
 import type { TextReader, TextReaders } from '../request/texts'
 import type { FloatTensor } from '../tensors/float-tensor'
 import { numbersOf } from '../tensors/stored'
@@ -65,17 +65,17 @@ export class TextualInversions {
   }
 
   /** Nothing may be running. When it fails, nothing has changed. */
-  async add({ token, vectors }: ReadInversion): Promise<void> {
-    if (this.learnt.has(token)) throw expected('token', 'a word that was not loaded yet', token)
+  async add({ token, vectors, file }: ReadInversion): Promise<void> {
+    if (this.learnt.has(token)) throw ofFile(file, expected('token', 'a word that was not loaded yet', token))
     const changes: LoraChange[] = []
     const ids: Partial<Record<Encoder, readonly number[]>> = {}
     try {
       for (const [encoder, tensor] of vectors) {
-        const rows = this.rowsFor(encoder, tensor, token)
+        const rows = this.rowsFor(encoder, tensor, file)
         ids[encoder] = rows
         changes.push(await this.change(encoder, tensor, rows))
       }
-      await this.loras.add(wordOf(token, changes))
+      await this.loras.add({ name: token, file, scale: 1, changes, isWord: true })
     } catch (error) {
       await remove(changes)
       throw error
@@ -106,15 +106,12 @@ export class TextualInversions {
     for (const { files } of this.learnt.values()) for (const file of files) await rm(file, { force: true })
   }
 
-  private rowsFor(encoder: Encoder, { shape }: FloatTensor, token: string): readonly number[] {
+  private rowsFor(encoder: Encoder, { shape }: FloatTensor, file: string): readonly number[] {
     const free = this.readers[encoder].freeIds()
     const [count = 0] = shape
     if (count > free.length) {
-      throw expected(
-        'vectors',
-        `at most ${free.length}, as many as the ${encoder}'s vocabulary has room for`,
-        `${count} (${token})`,
-      )
+      const most = `at most ${free.length}, as many as the ${encoder}'s vocabulary has room for,`
+      throw ofFile(file, expected('vectors', most, count))
     }
     return free.slice(0, count)
   }
@@ -139,19 +136,15 @@ export class TextualInversions {
   }
 }
 
-function wordOf(token: string, changes: readonly LoraChange[]): LoadedLora {
-  return { name: token, scale: 1, changes, isWord: true }
-}
-
 async function remove(changes: readonly LoraChange[]): Promise<void> {
   for (const { up } of changes) await rm(up.file, { force: true })
 }
 
-async function storedIn(file: string): Promise<{ up: StoredTensor; down: StoredTensor }> {
+async function storedIn(file: string): Promise<{ up: LoraTensor; down: LoraTensor }> {
   const { tensors } = await readHeader(file)
-  const stored = (name: string): StoredTensor => {
-    const { dtype, shape, offset, bytes } = tensors.get(name) as NonNullable<ReturnType<typeof tensors.get>>
-    return { file, dtype: dtype as StoredDtype, shape, offset, bytes }
+  const stored = (key: string): LoraTensor => {
+    const { dtype, shape, offset, bytes } = tensors.get(key) as NonNullable<ReturnType<typeof tensors.get>>
+    return { key, file, dtype: dtype as StoredDtype, shape, offset, bytes }
   }
   return { up: stored('up'), down: stored('down') }
 }
@@ -186,6 +179,8 @@ async function readRows(
 // ---------------------------------------------------------------------------------------------------- files
 
 interface ReadInversion {
+  /** As its caller named it. */
+  readonly file: string
   readonly token: string
   readonly vectors: ReadonlyMap<Encoder, FloatTensor>
 }
@@ -211,19 +206,36 @@ export async function readInversion(
     const matrix = asMatrix(tensor)
     if (owner === null || !isMatrix(matrix, readers[owner].channels) || vectors.has(owner)) {
       const sizes = ENCODERS.map((one) => `${readers[one].channels} (${one})`).join(' or ')
-      throw new ModelError(
-        'WEIGHTS_MISMATCH',
-        `${path}: Expected vectors of ${sizes} numbers but found ${key} [${tensor.shape.join(', ')}]`,
-      )
+      const what = `Expected vectors of ${sizes} numbers but found ${key} [${tensor.shape.join(', ')}]`
+      throw wrong(path, 'WEIGHTS_MISMATCH', what, key)
     }
-    if (!matrix.data.every(Number.isFinite))
-      throw new ModelError('WEIGHTS_INVALID', `${path}: Expected ${key} to have finite numbers`)
+    const odd = matrix.data.find((value) => !Number.isFinite(value))
+    if (odd !== undefined)
+      throw wrong(path, 'WEIGHTS_INVALID', `Expected ${key} to have finite numbers but it has ${odd}`, key)
     vectors.set(owner, matrix)
   }
-  if (vectors.size === 0)
-    throw new ModelError('WEIGHTS_INVALID', `${path}: Expected vectors of a word but found none`)
+  if (vectors.size === 0) throw wrong(path, 'WEIGHTS_INVALID', 'Expected vectors of a word but found none')
   const own = [...tensors.keys()].find((key) => !UNNAMED.includes(key))
-  return { token: checkToken(options.token ?? own ?? basename(path, extname(path))), vectors }
+  return { file: path, token: tokenOf(options.token, own ?? basename(path, extname(path)), path), vectors }
+}
+
+/** One that the caller did not choose is the file's, and so is what is wrong with it. */
+function tokenOf(given: string | undefined, own: string, path: string): string {
+  if (given !== undefined) return checkToken(given)
+  try {
+    return checkToken(own)
+  } catch (error) {
+    throw error instanceof InvalidArgumentError ? ofFile(path, error) : error
+  }
+}
+
+function wrong(file: string, kind: 'WEIGHTS_MISMATCH' | 'WEIGHTS_INVALID', what: string, tensor?: string) {
+  return new ModelError(kind, `${file}: ${what}`, { details: { file, tensor } })
+}
+
+/** The same refusal, of what is in a file. */
+function ofFile(file: string, { message, details }: InvalidArgumentError): InvalidArgumentError {
+  return new InvalidArgumentError(`${file}: ${message}`, { details: { ...details, file } })
 }
 
 /** Whose vectors have this size, if one text encoder alone has it. */

@@ -17,7 +17,7 @@ import type {
 } from '../server'
 import { CANCELED } from '../server/errors'
 import { publishJob } from '../server/job-channel'
-import { checkSame } from '../server/local/admission'
+import { checkSame, neverFits } from '../server/local/admission'
 import type { Broker } from './broker'
 import { checkStore, openBroker, storeOf } from './config'
 import { Events } from './events'
@@ -99,6 +99,8 @@ export class QueueBackend implements Backend {
   /** A job is accepted once it is in BullMQ's queue: what fails before that, the client hears of. */
   async submit(request: JobRequest, { maxUnfinished = Number.POSITIVE_INFINITY }: SubmitOptions = {}) {
     this.checkReady()
+    const { maxQueue } = this.config
+    if (request.count > maxQueue) throw neverFits(request.count, maxQueue)
     const queue = queueFor(this.roster, modelNamed(this.models, request.model), request)
     const outcome = await this.jobs.submit(request, { ...this.facts, queue, maxUnfinished })
     if ('full' in outcome) throw this.full(outcome.full, outcome.there, request, maxUnfinished)

@@ -1,3 +1,4 @@
+import { joinSignals } from '../checks/signals'
 import { BrokerError } from '../index'
 import type { FollowOptions, JobEvent } from '../server'
 import type { Broker } from './broker'
@@ -24,7 +25,7 @@ export class Events {
 
   /** As `Backend.follow()`: while the broker is away it waits. */
   async *follow(id: string, { after, signal }: FollowOptions = {}): AsyncGenerator<JobEvent, void, void> {
-    const stop = AbortSignal.any([this.closing.signal, ...(signal === undefined ? [] : [signal])])
+    const { signal: stop, release } = joinSignals(this.closing.signal, signal)
     const bell = new Bell()
     const unlisten = this.broker.listen(this.broker.key('wake', id), () => bell.ring())
     this.followed.set(id, (this.followed.get(id) ?? 0) + 1)
@@ -54,6 +55,7 @@ export class Events {
         quiet = !(await bell.wait(LOOK_AGAIN_MS, stop))
       }
     } finally {
+      release()
       unlisten()
       const others = (this.followed.get(id) ?? 1) - 1
       if (others > 0) this.followed.set(id, others)

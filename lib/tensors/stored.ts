@@ -61,6 +61,19 @@ export function numbersOf(dtype: SafetensorsDtype, bytes: Uint8Array): Float32Ar
   return Float32Array.from({ length: bytes.byteLength / size }, (_, index) => read(view, index * size))
 }
 
+/** The largest absolute value of these numbers; NaN where one is NaN, or where their type is not read here. */
+export function largestOf(dtype: SafetensorsDtype, bytes: Uint8Array): number {
+  const [read, view, size] = [READERS[dtype], viewOf(bytes), STORED_BYTES[dtype]]
+  if (read === undefined) return Number.NaN
+  let largest = 0
+  for (let at = 0; at < bytes.byteLength; at += size) {
+    const value = Math.abs(read(view, at))
+    if (!(value <= largest)) largest = value
+    if (Number.isNaN(largest)) break
+  }
+  return largest
+}
+
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -9,8 +9,11 @@ import { ROOT } from '../../bench/support/reference'
 import { PART_BYTES } from '../../lib/download/part-notes'
 import { takeLock } from '../../lib/files/lock'
 import type { DownloadProgress } from '../../lib/hub/download'
-import { killedWhenOver } from '../support/downloads'
+import { type HubId, parseHubId } from '../../lib/hub/id'
+import { fetchSnapshot } from '../../lib/hub/snapshot'
+import { killedWhenOver, untilOver } from '../support/downloads'
 import { sha256 } from '../support/loopback-hub'
+import { SharedSignal } from '../support/shared-signal'
 import {
   blobsOf,
   expectWhole,
@@ -47,6 +50,22 @@ describe('a download', () => {
     const asked = NEEDED.filter((path) => REPOSITORY[path]?.length !== 0)
     expect(new Set(hub.resolved())).toEqual(new Set(asked))
     expect(blobsOf(cache)).toHaveLength(NEEDED.length)
+  })
+
+  it('shares its signal with many others, and lets go of it', async () => {
+    await using shared = new SharedSignal()
+    const id = parseHubId(ID) as HubId
+    const listeners: number[] = []
+    const onProgress = () => {
+      listeners.push(shared.listeners)
+      shared.abort('enough')
+    }
+    const begin = () =>
+      fetchSnapshot(id, { settings: settingsOf(folderOf({})), signal: shared.signal, onProgress })
+    const ends = await Promise.allSettled(Array.from({ length: 12 }, () => untilOver(begin())))
+    expect(ends).toEqual(Array.from(ends, () => ({ status: 'rejected', reason: 'enough' })))
+    expect([listeners[0], shared.listeners]).toEqual([1, 0])
+    expect(await shared.warned()).toEqual([])
   })
 
   it('asks for large files part by part, and sums up to everything', async () => {

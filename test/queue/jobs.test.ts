@@ -177,6 +177,12 @@ describeQueue('a queue with limits', () => {
     const { status, job, headers } = await second.submit()
     expect([status, job.error.code]).toEqual([429, 'ERR_WUERSTCHEN_QUEUE_FULL'])
     expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+    const never = await second.submit({ ...SHORT, n: 9 })
+    expect([never.status, never.headers.get('retry-after')]).toEqual([400, null])
+    expect(never.job.error).toMatchObject({
+      message: 'Expected n to be at most 8 (maxQueue) but received 9',
+      param: 'n',
+    })
   })
 
   it('keeps results until their time to live ends', async () => {

@@ -7,6 +7,7 @@ import { TARGET } from '../../lib/libtorch/runtimes'
 import { sha256 } from '../support/loopback-hub'
 import { wheelOf } from '../support/made-up-libtorch'
 import { ensureDist, runCli } from '../support/node-process'
+import { SharedSignal } from '../support/shared-signal'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
 const environment = { ...process.env }
@@ -82,6 +83,19 @@ describe('listRuntimes() and removeRuntime()', () => {
 })
 
 describe('installRuntime()', () => {
+  it('shares its signal with many others, and lets go of it', async () => {
+    await using shared = new SharedSignal()
+    const wheel = wheelOf()
+    const from = join(folderOf({ 'a.whl': wheel }), 'a.whl')
+    const running = Array.from({ length: 12 }, () =>
+      installRuntime({ folder: folderOf({}), from, sha256: sha256(wheel), signal: shared.signal }),
+    )
+    expect(shared.listeners).toBe(1)
+    await Promise.all(running)
+    expect(shared.listeners).toBe(0)
+    expect(await shared.warned()).toEqual([])
+  })
+
   it.each([
     [{ flavour: 'cuda' }, 'flavour'],
     [{ from: '' }, 'from'],

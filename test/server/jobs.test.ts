@@ -108,6 +108,29 @@ describe('POST /v1/jobs', () => {
     hold.open()
   })
 
+  it('refuses what the queue never holds as a mistake of the client, on every way in', async () => {
+    await using served = await serveFake()
+    const { response, job } = await submit(served, { n: 9 })
+    const picture = await served.post('/v1/images/generations', { prompt: 'a circle', n: 9 })
+    for (const [{ status, headers }, { error }] of [
+      [response, job],
+      [picture, await picture.json()],
+    ] as const) {
+      expect([status, headers.get('retry-after')]).toEqual([400, null])
+      expect(error).toEqual({
+        message: 'Expected n to be at most 8 (maxQueue) but received 9',
+        type: 'invalid_request_error',
+        param: 'n',
+        code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      })
+    }
+  })
+
+  it('says how many pictures a request may have, where the queue holds fewer than maxImages', async () => {
+    await using served = await serveFake({ maxQueue: 3 })
+    expect((await (await served.get('/v1/info')).json()).limits.max_images).toBe(3)
+  })
+
   it('ends a job at the deadline of its client', async () => {
     await using served = await serveFake()
     const hold = gate(served.device)

@@ -35,15 +35,17 @@ export class FakeTensor implements NativeTensor {
 export class FakeGraph implements NativeGraph {
   disposed = false
   readonly refused = {}
+  /** What its calls took, and what its kernels keep. */
+  taken = { peak: 0, kernels: 0 }
   constructor(
     readonly name: string,
     public memory = { weights: 0, copied: 0 },
   ) {}
   peakBytes(): number {
-    return 0
+    return this.taken.peak
   }
   kernelBytes(): number {
-    return 0
+    return this.taken.kernels
   }
   recordings() {
     return { recorded: 0, replayed: 0, refused: null }

@@ -63,9 +63,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ],
     ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
-  server: ['index', 'files/package-root'],
+  // checks/signals: callers of a backend share signals, too.
+  server: ['index', 'checks/signals', 'files/links', 'files/package-root'],
   // A backend of the server's, and workers: what they make pictures with is the server's, too.
-  queue: ['index', 'server', 'files/caches', 'files/folder'],
+  queue: ['index', 'server', 'checks/signals', 'files/caches', 'files/folder'],
   'ai-sdk': ['index'],
   // --help needs no more than the version and the names of a server's settings; folders are made before minutes of work.
   cli: ['index', 'server', 'queue', 'files/folder', 'files/package-root'],

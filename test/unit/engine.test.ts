@@ -102,6 +102,20 @@ describe('Engine#submit()', () => {
     await expect(engine.submit(fakeRequest({ images: 2 }))).resolves.toHaveLength(2)
   })
 
+  it('refuses for ever what never fits into the queue, and says so', async () => {
+    const { engine } = start({ maxQueue: 3 })
+    const error = {
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      retryable: false,
+      message: 'Expected a request of at most 3 images (maxQueue) but received one of 4',
+      details: { maxQueue: 3, asked: 4 },
+    }
+    await expect(engine.submit(fakeRequest({ images: 4 }))).rejects.toMatchObject(error)
+    const first = engine.submit(fakeRequest({ images: 3 }))
+    await expect(engine.submit(fakeRequest({ images: 4 }))).rejects.toMatchObject(error)
+    await first
+  })
+
   it('rejects a picture of numbers that are none', async () => {
     const { engine, device } = start()
     const { read } = device

@@ -55,6 +55,10 @@ describe('Fleet', () => {
       code: 'ERR_WUERSTCHEN_QUEUE_FULL',
       details: { maxQueue: 3, waiting: 2, asked: 2 },
     })
+    await expect(fleet.submit(fakeRequest({ images: 4 }))).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      details: { maxQueue: 3, asked: 4 },
+    })
     await running
   })
 

@@ -6,6 +6,7 @@ import type { RebindOptions, WeightBinding } from '../../lib/native/types'
 import { settled } from '../../lib/pipeline/settled'
 
 const stored = { file: 'x', dtype: 'F32', shape: [1, 1], offset: 0, bytes: 4 } as const
+const tensor = { ...stored, key: 'x' } as const
 const baseOf = (name: string): WeightBinding => ({ ...stored, name })
 
 /** A network with one weight: what it is multiplied with now, and the failures that its next changes meet. */
@@ -39,9 +40,10 @@ function setUp() {
 }
 
 const changeOf = (target: ChangeTarget, parameter: string) =>
-  ({ target, parameter, up: stored, down: stored, scale: 1 }) as LoadedLora['changes'][number]
+  ({ target, parameter, up: tensor, down: tensor, scale: 1 }) as LoadedLora['changes'][number]
 const style: LoadedLora = {
   name: 'style',
+  file: 'x',
   scale: 1,
   changes: [changeOf('prior', 'a'), changeOf('priorTextEncoder', 'b')],
 }

@@ -229,7 +229,7 @@ describe('Memory', () => {
   it('reports by stage, and sums up devices', () => {
     const report = start('none').report(PICTURE)
     expect(report.held).toBe(5.54e9)
-    expect(report.stages.prior).toMatchObject({ weights: 3e9, held: 3e9, peak: 0 })
+    expect(report.stages.prior).toMatchObject({ weights: 3e9, held: 3e9, peak: 3e9 })
     expect(report.predicted).toBe(Math.max(...Object.values(start('none').predict(PICTURE))))
     expect(sumOf([report, report])).toMatchObject({ held: 2 * report.held, predicted: 2 * report.predicted })
   })

@@ -113,9 +113,15 @@ describe('WuerstchenPipeline#stream()', () => {
     await expect(eventsOf(pipeline.stream(undefined as never, FEW_STEPS))).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
     })
-    const many = { ...FEW_STEPS, numImagesPerPrompt: 9 }
+    const many = { ...FEW_STEPS, numImagesPerPrompt: 8 }
+    const running = pipeline.generate('a', FEW_STEPS)
     await expect(eventsOf(pipeline.stream('a', many))).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_QUEUE_FULL',
+    })
+    await running
+    const tooMany = { ...FEW_STEPS, numImagesPerPrompt: 9 }
+    await expect(eventsOf(pipeline.stream('a', tooMany))).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
     })
   })
 

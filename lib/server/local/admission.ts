@@ -1,4 +1,4 @@
-import { InvalidArgumentError, QueueFullError } from '../../index'
+import { InvalidArgumentError, QueueFullError, WuerstchenError } from '../../index'
 import type { JobRequest } from '../backend'
 import type { JobStore } from './job-store'
 import type { Throughput } from './throughput'
@@ -29,12 +29,21 @@ export function checkShare(
   )
 }
 
-/** What the pipeline says of a full queue, and when there is room again. */
+/** What the pipeline says of its queue, in a client's words: when there is room again, or that there never is. */
 export function refusalOf(error: unknown, { count }: JobRequest, throughput: Throughput): unknown {
-  if (!(error instanceof QueueFullError)) return error
+  if (!(error instanceof WuerstchenError)) return error
   const { maxQueue = 0, waiting = 0 } = (error.details ?? {}) as Record<string, number>
+  if (error instanceof InvalidArgumentError && maxQueue > 0) return neverFits(count, maxQueue)
+  if (!(error instanceof QueueFullError)) return error
   const retryAfterMs = throughput.estimateMs(waiting + count - maxQueue)
   return new QueueFullError(error.message, { cause: error, details: { ...error.details, retryAfterMs } })
+}
+
+/** For more pictures than an empty queue takes. */
+export function neverFits(count: number, maxQueue: number): InvalidArgumentError {
+  return new InvalidArgumentError(`Expected n to be at most ${maxQueue} (maxQueue) but received ${count}`, {
+    details: { name: 'n' },
+  })
 }
 
 /** An idempotency key stands for one request. */

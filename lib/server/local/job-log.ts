@@ -1,3 +1,4 @@
+import { onAbort } from '../../checks/signals'
 import type { JobError, JobEvent, JobRequest, JobSnapshot, JobStatus, PictureInfo } from '../backend'
 
 type EventBody = JobEvent extends infer Event ? (Event extends JobEvent ? Omit<Event, 'id'> : never) : never
@@ -101,11 +102,11 @@ export class JobLog {
     return new Promise((resolve) => {
       const wake = () => {
         this.waiting.delete(wake)
-        signal?.removeEventListener('abort', wake)
+        release()
         resolve()
       }
+      const release = onAbort(signal, wake)
       this.waiting.add(wake)
-      signal?.addEventListener('abort', wake, { once: true })
     })
   }
 }

@@ -84,7 +84,7 @@ function infoOf({ backend, config, keys }: Context, request: FastifyRequest): In
           ? config.maxPixels
           : Math.max(...models.map((model) => maxPixelsOf(config, model))),
       max_steps: config.maxSteps,
-      max_images: config.maxImages,
+      max_images: Math.min(config.maxImages, config.maxQueue),
       max_timeout_ms: config.maxTimeoutSeconds * 1000,
       max_body_bytes: config.maxBodyBytes,
       result_ttl_seconds: config.resultTtlSeconds,
