@@ -1,10 +1,15 @@
 import type { JobError, JobEvent, JobRequest, JobSnapshot, JobStatus, PictureInfo } from '../backend'
 
-type EventBody = JobEvent extends infer Event ? (Event extends JobEvent ? Omit<Event, 'id'> : never) : never
+/** The job itself is added when the event is read. */
+type EventBody = JobEvent extends infer Event
+  ? Event extends JobEvent
+    ? Omit<Event, 'id' | 'job'>
+    : never
+  : never
 
 interface Kept {
   readonly number: number
-  readonly event: JobEvent
+  readonly body: EventBody
 }
 
 /**
@@ -46,7 +51,7 @@ export class JobLog {
     const number = ++this.last
     const key = slotOf(body)
     this.kept.delete(key)
-    this.kept.set(key, { number, event: { id: String(number), ...body } as JobEvent })
+    this.kept.set(key, { number, body })
     if (body.type === 'image') this.kept.delete(`preview ${body.picture.index}`)
     for (const wake of [...this.waiting]) wake()
   }
@@ -67,7 +72,7 @@ export class JobLog {
       if (signal?.aborted) return
       if (next !== undefined) {
         seen = next.number
-        yield next.event
+        yield this.eventOf(next)
       } else if (this.ended) return
       else await this.change(signal)
     }
@@ -90,6 +95,11 @@ export class JobLog {
       warnings,
       error,
     }
+  }
+
+  private eventOf({ number, body }: Kept): JobEvent {
+    const event = { id: String(number), ...body }
+    return event.type === 'done' || event.type === 'error' ? { ...event, job: this.snapshot() } : event
   }
 
   private firstAfter(number: number): Kept | undefined {
