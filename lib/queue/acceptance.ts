@@ -4,8 +4,8 @@ import type { Jobs, SubmitFacts, Submitted } from './jobs'
 
 /** How jobs come into a queue: a record of ours, and an entry of BullMQ's. Whoever has both is accepted. */
 export class Acceptance {
-  /** Under load most are refused: then a job's entry waits for its record. */
-  private refused = false
+  /** The first job loads the script, and under load most are refused: then a job's entry waits for its record. */
+  private careful = true
 
   constructor(
     private readonly broker: Broker,
@@ -15,9 +15,9 @@ export class Acceptance {
   ) {}
 
   async submit(request: JobRequest, facts: SubmitFacts): Promise<Submitted> {
-    const often = request.idempotencyKey === null && !this.refused
-    const outcome = (often ? await this.atOnce(request, facts) : null) ?? (await this.byTurns(request, facts))
-    this.refused = 'full' in outcome
+    const fast = request.idempotencyKey === null && !this.careful
+    const outcome = (fast ? await this.atOnce(request, facts) : null) ?? (await this.byTurns(request, facts))
+    this.careful = 'full' in outcome
     if ('made' in outcome) await this.broker.replicated(this.replicas)
     return outcome
   }

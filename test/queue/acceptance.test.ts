@@ -60,6 +60,14 @@ describeQueue('what comes into a queue', () => {
     expect(await held()).toEqual({ entries: ids, records: ids })
   })
 
+  it('gives workers nothing without a record, though the broker is new', async () => {
+    const id = await accepted()
+    const added = await room.client.xrange('{wuerstchen}:q:events', '-', '+')
+    expect(new Set(added.flatMap(([, fields]) => fields.filter((one) => one.startsWith('job_'))))).toEqual(
+      new Set([id]),
+    )
+  })
+
   it('leaves no entry of a job that is refused', async () => {
     const ids = [await accepted(), await accepted()].sort()
     expect([await submit(), await submit()]).toEqual([
