@@ -28,9 +28,12 @@ export class Events {
   }
 
   /** As `Backend.follow()`: while the broker is away it waits. */
-  async *follow(id: string, { after, signal }: FollowOptions = {}): AsyncGenerator<JobEvent, void, void> {
+  async *follow(
+    id: string,
+    { after, signal, last = false }: FollowOptions = {},
+  ): AsyncGenerator<JobEvent, void, void> {
     const stop = AbortSignal.any([this.closing.signal, ...(signal === undefined ? [] : [signal])])
-    const bell = new Bell()
+    const bell = new Bell(last)
     const unlisten = this.broker.listen(this.broker.key('wake', id), (message) => bell.ring(message))
     this.followed.set(id, (this.followed.get(id) ?? 0) + 1)
     try {
@@ -45,8 +48,8 @@ export class Events {
           for (const event of eventsOf(look, from, seen === BEGINNING)) {
             if (stop.aborted) return
             seen = event.id
-            yield event
-            if (event.type === 'done' || event.type === 'error') return
+            if (!last || isEnd(event)) yield event
+            if (isEnd(event)) return
           }
           if (look.ended !== null) return
         } catch (error) {
@@ -84,7 +87,11 @@ class Bell {
   private rung = false
   private wake: (() => void) | null = null
 
+  /** `last`: rings at the end of the job only. */
+  constructor(private readonly last: boolean) {}
+
   ring(message: string): void {
+    if (this.last && message === '') return
     this.rung = true
     this.heard ||= message
     this.wake?.()
@@ -131,11 +138,14 @@ function eventsOf(
   ]
 }
 
+function isEnd(event: JobEvent): event is JobEvent & { type: 'done' | 'error' } {
+  return event.type === 'done' || event.type === 'error'
+}
+
 function eventOf(id: string, body: string, ended: JobRecord | null): JobEvent {
   const event = { ...JSON.parse(body), id } as JobEvent
   if (event.type === 'preview')
     return { ...event, data: Buffer.from(event.data as unknown as string, 'base64') }
-  if (ended !== null && (event.type === 'done' || event.type === 'error'))
-    return { ...event, job: ended.snapshot }
+  if (ended !== null && isEnd(event)) return { ...event, job: ended.snapshot }
   return event
 }

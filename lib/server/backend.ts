@@ -141,6 +141,8 @@ export interface FollowOptions {
   readonly after?: string | undefined
   /** Ends the following, not the job. */
   readonly signal?: AbortSignal | undefined
+  /** Only `done` or `error`: nobody is woken by each step. Defaults to false. */
+  readonly last?: boolean | undefined
 }
 
 export interface StoredPicture {

@@ -1,4 +1,12 @@
-import type { JobError, JobEvent, JobRequest, JobSnapshot, JobStatus, PictureInfo } from '../backend'
+import type {
+  FollowOptions,
+  JobError,
+  JobEvent,
+  JobRequest,
+  JobSnapshot,
+  JobStatus,
+  PictureInfo,
+} from '../backend'
 
 /** The job itself is added when the event is read. */
 type EventBody = JobEvent extends infer Event
@@ -31,6 +39,7 @@ export class JobLog {
   /** By what a later event of the same kind takes the place of; in order of their numbers. */
   private readonly kept = new Map<string, Kept>()
   private readonly waiting = new Set<() => void>()
+  private readonly waitingForEnd = new Set<() => void>()
   private last = 0
 
   constructor(
@@ -53,7 +62,7 @@ export class JobLog {
     this.kept.delete(key)
     this.kept.set(key, { number, body })
     if (body.type === 'image') this.kept.delete(`preview ${body.picture.index}`)
-    for (const wake of [...this.waiting]) wake()
+    for (const wake of [...this.waiting, ...(this.ended ? this.waitingForEnd : [])]) wake()
   }
 
   end(status: 'succeeded' | 'failed' | 'canceled', error: JobError | null = null): void {
@@ -65,16 +74,27 @@ export class JobLog {
     this.add(error === null ? { type: 'done' } : { type: 'error', error })
   }
 
-  async *follow(after: string | undefined, signal?: AbortSignal): AsyncGenerator<JobEvent, void, void> {
-    let seen = numberOf(after, this.last)
-    for (;;) {
-      const next = this.firstAfter(seen)
-      if (signal?.aborted) return
-      if (next !== undefined) {
-        seen = next.number
-        yield this.eventOf(next)
-      } else if (this.ended) return
-      else await this.change(signal)
+  async *follow({ after, signal, last = false }: FollowOptions): AsyncGenerator<JobEvent, void, void> {
+    const waiting = last ? this.waitingForEnd : this.waiting
+    let wake = () => {}
+    const stop = () => wake()
+    signal?.addEventListener('abort', stop)
+    try {
+      for (let seen = numberOf(after, this.last); !signal?.aborted; ) {
+        const next = last ? this.kept.get('end') : this.firstAfter(seen)
+        if (next !== undefined && next.number > seen) {
+          seen = next.number
+          yield this.eventOf(next)
+        } else if (this.ended) return
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve
+            waiting.add(wake)
+          })
+        waiting.delete(wake)
+      }
+    } finally {
+      signal?.removeEventListener('abort', stop)
     }
   }
 
@@ -105,18 +125,6 @@ export class JobLog {
   private firstAfter(number: number): Kept | undefined {
     for (const kept of this.kept.values()) if (kept.number > number) return kept
     return undefined
-  }
-
-  private change(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.waiting.delete(wake)
-        signal?.removeEventListener('abort', wake)
-        resolve()
-      }
-      this.waiting.add(wake)
-      signal?.addEventListener('abort', wake, { once: true })
-    })
   }
 }
 

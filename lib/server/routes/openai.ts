@@ -124,7 +124,7 @@ async function finished(
   const { backend } = context
   // Its own promise: an unread event stream is what tells the end.
   let ended: JobSnapshot | null = null
-  for await (const event of backend.follow(id, { signal })) {
+  for await (const event of backend.follow(id, { signal, last: true })) {
     if (event.type === 'done') ended = event.job
     if (event.type === 'error') {
       settled()
