@@ -1,9 +1,11 @@
 'use strict'
 // npm run bench:http-load — `wuerstchen serve` with the bundled model under load, against the engine in this process without
-// HTTP, and against FastAPI around diffusers with the same weights. Closed loop of 1 to 64 clients (autocannon), then
-// arrivals at random up to twice the capacity: what is refused, how fast, and how /healthz does meanwhile.
+// HTTP, and against FastAPI around diffusers with the same weights. One client by turns, closed loop of 1 to 64 clients
+// (autocannon), then arrivals at random up to twice the capacity: what is refused, how fast, and how /healthz does meanwhile.
+// --docs writes what was measured by turns into docs/server.md.
 // The Python server: --python names an interpreter that has fastapi, uvicorn and what .venv has.
 
+const { Agent, request } = require('node:http')
 const os = require('node:os')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -13,7 +15,8 @@ const { WuerstchenPipeline } = require('../dist')
 const { percentile, random } = require('./support/crowd')
 const { ROOT } = require('./support/reference')
 const { serveOurs, startServer } = require('./support/served')
-const { machine } = require('./support/statistics')
+const { Report } = require('./support/manual')
+const { machine, median } = require('./support/statistics')
 
 const { values } = parseArgs({
   options: {
@@ -22,7 +25,9 @@ const { values } = parseArgs({
     python: { type: 'string', default: '' }, // without it the Python server is left out
     queue: { type: 'string', default: '64' },
     threads: { type: 'string', default: String(os.availableParallelism()) },
-    only: { type: 'string', default: 'engine,closed,open,python' },
+    only: { type: 'string', default: 'turns,engine,closed,open,python' },
+    pictures: { type: 'string', default: '150' }, // by turns, of each side
+    docs: { type: 'boolean', default: false },
     port: { type: 'string', default: '18092' },
   },
 })
@@ -43,27 +48,66 @@ function body(seed) {
   }
 }
 
-/** The same pictures in this process, encoded as the server does, by so many callers. */
-async function engine(clients) {
-  const pipeline = await WuerstchenPipeline.fromPretrained(MODEL, {
-    device: 'cpu',
-    threads: Number(values.threads),
-  })
-  const options = {
-    width: 256,
-    height: 256,
-    priorNumInferenceSteps: STEPS.prior,
-    numInferenceSteps: STEPS.decoder,
-    priorGuidanceScale: 4,
-  }
-  let [seed, done] = [0, 0]
-  const one = async () => {
-    const { images } = await pipeline.generate('a red circle on a blue background', {
-      ...options,
-      seed: seed++,
+const OPTIONS = {
+  width: 256,
+  height: 256,
+  priorNumInferenceSteps: STEPS.prior,
+  numInferenceSteps: STEPS.decoder,
+  priorGuidanceScale: 4,
+}
+
+const openPipeline = () =>
+  WuerstchenPipeline.fromPretrained(MODEL, { device: 'cpu', threads: Number(values.threads) })
+
+/** A picture in this process, encoded as the server does. */
+async function generated(pipeline, seed) {
+  const { images } = await pipeline.generate('a red circle on a blue background', { ...OPTIONS, seed })
+  return images[0].toBuffer()
+}
+
+/** The same pictures, one in this process and one by HTTP: whatever else the machine does meets both alike. */
+async function turns(url) {
+  const report = new Report('http turns', { docs: values.docs, page: 'server.md' })
+  const pipeline = await openPipeline()
+  const agent = new Agent({ keepAlive: true })
+  const times = { engine: [], http: [] }
+  const sides = { engine: (seed) => generated(pipeline, seed), http: (seed) => posted(url, agent, seed) }
+  for (let seed = -30; seed < Number(values.pictures); seed++)
+    for (const [name, make] of Object.entries(sides)) {
+      const began = performance.now()
+      await make(seed + 100)
+      if (seed >= 0) times[name].push(performance.now() - began)
+    }
+  agent.destroy()
+  await pipeline.dispose()
+  const [own, served] = [median(times.engine), median(times.http)]
+  report.line('| one client, by turns | engine in process | wuerstchen serve | pace of the engine |')
+  report.line('|---|---|---|---|')
+  report.line(
+    `| ms a picture, median of ${times.http.length} | ${own.toFixed(1)} | ${served.toFixed(1)} | ${((100 * own) / served).toFixed(1)}% |`,
+  )
+  report.line('')
+  report.end()
+}
+
+/** As autocannon asks, without its event loop's work. */
+function posted(url, agent, seed) {
+  const headers = { 'content-type': 'application/json' }
+  return new Promise((resolve, reject) => {
+    const asking = request(`${url}/v1/images/generations`, { agent, method: 'POST', headers }, (answer) => {
+      if (answer.statusCode !== 200) reject(new Error(`Expected 200 but received ${answer.statusCode}`))
+      answer.resume().once('end', resolve)
     })
-    await images[0].toBuffer()
-  }
+    asking.once('error', reject)
+    asking.end(JSON.stringify(body(seed)))
+  })
+}
+
+/** The same pictures in this process, by so many callers. */
+async function engine(clients) {
+  const pipeline = await openPipeline()
+  let [seed, done] = [0, 0]
+  const one = () => generated(pipeline, seed++)
   await Promise.all(Array.from({ length: clients }, one))
   const end = performance.now() + 1000 * seconds
   const started = performance.now()
@@ -91,8 +135,9 @@ async function closed(url, clients) {
       duration,
       timeout: 120,
     })
-  await run(3)
-  const [health, result] = await Promise.all([healthFor(url, seconds), run(seconds)])
+  // Not beside what is measured: the engine in process has nobody who asks, and the same two cores.
+  const [health] = await Promise.all([healthFor(url, 3), run(3)])
+  const result = await run(seconds)
   const { '2xx': ok, non2xx, errors, latency, duration } = result
   return { throughput: ok / duration, p50: latency.p50, p99: latency.p99, refused: non2xx, errors, health }
 }
@@ -167,9 +212,19 @@ function row(what, clients, { throughput, p50, p99, refused = 0, refusedP99 = nu
   )
 }
 
+const openServer = () =>
+  serveOurs(['--threads', values.threads, '--device', 'cpu', '--max-queue', values.queue], {
+    port: Number(values.port),
+  })
+
 async function main() {
   const parts = values.only.split(',')
   const counts = values.clients.split(',').map(Number)
+  if (parts.includes('turns')) {
+    const server = await openServer()
+    await turns(server.url).finally(() => server.stop())
+  }
+  if (parts.every((part) => part === 'turns')) return
   console.log(
     `${machine()}; 256x256, ${STEPS.prior} + ${STEPS.decoder} steps, ${values.threads} threads, ${seconds} s each`,
   )
@@ -187,10 +242,7 @@ async function main() {
   }
   let capacity = 0
   if (parts.includes('closed') || parts.includes('open')) {
-    const server = await serveOurs(
-      ['--threads', values.threads, '--device', 'cpu', '--max-queue', values.queue],
-      { port: Number(values.port) },
-    )
+    const server = await openServer()
     try {
       for (const clients of counts) {
         const found = await closed(server.url, clients)

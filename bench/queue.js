@@ -30,6 +30,9 @@ const SMALL = {
   num_inference_steps: 1,
   seed: 7,
 }
+/** Before anything is measured: a server in use runs compiled code, in all its processes. */
+const WARM_UP = 300
+
 const USUAL = { prompt: 'a red circle', seed: 7 }
 
 /** One after another, by turns: other work on the machine meets all alike. */
@@ -41,7 +44,7 @@ async function overhead() {
         await worker()
         const sides = { local: await local(1), queue: await queued() }
         const times = { local: [], queue: [] }
-        for (let index = -5; index < JOBS; index++)
+        for (let index = -WARM_UP; index < JOBS; index++)
           for (const [name, url] of Object.entries(sides)) {
             const ms = await timed(() => generated(url, SMALL))
             if (index >= 0) times[name].push(ms)

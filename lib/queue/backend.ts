@@ -11,6 +11,7 @@ import type {
   JobPage,
   JobRequest,
   JobSnapshot,
+  PictureInfo,
   ServerConfig,
   StoredPicture,
   SubmitOptions,
@@ -18,12 +19,14 @@ import type {
 import { CANCELED } from '../server/errors'
 import { publishJob } from '../server/job-channel'
 import { checkSame, neverFits } from '../server/local/admission'
+import { Acceptance } from './acceptance'
 import type { Broker } from './broker'
 import { checkStore, openBroker, storeOf } from './config'
 import { Events } from './events'
 import { Janitor } from './janitor'
 import { Jobs } from './jobs'
 import { SILENT, sayOf, type WorkerLog } from './log'
+import { recordOf } from './record'
 import { modelNamed, modelsOf, NOBODY, queueFor, type Roster, readRoster } from './roster'
 import { QueueStatistics } from './statistics'
 import type { PictureStore } from './store'
@@ -38,6 +41,7 @@ export class QueueBackend implements Backend {
   private readonly id = randomUUID()
   private readonly broker: Broker
   private readonly jobs: Jobs
+  private readonly acceptance: Acceptance
   private readonly events: Events
   private readonly store: PictureStore
   private readonly janitor: Janitor
@@ -55,11 +59,15 @@ export class QueueBackend implements Backend {
   constructor(private readonly config: ServerConfig) {
     this.broker = openBroker(config, false)
     this.jobs = new Jobs(this.broker)
-    this.events = new Events(this.broker)
+    this.acceptance = new Acceptance(this.broker, this.jobs, config.queueReplicas)
+    this.events = new Events(this.broker, this.jobs)
     this.store = storeOf(config)
     this.janitor = new Janitor(this.broker, this.jobs, this.store, () => this.log)
     this.counted = new QueueStatistics(this.broker, this.jobs)
-    this.broker.listen(this.broker.key('server', this.id), (job) => void this.publish(job))
+    this.broker.listen(this.broker.key('server', this.id), (message) => {
+      // Whoever waits for the job's answer comes first.
+      setImmediate(() => this.publish(message))
+    })
     this.janitor.start()
     void this.refresh(true)
   }
@@ -102,10 +110,9 @@ export class QueueBackend implements Backend {
     const { maxQueue } = this.config
     if (request.count > maxQueue) throw neverFits(request.count, maxQueue)
     const queue = queueFor(this.roster, modelNamed(this.models, request.model), request)
-    const outcome = await this.jobs.submit(request, { ...this.facts, queue, maxUnfinished })
+    const outcome = await this.acceptance.submit(request, { ...this.facts, queue, maxUnfinished })
     if ('full' in outcome) throw this.full(outcome.full, outcome.there, request, maxUnfinished)
     if ('found' in outcome) return { job: await this.known(outcome.found, request), found: true }
-    await this.accept(outcome.id, queue, request.priority)
     return { job: snapshotOf(outcome.id, request, outcome.position), found: false }
   }
 
@@ -136,11 +143,10 @@ export class QueueBackend implements Backend {
     return this.jobs.list(owner, limit, after)
   }
 
-  async picture(id: string, index: number): Promise<StoredPicture | null> {
-    const record = await this.jobs.find(id)
-    const place = record?.places.get(index)
-    const picture = record?.snapshot.pictures.find((one) => one.index === index)
-    if (place === undefined || picture === undefined) return null
+  async picture(id: string, index: number, known?: PictureInfo): Promise<StoredPicture | null> {
+    const picture = known?.place === undefined ? await this.shown(id, index) : known
+    const place = picture?.place
+    if (picture === undefined || place === undefined) return null
     try {
       const data = await this.store.get(place)
       return data === null ? null : { mediaType: picture.mediaType, data }
@@ -152,6 +158,10 @@ export class QueueBackend implements Backend {
   }
 
   async remove(id: string): Promise<boolean> {
+    const job = await this.jobs.find(id)
+    if (job === null) return false
+    // What is over has all its pictures: it is not asked for again.
+    if (job.snapshot.finishedAt !== null) return this.janitor.forget(id, job)
     await this.cancel(id)
     return this.janitor.forget(id)
   }
@@ -219,18 +229,13 @@ export class QueueBackend implements Backend {
     throw new DisposedError(`Expected the server to be ready but ${what}.`, { details })
   }
 
-  private async accept(id: string, queue: string, priority: number): Promise<void> {
-    await this.jobs.enqueue(id, queue, priority)
-    await this.broker.replicated(this.config.queueReplicas)
-  }
-
   /** The job of an idempotency key. Whoever accepted it may have died before it was enqueued. */
   private async known(id: string, request: JobRequest): Promise<JobSnapshot> {
     const record = await this.jobs.find(id)
     if (record === null) throw new DisposedError('Expected the job of this key but it has just expired.')
     const { snapshot, queue } = record
     checkSame(snapshot.request, request)
-    if (snapshot.status === 'queued') await this.accept(id, queue, snapshot.request.priority)
+    if (snapshot.status === 'queued') await this.acceptance.enqueue(id, queue, snapshot.request.priority)
     return snapshot
   }
 
@@ -245,9 +250,15 @@ export class QueueBackend implements Backend {
     return new QueueFullError(message, { details })
   }
 
-  private async publish(id: string): Promise<void> {
-    const job = await this.find(id).catch(() => null)
-    if (job !== null) publishJob(this, job)
+  /** Its message is the record: asked for later it might be forgotten. */
+  private publish(message: string): void {
+    const [id, fields] = JSON.parse(message) as [string, string[]]
+    const record = recordOf(id, fields, -1)
+    if (record !== null) publishJob(this, record.snapshot)
+  }
+
+  private async shown(id: string, index: number): Promise<PictureInfo | undefined> {
+    return (await this.find(id))?.pictures.find((one) => one.index === index)
   }
 }
 

@@ -1,4 +1,5 @@
 /** The one connection of a process to Redis or Valkey: commands, scripts, messages, and the queues that BullMQ keeps there. */
+import { createHash } from 'node:crypto'
 import { BrokerError } from '../index'
 import type { BrokerHealth } from '../server'
 import {
@@ -102,6 +103,17 @@ export class Broker {
     return this.answer(async () => scripted[commandOf(name)]?.(this.prefix, ...args)) as Promise<T>
   }
 
+  /** The same, without a second try: null where the broker has not loaded it, and has done nothing. */
+  async loadedScript<T>(name: ScriptName, ...args: readonly (string | number)[]): Promise<T | null> {
+    const answer = (redis: Redis) => redis.evalsha(HASHES[name], 1, this.prefix, ...args) as Promise<T>
+    return this.answer((redis) =>
+      answer(redis).catch((error: Error) => {
+        if (error.message.startsWith('NOSCRIPT')) return null
+        throw error
+      }),
+    )
+  }
+
   /** What the broker answers; that it does not is an error with a code. */
   async answer<T>(ask: (redis: Redis) => Promise<T>): Promise<T> {
     try {
@@ -152,8 +164,12 @@ export class Broker {
     return () => {
       const all = this.listeners.get(channel)
       if (all === undefined || !all.delete(listener) || all.size > 0) return
-      this.listeners.delete(channel)
-      this.subscriber.unsubscribe(channel).catch(() => undefined)
+      // Whatever is done with what was heard comes first, and may listen again.
+      setImmediate(() => {
+        if (all.size > 0 || this.listeners.get(channel) !== all) return
+        this.listeners.delete(channel)
+        this.subscriber.unsubscribe(channel).catch(() => undefined)
+      })
     }
   }
 
@@ -205,6 +221,16 @@ const HASTY = {
   autoResendUnfulfilledCommands: false,
   commandTimeout: ANSWER_MS,
 } satisfies RedisOptions
+
+/** By which the broker knows the scripts that it has run. */
+const HASHES = Object.fromEntries(
+  Object.keys(SCRIPTS).map((name) => [
+    name,
+    createHash('sha1')
+      .update(sourceOf(name as ScriptName))
+      .digest('hex'),
+  ]),
+) as Record<ScriptName, string>
 
 function commandOf(name: ScriptName): string {
   return `wuerstchen_${name}`

@@ -2,6 +2,8 @@ import { joinSignals } from '../checks/signals'
 import { BrokerError } from '../index'
 import type { FollowOptions, JobEvent } from '../server'
 import type { Broker } from './broker'
+import { type Jobs, type Look, lookOf } from './jobs'
+import type { JobRecord } from './record'
 
 /** A message may be missed while a connection is new: readers look again this often. */
 const LOOK_AGAIN_MS = 2000
@@ -17,42 +19,44 @@ export class Events {
   private readonly followed = new Map<string, number>()
   private readonly closing = new AbortController()
 
-  constructor(private readonly broker: Broker) {}
+  constructor(
+    private readonly broker: Broker,
+    private readonly jobs: Jobs,
+  ) {}
 
   get ids(): string[] {
     return [...this.followed.keys()]
   }
 
   /** As `Backend.follow()`: while the broker is away it waits. */
-  async *follow(id: string, { after, signal }: FollowOptions = {}): AsyncGenerator<JobEvent, void, void> {
+  async *follow(
+    id: string,
+    { after, signal, last = false }: FollowOptions = {},
+  ): AsyncGenerator<JobEvent, void, void> {
     const { signal: stop, release } = joinSignals(this.closing.signal, signal)
-    const bell = new Bell()
-    const unlisten = this.broker.listen(this.broker.key('wake', id), () => bell.ring())
+    const bell = new Bell(last)
+    const unlisten = this.broker.listen(this.broker.key('wake', id), (message) => bell.ring(message))
     this.followed.set(id, (this.followed.get(id) ?? 0) + 1)
     try {
       let seen: string | null = null
-      for (let quiet = true; !stop.aborted; ) {
+      while (!stop.aborted) {
         bell.hush()
         try {
           seen ??= await this.placeOf(id, after)
-          if (seen === BEGINNING) {
-            const accepted = await this.accepted(id)
-            seen = ACCEPTED
-            if (accepted !== null) yield accepted
-          }
-          // Asked first: what ends between the two questions has its last event in the answer to the second.
-          const over: boolean = quiet && (await this.isOver(id))
-          for (const event of await this.read(id, seen)) {
+          const from: string = seen === BEGINNING ? ACCEPTED : seen
+          const look = bell.heard === '' ? await this.jobs.look(id, from) : lookOf(id, JSON.parse(bell.heard))
+          if (look === null) return
+          for (const event of eventsOf(look, from, seen === BEGINNING)) {
             if (stop.aborted) return
             seen = event.id
-            yield event
-            if (event.type === 'done' || event.type === 'error') return
+            if (!last || isEnd(event)) yield event
+            if (isEnd(event)) return
           }
-          if (over) return
+          if (look.ended !== null) return
         } catch (error) {
           if (!(error instanceof BrokerError)) throw error
         }
-        quiet = !(await bell.wait(LOOK_AGAIN_MS, stop))
+        await bell.wait(LOOK_AGAIN_MS, stop)
       }
     } finally {
       release()
@@ -68,12 +72,6 @@ export class Events {
     this.closing.abort()
   }
 
-  private async read(id: string, after: string): Promise<JobEvent[]> {
-    const key = this.broker.key('events', id)
-    const entries = await this.broker.answer((redis) => redis.xrange(key, `(${after}`, '+'))
-    return entries.map(([entry, fields]) => eventOf(entry, fields[1] ?? '{}'))
-  }
-
   /** Where to read on: what is no id of this stream, or one after its end, is the beginning. */
   private async placeOf(id: string, after: string | undefined): Promise<string> {
     if (after === ACCEPTED) return ACCEPTED
@@ -82,34 +80,22 @@ export class Events {
     const [last] = await this.broker.answer((redis) => redis.xrevrange(key, '+', '-', 'COUNT', 1))
     return last !== undefined && compare(after, last[0]) <= 0 ? after : BEGINNING
   }
-
-  /** What a job's acceptance tells; null where there is no such job. */
-  private async accepted(id: string): Promise<JobEvent | null> {
-    const key = this.broker.key('job', id)
-    const [position, warnings] = await this.broker.answer((redis) => redis.hmget(key, 'position', 'warnings'))
-    if (position == null) return null
-    return {
-      id: ACCEPTED,
-      type: 'queued',
-      position: Number(position),
-      warnings: JSON.parse(warnings ?? '[]'),
-    }
-  }
-
-  private async isOver(id: string): Promise<boolean> {
-    const key = this.broker.key('job', id)
-    const status = await this.broker.answer((redis) => redis.hget(key, 'status'))
-    return status !== 'queued' && status !== 'running'
-  }
 }
 
 /** Wakes one waiting reader; a ring that comes before the wait is not lost. */
 class Bell {
+  /** The end of the job, whole; empty before it. */
+  heard = ''
   private rung = false
   private wake: (() => void) | null = null
 
-  ring(): void {
+  /** `last`: rings at the end of the job only. */
+  constructor(private readonly last: boolean) {}
+
+  ring(message: string): void {
+    if (this.last && message === '') return
     this.rung = true
+    this.heard ||= message
     this.wake?.()
   }
 
@@ -117,8 +103,8 @@ class Bell {
     this.rung = false
   }
 
-  /** True where it rang, false after `ms`. */
-  async wait(ms: number, signal: AbortSignal): Promise<boolean> {
+  /** Until it rings, and at most for `ms`. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.rung && !signal.aborted)
       await new Promise<void>((resolve) => {
         const end = () => {
@@ -131,7 +117,6 @@ class Bell {
         this.wake = end
         signal.addEventListener('abort', end, { once: true })
       })
-    return this.rung
   }
 }
 
@@ -142,8 +127,27 @@ function compare(a: string, b: string): number {
   return aTime - bTime || aNumber - bNumber
 }
 
-function eventOf(id: string, text: string): JobEvent {
-  const event = JSON.parse(text) as JobEvent
-  if (event.type !== 'preview') return { ...event, id }
-  return { ...event, id, data: Buffer.from(event.data as unknown as string, 'base64') }
+/** `fromBeginning`: what its acceptance tells comes first. */
+function eventsOf(
+  { position, warnings, events, ended }: Look,
+  after: string,
+  fromBeginning: boolean,
+): JobEvent[] {
+  const accepted = { id: ACCEPTED, type: 'queued', position, warnings } as const
+  return [
+    ...(fromBeginning ? [accepted] : []),
+    ...events.filter(([id]) => compare(id, after) > 0).map(([id, body]) => eventOf(id, body, ended)),
+  ]
+}
+
+function isEnd(event: JobEvent): event is JobEvent & { type: 'done' | 'error' } {
+  return event.type === 'done' || event.type === 'error'
+}
+
+function eventOf(id: string, body: string, ended: JobRecord | null): JobEvent {
+  const event = { ...JSON.parse(body), id } as JobEvent
+  if (event.type === 'preview')
+    return { ...event, data: Buffer.from(event.data as unknown as string, 'base64') }
+  if (ended !== null && isEnd(event)) return { ...event, job: ended.snapshot }
+  return event
 }

@@ -3,6 +3,7 @@ import type { JobError } from '../server'
 import type { Broker } from './broker'
 import type { Jobs } from './jobs'
 import type { WorkerLog } from './log'
+import type { JobRecord } from './record'
 import type { PictureStore } from './store'
 
 const EVERY_MS = 1000
@@ -70,8 +71,8 @@ export class Janitor {
   }
 
   /** Pictures first: of what is forgotten nobody knows where they lie. */
-  async forget(id: string): Promise<boolean> {
-    const record = await this.jobs.find(id)
+  async forget(id: string, known?: JobRecord): Promise<boolean> {
+    const record = known ?? (await this.jobs.find(id))
     for (const place of record?.places.values() ?? []) await this.store.remove(place)
     return this.jobs.forget(id)
   }

@@ -26,6 +26,22 @@ export interface Attempt {
   readonly faults: number
 }
 
+/** What became of a picture: clients do not see it, they see it, or they see it and its job ended with it. */
+export type Shown = 'hidden' | 'shown' | 'last'
+
+/** What a follower sees of a job. */
+export interface Look {
+  readonly position: number
+  readonly warnings: readonly string[]
+  /** Ids and bodies. */
+  readonly events: readonly (readonly [id: string, body: string])[]
+  /** Once it is over. */
+  readonly ended: JobRecord | null
+}
+
+/** Status, position, warnings, events of a stream, and a record's fields and values. */
+export type RawLook = [string?, string?, string?, [id: string, [field: string, body: string]][]?, string[]?]
+
 /** An event's place in its job's stream, which a later one of the same place takes over. */
 export type Told = readonly [slot: string, event: object]
 
@@ -44,6 +60,8 @@ const POISON: JobError = {
   param: null,
 }
 
+const DONE = JSON.stringify({ type: 'done' })
+
 /** All jobs, as Redis holds them. */
 export class Jobs {
   private lastTime = 0
@@ -52,31 +70,17 @@ export class Jobs {
 
   /** Writes a job's record. It is accepted once it is enqueued, too. */
   async submit(request: JobRequest, facts: SubmitFacts): Promise<Submitted> {
-    const { owner, idempotencyKey, count, priority, deadline } = request
     const id = this.newId()
-    const fields = {
-      request: JSON.stringify(request),
-      seed: JSON.stringify(request.options.seed ?? Array.from({ length: count }, () => randomInt(2 ** 32))),
-      createdAt: Date.now(),
-      ttl: facts.timeToLiveMs,
-      server: facts.server,
-    }
-    const [outcome, value] = await this.broker.script<['made' | 'found' | 'queue' | 'key', string | number]>(
-      'submit',
+    return submittedOf(
       id,
-      owner,
-      idempotencyKey === null ? '' : hashOf(owner, idempotencyKey),
-      count,
-      bullPriority(priority),
-      facts.maxQueue,
-      Math.min(facts.maxUnfinished, Number.MAX_SAFE_INTEGER),
-      facts.queue,
-      deadline ?? '',
-      ...Object.entries(fields).flat(),
+      await this.broker.script<RawSubmitted>('submit', ...submissionOf(id, request, facts)),
     )
-    if (outcome === 'found') return { found: String(value) }
-    if (outcome === 'made') return { made: true, id, position: Number(value) }
-    return { full: outcome, there: Number(value) }
+  }
+
+  /** The same, sent at once; null where the broker does not know the script, and has done nothing. */
+  async submitLoaded(id: string, request: JobRequest, facts: SubmitFacts): Promise<Submitted | null> {
+    const raw = await this.broker.loadedScript<RawSubmitted>('submit', ...submissionOf(id, request, facts))
+    return raw === null ? null : submittedOf(id, raw)
   }
 
   /** Gives the job to the queue. Safe twice: what is there, running or over stays what it is. */
@@ -120,18 +124,19 @@ export class Jobs {
     return (await this.broker.script<number>('tell', id, number, known, ...pairs)) === 1
   }
 
-  /** Shows a picture that lies in the store. False where clients do not see this one. */
-  async show({ id, number }: Attempt, picture: PictureInfo, place: string): Promise<boolean> {
-    const { index, bytes } = picture
+  /** Shows a picture that lies in the store, at `place`. The last one ends its job. */
+  async show({ id, number }: Attempt, picture: PictureInfo & { readonly place: string }): Promise<Shown> {
+    const { index, bytes, place } = picture
     const event = JSON.stringify({ type: 'image', picture })
-    const text = JSON.stringify(picture)
-    return (await this.broker.script<number>('picture', id, number, index, place, text, bytes, event)) === 1
+    const args = [index, place, JSON.stringify(picture), bytes, event, DONE, Date.now()]
+    const outcome = await this.broker.script<0 | 1 | 2>('picture', id, number, ...args)
+    return (['hidden', 'shown', 'last'] as const)[outcome]
   }
 
   /** Ends a job, by its attempt or by anyone; the first end stays. */
   async finish(id: string, attempt: Attempt | null, end: JobEnd): Promise<boolean> {
     const error = end.status === 'succeeded' ? null : end.error
-    const event = JSON.stringify(error === null ? { type: 'done' } : { type: 'error', error })
+    const event = error === null ? DONE : JSON.stringify({ type: 'error', error })
     const text = error === null ? '' : JSON.stringify(error)
     const args = [id, attempt?.number ?? '', end.status, text, event, Date.now()]
     return (await this.broker.script<number>('finish', ...args)) === 1
@@ -141,6 +146,11 @@ export class Jobs {
   async release({ id, number }: Attempt, fault: boolean): Promise<void> {
     const event = JSON.stringify({ type: 'queued', position: 0, warnings: [] })
     await this.broker.script('release', id, number, event, fault ? 1 : 0)
+  }
+
+  /** The events after one, and what else is to be known of them; null where there is no such job. */
+  async look(id: string, after: string): Promise<Look | null> {
+    return lookOf(id, await this.broker.script<RawLook>('look', id, after))
   }
 
   async find(id: string): Promise<JobRecord | null> {
@@ -186,9 +196,54 @@ export class Jobs {
   }
 
   /** Sorts by time; 128 random bits, because an id is what a picture's address rests on. */
-  private newId(): string {
+  newId(): string {
     this.lastTime = Math.max(Date.now(), this.lastTime + 1)
     return `job_${this.lastTime.toString(36).padStart(9, '0')}${randomBytes(16).toString('hex')}`
+  }
+}
+
+type RawSubmitted = ['made' | 'found' | 'queue' | 'key', string | number]
+
+function submissionOf(id: string, request: JobRequest, facts: SubmitFacts): (string | number)[] {
+  const { owner, idempotencyKey, count, priority, deadline } = request
+  const fields = {
+    request: JSON.stringify(request),
+    seed: JSON.stringify(request.options.seed ?? Array.from({ length: count }, () => randomInt(2 ** 32))),
+    createdAt: Date.now(),
+    ttl: facts.timeToLiveMs,
+    server: facts.server,
+  }
+  return [
+    id,
+    owner,
+    idempotencyKey === null ? '' : hashOf(owner, idempotencyKey),
+    count,
+    bullPriority(priority),
+    facts.maxQueue,
+    Math.min(facts.maxUnfinished, Number.MAX_SAFE_INTEGER),
+    facts.queue,
+    deadline ?? '',
+    ...Object.entries(fields).flat(),
+  ]
+}
+
+function submittedOf(id: string, [outcome, value]: RawSubmitted): Submitted {
+  if (outcome === 'found') return { found: String(value) }
+  if (outcome === 'made') return { made: true, id, position: Number(value) }
+  return { full: outcome, there: Number(value) }
+}
+
+/** Of the script `look`, or of the message that a job has ended. */
+export function lookOf(
+  id: string,
+  [status, position, warnings = '[]', entries = [], fields = []]: RawLook,
+): Look | null {
+  if (status === undefined) return null
+  return {
+    position: Number(position),
+    warnings: JSON.parse(warnings) as string[],
+    events: entries.map(([entry, [, body]]) => [entry, body]),
+    ended: recordOf(id, fields, -1),
   }
 }
 

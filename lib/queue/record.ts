@@ -16,9 +16,10 @@ export function recordOf(id: string, fields: readonly string[], rank: number): J
   const request = parsed<JobRequest>(hash.get('request'))
   if (request === null) return null
   const status = hash.get('status') as JobStatus
+  const places = new Map(numbered(hash, 'place:'))
   return {
     queue: hash.get('queue') ?? '',
-    places: new Map(numbered(hash, 'place:')),
+    places,
     snapshot: {
       id,
       status,
@@ -29,7 +30,7 @@ export function recordOf(id: string, fields: readonly string[], rank: number): J
       expiresAt: numberOf(hash.get('expiresAt')),
       // Between two tries it is in no line: it comes next.
       position: status === 'queued' ? Math.max(0, rank) : null,
-      pictures: numbered(hash, 'picture:').map(([, text]) => JSON.parse(text) as PictureInfo),
+      pictures: numbered(hash, 'picture:').map(([index, text]) => pictureOf(text, places.get(index))),
       warnings: parsed<string[]>(hash.get('warnings')) ?? [],
       error: parsed<JobError>(hash.get('error')),
     },
@@ -41,6 +42,11 @@ function numbered(hash: ReadonlyMap<string, string>, prefix: string): [number, s
     .filter(([field]) => field.startsWith(prefix))
     .map(([field, text]): [number, string] => [Number(field.slice(prefix.length)), text])
     .sort(([a], [b]) => a - b)
+}
+
+function pictureOf(text: string, place: string | undefined): PictureInfo {
+  const picture = JSON.parse(text) as PictureInfo
+  return place === undefined ? picture : { ...picture, place }
 }
 
 function numberOf(text: string | undefined): number | null {

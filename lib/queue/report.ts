@@ -5,12 +5,16 @@ import type { Attempt, Jobs } from './jobs'
 /** Steps are told at most this often for each job: nobody sees more, and a broker serves many jobs. */
 const TELL_EVERY_MS = 100
 
+/** What is over so soon is worth no step: its followers hear of its pictures. */
+const FIRST_AFTER_MS = 50
+
 /** What an attempt tells of its way. The latest of each slot is sent, one message at a time. */
 export class Report {
   private readonly waiting = new Map<string, object>()
   private warnings: readonly string[] = []
   private sending = false
-  private lastSent = Number.NEGATIVE_INFINITY
+  private ended = false
+  private lastSent = performance.now() + FIRST_AFTER_MS - TELL_EVERY_MS
 
   constructor(
     private readonly jobs: Jobs,
@@ -31,6 +35,7 @@ export class Report {
   }
 
   add(slot: string, event: object): void {
+    if (this.ended) return
     this.waiting.set(slot, event)
     if (!this.sending) void this.send()
   }
@@ -38,6 +43,8 @@ export class Report {
   warn(warnings: readonly string[]): void {
     if (warnings.length === 0) return
     this.warnings = warnings
+    // At once: they are part of the job, however short it is.
+    this.lastSent = Number.NEGATIVE_INFINITY
     this.add('queued', { type: 'queued', position: 0, warnings })
   }
 
@@ -49,6 +56,7 @@ export class Report {
 
   /** Says nothing more. */
   end(): void {
+    this.ended = true
     this.waiting.clear()
   }
 
@@ -62,7 +70,8 @@ export class Report {
         if (events.length === 0) break
         this.waiting.clear()
         this.lastSent = performance.now()
-        if (!(await this.jobs.tell(this.attempt, events, this.warnings))) this.lost()
+        const held = await this.jobs.tell(this.attempt, events, this.warnings)
+        if (!held && !this.ended) this.lost()
       }
     } catch {
       // The next one may get through; the end of the job is told by other means.

@@ -15,12 +15,18 @@ local function key(id) return P .. ':job:' .. id end
 local function count(field, by) redis.call('HINCRBY', P .. ':counts', field, by) end
 
 -- Readers need the latest step of a picture, not all: an event replaces the one before it in its slot.
-local function tell(id, slot, body)
+local function write(id, slot, body)
   local stream, field = P .. ':events:' .. id, 'slot:' .. slot
   local old = redis.call('HGET', key(id), field)
   if old then redis.call('XDEL', stream, old) end
   redis.call('HSET', key(id), field, redis.call('XADD', stream, '*', 'e', body))
-  redis.call('PUBLISH', P .. ':wake:' .. id, '')
+end
+
+local function wake(id, message) redis.call('PUBLISH', P .. ':wake:' .. id, message) end
+
+local function tell(id, slot, body)
+  write(id, slot, body)
+  wake(id, '')
 end
 
 local function drop(id, slot)
@@ -30,7 +36,6 @@ local function drop(id, slot)
   redis.call('HDEL', key(id), 'slot:' .. slot)
 end
 
-
 local function move(id, from, to)
   local pictures = tonumber(redis.call('HGET', key(id), 'count'))
   if from then count(from .. 'Jobs', -1) count(from .. 'Pictures', -pictures) end
@@ -38,6 +43,14 @@ local function move(id, from, to)
 end
 
 local STATES = { queued = 'waiting', running = 'running' }
+
+-- What a follower needs: status, position, warnings, events after one, and once it is over its fields and values.
+local function look(id, after)
+  local job = redis.call('HMGET', key(id), 'status', 'position', 'warnings')
+  if not job[1] then return {} end
+  local events = redis.call('XRANGE', P .. ':events:' .. id, '(' .. after, '+')
+  return { job[1], job[2], job[3] or '[]', events, STATES[job[1]] and {} or redis.call('HGETALL', key(id)) }
+end
 
 local function holds(id, attempt)
   local now = redis.call('HMGET', key(id), 'status', 'attempt', 'lost')
@@ -48,7 +61,8 @@ local function holds(id, attempt)
   return false
 end
 
-local function finish(id, status, problem, body, now)
+-- The worker of the attempt that ends its own job need not be told.
+local function finish(id, status, problem, body, now, own)
   local job = redis.call('HMGET', key(id), 'status', 'owner', 'ttl', 'worker', 'server', 'bytes')
   local state = STATES[job[1]]
   if not state then return 0 end
@@ -59,9 +73,11 @@ local function finish(id, status, problem, body, now)
   redis.call('ZREM', P .. ':deadlines', id)
   redis.call('ZADD', P .. ':expiry', expires, id)
   count(status, 1) count('keptJobs', 1) count('keptBytes', tonumber(job[6] or '0'))
-  tell(id, 'end', body)
-  if state == 'running' then redis.call('PUBLISH', P .. ':worker:' .. job[4], id) end
-  redis.call('PUBLISH', P .. ':server:' .. job[5], id)
+  write(id, 'end', body)
+  -- Its followers need to ask nothing more.
+  wake(id, cjson.encode(look(id, '0-1')))
+  if state == 'running' and not own then redis.call('PUBLISH', P .. ':worker:' .. job[4], id) end
+  redis.call('PUBLISH', P .. ':server:' .. job[5], cjson.encode({ id, redis.call('HGETALL', key(id)) }))
   return 1
 end
 `
@@ -118,23 +134,30 @@ if ARGV[3] ~= '' then redis.call('HSET', key(ARGV[1]), 'warnings', ARGV[3]) end
 for i = 4, #ARGV, 2 do tell(ARGV[1], ARGV[i], ARGV[i + 1]) end
 return 1`,
 
-  /** A picture that lies in the store: -> 1 if its place there is the one that clients see, else 0. */
+  /**
+   * A picture that lies in the store; with the last one its job ends: -> 2 where it has ended so, 1 where more are to come, and
+   * 0 where clients see another picture or none. The place, which is of one attempt, tells a command that is sent twice.
+   */
   picture: `
 local id, index, place = ARGV[1], ARGV[3], ARGV[4]
-if not holds(id, ARGV[2]) then return 0 end
-if redis.call('HSETNX', key(id), 'place:' .. index, place) == 0 then
-  return redis.call('HGET', key(id), 'place:' .. index) == place and 1 or 0
-end
+local known = redis.call('HMGET', key(id), 'place:' .. index, 'status')
+if known[1] == place then return known[2] == 'succeeded' and 2 or 1 end
+if not holds(id, ARGV[2]) or known[1] then return 0 end
+redis.call('HSET', key(id), 'place:' .. index, place)
 redis.call('HSET', key(id), 'picture:' .. index, ARGV[5])
 redis.call('HINCRBY', key(id), 'bytes', ARGV[6])
-tell(id, 'image:' .. index, ARGV[7])
+write(id, 'image:' .. index, ARGV[7])
 drop(id, 'preview:' .. index)
-return 1`,
+for other = 0, tonumber(redis.call('HGET', key(id), 'count')) - 1 do
+  if redis.call('HEXISTS', key(id), 'place:' .. other) == 0 then wake(id, '') return 1 end
+end
+finish(id, 'succeeded', '', ARGV[8], ARGV[9], true)
+return 2`,
 
   /** The end, by its attempt, or by anyone where that is '': -> 1, or 0 where it is over or another's. */
   finish: `
 if ARGV[2] ~= '' and not holds(ARGV[1], ARGV[2]) then return 0 end
-return finish(ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6])`,
+return finish(ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[2] ~= '')`,
 
   /** Back to the queue: -> 1, or -1 where the attempt does not hold it. */
   release: `
@@ -145,6 +168,10 @@ redis.call('HSET', key(id), 'status', 'queued', 'position', 0, 'worker', '')
 redis.call('HINCRBY', key(id), 'faults', ARGV[4])
 tell(id, 'queued', ARGV[3])
 return 1`,
+
+  /** -> what `look()` tells of a job after an event; nothing of an unknown one. */
+  look: `
+return look(ARGV[1], ARGV[2])`,
 
   /** -> [fields and values, place in the line or -1]. */
   find: `

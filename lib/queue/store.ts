@@ -7,8 +7,8 @@ import { S3Store } from './store/s3'
 export interface PictureStore {
   /** The same for all who see the same pictures. */
   identity(): Promise<string>
-  /** Resolves once the picture would outlive the process. */
-  put(place: string, data: Uint8Array, mediaType: string): Promise<void>
+  /** Resolves once the picture would outlive the process. Where `data` rejects, that is what this rejects with. */
+  put(place: string, data: Promise<Uint8Array>, mediaType: string): Promise<void>
   /** Null where there is none. */
   get(place: string): Promise<Uint8Array | null>
   /** Safe twice. */
@@ -37,17 +37,20 @@ class TypedStore implements PictureStore {
   ) {}
 
   identity = () => this.typed('open', this.store.identity())
-  put = (place: string, data: Uint8Array, mediaType: string) =>
-    this.typed(`keep ${place}`, this.store.put(place, data, mediaType))
+  put = (place: string, data: Promise<Uint8Array>, mediaType: string) => {
+    data.catch(() => undefined) // it may reject before anyone waits for it
+    return this.typed(`keep ${place}`, this.store.put(place, data, mediaType), data)
+  }
   get = (place: string) => this.typed(`give ${place}`, this.store.get(place))
   remove = (place: string) => this.typed(`remove ${place}`, this.store.remove(place))
   close = () => this.store.close()
 
   /** Its message names folders and buckets: that is for the log, and clients get another one (`jobErrorOf()`). */
-  private async typed<T>(what: string, work: Promise<T>): Promise<T> {
+  private async typed<T>(what: string, work: Promise<T>, given?: Promise<unknown>): Promise<T> {
     try {
       return await work
     } catch (error) {
+      await given // its error is none of the store's
       const { setting: store } = this
       throw new StoreError(`Expected store '${store}' to ${what} but received ${reasonOf(error)}`, {
         cause: error,

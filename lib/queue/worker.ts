@@ -16,7 +16,7 @@ import {
 import type { Broker } from './broker'
 import { checkStore, openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
-import { type Attempt, Jobs } from './jobs'
+import { type Attempt, Jobs, type Shown } from './jobs'
 import { sayOf, type WorkerLog } from './log'
 import { isMachines } from './machine-faults'
 import { loadBull } from './packages'
@@ -124,7 +124,6 @@ export class QueueWorker {
     this.throughput.begin()
     try {
       await this.paint(attempt, stop)
-      await this.jobs.finish(attempt.id, attempt, { status: 'succeeded' })
       this.attempts.succeeded++
     } catch (error) {
       await this.settle(job, token, attempt, stop.signal.reason as Stop | undefined, error)
@@ -138,19 +137,23 @@ export class QueueWorker {
     const { request, seed } = attempt
     const report = new Report(this.jobs, attempt, () => stop.abort('over' satisfies Stop))
     const options = { ...generateOptionsOf(request), seed, signal: stop.signal }
-    const keeping: Promise<void>[] = []
+    const keeping: Promise<Shown>[] = []
+    const telling: Promise<void>[] = []
     try {
       for await (const event of this.pipeline.stream(request.prompt, options)) {
         if (event.type === 'queued') report.warn(event.warnings)
         if (event.type === 'step') report.step(event)
         // Beside the next steps: encoding and storing is work of other threads.
         if (event.type === 'image') keeping.push(this.keep(attempt, event, report, stop))
-        if (event.type === 'preview') keeping.push(report.preview(event))
+        if (event.type === 'preview') telling.push(report.preview(event))
       }
-      await Promise.all(keeping)
+      await Promise.all(telling)
+      const shown = await Promise.all(keeping)
+      // All were shown by attempts before this one.
+      if (!shown.includes('last')) await this.jobs.finish(attempt.id, attempt, { status: 'succeeded' })
     } finally {
       report.end()
-      await Promise.allSettled(keeping)
+      await Promise.allSettled([...keeping, ...telling])
     }
   }
 
@@ -159,22 +162,26 @@ export class QueueWorker {
     { index, image, timings }: StreamEvent & { type: 'image' },
     report: Report,
     stop: AbortController,
-  ): Promise<void> {
+  ): Promise<Shown> {
     const { format, quality } = attempt.request
     this.throughput.picture()
     report.finished(index)
-    const data = await encode(image, format, quality)
+    const encoding = encode(image, format, quality)
     const mediaType = mediaTypeOf(format)
     // A name of its own: an attempt that was thought lost overwrites nothing.
     const place = `${attempt.id}/${attempt.number}-${index}.${format}`
-    await this.store.put(place, data, mediaType)
+    await this.store.put(place, encoding, mediaType)
     const { width, height, seed } = image
     const totalMs = Date.now() - attempt.createdAt
-    const picture = { index, width, height, mediaType, bytes: data.byteLength, seed, totalMs, timings }
-    if (await this.jobs.show(attempt, picture, place)) return
+    const { byteLength: bytes } = await encoding
+    const picture = { index, width, height, mediaType, bytes, seed, totalMs, timings, place }
+    const shown = await this.jobs.show(attempt, picture)
+    if (shown === 'last') report.end()
+    if (shown !== 'hidden') return shown
     await this.store.remove(place).catch(() => undefined)
     // Shown by an earlier attempt, or no longer ours: the next word to the broker tells which.
     if (!(await this.jobs.tell(attempt, []))) stop.abort('over' satisfies Stop)
+    return shown
   }
 
   /** What becomes of a job that was not finished; what this throws is for BullMQ. */

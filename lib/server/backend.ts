@@ -65,6 +65,8 @@ export interface PictureInfo {
   readonly totalMs: number
   /** Milliseconds of its parts, as `generate()` tells them. */
   readonly timings: Pick<ImageTimings, 'queuedMs' | 'priorMs' | 'decoderMs' | 'vqganMs'>
+  /** Its name in the store of a queue: nothing for clients. */
+  readonly place?: string
 }
 
 /** An error as data. `code` is one of docs/errors.md, or CANCELED, POISON. */
@@ -123,10 +125,10 @@ export type JobEvent = { readonly id: string } & (
       readonly data: Uint8Array
     }
   | { readonly type: 'image'; readonly picture: PictureInfo }
-  /** The last one: succeeded. */
-  | { readonly type: 'done' }
+  /** The last one: succeeded. `job` is what it is now. */
+  | { readonly type: 'done'; readonly job: JobSnapshot }
   /** The last one: failed, or canceled where the code is CANCELED. */
-  | { readonly type: 'error'; readonly error: JobError }
+  | { readonly type: 'error'; readonly error: JobError; readonly job: JobSnapshot }
 )
 
 export interface SubmitOptions {
@@ -139,6 +141,8 @@ export interface FollowOptions {
   readonly after?: string | undefined
   /** Ends the following, not the job. */
   readonly signal?: AbortSignal | undefined
+  /** Only `done` or `error`: nobody is woken by each step. Defaults to false. */
+  readonly last?: boolean | undefined
 }
 
 export interface StoredPicture {
@@ -262,8 +266,8 @@ export interface Backend {
     readonly limit: number
     readonly after?: string | undefined
   }): Promise<JobPage>
-  /** Null for what is unknown, unfinished or expired. */
-  picture(id: string, index: number): Promise<StoredPicture | null>
+  /** Null for what is unknown, unfinished or expired. `known`, of an event or a snapshot, spares a queue a look. */
+  picture(id: string, index: number, known?: PictureInfo): Promise<StoredPicture | null>
   /** Forgets a finished job and its pictures; an unfinished one is cancelled first. False for an unknown one. */
   remove(id: string): Promise<boolean>
   /** Other scales for all LoRAs that are named, for all later jobs; rejects for an unknown name. */

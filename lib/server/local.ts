@@ -117,9 +117,9 @@ export class LocalBackend implements Backend {
     return { job: job.snapshot(), found: false }
   }
 
-  async *follow(id: string, { after, signal }: FollowOptions = {}): AsyncGenerator<JobEvent, void, void> {
+  async *follow(id: string, options: FollowOptions = {}): AsyncGenerator<JobEvent, void, void> {
     const job = this.store.get(id)
-    if (job !== undefined) yield* job.follow(after, signal)
+    if (job !== undefined) yield* job.follow(options)
   }
 
   async cancel(id: string): Promise<JobSnapshot | null> {

@@ -40,7 +40,8 @@ export class Metrics {
   private readonly ends: (() => void)[] = []
 
   constructor(backend: Backend) {
-    collectDefaultMetrics({ register: this.registry })
+    // The event loop's delay is looked at this often, in milliseconds: it takes CPU that steps of a picture wait for.
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 20 })
     const readings = new Readings(this.registry, () => backend.statistics())
     registerStatistics(readings)
     this.ends.push(watchPipeline(this.registry, readings))

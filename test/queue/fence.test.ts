@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Broker } from '../../lib/queue/broker'
 import { type Attempt, Jobs } from '../../lib/queue/jobs'
+import type { JobRecord } from '../../lib/queue/record'
 import type { JobRequest, PictureInfo } from '../../lib/server'
 import { describeQueue, QueueRoom } from '../support/queue'
 
@@ -29,6 +30,7 @@ const PICTURE: PictureInfo = {
   totalMs: 1,
   timings: { queuedMs: 0, priorMs: 0, decoderMs: 0, vqganMs: 0 },
 }
+const at = (place: string, index = 0) => ({ ...PICTURE, index, place })
 const STEP = ['step:0', { type: 'step', index: 0 }] as const
 
 describeQueue('the fence of attempts', () => {
@@ -65,12 +67,12 @@ describeQueue('the fence of attempts', () => {
     expect([old.number, now.number]).toEqual(['1', '2'])
     expect(now.seed).toEqual(old.seed)
     expect(await jobs.tell(old, [STEP])).toBe(false)
-    expect(await jobs.show(old, PICTURE, 'old')).toBe(false)
+    expect(await jobs.show(old, at('old'))).toBe('hidden')
     expect(await jobs.finish(id, old, { status: 'succeeded' })).toBe(false)
     await jobs.release(old, true)
     expect((await jobs.find(id))?.snapshot).toMatchObject({ status: 'running', pictures: [] })
-    expect(await jobs.show(now, PICTURE, 'now')).toBe(true)
-    expect(await jobs.finish(id, now, { status: 'succeeded' })).toBe(true)
+    expect(await jobs.show(now, at('now'))).toBe('last')
+    expect(await jobs.finish(id, now, { status: 'succeeded' })).toBe(false)
     const record = await jobs.find(id)
     expect(record?.places).toEqual(new Map([[0, 'now']]))
     expect(record?.snapshot).toMatchObject({ status: 'succeeded', pictures: [PICTURE] })
@@ -78,9 +80,9 @@ describeQueue('the fence of attempts', () => {
 
   it('shows a picture once, whoever makes it again', async () => {
     const id = await submit({ count: 2 })
-    await jobs.show(await taken(id, 'first'), PICTURE, 'first')
+    await jobs.show(await taken(id, 'first'), at('first'))
     const again = await taken(id, 'second')
-    expect(await jobs.show(again, PICTURE, 'second')).toBe(false)
+    expect(await jobs.show(again, at('second'))).toBe('hidden')
     expect((await jobs.find(id))?.places).toEqual(new Map([[0, 'first']]))
     const events = await room.client.xrange(`{wuerstchen}:events:${id}`, '-', '+')
     expect(events.filter(([, [, text]]) => text?.includes('"image"'))).toHaveLength(1)
@@ -90,8 +92,37 @@ describeQueue('the fence of attempts', () => {
     const id = await submit()
     const [one, two] = [await taken(id, 'same'), await taken(id, 'same')]
     expect(two).toEqual(one)
-    expect(await jobs.show(one, PICTURE, 'place')).toBe(true)
-    expect(await jobs.show(one, PICTURE, 'place')).toBe(true)
+    expect(await jobs.show(one, at('place'))).toBe('last')
+    expect(await jobs.show(one, at('place'))).toBe('last')
+  })
+
+  it('takes a picture that is sent twice for the same one, though another worker has its job since', async () => {
+    const id = await submit({ count: 2 })
+    const one = await taken(id, 'first')
+    expect(await jobs.show(one, at('place'))).toBe('shown')
+    await taken(id, 'second')
+    // Hidden, it would be removed from the store.
+    expect(await jobs.show(one, at('place'))).toBe('shown')
+  })
+
+  it('ends a job with its last picture, whichever attempts made them', async () => {
+    const id = await submit({ count: 3 })
+    const one = await taken(id, 'first')
+    expect(await jobs.show(one, at('1-2', 2))).toBe('shown')
+    const two = await taken(id, 'second')
+    expect(await jobs.show(two, at('2-0'))).toBe('shown')
+    expect(await jobs.show(two, at('2-2', 2))).toBe('hidden')
+    expect((await jobs.find(id))?.snapshot.status).toBe('running')
+    expect(await jobs.show(two, at('2-1', 1))).toBe('last')
+    const { snapshot } = (await jobs.find(id)) as JobRecord
+    expect(snapshot).toMatchObject({ status: 'succeeded', error: null })
+    expect(snapshot.pictures.map(({ place }) => place)).toEqual(['2-0', '2-1', '1-2'])
+    expect((await jobs.look(id, '0-1'))?.events.map(([, body]) => JSON.parse(body).type)).toEqual([
+      'image',
+      'image',
+      'image',
+      'done',
+    ])
   })
 
   it('keeps the first end', async () => {

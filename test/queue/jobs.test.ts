@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { JobEvent } from '../../lib/server'
 import { allEventsOf, eventsOf, until } from '../support/http-server'
 import { describeQueue, LONG, QueueRoom, type QueueServed, SHORT } from '../support/queue'
 
@@ -69,6 +70,16 @@ describeQueue('a queue of two servers and a worker', () => {
     expect(rest.filter(({ id }) => seen.includes(id ?? ''))).toEqual([])
     const end = { 'last-event-id': rest.at(-1)?.id ?? '' }
     expect(await allEventsOf(await second.get(`/v1/jobs/${job.id}/events`, end))).toEqual([])
+  })
+
+  it('tells who only waits for the end nothing else, and the job with it', async () => {
+    const { job } = await first.submit({ ...SHORT, n: 2, preview_every: 2 })
+    for (let late = 0; late < 2; late++) {
+      const events: JobEvent[] = []
+      for await (const event of second.server.backend.follow(job.id, { last: true })) events.push(event)
+      expect(events).toMatchObject([{ type: 'done', job: { id: job.id, status: 'succeeded' } }])
+      expect(events.flatMap((event) => (event.type === 'done' ? event.job.pictures : []))).toHaveLength(2)
+    }
   })
 
   it('makes a job once for one idempotency key, whichever server is asked', async () => {

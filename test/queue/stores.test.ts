@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { openStore } from '../../lib/queue/store'
 import { jobErrorOf } from '../../lib/server/errors'
 import { until } from '../support/http-server'
@@ -23,7 +24,7 @@ async function withS3(test: (s3: S3Server) => Promise<void>): Promise<void> {
 async function keepsPictures(setting: string): Promise<void> {
   const store = openStore(setting)
   const data = Buffer.from('a picture')
-  await store.put('job_1/1-0.png', data, 'image/png')
+  await store.put('job_1/1-0.png', Promise.resolve(data), 'image/png')
   expect(Buffer.from((await store.get('job_1/1-0.png')) ?? [])).toEqual(data)
   await store.remove('job_1/1-0.png')
   await store.remove('job_1/1-0.png')
@@ -47,7 +48,9 @@ describe('openStore()', () => {
 
   it('has one code for whatever goes wrong, with folder, picture and reason; clients learn none of these', async () => {
     const store = openStore('/dev/null/pictures')
-    const error = await store.put('job_1/1-0.png', Buffer.from('x'), 'image/png').catch((reason) => reason)
+    const error = await store
+      .put('job_1/1-0.png', Promise.resolve(Buffer.from('x')), 'image/png')
+      .catch((reason) => reason)
     expect(error).toMatchObject({
       code: 'ERR_WUERSTCHEN_STORE_FAILED',
       retryable: true,
@@ -61,10 +64,19 @@ describe('openStore()', () => {
     expect(jobErrorOf(error).message).not.toMatch(/dev|job_1|ENOTDIR/)
   })
 
+  it('leaves nothing of a picture that could not be encoded, and blames nobody for it', async () => {
+    const folder = folderOf({})
+    const reason = new Error('no encoder')
+    const put = openStore(folder).put('job_1/1-0.png', Promise.reject(reason), 'image/png')
+    await expect(put).rejects.toBe(reason)
+    expect(readdirSync(folder)).toEqual([])
+  })
+
   it('says why a bucket does not answer', () =>
     withS3(async (s3) => {
       s3.refusals = 1
-      const put = () => openStore('s3://pictures/of').put('job_1/1-0.png', Buffer.from('x'), 'image/png')
+      const put = () =>
+        openStore('s3://pictures/of').put('job_1/1-0.png', Promise.resolve(Buffer.from('x')), 'image/png')
       await expect(put()).rejects.toThrow(
         "Expected store 's3://pictures/of' to keep job_1/1-0.png but received AccessDenied (HTTP 403)",
       )

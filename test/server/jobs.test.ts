@@ -22,6 +22,16 @@ describe('POST /v1/jobs', () => {
     expect(data).toEqual([done])
   })
 
+  it('tells who only waits for the end nothing else, and the job with it', async () => {
+    await using served = await serveFake()
+    const { job } = await submit(served, { n: 2 })
+    for (let late = 0; late < 2; late++) {
+      const events = []
+      for await (const event of served.server.backend.follow(job.id, { last: true })) events.push(event)
+      expect(events).toMatchObject([{ type: 'done', job: { id: job.id, status: 'succeeded' } }])
+    }
+  })
+
   it('makes the same pictures as the pipeline itself', async () => {
     await using served = await serveFake()
     const { job } = await submit(served)

@@ -25,35 +25,56 @@ export class FolderStore {
     return `folder ${await readFile(mark, 'utf8')}`
   }
 
-  async put(place: string, data: Uint8Array): Promise<void> {
+  /** Its folder and file are made while the picture is still being encoded. */
+  async put(place: string, data: Promise<Uint8Array>): Promise<void> {
     const path = this.pathOf(place)
     const draft = `${path}.${randomUUID()}.tmp`
     await makeFolder(dirname(path))
-    const file = await open(draft, 'wx')
     try {
-      await file.writeFile(data)
-      await file.sync()
-    } finally {
-      await file.close()
+      await write(draft, data)
+      await rename(draft, path)
+    } catch (error) {
+      await this.removeFile(draft).catch(() => undefined)
+      throw error
     }
-    await rename(draft, path)
   }
 
   async get(place: string): Promise<Uint8Array | null> {
-    return readFile(this.pathOf(place)).catch(ignore('ENOENT'))
+    const file = await open(this.pathOf(place)).catch(ignore('ENOENT'))
+    if (file === null) return null
+    try {
+      return await file.readFile()
+    } finally {
+      // Not waited for: what was read stays what it is.
+      file.close().catch(() => undefined)
+    }
   }
 
   async remove(place: string): Promise<void> {
-    const path = this.pathOf(place)
+    await this.removeFile(this.pathOf(place))
+  }
+
+  close(): void {}
+
+  private async removeFile(path: string): Promise<void> {
     await rm(path, { force: true })
     // A job's folder goes with its last picture.
     await rmdir(dirname(path)).catch(ignore('ENOTEMPTY', 'ENOENT', 'EEXIST'))
   }
 
-  close(): void {}
-
   private pathOf(place: string): string {
     return join(this.folder, ...place.split('/'))
+  }
+}
+
+/** Resolves once it is on the disk. */
+async function write(path: string, data: Promise<Uint8Array>): Promise<void> {
+  const file = await open(path, 'wx')
+  try {
+    await file.writeFile(await data)
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }
 

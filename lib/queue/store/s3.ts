@@ -25,8 +25,8 @@ export class S3Store {
     return `s3://${this.bucket}/${this.prefix}`
   }
 
-  async put(place: string, data: Uint8Array, mediaType: string): Promise<void> {
-    const object = { ...this.objectOf(place), Body: data, ContentType: mediaType }
+  async put(place: string, data: Promise<Uint8Array>, mediaType: string): Promise<void> {
+    const object = { ...this.objectOf(place), Body: await data, ContentType: mediaType }
     await this.client.send(new this.s3.PutObjectCommand(object))
   }
 

@@ -1,11 +1,24 @@
 import { onAbort } from '../../checks/signals'
-import type { JobError, JobEvent, JobRequest, JobSnapshot, JobStatus, PictureInfo } from '../backend'
+import type {
+  FollowOptions,
+  JobError,
+  JobEvent,
+  JobRequest,
+  JobSnapshot,
+  JobStatus,
+  PictureInfo,
+} from '../backend'
 
-type EventBody = JobEvent extends infer Event ? (Event extends JobEvent ? Omit<Event, 'id'> : never) : never
+/** The job itself is added when the event is read. */
+type EventBody = JobEvent extends infer Event
+  ? Event extends JobEvent
+    ? Omit<Event, 'id' | 'job'>
+    : never
+  : never
 
 interface Kept {
   readonly number: number
-  readonly event: JobEvent
+  readonly body: EventBody
 }
 
 /**
@@ -27,6 +40,7 @@ export class JobLog {
   /** By what a later event of the same kind takes the place of; in order of their numbers. */
   private readonly kept = new Map<string, Kept>()
   private readonly waiting = new Set<() => void>()
+  private readonly waitingForEnd = new Set<() => void>()
   private last = 0
 
   constructor(
@@ -47,9 +61,9 @@ export class JobLog {
     const number = ++this.last
     const key = slotOf(body)
     this.kept.delete(key)
-    this.kept.set(key, { number, event: { id: String(number), ...body } as JobEvent })
+    this.kept.set(key, { number, body })
     if (body.type === 'image') this.kept.delete(`preview ${body.picture.index}`)
-    for (const wake of [...this.waiting]) wake()
+    for (const wake of [...this.waiting, ...(this.ended ? this.waitingForEnd : [])]) wake()
   }
 
   end(status: 'succeeded' | 'failed' | 'canceled', error: JobError | null = null): void {
@@ -61,16 +75,26 @@ export class JobLog {
     this.add(error === null ? { type: 'done' } : { type: 'error', error })
   }
 
-  async *follow(after: string | undefined, signal?: AbortSignal): AsyncGenerator<JobEvent, void, void> {
-    let seen = numberOf(after, this.last)
-    for (;;) {
-      const next = this.firstAfter(seen)
-      if (signal?.aborted) return
-      if (next !== undefined) {
-        seen = next.number
-        yield next.event
-      } else if (this.ended) return
-      else await this.change(signal)
+  async *follow({ after, signal, last = false }: FollowOptions): AsyncGenerator<JobEvent, void, void> {
+    const waiting = last ? this.waitingForEnd : this.waiting
+    let wake = () => {}
+    const release = onAbort(signal, () => wake())
+    try {
+      for (let seen = numberOf(after, this.last); !signal?.aborted; ) {
+        const next = last ? this.kept.get('end') : this.firstAfter(seen)
+        if (next !== undefined && next.number > seen) {
+          seen = next.number
+          yield this.eventOf(next)
+        } else if (this.ended) return
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve
+            waiting.add(wake)
+          })
+        waiting.delete(wake)
+      }
+    } finally {
+      release()
     }
   }
 
@@ -93,21 +117,14 @@ export class JobLog {
     }
   }
 
+  private eventOf({ number, body }: Kept): JobEvent {
+    const event = { id: String(number), ...body }
+    return event.type === 'done' || event.type === 'error' ? { ...event, job: this.snapshot() } : event
+  }
+
   private firstAfter(number: number): Kept | undefined {
     for (const kept of this.kept.values()) if (kept.number > number) return kept
     return undefined
-  }
-
-  private change(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.waiting.delete(wake)
-        release()
-        resolve()
-      }
-      const release = onAbort(signal, wake)
-      this.waiting.add(wake)
-    })
   }
 }
 

@@ -45,16 +45,11 @@ async function* eventViews(
   const after = request.headers['last-event-id']
   const options = { signal, ...(typeof after === 'string' ? { after } : {}) }
   for await (const event of context.backend.follow(job, options)) {
-    yield { event: event.type, id: event.id, data: await dataOf(context, request, job, event) }
+    yield { event: event.type, id: event.id, data: dataOf(context, request, job, event) }
   }
 }
 
-async function dataOf(
-  context: Context,
-  request: FastifyRequest,
-  job: string,
-  event: JobEvent,
-): Promise<unknown> {
+function dataOf(context: Context, request: FastifyRequest, job: string, event: JobEvent): unknown {
   switch (event.type) {
     case 'queued':
       return { job, position: event.position, warnings: event.warnings }
@@ -70,8 +65,7 @@ async function dataOf(
     case 'image':
       return { job, image: imageView(context, request, job, event.picture) }
     default: {
-      const snapshot = await context.backend.find(job)
-      const last = { job: snapshot === null ? null : jobView(context, request, snapshot) }
+      const last = { job: jobView(context, request, event.job) }
       return event.type === 'done' ? last : { ...last, error: bodyOf(event.error) }
     }
   }

@@ -67,7 +67,7 @@ async function completedEvent(
 ): Promise<ServerEvent> {
   const type = 'image_generation.completed' as const
   const { index, seed } = picture
-  const base64 = await base64Of(context, job.id, index)
+  const base64 = await base64Of(context, job.id, picture)
   return {
     event: type,
     data: {
@@ -95,8 +95,8 @@ export async function forget({ backend }: Context, id: string): Promise<void> {
   await backend.remove(id).catch(() => false)
 }
 
-export async function base64Of({ backend }: Context, id: string, index: number): Promise<string> {
-  const picture = await backend.picture(id, index)
+export async function base64Of({ backend }: Context, id: string, known: PictureInfo): Promise<string> {
+  const picture = await backend.picture(id, known.index, known)
   if (picture === null) throw new HttpError('canceled', 'The job ended before its pictures were fetched')
   const { buffer, byteOffset, byteLength } = picture.data
   return Buffer.from(buffer, byteOffset, byteLength).toString('base64')

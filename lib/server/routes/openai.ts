@@ -123,9 +123,9 @@ async function finished(
 ): Promise<ImagesResponse> {
   const { backend } = context
   // Its own promise: an unread event stream is what tells the end.
-  let done = false
-  for await (const event of backend.follow(id, { signal })) {
-    done = event.type === 'done'
+  let ended: JobSnapshot | null = null
+  for await (const event of backend.follow(id, { signal, last: true })) {
+    if (event.type === 'done') ended = event.job
     if (event.type === 'error') {
       settled()
       void forget(context, id)
@@ -133,21 +133,21 @@ async function finished(
     }
   }
   settled()
-  if (absent.aborted && !done) {
+  if (absent.aborted && ended === null) {
     void forget(context, id)
     throw absent.reason
   }
-  const job = await backend.find(id)
+  const job = ended ?? (await backend.find(id))
   if (job?.status === 'queued' || job?.status === 'running')
     throw new HttpError('unavailable', 'Expected the pictures in time but the server stops')
   if (job?.status !== 'succeeded')
     throw new HttpError('canceled', 'The job ended before its pictures were finished')
   const asUrl = body.response_format === 'url'
   const data = await Promise.all(
-    job.pictures.map(async ({ index }) =>
+    job.pictures.map(async (picture) =>
       asUrl
-        ? { url: pictureUrl(context, request, id, index) }
-        : { b64_json: await base64Of(context, id, index) },
+        ? { url: pictureUrl(context, request, id, picture.index) }
+        : { b64_json: await base64Of(context, id, picture) },
     ),
   )
   // Not waited for: it takes a queue several turns, and its client none the wiser.
