@@ -209,13 +209,13 @@ export class WuerstchenPipeline {
   /** Other scales for loaded LoRAs, by name; in its turn, as `loadLora()`. */
   async setLoraScales(scales: Readonly<Record<string, number>>): Promise<void> {
     const checked = readLoraScales(scales)
-    if (this.isSettled) this.adapters.check([...checked.keys()])
+    if (this.isSettled) this.adapters.check([...checked.keys()], 'scales')
     await this.engine.exclusive(() => this.adapters.rescale(checked))
   }
 
   /** Removes a LoRA, in its turn, as `loadLora()`: the weights are bit for bit what they were without it. */
   async unloadLora(name: string): Promise<void> {
-    if (this.isSettled) this.adapters.check([name])
+    if (this.isSettled) this.adapters.check([name], 'name')
     await this.engine.exclusive(() => this.adapters.remove(name))
   }
 
