@@ -12,7 +12,7 @@ import { locked } from './files/lock'
 import { FLAVOURS, type Flavour } from './libtorch/flavours'
 import { type InstallResult, install } from './libtorch/install'
 import type { Installation, RuntimeProgress } from './libtorch/job'
-import { sweep } from './libtorch/make'
+import { sweep } from './libtorch/make-runtime'
 import {
   DOWNLOADS,
   LOCK,

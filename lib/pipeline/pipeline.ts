@@ -30,7 +30,7 @@ import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
 import { type GenerateResult, type PriorResult, Results } from './results'
-import { settled } from './settled'
+import { settled } from './settled-executor'
 import { type StreamEvent, streamed } from './stream'
 import {
   readInversion,
