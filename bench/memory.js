@@ -72,7 +72,7 @@ function line({ predicted, taken, ...one }) {
 }
 
 const HEAD =
-  '| dtype | kernels | offload | picture | blocks | predicted, GB | process, GB | most in | of it |\n|---|---|---|---|---|---|---|---|---|'
+  '| dtype | kernels | offload | picture | blocks | predicted, GB | process, GB | largest stage | predicted / process |\n|---|---|---|---|---|---|---|---|---|'
 
 function keep(file, rows) {
   const before = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')).rows : []
@@ -86,7 +86,9 @@ function writeDocs() {
   const { machine: where, rows } = JSON.parse(fs.readFileSync(KEPT, 'utf8'))
   const ratios = rows.map(({ predicted, taken }) => most(predicted) / most(taken))
   const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`
-  const summary = `${where}. ${rows.length} cases; predicted is ${range} times what the process took.`
+  const days = rows.map(({ date }) => date).sort()
+  const span = [...new Set([days[0], days.at(-1)])].join(' to ')
+  const summary = `${span}, ${where}. ${rows.length} cases; predicted is ${range} times what the process took.`
   writeTable('memory', `${summary}\n\n${HEAD}\n${rows.map(line).join('\n')}`)
 }
 

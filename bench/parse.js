@@ -5,6 +5,7 @@
 const { spawnSync } = require('node:child_process')
 
 const { parsePrompt } = require('../dist')
+const { median } = require('./support/statistics')
 
 const CHARACTERS = 100_000
 const ROUNDS = 7
@@ -70,10 +71,6 @@ function measured(syntax, shape, text) {
 /** From the quickest to the slowest. */
 function rounds(time) {
   return Array.from({ length: ROUNDS }, time).sort((a, b) => a - b)
-}
-
-function median(times) {
-  return times[Math.floor(times.length / 2)]
 }
 
 function inNewProcess(syntax, shape) {

@@ -96,6 +96,7 @@ async function survive(house) {
   }
 }
 
+/** One failure. Its waits are how long it lasts: what it does to others shows in what they answer. */
 async function strike(kind, { redis, network, workers, servers, newWorker, newServer }, count) {
   if (values.verbose) console.error(`strike ${count}: ${kind}`)
   if (kind === 'worker') {

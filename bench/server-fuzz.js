@@ -34,13 +34,27 @@ async function main() {
   try {
     const generated = values.schemathesis === '' ? null : schemathesis(server)
     await byHand(server, counts)
-    await sleep(7000) // results expire
+    await resultsExpired(server)
     clearInterval(watching)
     memory.push(server.rss())
     await report(server, counts, memory, generated)
   } finally {
     clearInterval(watching)
     server.child.kill('SIGKILL')
+  }
+}
+
+/** Pictures that nobody fetched go by themselves, `--result-ttl-seconds` after they were finished. */
+async function resultsExpired({ url }, ms = 60_000) {
+  const end = performance.now() + ms
+  const kept = async () => {
+    const metrics = await (await fetch(`${url}/metrics`)).text()
+    const [, bytes] = /^wuerstchen_kept_bytes (\d+)$/m.exec(metrics) ?? []
+    return Number(bytes)
+  }
+  while ((await kept()) !== 0) {
+    if (performance.now() > end) throw new Error(`Expected no picture to be kept after ${ms} ms`)
+    await sleep(100)
   }
 }
 

@@ -16,7 +16,7 @@ import { locked } from './files/lock'
 import { FLAVOURS, type Flavour } from './libtorch/flavours'
 import { type InstallResult, install } from './libtorch/install'
 import type { Installation, RuntimeProgress } from './libtorch/job'
-import { sweep } from './libtorch/make'
+import { sweep } from './libtorch/make-runtime'
 import {
   DOWNLOADS,
   LOCK,
@@ -37,7 +37,7 @@ export interface InstallRuntimeOptions extends RuntimesOptions {
   /** `cpu`, or CUDA 12.6 or 13.0. Defaults to what this machine's GPU and its driver run; without a GPU, `cpu`. */
   readonly flavour?: Flavour | undefined
   /**
-   * Where the official archives are taken from instead: a file, a folder, or an http(s) address; a folder, or an address that
+   * Where the official archives are taken from instead: a file, a folder, or an http(s) address. A folder, or an address that
    * ends with a slash, has them under their names. WUERSTCHEN_LIBTORCH_MIRROR names such an address for every installation.
    */
   readonly from?: string | undefined

@@ -3,7 +3,8 @@ const { mkdtempSync, rmSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { freePort, startRedis } = require('./redis')
+const { freePort } = require('./ports')
+const { startRedis } = require('./redis')
 const { startServer, startWorker } = require('./wuerstchen-process')
 
 const OPEN = ['--max-queue', '1000000', '--max-jobs-per-key', '100000', '--log-level', 'warn']

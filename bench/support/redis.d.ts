@@ -9,4 +9,3 @@ export interface RedisServer extends AsyncDisposable {
 }
 export function hasRedis(): boolean
 export function startRedis(options?: { fsync?: 'always' | 'everysec' }): Promise<RedisServer>
-export function freePort(): Promise<number>

@@ -1,9 +1,10 @@
 /** A redis-server of its own: a free port, a folder for its append-only file, every write on the disk before its answer. */
 const { spawn, spawnSync } = require('node:child_process')
 const { mkdtempSync, rmSync } = require('node:fs')
-const { connect, createServer } = require('node:net')
+const { connect } = require('node:net')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
+const { freePort } = require('./ports')
 
 const PROGRAM = process.env.REDIS_SERVER ?? 'redis-server'
 
@@ -60,17 +61,6 @@ function ended(child, signal) {
   })
 }
 
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
-}
-
 async function answers(host, port, ms = 30_000) {
   const end = Date.now() + ms
   while (!(await ask(host, port, 'PING'))?.startsWith('+PONG')) {
@@ -92,4 +82,4 @@ function ask(host, port, command) {
   })
 }
 
-module.exports = { hasRedis, startRedis, freePort }
+module.exports = { hasRedis, startRedis }

@@ -48,7 +48,7 @@ function stageTable({ title, contenders, flops }, { packed }) {
   const head = [
     title,
     'median (range), ms',
-    'wuerstchen is faster by',
+    'time relative to wuerstchen',
     'of the packed-GEMM rate',
     'from eager',
   ]
@@ -65,7 +65,7 @@ function pictureTable({ title, contenders }) {
       name === 'wuerstchen' || !ours?.median ? '-' : times(median, ours.median),
     ]
   })
-  return table([title, 'median (range), ms', 'wuerstchen is faster by'], rows)
+  return table([title, 'median (range), ms', 'time relative to wuerstchen'], rows)
 }
 
 function overheadsTable({ start, calls }) {
@@ -80,7 +80,7 @@ function overheadsTable({ start, calls }) {
       'event loop delay while generating, p50 / p99 / max',
       `${[calls.p50, calls.p99, calls.max].map((one) => one.toFixed(1)).join(' / ')} ms`,
     ],
-    ["copies of a picture's pixels on JavaScript's side", calls.copies.toFixed(2)],
+    ["copies of a picture's pixels on JavaScript's side", Math.max(0, calls.copies).toFixed(2)],
   ]
   return table(['overhead', ''], rows)
 }

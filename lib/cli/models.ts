@@ -1,3 +1,4 @@
+import { megabytes } from '../files/megabytes'
 import { listModels } from '../index'
 
 /** `wuerstchen models` */
@@ -13,7 +14,6 @@ export function models(flags: { readonly cacheDir?: string; readonly json?: bool
   }
   for (const { id, commit, revisions, kind, size, complete } of found) {
     const revision = revisions.join(', ') || commit.slice(0, 12)
-    const megabytes = `${Math.round(size / 1e6)} MB`
-    console.log(`${id}  ${revision}  ${kind}  ${megabytes}  ${complete ? 'complete' : 'incomplete'}`)
+    console.log(`${id}  ${revision}  ${kind}  ${megabytes(size)}  ${complete ? 'complete' : 'incomplete'}`)
   }
 }

@@ -1,3 +1,4 @@
+import { megabytes } from '../files/megabytes'
 import { type Flavour, installRuntime, listRuntimes, type Runtime, removeRuntime } from '../index'
 import { interruptSignal } from './exit'
 import { showProgress } from './progress'
@@ -69,8 +70,4 @@ export async function removedRuntimes(name: string, flags: FolderFlags): Promise
 
 function lineOf({ name, version, size, folder }: Runtime): string {
   return `${name}  ${version}  ${megabytes(size)}  ${folder}`
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e6)} MB`
 }

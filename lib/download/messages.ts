@@ -1,4 +1,5 @@
 import { DownloadError, startOf } from '../errors'
+import { megabytes } from '../files/megabytes'
 
 /** What a server answered, for messages: never its body's markup, never more than a line. */
 export function shorten(text: string): string {
@@ -26,8 +27,4 @@ export function noSpace(
     `Expected ${needed === null ? 'some' : megabytes(needed)} of free space for the download in ${folder} but ${has}`,
     { cause, details: { folder, needed, free } },
   )
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 }

@@ -7,7 +7,7 @@ import { EMBEDDINGS_GIVEN, type GivenAsEmbeddings } from './prompt-embeddings'
 import { checkBytes, checkPath, decode, encode, readBytes } from './safetensors'
 
 /**
- * Where the generator stood that the prior drew from: `rows` images drew `draws` times, each time (rows, ...shape), and
+ * Where the generator stood that the prior drew from. `rows` images drew `draws` times, each time (rows, ...shape), and
  * these embeddings are one of the rows.
  */
 export interface NoiseState {

@@ -17,7 +17,7 @@ export class PromptEmbeddings {
   readonly prior: FloatTensor
   /** For Stage B: (1, 77, 1024) in v2. */
   readonly decoder: FloatTensor
-  /** The end of the text that is not in them, where it was too long; empty if all is, or where it is not known. */
+  /** The end of the text that is not in them, where it was too long. Empty if all is, or where it is not known. */
   readonly truncated: readonly TruncatedText[]
 
   constructor(

@@ -197,7 +197,7 @@ export class Engine {
     const waiting = this.load + elsewhere
     if (waiting + asked <= maxQueue) return
     throw new QueueFullError(
-      `Expected at most ${maxQueue} images on their way but received ${asked} more than the ${waiting} there are`,
+      `Expected the images on their way to stay within maxQueue (${maxQueue}) but received ${asked} beside ${waiting}`,
       { details: { maxQueue, waiting, asked } },
     )
   }

@@ -59,11 +59,13 @@ export function notFetched(
   const { endpoint, cacheDir, cacheSetting } = settings
   return new HubError(
     'HUB_UNREACHABLE',
-    `${cause.message} Wanted was ${id.repository} (revision ${id.revision}), of which ${cacheDir} has ${lack(missing)}. ` +
+    `${asSentence(cause.message)} Wanted was ${id.repository} (revision ${id.revision}), of which ${cacheDir} has ${lack(missing)}. ` +
       `What may help: HF_ENDPOINT (${endpoint}), ${shownProxies()}, NO_PROXY, or a folder that has it (${cacheSetting}).`,
     { cause, details: { ...cause.details, ...id, endpoint, cacheDir, missing } },
   )
 }
+
+const asSentence = (message: string) => (/[.!?]$/.test(message) ? message : `${message}.`)
 
 function lack(missing: readonly string[] | null): string {
   if (missing === null || missing.length === 0) return 'none of it'

@@ -7,7 +7,7 @@ import { BUILDS, type Build } from './builds'
 import { inspect } from './find'
 import { type Flavour, flavoursFor, nvidiaDriver } from './flavours'
 import type { Installation } from './job'
-import { make } from './make'
+import { make } from './make-runtime'
 import { LOCK, type Runtime, readRuntime, runtimeName, TARGET } from './runtimes'
 import { refuseNowhere, type Source, sourcesOf } from './source'
 

@@ -1,4 +1,4 @@
-import { expected } from '../errors'
+import { expected, InvalidArgumentError, show } from '../errors'
 import type { Model } from '../memory/loaded-model'
 import { CHANGE_TARGETS, type ChangeTarget, type LoraChange, type LoraTarget } from '../model/lora'
 import { fromNative } from '../native/binding'
@@ -16,6 +16,9 @@ export interface LoadedLora {
   /** Whether it is a learnt word: no LoRA to those who ask for LoRAs, whatever its name. */
   readonly isWord?: boolean
 }
+
+/** Where a caller names a LoRA. */
+type NameArgument = 'name' | 'scales'
 
 /** The weights as they were loaded, by network. */
 type LoraBases = Readonly<Record<LoraTarget, readonly WeightBinding[]>> &
@@ -53,7 +56,7 @@ export class Loras {
   }
 
   async rescale(scales: ReadonlyMap<string, number>): Promise<void> {
-    const loras = new Set([...scales.keys()].map((name) => this.find(name)))
+    const loras = new Set([...scales.keys()].map((name) => this.find(name, 'scales')))
     await this.set(
       this.active.map((lora) =>
         loras.has(lora) ? { ...lora, scale: scales.get(lora.name) ?? lora.scale } : lora,
@@ -62,7 +65,7 @@ export class Loras {
   }
 
   async remove(name: string): Promise<void> {
-    const lora = this.find(name)
+    const lora = this.find(name, 'name')
     await this.set(this.active.filter((one) => one !== lora))
   }
 
@@ -71,22 +74,30 @@ export class Loras {
     await this.set(this.active.filter((one) => one !== word))
   }
 
-  /** @throws InvalidArgumentError for a name that no LoRA has. */
-  check(names: readonly string[]): void {
-    for (const name of names) this.find(name)
+  /** @throws InvalidArgumentError for a name that no LoRA has: the argument itself, or a key of `scales`. */
+  check(names: readonly string[], argument: NameArgument): void {
+    for (const name of names) this.find(name, argument)
   }
 
   private get words(): readonly LoadedLora[] {
     return this.active.filter(({ isWord }) => isWord === true)
   }
 
-  private find(name: string): LoadedLora {
-    const known = this.list.find((one) => one.name === name)
-    if (known !== undefined) return known
+  private find(name: string, argument: NameArgument): LoadedLora {
+    const found = this.list.find((one) => one.name === name)
+    if (found !== undefined) return found
     const names = this.list.map((one) => one.name).join(', ') || 'there are none'
     const isWord = this.words.some((one) => one.name === name)
     const hint = isWord ? '; that is a word, for unloadTextualInversion()' : ''
-    throw expected('name', `that of a loaded LoRA (${names}${hint})`, name)
+    const known = `${names}${hint}`
+    if (argument === 'scales')
+      throw new InvalidArgumentError(
+        `Expected scales to name loaded LoRAs (${known}) but received ${show(name)}`,
+        {
+          details: { name: 'scales' },
+        },
+      )
+    throw expected('name', `that of a loaded LoRA (${known})`, name)
   }
 
   /** Whether every weight has a value. */

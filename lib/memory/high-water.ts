@@ -1,5 +1,6 @@
 import type { NativeGraph } from '../native/types'
 import { STAGES, type Stage } from '../stages/stage'
+import { sum } from './maps'
 import type { Residency } from './residency'
 
 type Graphs = Readonly<Record<Stage, readonly { readonly graph: NativeGraph }[]>>
@@ -77,8 +78,4 @@ export class HighWater {
     const kept = sum(this.graphs.map((one) => one.memory.copied + one.kernelBytes()))
     return tensors + kept + this.residency.heldAtMost(graph)
   }
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0)
 }

@@ -162,6 +162,6 @@ function mostOf(sizes: readonly MapSize[]): number {
   return Math.max(0, ...sizes.map(({ bytes }) => bytes))
 }
 
-function sum(numbers: readonly number[]): number {
+export function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }

@@ -2,7 +2,7 @@ import { MemoryLimitError } from '../errors'
 import type { NativeGraph } from '../native/types'
 import { STAGES, type Stage } from '../stages/stage'
 import { HighWater } from './high-water'
-import type { Maps } from './maps'
+import { type Maps, sum } from './maps'
 import type { Picture } from './picture'
 import type { Residency } from './residency'
 
@@ -187,8 +187,4 @@ export function sumOf(reports: readonly PipelineMemory[]): PipelineMemory {
 
 function byStage<Value>(of: (stage: Stage) => Value): Readonly<Record<Stage, Value>> {
   return { prior: of('prior'), decoder: of('decoder'), vqgan: of('vqgan') }
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0)
 }

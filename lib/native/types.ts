@@ -117,7 +117,7 @@ export interface NativeKernels {
    */
   readonly pack: 'none' | 'full' | 'int8' | 'bytes'
   /**
-   * For comparisons: classes of blocks that the graph runs itself, `collapse` for Stage B's image embeddings, `copies` for
+   * For comparisons: classes of blocks that the graph runs itself. Also `collapse` for Stage B's image embeddings, `copies` for
    * guided rows before Stage C's first attention.
    */
   readonly without: readonly string[]

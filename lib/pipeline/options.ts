@@ -44,14 +44,14 @@ export interface PipelineOptions extends HubOptions {
   variant?: string | undefined
   /**
    * `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. A list of 1 to 64 has
-   * the model on each and deals the images of one queue out to them: `['cuda:0', 'cuda:1']`; two of one kind on the CPU share
+   * the model on each and deals the images of one queue out to them: `['cuda:0', 'cuda:1']`. Two of one kind on the CPU share
    * its cores and the mapped weights.
    */
   device?: string | readonly string[] | undefined
   /**
    * What is kept in memory of the weights: `'none'`: all of them, none is offloaded. `'model'`: the network at work.
    * `'sequential'`: about one block of it, with the next one read ahead. The pictures are the same bit for bit. The rest are
-   * pages of the weights' files, which the system keeps for as long as it has room; a GPU gets copies of what it is to hold.
+   * pages of the weights' files, which the system keeps for as long as it has room. A GPU gets copies of what it is to hold.
    * What `weightsCache: false` or a LoRA makes private memory stays in the host's. Defaults to `'none'`.
    */
   offload?: Offload | undefined
@@ -62,14 +62,14 @@ export interface PipelineOptions extends HubOptions {
    */
   maxMemory?: number | undefined
   /**
-   * Bytes of texts' embeddings that are kept for requests with the same text, on each device, an integer from 0 on; about 700,000
-   * for 77 tokens in v2. They come on top of `maxMemory`. 0 has every request encode its own. Defaults to 67,108,864 (64 MiB).
+   * Bytes of texts' embeddings that are kept for requests with the same text, on each device, an integer from 0 on. They are about 700,000 for 77 tokens in
+   * v2. They come on top of `maxMemory`. 0 has every request encode its own. Defaults to 67,108,864 (64 MiB).
    */
   promptCacheBytes?: number | undefined
   /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
-   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON: the
-   * weights of the large products are rounded to 8 bits, 256 of a row to a scale. With AVX512-VNNI, or Arm's `asimddp`, most of
+   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON, rounds the weights of the large products to 8 bits. 256 of a row share a
+   * scale. With AVX512-VNNI, or Arm's `asimddp`, most of
    * what they are multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, but for text
    * encoders and attention where the CPU multiplies bfloat16. Pictures are nearer to float32's than bfloat16's
    * (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
@@ -78,15 +78,15 @@ export interface PipelineOptions extends HubOptions {
    */
   dtype?: 'auto' | WeightsDtype | undefined
   /**
-   * `'diffusers'` copies what diffusers rounds in a narrow dtype: noise drawn in it, timesteps, predictions and latents
-   * rounded to it, computed in it even where that is slow. Without it these stay in float32, as in the model's training.
+   * `'diffusers'` copies what diffusers rounds in a narrow dtype. Noise is drawn in it; timesteps, predictions and latents are rounded to it. It is computed in even where that is
+   * slow. Without it these stay in float32, as in the model's training.
    * No difference in float32. Defaults to `'none'`.
    */
   parity?: 'none' | 'diffusers' | undefined
   /**
    * How the blocks of the networks run on a CPU: in float32 with AVX2, AVX-512 or NEON, in bfloat16 with AVX512-BF16 or
-   * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout; as much private memory as the weights have in the type that
-   * is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth slower, and processes share
+   * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout. That takes as much private memory as the weights have in the type that is computed
+   * in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth slower, and processes share
    * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
    * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
    * the CPU for a lesser kind: `avx512_vnni`, `avx512`, `avx2`; on Arm `neon_dotprod`, `neon`; or `baseline`, which has no
@@ -108,15 +108,15 @@ export interface PipelineOptions extends HubOptions {
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
   libtorch?: string | undefined
   /**
-   * Folder where converted weights are kept, so that the next start maps them: large networks that are stored in another
-   * dtype than they run in, or mixed of two. `false` for none. Defaults to `weights` in WUERSTCHEN_CACHE or ~/.cache/wuerstchen.
+   * Folder where converted weights are kept, so that the next start maps them. They are those of large networks that are stored in another dtype than they run in, or mixed of
+   * two. `false` for none. Defaults to `weights` in WUERSTCHEN_CACHE or ~/.cache/wuerstchen.
    */
   weightsCache?: string | false | undefined
   /** Folders with exported graphs, looked at before the package's own. Defaults to none. */
   graphs?: string | readonly string[] | undefined
   /**
    * Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. It bounds the
-   * images that are begun as well: as many as fill two such batches, and as many again for those of higher priority. All others
+   * images that are begun as well. There are as many as fill two such batches, and as many again for those of higher priority. All others
    * wait and hold no memory. Defaults to 8.
    */
   maxBatchRows?: number | undefined

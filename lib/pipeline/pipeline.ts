@@ -30,7 +30,7 @@ import { type LoraInfo, type LoraOptions, readLoraOptions, readLoraScales } from
 import type { PipelineOptions } from './options'
 import { loadPretrained, type PipelineInfo } from './pretrained'
 import { type GenerateResult, type PriorResult, Results } from './results'
-import { settled } from './settled'
+import { settled } from './settled-executor'
 import { type StreamEvent, streamed } from './stream'
 import {
   readInversion,
@@ -77,10 +77,10 @@ export class WuerstchenPipeline {
 
   /**
    * Loads a model.
-   * @param name a decoder's folder in the hub's layout, whose model card names its prior; an id on the hub; a `file:` URL; or
-   * what `pullModel()` returned. Defaults to the small model that comes with the package.
-   * @throws InvalidArgumentError for an option out of range; ModelError for a folder that cannot be used; LibtorchError
-   * when the native half cannot run here; DeviceError for a device this machine does not have. Rejects with the
+   * @param name a decoder's folder in the hub's layout, whose model card names its prior. Or an id on the hub, a `file:` URL, or what `pullModel()` returned.
+   * Defaults to the small model that comes with the package.
+   * @throws InvalidArgumentError for an option out of range. ModelError for a folder that cannot be used. LibtorchError when the native half cannot run here. DeviceError for a
+   * device this machine does not have. Rejects with the
    * signal's reason when it aborts.
    */
   static async fromPretrained(name?: ModelName, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
@@ -125,7 +125,7 @@ export class WuerstchenPipeline {
   /**
    * The second half: pictures of image embeddings, of `prior()`, of a file, or of any other source; several of one call
    * have one shape. Without a `seed` each goes on with the noise of its `prior()`, so that the two halves make the very
-   * picture of `generate()`; with one they start from that, as a second generator does in diffusers.
+   * picture of `generate()`. With one they start from that, as a second generator does in diffusers.
    * @throws and rejects as `generate()` does.
    */
   async decode(
@@ -177,8 +177,8 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Bytes of weights and tensors by stage, summed over devices: held now, held at most so far, and predicted for one
-   * picture of the given size. Node and libtorch themselves are not in it.
+   * Bytes of weights and tensors by stage, summed over devices. They are those held now, held at most so far, and predicted for one picture of the given size.
+   * Node and libtorch themselves are not in it.
    * @param options as for `generate()`; sizes, guidance and prompts alone play a part.
    */
   memory(options?: GenerateOptions): PipelineMemory {
@@ -209,13 +209,13 @@ export class WuerstchenPipeline {
   /** Other scales for loaded LoRAs, by name; in its turn, as `loadLora()`. */
   async setLoraScales(scales: Readonly<Record<string, number>>): Promise<void> {
     const checked = readLoraScales(scales)
-    if (this.isSettled) this.adapters.check([...checked.keys()])
+    if (this.isSettled) this.adapters.check([...checked.keys()], 'scales')
     await this.engine.exclusive(() => this.adapters.rescale(checked))
   }
 
   /** Removes a LoRA, in its turn, as `loadLora()`: the weights are bit for bit what they were without it. */
   async unloadLora(name: string): Promise<void> {
-    if (this.isSettled) this.adapters.check([name])
+    if (this.isSettled) this.adapters.check([name], 'name')
     await this.engine.exclusive(() => this.adapters.remove(name))
   }
 

@@ -9,6 +9,7 @@ import { QueueBackend } from './backend'
 import type { WorkerLog } from './log'
 import { QueueWorker } from './worker'
 
+export type { Outcome, WorkerNumbers, WorkerState } from '../server/worker-probes'
 export { QueueBackend } from './backend'
 export type { WorkerLog } from './log'
 export { QueueWorker } from './worker'

@@ -55,6 +55,7 @@ export class QueueWorker {
   private heardAt = Number.NEGATIVE_INFINITY
   private readonly attempts: Record<Outcome, number> = { ...NO_ATTEMPTS }
 
+  /** @internal */
   constructor(
     private readonly pipeline: ServedPipeline,
     private readonly config: WorkerConfig,

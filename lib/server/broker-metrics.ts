@@ -1,5 +1,5 @@
 import type { BackendStatistics } from './backend'
-import type { Readings } from './readings'
+import type { Readings } from './metric-readings'
 
 /** Whether a server or a worker of a queue reaches its broker. */
 export function watchBroker(readings: Readings<Pick<BackendStatistics, 'broker'>>): void {

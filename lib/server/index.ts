@@ -14,11 +14,19 @@ import type { ServedPipeline } from './served-pipeline'
 import { Server } from './server'
 
 export type * from './backend'
-export { ENVIRONMENT_PREFIX, flagOf, readConfig, unknownFlag, variableOf } from './config/read'
+export {
+  type ConfigSources,
+  ENVIRONMENT_PREFIX,
+  flagOf,
+  readConfig,
+  unknownFlag,
+  variableOf,
+} from './config/read'
 export { type Role, SETTINGS, settingsRead } from './config/roles'
 export { KeyConfig, ServerConfig } from './config/schema'
 export { newKey } from './keys'
 export { LocalBackend, type LocalOptions } from './local'
+export type { Logger } from './log'
 export type { ServedPipeline } from './served-pipeline'
 export { Server } from './server'
 

@@ -3,8 +3,8 @@ import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client
 import type { Backend, BackendStatistics, JobSnapshot } from './backend'
 import { watchBroker } from './broker-metrics'
 import { onJobEnd } from './job-channel'
+import { type Reading, Readings } from './metric-readings'
 import { watchPipeline } from './pipeline-metrics'
-import { type Reading, Readings } from './readings'
 
 const SECONDS = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600]
 

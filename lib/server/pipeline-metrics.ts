@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Histogram, type Registry } from 'prom-client'
 import type { TurnMessage } from '../index'
 import type { BackendStatistics } from './backend'
-import type { Reading, Readings } from './readings'
+import type { Reading, Readings } from './metric-readings'
 
 type PipelineNumbers = Pick<BackendStatistics, 'picturesPerSecond' | 'memoryBytes' | 'stages'>
 

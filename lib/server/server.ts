@@ -11,6 +11,7 @@ const LAST_WORDS_MS = 3000
 export class Server {
   private closing: Promise<void> | null = null
 
+  /** @internal */
   constructor(
     /** The fastify instance: for `inject()` in tests. */
     readonly app: FastifyInstance,

@@ -5,8 +5,8 @@ import { watchBroker } from './broker-metrics'
 import type { WorkerConfig } from './config/roles'
 import { Keys } from './keys'
 import { listenOn } from './listen'
+import { type Reading, Readings } from './metric-readings'
 import { watchPipeline } from './pipeline-metrics'
-import { type Reading, Readings } from './readings'
 import { mayRead } from './routes/metrics'
 
 /** What a worker is about to do with jobs; `lost` while the broker does not answer. */

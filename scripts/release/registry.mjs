@@ -1,9 +1,9 @@
 /** A registry on this machine that has our packages as they would be published, and passes everything else on to npm's. */
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import ports from '../../bench/support/ports.js'
 import { at } from '../tooling/places.mjs'
 import { run } from '../tooling/shell.mjs'
 import { NPM, RELEASE } from './places.mjs'
@@ -39,7 +39,7 @@ export async function openRegistry() {
   mkdirSync(STORAGE, { recursive: true })
   const config = join(RELEASE, 'registry', 'config.yaml')
   writeFileSync(config, configuration())
-  const port = await freePort()
+  const port = await ports.freePort()
   const output = openSync(log, 'a')
   const program = join(tools, 'verdaccio', 'bin', 'verdaccio')
   const server = spawn(process.execPath, [program, '--config', config, '--listen', `127.0.0.1:${port}`], {
@@ -89,16 +89,6 @@ packages:
   '**': { access: $all, proxy: npm }
 log: { type: stdout, format: pretty, level: warn }
 `
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 async function untilItAnswers(url, server) {

@@ -39,6 +39,7 @@ export default defineConfig({
           page('Models', '/models'),
           page('Prompts', '/prompts'),
           page('Sizes and quality', '/sizes'),
+          page('Command line', '/cli'),
           page('Many requests', '/serving'),
           page('HTTP server', '/server'),
           page('Queue', '/queue'),

@@ -1,9 +1,9 @@
 /** Every example runs as a user would run it, on the bundled model. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { freePort } from '../../bench/support/ports'
 import { ROOT } from '../../bench/support/reference'
 import { readParameters } from '../../lib'
 import { describeBundled } from '../support/models'
@@ -103,15 +103,6 @@ describeBundled('the examples', () => {
     expect(existsSync(join(EXAMPLES, 'next/next.config.mjs'))).toBe(true)
   })
 })
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
-  })
-}
 
 /** A line on standard output says that a server listens. */
 function listening({ stdout }: ChildProcess): Promise<void> {

@@ -38,7 +38,7 @@ describe('results in the manual', () => {
   })
 
   it.each(tables)('$name says its day and machine', ({ text }) => {
-    expect(text).toMatch(/^(\d{4}-\d\d-\d\d, )?[^\n]+, \d+ cores/)
+    expect(text).toMatch(/^\d{4}-\d\d-\d\d( to \d{4}-\d\d-\d\d)?, [^\n]+, \d+ cores/)
   })
 
   it('are all written by programs, but for those that say "by hand"', () => {

@@ -117,6 +117,7 @@ describe('a hub that cannot be spoken to', () => {
     for (const part of ['tests/decoder', 'main', 'http://127.0.0.1:9', 'ECONNREFUSED', 'HF_ENDPOINT'])
       expect(error.message).toContain(part)
     expect(error.message).toMatch(/HTTPS_PROXY.*option cacheDir/)
+    expect(error.message).toMatch(/\w\. Wanted was/)
   })
 })
 

@@ -170,7 +170,10 @@ describe('names of LoRAs and words', () => {
     const learnt = await drawn()
     for (const name of ['<thing>', 'the word <thing>']) {
       await expect(pipeline.unloadLora(name)).rejects.toMatchObject({ details: { name: 'name' } })
-      await expect(pipeline.setLoraScales({ [name]: 0 })).rejects.toMatchObject({ details: { name: 'name' } })
+      await expect(pipeline.setLoraScales({ [name]: 0 })).rejects.toMatchObject({
+        details: { name: 'scales' },
+        message: expect.stringMatching(/^Expected scales to name loaded LoRAs/),
+      })
       await pipeline.loadLora(lora(), { name })
       await pipeline.setLoraScales({ [name]: 0 })
       expect(await drawn()).toEqual(learnt)

@@ -56,14 +56,6 @@ describe('a process', () => {
     expect(run(body)).toEqual({ ...CLEAN, stdout: 'ERR_WUERSTCHEN_DISPOSED' })
   })
 
-  it('survives an exception of its own while it works', () => {
-    const { status, signal, stderr } = run(
-      "pipeline.generate('a', endless); setTimeout(() => { throw new Error('mine') }, 50)",
-    )
-    expect({ status, signal }).toEqual({ status: 1, signal: null })
-    expect(stderr).toContain('mine')
-  })
-
   it('can end a worker in the middle of a step', () => {
     const body = `
       const { Worker } = require('node:worker_threads')

@@ -3,25 +3,52 @@ import { posix } from 'node:path'
 import ts from 'typescript'
 import { declares, parsed } from './prose'
 
-/** Names of lib/'s own that a door's exports mention and that it does not export itself: the reference has no page for them. */
-export function hiddenTypes(door: string): readonly string[] {
-  const shown = new Set<string>()
+/**
+ * Names of lib/'s own that a door's exports mention and that no door exports: the reference has no page for them.
+ */
+export function hiddenTypes(door: string, doors: readonly string[] = [door]): readonly string[] {
+  const shown = new Set(doors.flatMap((one) => exportsOf(one).map(({ name }) => name)))
   const mentioned = new Map<string, string>()
-  for (const node of parsed(door).statements) {
-    if (!ts.isExportDeclaration(node) || node.moduleSpecifier === undefined) continue
-    if (node.exportClause === undefined || !ts.isNamedExports(node.exportClause)) continue
-    const target = (node.moduleSpecifier as ts.StringLiteral).text
-    const from = parsed(posix.join(posix.dirname(door), `${target}.ts`))
-    const own = ownNames(from)
-    for (const { name, propertyName } of node.exportClause.elements) {
-      shown.add(name.text)
-      const declarations = from.statements.filter((one) => declares(one, (propertyName ?? name).text))
-      for (const type of declarations.flatMap(mentionedIn))
-        if (own.has(type)) mentioned.set(type, `${from.fileName}: ${name.text} mentions ${type}`)
-    }
-  }
+  for (const { name, own, declarations } of exportsOf(door))
+    for (const type of declarations.flatMap(mentionedIn))
+      if (own.names.has(type)) mentioned.set(type, `${own.file}: ${name} mentions ${type}`)
   return [...mentioned].filter(([type]) => !shown.has(type)).map(([, where]) => where)
 }
+
+interface Export {
+  readonly name: string
+  /** The file that declares it, and the names known there. */
+  readonly own: { readonly file: string; readonly names: ReadonlySet<string> }
+  readonly declarations: readonly ts.Statement[]
+}
+
+/** What a door declares or passes on, whole files included. */
+function exportsOf(door: string): readonly Export[] {
+  const source = parsed(door)
+  return source.statements.flatMap((node) => {
+    if (!ts.isExportDeclaration(node)) return isExported(node) ? declaredBy(source, node) : []
+    if (node.moduleSpecifier === undefined) return []
+    const target = (node.moduleSpecifier as ts.StringLiteral).text
+    const from = parsed(posix.join(posix.dirname(door), `${target}.ts`))
+    if (node.exportClause === undefined)
+      return from.statements.filter(isExported).flatMap((one) => declaredBy(from, one))
+    if (!ts.isNamedExports(node.exportClause)) return []
+    return node.exportClause.elements.map(({ name, propertyName }) => ({
+      name: name.text,
+      own: ownOf(from),
+      declarations: from.statements.filter((one) => declares(one, (propertyName ?? name).text)),
+    }))
+  })
+}
+
+const ownOf = (source: ts.SourceFile) => ({ file: source.fileName, names: ownNames(source) })
+
+const declaredBy = (source: ts.SourceFile, node: ts.Statement): readonly Export[] =>
+  namesOf(node).map((name) => ({ name, own: ownOf(source), declarations: [node] }))
+
+const isExported = (node: ts.Statement): boolean =>
+  ts.canHaveModifiers(node) &&
+  (ts.getModifiers(node)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) ?? false)
 
 /** Declared in a file, or imported from another of lib/. */
 function ownNames(source: ts.SourceFile): ReadonlySet<string> {
@@ -33,12 +60,15 @@ function ownNames(source: ts.SourceFile): ReadonlySet<string> {
         ? bindings.elements.map(({ name }) => name.text)
         : []
     }
-    if (ts.isVariableStatement(node))
-      return node.declarationList.declarations.map((one) => one.name.getText())
-    const { name } = node as ts.DeclarationStatement
-    return name === undefined ? [] : [name.text]
+    return namesOf(node)
   })
   return new Set(names)
+}
+
+function namesOf(node: ts.Statement): readonly string[] {
+  if (ts.isVariableStatement(node)) return node.declarationList.declarations.map((one) => one.name.getText())
+  const { name } = node as ts.DeclarationStatement
+  return name === undefined ? [] : [name.text]
 }
 
 /** Types in what callers see of a declaration: no bodies, nothing private, and of its bases their members alone. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { callbacks } from '../../lib/checks/callbacks'
 import { joinSignals } from '../../lib/checks/signals'
@@ -58,10 +58,10 @@ describe('joinSignals()', () => {
 })
 
 describe('exportGraphs()', () => {
-  /** A Python that takes its time to say whether it has torch, then prints two lines and works on. */
-  const python = () => {
+  /** A Python that says after `asked` whether it has torch, then prints two lines and works on. */
+  const python = (asked = 'true') => {
     const file = join(folderOf({}), 'python')
-    const script = `#!/bin/sh\nif [ "$1" = -c ]; then sleep 0.3; exit 0; fi\necho one; echo two; exec sleep 20\n`
+    const script = `#!/bin/sh\nif [ "$1" = -c ]; then ${asked}; exit 0; fi\necho one; echo two; exec sleep 20\n`
     execFileSync('tee', [file], { input: script })
     chmodSync(file, 0o755)
     return file
@@ -73,11 +73,16 @@ describe('exportGraphs()', () => {
   })
 
   it('leaves the event loop free while it looks for a Python', async () => {
-    process.env.WUERSTCHEN_PYTHON = python()
+    // It answers once the event loop has turned some times, or gives up on that.
+    const turned = join(folderOf({}), 'turned')
+    process.env.WUERSTCHEN_PYTHON = python(
+      `for i in $(seq 500); do [ -e '${turned}' ] && exit 0; sleep 0.01; done`,
+    )
     const stop = new AbortController()
     let ticks = 0
     const timer = setInterval(() => {
       ticks += 1
+      if (ticks === 6) writeFileSync(turned, '')
     }, 10)
     const out = folderOf({})
     const running = exportGraphs('model', { out, signal: stop.signal, onLine: () => stop.abort(mine) })

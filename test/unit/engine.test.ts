@@ -96,6 +96,7 @@ describe('Engine#submit()', () => {
     const first = engine.submit(fakeRequest({ images: 2 }))
     await expect(engine.submit(fakeRequest({ images: 2 }))).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_QUEUE_FULL',
+      message: 'Expected the images on their way to stay within maxQueue (3) but received 2 beside 2',
       retryable: true,
     })
     await first

@@ -3,7 +3,7 @@ import type { Executor } from '../../lib/engine/fleet'
 import { type LoadedLora, Loras } from '../../lib/loading/loras'
 import type { ChangeTarget } from '../../lib/model/lora'
 import type { RebindOptions, WeightBinding } from '../../lib/native/types'
-import { settled } from '../../lib/pipeline/settled'
+import { settled } from '../../lib/pipeline/settled-executor'
 
 const stored = { file: 'x', dtype: 'F32', shape: [1, 1], offset: 0, bytes: 4 } as const
 const tensor = { ...stored, key: 'x' } as const

@@ -126,7 +126,7 @@ export const ServerConfig = Type.Object(
     }),
     queueReplicas: integer('Replicas of it that must have a job before the job is accepted.', 0, 100, 0),
     store: text(
-      "Where a queue's pictures lie: a folder that all its servers and workers see, or s3://bucket/prefix. Defaults to a folder of this machine.",
+      "Where a queue's pictures lie: a folder that all its servers and workers see, or s3://bucket/prefix. Defaults to `pictures` in WUERSTCHEN_CACHE or ~/.cache/wuerstchen.",
     ),
     concurrency: integer('Jobs of a queue that a worker takes at once.', 1, 1024, 8),
     workerWaitSeconds: integer(
