@@ -13,7 +13,11 @@ export { QueueBackend } from './backend'
 export type { WorkerLog } from './log'
 export { QueueWorker } from './worker'
 
-/** A server as `createServer()` makes one, whose jobs go to the workers of `queue`. It loads no model. */
+/**
+ * A server as `createServer()` makes one, whose jobs go to the workers of `queue`. It loads no model.
+ * `server.backend.ready()` waits for the first worker, and rejects where `store` is not the one of this queue.
+ * @throws InvalidArgumentError naming every setting that is wrong.
+ */
 export async function createQueueServer(
   options: Omit<ServerOptions, 'pipeline' | 'backend'>,
 ): Promise<Server> {

@@ -35,8 +35,14 @@ export interface ServerOptions extends Partial<ServerConfig> {
 }
 
 /**
- * A server that is not listening yet: `listen()` begins that, `close()` ends it. While the model loads it answers `/readyz`
- * with 503.
+ * A server that is not listening yet: `listen()` begins that, `close()` ends it. The model loads meanwhile, and until then
+ * `/readyz` is 503. `server.backend.ready()` waits for it, and rejects where it cannot be loaded; the log says so, too.
+ *
+ * ```ts
+ * const server = await createServer({ port: 8080 })
+ * console.log(await server.listen())
+ * await server.backend.ready()
+ * ```
  * @throws InvalidArgumentError naming every setting that is wrong.
  */
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
@@ -56,7 +62,15 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   }
   const app = buildApp(context, logger)
   await app.ready()
+  logFailure(backend, app.log)
   return new Server(app, context)
+}
+
+/** Programs need not await `ready()`: why a server will never be ready is in its log all the same. */
+function logFailure(backend: Backend, log: Logger): void {
+  backend.ready().catch((error: unknown) => {
+    if (backend.state.name === 'failed') log.error({ err: error }, 'this server will never be ready')
+  })
 }
 
 function localBackend(config: ServerConfig, pipeline: ServerOptions['pipeline']): LocalBackend {
