@@ -6,6 +6,6 @@ export function writtenLog(): { readonly logger: Logger; errors(): Json[] } {
   const { pino } = require('pino') as typeof import('pino') // fastify's
   const written: string[] = []
   const logger = pino({}, { write: (line: string) => void written.push(line) })
-  const isError = ({ level }: Json) => level >= pino.levels.values.error
+  const isError = ({ level }: Json) => level >= 50
   return { logger, errors: () => written.map((line) => JSON.parse(line)).filter(isError) }
 }
