@@ -18,7 +18,7 @@ export interface StageMemory {
   readonly private: number
   /** Weights, and tensors of a call, that were held at one time, as far as it was measured. */
   readonly peak: number
-  /** What a picture of the default size is expected to need at most. */
+  /** What a picture of the size that `memory()` was asked about is expected to need at most; by default one of the model's own size. */
   readonly predicted: number
 }
 
