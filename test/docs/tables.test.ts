@@ -37,8 +37,12 @@ describe('results in the manual', () => {
     )
   })
 
-  it.each(tables)('$name says its day and machine', ({ text }) => {
-    expect(text).toMatch(/^(\d{4}-\d\d-\d\d, )?[^\n]+, \d+ cores/)
+  /** Measured before its program wrote the day. */
+  const UNDATED = ['memory']
+
+  it.each(tables)('$name says its day and machine', ({ name, text }) => {
+    const day = UNDATED.includes(name) ? '(?:\\d{4}-\\d\\d-\\d\\d, )?' : '\\d{4}-\\d\\d-\\d\\d, '
+    expect(text).toMatch(new RegExp(`^${day}[^\\n]+, \\d+ cores`))
   })
 
   it('are all written by programs, but for those that say "by hand"', () => {
