@@ -4,6 +4,7 @@ import { buildApp } from './app'
 import type { Backend } from './backend'
 import { checkConfig } from './config/read'
 import type { ServerConfig } from './config/schema'
+import type { ServerSettings } from './config/settings'
 import type { Context } from './context'
 import { Keys, Signer } from './keys'
 import { loadPipeline } from './load'
@@ -16,14 +17,15 @@ import { Server } from './server'
 export type * from './backend'
 export { ENVIRONMENT_PREFIX, flagOf, readConfig, unknownFlag, variableOf } from './config/read'
 export { type Role, SETTINGS, settingsRead } from './config/roles'
-export { KeyConfig, ServerConfig } from './config/schema'
+export { KeyConfig, LoraConfig, ServerConfig } from './config/schema'
+export type { ServerSettings } from './config/settings'
 export { newKey } from './keys'
 export { LocalBackend, type LocalOptions } from './local'
 export type { ServedPipeline } from './served-pipeline'
 export { Server } from './server'
 
 /** What `createServer()` understands: the settings of the configuration, and what is no setting. */
-export interface ServerOptions extends Partial<ServerConfig> {
+export interface ServerOptions extends ServerSettings {
   /**
    * Makes the pictures: a pipeline, one that is loading, or a backend. Defaults to a pipeline that is loaded as the settings
    * `model`, `device`, … say. A pipeline that is passed is not disposed by `close()`.
