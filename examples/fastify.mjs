@@ -5,10 +5,10 @@ import { WuerstchenPipeline } from 'wuerstchen'
 
 const STATUS = {
   ERR_WUERSTCHEN_INVALID_ARGUMENT: 400,
-  ERR_WUERSTCHEN_MEMORY_LIMIT: 413,
+  ERR_WUERSTCHEN_MEMORY_LIMIT: 400,
+  ERR_WUERSTCHEN_TIMEOUT: 408,
   ERR_WUERSTCHEN_QUEUE_FULL: 429,
   ERR_WUERSTCHEN_DISPOSED: 503,
-  ERR_WUERSTCHEN_TIMEOUT: 504,
 }
 
 // All requests share this pipeline and its batches.

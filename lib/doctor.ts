@@ -107,7 +107,13 @@ function problemOf(error: unknown): Problem {
   if (!(error instanceof WuerstchenError)) {
     return { code: 'ERR_WUERSTCHEN_INTERNAL', message: String(error), fix: 'Report this: it is a bug' }
   }
-  return { code: error.code, message: firstLine(error.message), fix: FIXES[error.code] ?? libtorchFix(error) }
+  return { code: error.code, message: firstLine(error.message), fix: fixOf(error) }
+}
+
+function fixOf(error: WuerstchenError): string {
+  // Nothing is missing: what was named is wrong.
+  if (error.code === 'ERR_WUERSTCHEN_INVALID_ARGUMENT') return `Correct or remove ${error.details?.name}`
+  return FIXES[error.code] ?? libtorchFix(error)
 }
 
 /** Who named a place by name is not served by another: it is corrected first. */

@@ -3,7 +3,10 @@
  * Aborts are not in it: they reject with the signal's own reason.
  */
 
-/** What each code means, whether the same call may work later, and the class it comes as. */
+/**
+ * Every code without its `ERR_WUERSTCHEN_`: whether the same call may work later, and the class it comes as. What each means
+ * is in docs/errors.md.
+ */
 export const ERRORS = {
   INVALID_ARGUMENT: { retryable: false, as: 'InvalidArgumentError' },
   PROMPT_SYNTAX: { retryable: false, as: 'PromptSyntaxError' },
@@ -35,6 +38,8 @@ export const ERRORS = {
   DISPOSED: { retryable: false, as: 'DisposedError' },
   GENERATION_FAILED: { retryable: false, as: 'GenerationError' },
   FILE_NOT_WRITTEN: { retryable: false, as: 'WuerstchenError' },
+  FILE_NOT_READ: { retryable: false, as: 'WuerstchenError' },
+  SHARP_FAILED: { retryable: false, as: 'WuerstchenError' },
   QUEUE_FULL: { retryable: true, as: 'QueueFullError' },
   TIMEOUT: { retryable: true, as: 'TimeoutError' },
   LISTEN_FAILED: { retryable: true, as: 'WuerstchenError' },
@@ -58,7 +63,10 @@ export interface WuerstchenErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
-/** What every rejection of this package is, except an abort. Compare `code`; the message is for people. */
+/**
+ * What rejections and throws of this package are. Compare `code`; the message is for people. Not among them are an abort, which is
+ * the signal's reason, and what your own callbacks throw.
+ */
 export class WuerstchenError extends Error {
   /** Stable across versions. */
   readonly code: ErrorCode

@@ -25,6 +25,10 @@ export interface WuerstchenProvider {
   embeddingModel(id: string): never
 }
 
+/**
+ * A provider whose image model is the pipeline.
+ * @throws the AI SDK's `NoSuchModelError`, from its methods, for another model's id and for other kinds of models.
+ */
 export function createWuerstchen({ pipeline }: WuerstchenProviderOptions): WuerstchenProvider {
   const { model } = pipeline.info
   return {

@@ -128,8 +128,9 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
 /** A caption, or the parameters of the picture that `--from` names, with another caption if there is one. */
 async function sourceOf({ caption }: Task, { from }: GenerateFlags): Promise<string | ImageMetadata> {
   if (from === undefined) return caption ?? ''
-  const parameters = await readParameters(from).catch((cause: Error) => {
-    throw new UsageError(`Expected --from to be a picture that can be read but ${cause.message}`)
+  const parameters = await readParameters(from).catch((error: Error) => {
+    const { message } = error.cause instanceof Error ? error.cause : error // sharp's reason
+    throw new UsageError(`Expected --from to be a picture that can be read but ${message}`)
   })
   if (parameters === null)
     throw new UsageError(`Expected ${from} to be a PNG of this package but it carries no parameters`)

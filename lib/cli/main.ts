@@ -206,10 +206,16 @@ runtime
     await removedRuntimes(name, flags)
   })
 
-program.parseAsync().catch((error: unknown) => {
+program.parseAsync(withHelp(process.argv)).catch((error: unknown) => {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
   else fail(error)
 })
+
+/** `help serve` is `serve --help`: these two commands read their flags themselves, with what each does. */
+function withHelp(argv: readonly string[]): string[] {
+  const [node = '', main = '', command, name = ''] = argv
+  return command === 'help' && ['serve', 'worker'].includes(name) ? [node, main, name, '--help'] : [...argv]
+}
 
 /** `style.safetensors=0.8`: a file and what its changes are multiplied by. */
 function toLora(

@@ -96,6 +96,10 @@ export class ImageEmbeddings implements FloatTensor {
     return read(checkBytes(bytes), 'the bytes')
   }
 
+  /**
+   * The same of a file.
+   * @throws ModelError (WEIGHTS_INVALID) for a file that is not there or not that, InvalidArgumentError for no path.
+   */
   static async fromFile(path: string): Promise<ImageEmbeddings> {
     return read(await readBytes(checkPath(path)), path)
   }

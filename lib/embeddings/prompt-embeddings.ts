@@ -57,6 +57,10 @@ export class PromptEmbeddings {
     return read(checkBytes(bytes), 'the bytes')
   }
 
+  /**
+   * From what `toFile()` wrote.
+   * @throws ModelError (WEIGHTS_INVALID) for a file that is not there or no such file, InvalidArgumentError for no path.
+   */
   static async fromFile(path: string): Promise<PromptEmbeddings> {
     return read(await readBytes(checkPath(path)), path)
   }

@@ -13,6 +13,7 @@ import {
 import type { ImageMetadata } from './metadata'
 import { textFields } from './metadata'
 import { withText } from './png-text'
+import { encoded, loadSharp } from './sharp'
 
 /** A picture: plain pixels and the parameters that made them. It is encoded on demand. */
 export class GeneratedImage {
@@ -35,7 +36,8 @@ export class GeneratedImage {
    * Encodes the picture. A PNG carries the caption and all options in text fields, which `readParameters` reads.
    * @param format `'png'`, `'jpeg'`, `'webp'`, `'avif'` or `'tiff'`. Defaults to `'png'`.
    * @param options sharp's options of that format.
-   * @throws InvalidArgumentError for another format, or an option that the format does not have.
+   * @throws InvalidArgumentError for another format, or an option that the format does not have; WuerstchenError (SHARP_FAILED)
+   * for what the format cannot hold, such as a WebP of more than 16,383 pixels a side.
    */
   async toBuffer<Format extends ImageFormat = 'png'>(
     format?: Format,
@@ -43,8 +45,10 @@ export class GeneratedImage {
   ): Promise<Buffer> {
     const wanted = checkFormat(format === undefined ? 'png' : format)
     checkNames(options, optionNames(wanted))
-    const encoded = await encoder(await this.toSharp(), wanted, options).toBuffer()
-    return wanted === 'png' ? withText(encoded, textFields(this.metadata)) : encoded
+    const image = encoder(await this.toSharp(), wanted, options)
+    const what = `encode ${this.width}x${this.height} pixels as ${wanted}`
+    const bytes = await encoded(what, () => image.toBuffer())
+    return wanted === 'png' ? withText(bytes, textFields(this.metadata)) : bytes
   }
 
   /**
@@ -52,7 +56,7 @@ export class GeneratedImage {
    * @param path ends in .png, .jpg, .jpeg, .webp, .avif, .tif or .tiff, unless `format` is given.
    * @param options `format`, and sharp's options of that format, such as `quality`.
    * @throws InvalidArgumentError for another ending or an option that the format does not have; WuerstchenError
-   * (FILE_NOT_WRITTEN) when the file cannot be written.
+   * (FILE_NOT_WRITTEN) when the file cannot be written, (SHARP_FAILED) as for `toBuffer()`.
    */
   async toFile(path: string, options: FileOptions = {}): Promise<void> {
     checkObject('options', options)
@@ -60,9 +64,12 @@ export class GeneratedImage {
     await saveFile(path, await this.toBuffer(formatOf(path, format), encoding))
   }
 
-  /** The pixels as a sharp image, for whatever sharp can do. */
+  /**
+   * The pixels as a sharp image, for whatever sharp can do; its errors are sharp's own.
+   * @throws WuerstchenError (SHARP_FAILED) where sharp cannot be loaded.
+   */
   async toSharp(): Promise<Sharp> {
-    const { default: sharp } = await import('sharp')
+    const sharp = await loadSharp()
     return sharp(this.data, { raw: { width: this.width, height: this.height, channels: 3 } })
   }
 }

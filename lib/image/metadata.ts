@@ -1,7 +1,9 @@
 import { types } from 'node:util'
-import { expected } from '../errors'
+import type { Metadata } from 'sharp'
+import { expected, WuerstchenError } from '../errors'
 import { isObject, type JsonObject } from '../files/json'
 import { packageVersion } from '../files/package-root'
+import { loadSharp } from './sharp'
 
 /** The parameters of a picture: enough to make it again with the same model. Plain JSON. */
 export interface ImageMetadata {
@@ -98,13 +100,24 @@ function metadataOf(text: string): ImageMetadata | null {
 /**
  * What `toFile` or `toBuffer` wrote into a PNG, or null for a picture without it, or with fields of other types.
  * @param png a file's path or its bytes.
- * @throws InvalidArgumentError for anything else; the system's or sharp's own error when it is no readable picture.
+ * @throws InvalidArgumentError for anything else; WuerstchenError (FILE_NOT_READ) for a file that is not there or no picture,
+ * (SHARP_FAILED) where sharp cannot be loaded.
  */
 export async function readParameters(png: string | Uint8Array): Promise<ImageMetadata | null> {
   if (!types.isUint8Array(png) && (typeof png !== 'string' || png === ''))
     throw expected('png', 'the path of a PNG or its bytes', png)
-  const { default: sharp } = await import('sharp')
-  const { comments = [] } = await sharp(png).metadata()
+  const { comments = [] } = await pictureOf(png)
   const text = comments.find(({ keyword }) => keyword === KEYWORD)?.text
   return text === undefined ? null : metadataOf(text)
+}
+
+async function pictureOf(png: string | Uint8Array): Promise<Metadata> {
+  const sharp = await loadSharp()
+  try {
+    return await sharp(png).metadata()
+  } catch (cause) {
+    const [name, details] = typeof png === 'string' ? [png, { file: png }] : ['png', { name: 'png' }]
+    const message = `Expected ${name} to be a picture that can be read but ${(cause as Error).message}`
+    throw new WuerstchenError('FILE_NOT_READ', message, { cause, details })
+  }
 }

@@ -2,7 +2,7 @@
 
 import { DeviceError } from '../errors'
 import type { Offload } from '../memory/residency'
-import { type Cpu, hasKernels, multipliesBytes } from '../native/cpu'
+import { type Cpu, computedIn, hasKernels, multipliesBytes } from '../native/cpu'
 import type { Dtype, Kernels, NativeKernels, WeightBinding } from '../native/types'
 import type { Stage } from '../stages/stage'
 import { volume } from '../tensors/shape'
@@ -47,12 +47,7 @@ export function dtypesOn(
   }
   return parity === 'diffusers'
     ? { stored: wanted, dtype: wanted, rounding: wanted }
-    : { stored: wanted, dtype: computeDtype(wanted, device, cpu), rounding: 'float32' }
-}
-
-/** float32 where the CPU is slow at anything else. */
-function computeDtype(stored: Dtype, device: string, cpu: Cpu): Dtype {
-  return device === 'cpu' && stored !== 'float32' && !cpu[stored] ? 'float32' : stored
+    : { stored: wanted, dtype: device === 'cpu' ? computedIn(cpu, wanted) : wanted, rounding: 'float32' }
 }
 
 /** What most of the weights are stored in: to hold them so costs no copy. */

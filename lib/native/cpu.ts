@@ -43,9 +43,18 @@ export function hasKernels(cpu: Cpu, dtype: Dtype): boolean {
   return dtype === 'float32' && cpu.kind !== 'baseline'
 }
 
+/** What networks whose weights are held in one type compute in: float32 where the CPU is slow at it. */
+export function computedIn(cpu: Cpu, held: Dtype): Dtype {
+  return held === 'float32' || cpu[held] ? held : 'float32'
+}
+
 /** What the blocks of each stage run on, by dtype, where nothing else is chosen: in words, for reports. */
 export function describeKernels(cpu: Cpu): Readonly<Record<Dtype | 'int8', string>> {
-  const of = (dtype: Dtype) => (hasKernels(cpu, dtype) ? `kernels for ${cpu.kind}` : 'the graphs')
+  const of = (held: Dtype) => {
+    const dtype = computedIn(cpu, held)
+    const how = hasKernels(cpu, dtype) ? `kernels for ${cpu.kind}` : 'the graphs'
+    return dtype === held ? how : `computed in ${dtype}: ${how}`
+  }
   return {
     float32: of('float32'),
     bfloat16: of('bfloat16'),

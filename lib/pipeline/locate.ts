@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { checkNames } from '../checks/names'
+import { checkNames, nearest } from '../checks/names'
 import { expected, InvalidArgumentError, ModelError } from '../errors'
 import { absolute } from '../files/absolute'
 import type { DownloadProgress } from '../hub/download'
@@ -105,13 +105,28 @@ function isFolders(name: ModelName): name is ModelFolders {
 }
 
 function readFolders(folders: ModelFolders, { prior, revision }: LocateOptions): ModelFolders {
-  checkNames(folders, ['decoder', 'prior', 'rest', 'other'])
+  refuseOptions(folders)
+  checkNames(folders, FOLDERS)
   if (prior !== undefined) throw expected('prior', 'left out where model names its folders', prior)
   if (revision !== undefined) throw expected('revision', 'left out where model names its folders', revision)
   const read = (part: 'prior' | 'rest' | 'other') =>
     folders[part] === undefined ? undefined : absolute(readModelName(`model.${part}`, folders[part]))
   const decoder = absolute(readModelName('model.decoder', folders.decoder))
   return { decoder, prior: read('prior'), rest: read('rest'), other: read('other') }
+}
+
+const FOLDERS = ['decoder', 'prior', 'rest', 'other']
+
+/** Who wants the model of the package passes options alone, and passes them first. */
+function refuseOptions(given: object): void {
+  const names = Object.keys(given)
+  if (Array.isArray(given) || names.some((name) => nearest(name, FOLDERS) === 'decoder')) return
+  const received = names.length === 0 ? 'an object' : `an object with ${names.slice(0, 3).join(', ')}`
+  throw new InvalidArgumentError(
+    `Expected model to be ${FOLDER_OR_ID}, or what pullModel() returned, but received ${received}. ` +
+      'Options are the second argument: undefined before them means the model of the package.',
+    { details: { name: 'model' } },
+  )
 }
 
 /** The prior that the card of a downloaded decoder names; a folder's prior lies beside it. */

@@ -10,6 +10,7 @@ import { openModel } from '../model/layout'
 import { locateModel, type ModelFolders, readModelName } from './locate'
 import { checkHubOptions, checkVariant } from './options'
 
+/** Options of `pullModel()`: which files, from where, and who hears of it. */
 export interface PullOptions extends HubOptions {
   /** Id of another prior than the one that the model's card names. */
   readonly prior?: string | undefined
@@ -17,6 +18,7 @@ export interface PullOptions extends HubOptions {
   readonly variant?: string | undefined
   /** Branch, tag or commit of the model. Defaults to `'main'`. */
   readonly revision?: string | undefined
+  /** Called as bytes arrive. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
   /** Stops the download; what is finished stays for the next one. */
   readonly signal?: AbortSignal | undefined
@@ -37,7 +39,7 @@ const PULL_NAMES: Readonly<Record<keyof PullOptions, true>> = {
  * Downloads a model and its prior from the hub, or finds them in the cache. Checks that a pipeline can be made of them.
  * @param model `org/name`, `org/name@revision`, or a folder.
  * @returns the model's folders, which `fromPretrained()` takes.
- * @throws ModelError, HubError, InvalidArgumentError; rejects with the signal's reason when it aborts.
+ * @throws ModelError, HubError, DownloadError, InvalidArgumentError; rejects with the signal's reason when it aborts.
  */
 export async function pullModel(model: string | URL, options: PullOptions = {}): Promise<ModelFolders> {
   checkNames(options, Object.keys(PULL_NAMES))

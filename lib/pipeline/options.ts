@@ -68,8 +68,8 @@ export interface PipelineOptions extends HubOptions {
   promptCacheBytes?: number | undefined
   /**
    * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
-   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON, rounds the weights of the large products to 8 bits. 256 of a row share a
-   * scale. With AVX512-VNNI, or Arm's `asimddp`, most of
+   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON, rounds the
+   * weights of the large products to 8 bits. 256 of a row share a scale. With AVX512-VNNI, AMX, or Arm's `asimddp`, most of
    * what they are multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, but for text
    * encoders and attention where the CPU multiplies bfloat16. Pictures are nearer to float32's than bfloat16's
    * (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
@@ -84,12 +84,13 @@ export interface PipelineOptions extends HubOptions {
    */
   parity?: 'none' | 'diffusers' | undefined
   /**
-   * How the blocks of the networks run on a CPU: in float32 with AVX2, AVX-512 or NEON, in bfloat16 with AVX512-BF16 or
-   * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout. That takes as much private memory as the weights have in the type that is computed
-   * in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth slower, and processes share
+   * How the blocks of the networks run on a CPU: in float32 with AVX2, AVX-512 or NEON, in bfloat16 with AVX512-BF16, AMX or
+   * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout. That takes as much private memory as
+   * the weights have in the type that is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth
+   * slower, and processes share
    * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
    * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
-   * the CPU for a lesser kind: `avx512_vnni`, `avx512`, `avx2`; on Arm `neon_dotprod`, `neon`; or `baseline`, which has no
+   * the CPU for a lesser kind: `avx512_bf16`, `avx512_vnni`, `avx512`, `avx2`; on Arm `neon_dotprod`, `neon`; or `baseline`, which has no
    * kernels. An object chooses for each stage: `{ prior, decoder, vqgan }`, of which any may be left out.
    * `pipeline.info.stages` says what was chosen.
    */

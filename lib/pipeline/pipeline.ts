@@ -77,11 +77,12 @@ export class WuerstchenPipeline {
 
   /**
    * Loads a model.
-   * @param name a decoder's folder in the hub's layout, whose model card names its prior. Or an id on the hub, a `file:` URL, or what `pullModel()` returned.
-   * Defaults to the small model that comes with the package.
-   * @throws InvalidArgumentError for an option out of range. ModelError for a folder that cannot be used. LibtorchError when the native half cannot run here. DeviceError for a
-   * device this machine does not have. Rejects with the
-   * signal's reason when it aborts.
+   * @param name a decoder's folder in the hub's layout, whose model card names its prior. Or an id on the hub, a `file:` URL, or
+   * what `pullModel()` returned. Defaults to the small model that comes with the package.
+   * @throws InvalidArgumentError for an option out of range. ModelError for a folder that cannot be used. HubError and
+   * DownloadError for a model that cannot be fetched. LibtorchError when the native half cannot run here. DeviceError for a
+   * device this machine does not have. OutOfMemoryError where the weights find no room. Rejects with the signal's reason when
+   * it aborts.
    */
   static async fromPretrained(name?: ModelName, options: PipelineOptions = {}): Promise<WuerstchenPipeline> {
     const { models, requests, info, loras, readers, options: checked } = await loadPretrained(name, options)
@@ -101,8 +102,8 @@ export class WuerstchenPipeline {
   /**
    * Makes one image per prompt, or `numImagesPerPrompt`. Given the parameters that `readParameters()` read of a picture, makes that
    * picture again, with the changes of `options`.
-   * @throws InvalidArgumentError and MemoryLimitError before anything is queued; QueueFullError; DisposedError;
-   * OutOfMemoryError; GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
+   * @throws InvalidArgumentError, PromptSyntaxError and MemoryLimitError before anything is queued; QueueFullError; TimeoutError;
+   * DisposedError; OutOfMemoryError; GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
    */
   async generate(
     prompt: Prompt | readonly Prompt[] | ImageMetadata,
@@ -206,14 +207,21 @@ export class WuerstchenPipeline {
     )
   }
 
-  /** Other scales for loaded LoRAs, by name; in its turn, as `loadLora()`. */
+  /**
+   * Other scales for loaded LoRAs, by name; in its turn, as `loadLora()`. Those that are not named keep theirs.
+   * @param scales each from -100 to 100; 0 is off.
+   * @throws InvalidArgumentError for a name that is not loaded or a scale out of range, DisposedError; then nothing has changed.
+   */
   async setLoraScales(scales: Readonly<Record<string, number>>): Promise<void> {
     const checked = readLoraScales(scales)
     if (this.isSettled) this.adapters.check([...checked.keys()], 'scales')
     await this.engine.exclusive(() => this.adapters.rescale(checked))
   }
 
-  /** Removes a LoRA, in its turn, as `loadLora()`: the weights are bit for bit what they were without it. */
+  /**
+   * Removes a LoRA, in its turn, as `loadLora()`: the weights are bit for bit what they were without it.
+   * @throws InvalidArgumentError for a name that is not loaded, DisposedError; then nothing has changed.
+   */
   async unloadLora(name: string): Promise<void> {
     if (this.isSettled) this.adapters.check([name], 'name')
     await this.engine.exclusive(() => this.adapters.remove(name))
@@ -240,6 +248,7 @@ export class WuerstchenPipeline {
   /**
    * Removes a word, in its turn, as `loadTextualInversion()`: prompts read it as text again, and the weights are bit for bit
    * what they were.
+   * @throws InvalidArgumentError for a word that is not loaded, DisposedError; then nothing has changed.
    */
   async unloadTextualInversion(token: string): Promise<void> {
     if (this.isSettled) this.learning().check(token)

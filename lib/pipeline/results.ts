@@ -13,7 +13,9 @@ import type { EventQueue } from './stream'
 /** What `generate()` resolves with. All lists have one entry per image, in the request's order. */
 export interface GenerateResult {
   readonly images: GeneratedImage[]
+  /** The seed that each image's noise was drawn from; where one seed was given for several images, that one for each. */
   readonly seeds: number[]
+  /** Milliseconds that each image took, by stage. */
   readonly timings: ImageTimings[]
   /** What was done differently from what was asked, such as a prompt that was cut. */
   readonly warnings: readonly string[]
@@ -24,7 +26,9 @@ export interface GenerateResult {
 /** What `prior()` resolves with. All lists have one entry per image, in the request's order. */
 export interface PriorResult {
   readonly embeddings: ImageEmbeddings[]
+  /** The seed that each image's noise was drawn from; where one seed was given for several images, that one for each. */
   readonly seeds: number[]
+  /** Milliseconds that each image took, by stage. */
   readonly timings: ImageTimings[]
   /** What was done differently from what was asked, such as a prompt that was cut. */
   readonly warnings: readonly string[]

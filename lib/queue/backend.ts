@@ -51,7 +51,7 @@ export class QueueBackend implements Backend {
   /** Since when a model has no worker that answers. */
   private absent: ReadonlyMap<string, number> = new Map()
   private refreshing: NodeJS.Timeout | null = null
-  private mistake: string | null = null
+  private mistake: Error | null = null
   private log: WorkerLog = SILENT
   private readonly waiting: { resolve(): void; reject(error: unknown): void }[] = []
   private disposing: Promise<void> | null = null
@@ -74,7 +74,7 @@ export class QueueBackend implements Backend {
 
   get state(): BackendState {
     if (this.disposing !== null) return { name: 'draining' }
-    if (this.mistake !== null) return { name: 'failed', message: this.mistake }
+    if (this.mistake !== null) return { name: 'failed', message: this.mistake.message }
     return { name: this.broker.connected && this.models.length > 0 ? 'ready' : 'loading' }
   }
 
@@ -96,6 +96,7 @@ export class QueueBackend implements Backend {
   }
 
   async ready(): Promise<void> {
+    if (this.mistake !== null) throw this.mistake
     if (this.state.name !== 'ready')
       await new Promise<void>((resolve, reject) => this.waiting.push({ resolve, reject }))
   }
@@ -217,7 +218,7 @@ export class QueueBackend implements Backend {
   }
 
   private fail(error: Error): void {
-    this.mistake = error.message
+    this.mistake = error
     for (const { reject } of this.waiting.splice(0)) reject(error)
   }
 

@@ -1,5 +1,5 @@
 /** The door of `wuerstchen/queue`: servers and workers of one queue, on any number of machines. */
-import { createServer, type Server, ServerConfig, type ServerOptions } from '../server'
+import { createServer, type Server, ServerConfig, type ServerOptions, type ServerSettings } from '../server'
 import { checkConfig } from '../server/config/read'
 import type { WorkerConfig } from '../server/config/roles'
 import { loadPipeline } from '../server/load'
@@ -14,7 +14,11 @@ export { QueueBackend } from './backend'
 export type { WorkerLog } from './log'
 export { QueueWorker } from './worker'
 
-/** A server as `createServer()` makes one, whose jobs go to the workers of `queue`. It loads no model. */
+/**
+ * A server as `createServer()` makes one, whose jobs go to the workers of `queue`. It loads no model.
+ * `server.backend.ready()` waits for the first worker, and rejects where `store` is not the one of this queue.
+ * @throws InvalidArgumentError naming every setting that is wrong.
+ */
 export async function createQueueServer(
   options: Omit<ServerOptions, 'pipeline' | 'backend'>,
 ): Promise<Server> {
@@ -26,7 +30,8 @@ export async function createQueueServer(
   return server
 }
 
-export interface WorkerOptions extends Partial<ServerConfig> {
+/** The settings that a worker reads; others are left to servers. */
+export interface WorkerOptions extends ServerSettings {
   /** pino, or what looks like it. Defaults to JSON lines on standard output, as the server's. */
   readonly logger?: WorkerLog
 }

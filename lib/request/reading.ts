@@ -41,6 +41,8 @@ export interface Contents {
   readonly replayed?: Replayed | undefined
   /** Prompts whose text stands for embeddings that are not there, such as `prompt` or `embeddings[1].facts.prompt`. */
   readonly textOfEmbeddings?: readonly string[] | undefined
+  /** What the caller asked for in vain, in sentences. */
+  readonly withoutEffect?: readonly string[] | undefined
 }
 
 export interface ImageRequest {
@@ -92,7 +94,7 @@ export function readContents(
   const reader = new PromptReader(model.tokenizers, { ...reading, loras: settled ? scalesOf(loaded) : null })
   const images = imagesOf(contents, guided, reader)
   const loras = loaded.filter(({ scale }) => scale !== 0)
-  const { replayed, textOfEmbeddings = [] } = contents
+  const { replayed, textOfEmbeddings = [], withoutEffect = [] } = contents
   const unread = textOfEmbeddings.map(
     (name) =>
       `The ${name} was made of prompt embeddings, which are not there: its text is read instead, and may make another picture.`,
@@ -103,7 +105,12 @@ export function readContents(
     images: frozenList(images),
     prompts: Object.freeze([...reader.used.values()]),
     truncated: frozenList(reader.truncated),
-    warnings: Object.freeze([...reader.truncated.map(truncationWarning), ...others, ...unread]),
+    warnings: Object.freeze([
+      ...reader.truncated.map(truncationWarning),
+      ...others,
+      ...unread,
+      ...withoutEffect,
+    ]),
     loras: frozenList(loras.map(({ name, scale }) => ({ name, scale }))),
   }
 }

@@ -36,6 +36,7 @@ import {
 import { isParameters, noiseOf, optionsOf, replayedOf } from './replay'
 import { type RequestDefaults, readDecoder, readPrior, type StageRequest } from './schedules'
 import { PromptReader, type Reading, type ReadPrompt, readReading, scalesOf } from './texts'
+import { withoutEffect } from './without-effect'
 
 export type { NoiseStream } from './noise'
 export type {
@@ -244,7 +245,10 @@ function assemble(
   const guided = (part !== 'decode' && prior.guided) || (part !== 'prior' && decoder.guided)
   // Where there is no prior the prompt stands as after the default schedule's last step.
   const reading = { ...readReading(options), steps: prior.timesteps.length - 1 }
-  const read = (settled: boolean) => readContents(contents, guided, reading, model, settled)
+  const prompts = [...contents.prompts, ...contents.negatives]
+  const idle = withoutEffect({ part, options, guided, syntax: reading.syntax, prompts })
+  const told = { ...contents, withoutEffect: idle }
+  const read = (settled: boolean) => readContents(told, guided, reading, model, settled)
   return Object.freeze({
     part,
     ...stages,

@@ -4,6 +4,7 @@ import { buildApp } from './app'
 import type { Backend } from './backend'
 import { checkConfig } from './config/read'
 import type { ServerConfig } from './config/schema'
+import type { ServerSettings } from './config/settings'
 import type { Context } from './context'
 import { Keys, Signer } from './keys'
 import { loadPipeline } from './load'
@@ -23,7 +24,8 @@ export {
   variableOf,
 } from './config/read'
 export { type Role, SETTINGS, settingsRead } from './config/roles'
-export { KeyConfig, ServerConfig } from './config/schema'
+export { KeyConfig, LoraConfig, ServerConfig } from './config/schema'
+export type { ServerSettings } from './config/settings'
 export { newKey } from './keys'
 export { LocalBackend, type LocalOptions } from './local'
 export type { Logger } from './log'
@@ -31,7 +33,7 @@ export type { ServedPipeline } from './served-pipeline'
 export { Server } from './server'
 
 /** What `createServer()` understands: the settings of the configuration, and what is no setting. */
-export interface ServerOptions extends Partial<ServerConfig> {
+export interface ServerOptions extends ServerSettings {
   /**
    * Makes the pictures: a pipeline, one that is loading, or a backend. Defaults to a pipeline that is loaded as the settings
    * `model`, `device`, … say. A pipeline that is passed is not disposed by `close()`.
@@ -43,8 +45,14 @@ export interface ServerOptions extends Partial<ServerConfig> {
 }
 
 /**
- * A server that is not listening yet: `listen()` begins that, `close()` ends it. While the model loads it answers `/readyz`
- * with 503.
+ * A server that is not listening yet: `listen()` begins that, `close()` ends it. The model loads meanwhile, and until then
+ * `/readyz` is 503. `server.backend.ready()` waits for it, and rejects where it cannot be loaded; the log says so, too.
+ *
+ * ```ts
+ * const server = await createServer({ port: 8080 })
+ * console.log(await server.listen())
+ * await server.backend.ready()
+ * ```
  * @throws InvalidArgumentError naming every setting that is wrong.
  */
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
@@ -64,7 +72,15 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   }
   const app = buildApp(context, logger)
   await app.ready()
+  logFailure(backend, app.log)
   return new Server(app, context)
+}
+
+/** Programs need not await `ready()`: why a server will never be ready is in its log all the same. */
+function logFailure(backend: Backend, log: Logger): void {
+  backend.ready().catch((error: unknown) => {
+    if (backend.state.name === 'failed') log.error({ err: error }, 'this server will never be ready')
+  })
 }
 
 function localBackend(config: ServerConfig, pipeline: ServerOptions['pipeline']): LocalBackend {

@@ -34,20 +34,33 @@ describe('wuerstchen doctor', () => {
   })
 
   it('says in words what it says in JSON', () => {
+    const diagnosis: Diagnosis = JSON.parse(runCli(['doctor', '--json']).stdout)
+    const { wuerstchen, node, platform, cpu, libtorch, addon, bundledModel, graphs } = diagnosis
     const { stdout } = runCli(['doctor'])
-    const dtypes = ['float32', 'bfloat16', 'float16', 'int8']
-    for (const word of [
-      'node',
-      'cpu',
-      'libtorch',
-      'addon',
-      ...dtypes,
-      'model',
-      'graphs',
-      process.versions.node,
-    ]) {
-      expect(stdout).toContain(word)
-    }
+    const lines = Object.fromEntries(
+      stdout.split('\n').map((line) => [line.slice(0, 12).trim(), line.slice(12)]),
+    )
+    expect(lines).toMatchObject({
+      wuerstchen,
+      node: expect.stringContaining(`${node} on ${platform}`),
+      cpu: expect.stringContaining(cpu.model),
+      libtorch: expect.stringContaining(`${libtorch.found?.version} in ${libtorch.found?.directory}`),
+      addon: expect.stringContaining(`built for ${addon?.compiled}, runs on ${addon?.torch}`),
+      ...addon?.dtypes,
+      model: bundledModel.present ? bundledModel.folder : 'none',
+      graphs: graphs.join(', '),
+    })
+    expect(Object.keys(addon?.dtypes ?? {})).toEqual(['float32', 'bfloat16', 'float16', 'int8'])
+  })
+
+  it('names WUERSTCHEN_CPU where that is wrong, and no installation', () => {
+    const { status, stdout } = runCli(['doctor'], { WUERSTCHEN_CPU: 'foo' })
+    expect(status).toBe(1)
+    expect(stdout).toMatch(
+      /problem \[ERR_WUERSTCHEN_INVALID_ARGUMENT\]: Expected WUERSTCHEN_CPU to be one of/,
+    )
+    expect(stdout).toContain('  fix: Correct or remove WUERSTCHEN_CPU\n')
+    expect(stdout).not.toContain('runtime install')
   })
 
   it('works without libtorch, names each place and what helps', () => {

@@ -1,9 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { difference } from '../../bench/support/reference'
 import { readParameters } from '../../lib'
 import { FLAGS } from '../../lib/cli/exit'
+import { decode, encode } from '../../lib/embeddings/safetensors'
 import { PIPELINE_OPTION_NAMES } from '../../lib/pipeline/options'
 import { OPTION_NAMES } from '../../lib/request/options'
 import { type SmallModel, smallModel } from '../support/models'
@@ -30,6 +31,20 @@ afterAll(removeFolders)
 
 const SIZE = ['--width', '128', '--height', '128', '--seed', '7']
 const QUICK = [...SIZE, '--steps', '2', '--decoder-steps', '2']
+
+/** The small model's prior with other numbers in it. */
+function otherPrior(): string {
+  const folder = join(folderOf({}), 'other-prior')
+  cpSync(small.prior, folder, { recursive: true })
+  const file = join(folder, 'prior', 'diffusion_pytorch_model.safetensors')
+  const { tensors } = decode(readFileSync(file), file)
+  const other = Array.from(tensors, ([name, { shape, data }]) => [
+    name,
+    { shape, data: data.map((value, at) => value * (1 + 0.5 * (at % 3))) },
+  ])
+  writeFileSync(file, encode(Object.fromEntries(other), {}))
+  return folder
+}
 
 /** The file, after a command that must succeed. */
 function draw(...flags: string[]): string {
@@ -127,11 +142,24 @@ describe('flags of wuerstchen generate', () => {
   it('mix two priors, and share the work among devices', async () => {
     const size = { width: 128, height: 128 }
     const plain = { ...size, data: await pixels(draw(...QUICK)) }
-    const twice = ['--prior', small.prior, '--prior', small.prior, '--prior-weight', '0.3']
+    const drawn = async (...flags: string[]) => ({ ...size, data: await pixels(draw(...QUICK, ...flags)) })
+    const other = otherPrior()
+    const between = (weight: string) =>
+      drawn('--prior', small.prior, '--prior', other, '--prior-weight', weight)
+    expect(difference(await between('0'), plain).largest).toBe(0)
+    const second = await drawn('--prior', other)
+    expect(difference(await between('1'), second).largest).toBe(0)
+    const mixed = await between('0.3')
+    for (const end of [plain, second]) expect(difference(mixed, end).largest).toBeGreaterThan(1)
     const devices = ['--device', 'cpu,cpu', '--no-cuda-graphs', '--max-batch-rows', '2']
-    for (const flags of [twice, devices]) {
-      const data = await pixels(draw(...QUICK, ...flags))
-      expect(difference({ ...size, data }, plain).largest).toBeLessThanOrEqual(1)
-    }
+    expect(difference(await drawn(...devices), plain).largest).toBeLessThanOrEqual(1)
+  })
+
+  it.each(['cuda:63', 'cpu,cuda:63'])('ask for every device of --device %s', (devices) => {
+    const { status, stderr } = runCli(['generate', 'a cat', ...model, ...QUICK, '--device', devices])
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/ERR_WUERSTCHEN_DEVICE_UNAVAILABLE/),
+    })
   })
 })

@@ -50,7 +50,7 @@ describe('a download', () => {
   }, 300_000)
 
   it('of another commit never takes away the model that is there', async () => {
-    await eachFailing({
+    const kinds = await eachFailing({
       prepare: (folder) => fetchSmall(settingsFor(hub.endpoint, folder)),
       run: (folder) => fetchSmall(settingsFor(newer.endpoint, folder)),
       check: async (folder, outcome) => {
@@ -61,5 +61,8 @@ describe('a download', () => {
         expectWhole(await fetchSmall(settingsFor(newer.endpoint, folder)), README)
       },
     })
+    expect([...kinds]).toEqual(
+      expect.arrayContaining(['fs.openSync', 'fs.promises.rename', 'handle.write', 'request', 'body']),
+    )
   }, 300_000)
 })

@@ -91,14 +91,16 @@ describeKernels(`kernels${because}`, () => {
     }
   })
 
-  it.each(STAGES)(
-    '%s: bfloat16 is the same multiplied at once or in two steps, but for rounding',
+  const several = kinds.length > 1 ? it : it.skip
+  const alone = kinds.length > 1 ? '' : ' (SKIPPED: this CPU is of one kind alone)'
+  several.each(STAGES)(
+    `%s: bfloat16 is the same multiplied at once or in two steps, but for rounding${alone}`,
     async (stage) => {
       const [first, ...others] = await Promise.all(
         kinds.map((kind) => answer(bundled, stage, { ...PACKED, kind }, NARROW)),
       )
       const plain = distance(await answer(bundled, stage, null, NARROW), await answer(bundled, stage, null))
-      expect(kinds.length).toBeGreaterThan(0)
+      expect(others.length).toBeGreaterThan(0)
       for (const other of others) expect(distance(other, first as Float32Array)).toBeLessThan(plain)
     },
   )

@@ -21,10 +21,16 @@ describeBundled(name, () => {
 
   const draw = async (dtype: 'int8' | 'float32') => {
     await using pipeline = await open(dtype)
+    // Blocks are packed as they first run.
+    const privateBytes = () => {
+      const { prior, decoder } = pipeline.memory().stages
+      return prior.private + decoder.private
+    }
+    const before = privateBytes()
     const { images } = await pipeline.generate(PROMPTS, QUICK)
     for (const { metadata } of images) expect(metadata).toMatchObject({ dtype })
     expect(pipeline.info.dtype).toBe(dtype)
-    return { images, predicted: pipeline.memory().predicted }
+    return { images, predicted: pipeline.memory().predicted, packed: privateBytes() - before }
   }
 
   if (!supported) {
@@ -41,5 +47,8 @@ describeBundled(name, () => {
     expect(mean).toBeGreaterThan(0)
     expect(mean).toBeLessThan(LEVELS)
     expect(narrow.predicted).toBeLessThan(exact.predicted)
+    // 8 bits of 32, and the scales beside them.
+    expect(narrow.packed / exact.packed).toBeGreaterThan(1 / 4)
+    expect(narrow.packed / exact.packed).toBeLessThan(1 / 3)
   })
 })

@@ -5,6 +5,7 @@ import { until } from '../support/http-server'
 import { describeQueue, QueueRoom, SHORT } from '../support/queue'
 import { S3Server } from '../support/s3-server'
 import { folderOf, removeFolders } from '../support/temporary-folder'
+import { writtenLog } from '../support/written-log'
 
 /** Settings of the AWS client are the process's. */
 async function withS3(test: (s3: S3Server) => Promise<void>): Promise<void> {
@@ -134,6 +135,24 @@ describeQueue('a queue with pictures on S3', () => {
       )
       expect(await room.record(job.id)).toMatchObject({ attempt: '2', faults: '1', status: 'failed' })
     }))
+})
+
+describeQueue('a server with another store', () => {
+  afterEach(removeFolders)
+
+  it('is never ready, says so whenever it is asked, and logs it', async () => {
+    await using room = await QueueRoom.open()
+    await room.server()
+    await until(async () => (await room.client.get('{wuerstchen}:store')) !== null)
+    const { logger, errors } = writtenLog()
+    const { server } = await room.server({ store: folderOf({}), logger })
+    const refusal = /Expected store to be the one of this queue/
+    await expect(server.backend.ready()).rejects.toThrow(refusal)
+    // Who asks after it failed hears the same.
+    await expect(server.backend.ready()).rejects.toThrow(refusal)
+    expect(server.backend.state).toMatchObject({ name: 'failed', message: expect.stringMatching(refusal) })
+    expect(errors()).toMatchObject([{ err: { code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT' } }])
+  })
 })
 
 describeQueue('a worker with another store', () => {

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { TSchema } from '@sinclair/typebox'
+import ts from 'typescript'
 import { ROOT } from '../../bench/support/reference'
 import {
   createServer,
@@ -8,8 +10,10 @@ import {
   readConfig,
   SETTINGS,
   ServerConfig,
+  type ServerSettings,
   variableOf,
 } from '../../lib/server'
+import { parsed } from '../support/prose'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
 afterEach(removeFolders)
@@ -133,3 +137,30 @@ describe('docs/server.md', () => {
       expect(guide).toContain(`| \`${code}\` | ${status} |`)
   })
 })
+
+describe('ServerSettings', () => {
+  // Compiled only where each takes what the other does.
+  const asSettings = (config: Partial<ServerConfig>): ServerSettings => config
+  const asConfig = (settings: ServerSettings): { readonly [Name in keyof ServerConfig]?: unknown } => settings
+
+  it('shows of every setting what it is, its range and its default', () => {
+    expect([asSettings({}), asConfig({})]).toEqual([{}, {}])
+    const [declaration] = parsed('lib/server/config/settings.ts').statements.filter(ts.isInterfaceDeclaration)
+    const shown = (declaration?.members ?? []).map((member) => {
+      const comment = ts.getJSDocCommentsAndTags(member).map((one) => one.comment)
+      return [member.name?.getText(), String(comment).replaceAll(/\s+/g, ' ')]
+    })
+    const wanted = Object.entries(ServerConfig.properties).map(([name, schema]) => [name, docOf(schema)])
+    expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(wanted))
+    expect(shown).toHaveLength(SETTINGS.length)
+  })
+})
+
+/** As docs/server.md has it, with the default at the end. */
+function docOf(schema: TSchema): string {
+  const { description = '', minimum, maximum, default: standard } = schema
+  const range =
+    minimum === undefined ? '' : ` ${minimum.toLocaleString('en')} to ${maximum.toLocaleString('en')}.`
+  const shown = standard === undefined || Array.isArray(standard) ? '' : ` Defaults to \`${standard}\`.`
+  return `${description.replace(/(?<!\.)$/, '.')}${range}${shown}`
+}

@@ -128,6 +128,13 @@ describe('--help', () => {
     expect(helping.out()).toMatch(/--config <file>/)
   })
 
+  it.each(['serve', 'worker'])('is what help %s prints, too', async (command) => {
+    const [asked, flagged] = [run(['help', command]), run([command, '--help'])]
+    expect([await asked.ended, await flagged.ended]).toEqual([0, 0])
+    expect(asked.out()).toBe(flagged.out())
+    expect(asked.out()).toContain('--check-config')
+  })
+
   it('of both together lists every setting', () => {
     const read = new Set([...settingsRead('server'), ...settingsRead('worker')])
     expect(SETTINGS.filter((name) => !read.has(name))).toEqual([])

@@ -2,6 +2,7 @@ import { context, propagation, trace } from '@opentelemetry/api'
 import { createServer, newKey } from '../../lib/server'
 import { fakePipeline } from '../support/fake-pipeline'
 import { allEventsOf, gate, serve, serveFake, until } from '../support/http-server'
+import { writtenLog } from '../support/written-log'
 
 const STEPS = { prior_num_inference_steps: 3, num_inference_steps: 2 }
 const QUICK = { prompt: 'x', ...STEPS }
@@ -45,6 +46,28 @@ describe('GET /readyz', () => {
     const response = await served.get('/readyz')
     expect([response.status, await response.text()]).toEqual([503, '{"status":"failed"}'])
     await expect(served.server.backend.ready()).rejects.toThrow('/secret/path')
+  })
+
+  it('has one line in the log when the model cannot be loaded, of programs too', async () => {
+    const { logger, errors } = writtenLog()
+    await using served = await serve({ pipeline: Promise.reject(new Error('/secret/path')), logger })
+    await expect(served.server.backend.ready()).rejects.toThrow('/secret/path')
+    expect(errors()).toMatchObject([
+      { msg: 'this server will never be ready', err: { message: '/secret/path' } },
+    ])
+  })
+
+  it('has no such line for a server that is closed while its model loads', async () => {
+    const { logger, errors } = writtenLog()
+    let refuse: (error: Error) => void = () => undefined
+    const loading = new Promise<never>((_, reject) => {
+      refuse = reject
+    })
+    const served = await serve({ pipeline: loading, logger })
+    await served.server.close()
+    refuse(new Error('closed'))
+    await expect(served.server.backend.ready()).rejects.toThrow('closed')
+    expect(errors()).toEqual([])
   })
 
   it('ends what is unfinished when its time to drain is over', async () => {

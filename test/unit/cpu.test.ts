@@ -1,4 +1,11 @@
-import { cpuOf, describeKernels, multipliesBFloat16, multipliesBytes } from '../../lib/native/cpu'
+import { chooseRuns, dtypesOn } from '../../lib/loading/dtypes'
+import {
+  type CpuKind,
+  cpuOf,
+  describeKernels,
+  multipliesBFloat16,
+  multipliesBytes,
+} from '../../lib/native/cpu'
 
 const cpu = {
   bfloat16: true,
@@ -50,18 +57,37 @@ describe('cpuOf()', () => {
 })
 
 describe('describeKernels()', () => {
+  const BOTH = [true, false]
+  const KINDS = [...cpu.kernels, 'neon_bf16', 'neon_dotprod', 'neon', 'baseline'] as CpuKind[]
+  const cpus = KINDS.flatMap((kind) =>
+    BOTH.flatMap((bfloat16) => BOTH.map((float16) => ({ kind, bfloat16, float16 }))),
+  )
+
+  it.each(cpus)('says what a pipeline takes: %j', (one) => {
+    const auto = { prior: 'auto', decoder: 'auto', vqgan: 'auto' } as const
+    const said = describeKernels(one)
+    for (const held of ['float32', 'bfloat16', 'float16'] as const) {
+      const dtypes = dtypesOn('cpu', held, [], null, one)
+      const { prior } = chooseRuns(auto, held, dtypes, { device: 'cpu', offload: 'none', cpu: one })
+      expect(/computed in float32/.test(said[held])).toBe(prior.dtype !== held)
+      expect(/kernels for (\w+)/.exec(said[held])?.[1]).toBe(prior.kernels?.kind)
+    }
+  })
+
   it('says what each dtype runs on', () => {
     const fast = { kind: 'avx512_bf16', bfloat16: true, float16: false } as const
     expect(describeKernels(fast)).toEqual({
       float32: 'kernels for avx512_bf16',
       bfloat16: 'kernels for avx512_bf16',
-      float16: 'the graphs',
+      float16: 'computed in float32: kernels for avx512_bf16',
       int8: 'kernels for avx512_bf16, rows of 8 bits; Stage A of 16; text encoders in bfloat16',
     })
     expect(describeKernels({ ...fast, kind: 'amx' }).bfloat16).toBe('kernels for amx')
     expect(describeKernels({ ...fast, kind: 'avx2' }).int8).toBe('kernels for avx2, rows of 16 bits')
-    expect(describeKernels({ ...fast, kind: 'baseline' })).toMatchObject({
+    expect(describeKernels({ ...fast, float16: true }).float16).toBe('the graphs')
+    expect(describeKernels({ ...fast, kind: 'baseline', bfloat16: false })).toMatchObject({
       float32: 'the graphs',
+      bfloat16: 'computed in float32: the graphs',
       int8: 'not on this CPU',
     })
   })

@@ -124,6 +124,34 @@ describe('GeneratedImage#toFile()', () => {
   })
 })
 
+describe('what sharp cannot do', () => {
+  const code = 'ERR_WUERSTCHEN_SHARP_FAILED'
+
+  it('has a code: a picture too wide for its format, or of too few pixels', async () => {
+    const wide = new GeneratedImage(new Uint8Array(16_384 * 3), 16_384, 1, METADATA)
+    await expect(wide.toBuffer('webp')).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(/^Expected sharp to encode 16384x1 pixels as webp but .*too large/),
+    })
+    await expect(wide.toFile(join(folder, 'wide.webp'))).rejects.toMatchObject({ code })
+    const short = new GeneratedImage(PIXELS.subarray(3), 3, 2, METADATA)
+    await expect(short.toBuffer()).rejects.toMatchObject({ code })
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('has one where sharp itself cannot be loaded', async () => {
+    await jest.isolateModulesAsync(async () => {
+      jest.doMock('sharp', () => {
+        throw new Error('Could not load the "sharp" module using the plan9-mips runtime')
+      })
+      const { loadSharp } = require('../../lib/image/sharp') as typeof import('../../lib/image/sharp')
+      const message = expect.stringMatching(/^Expected sharp to be loaded but Could not load .*plan9-mips/)
+      await expect(loadSharp()).rejects.toMatchObject({ code, message })
+    })
+    jest.dontMock('sharp')
+  })
+})
+
 describe('readParameters()', () => {
   it('reads back what made a picture, from bytes or a file', async () => {
     const file = join(folder, 'a.png')
@@ -175,6 +203,21 @@ describe('readParameters()', () => {
 
   it.each([null, undefined, 7, {}, '', []])('refuses %j', async (png) => {
     await expect(readParameters(png as never)).rejects.toMatchObject({ details: { name: 'png' } })
+  })
+
+  it('rejects with a code for what is no picture', async () => {
+    const text = join(folder, 'text.png')
+    writeFileSync(text, 'no picture')
+    for (const file of [join(folder, 'nope.png'), text, folder]) {
+      await expect(readParameters(file)).rejects.toMatchObject({
+        code: 'ERR_WUERSTCHEN_FILE_NOT_READ',
+        message: expect.stringContaining(`Expected ${file} to be a picture that can be read but `),
+        details: { file },
+        cause: expect.any(Error),
+      })
+    }
+    for (const bytes of [new Uint8Array(0), Buffer.from('no picture')])
+      await expect(readParameters(bytes)).rejects.toMatchObject({ code: 'ERR_WUERSTCHEN_FILE_NOT_READ' })
   })
 
   it('is null for a picture of somebody else', async () => {

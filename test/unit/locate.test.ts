@@ -66,6 +66,26 @@ describe('readModelName()', () => {
 })
 
 describe('locateModel()', () => {
+  it.each([
+    [{ device: 'cpu' }, 'an object with device'],
+    [{ prior: 'a/b', dtype: 'int8', seed: 1, threads: 2 }, 'an object with prior, dtype, seed'],
+    [{}, 'an object'],
+  ])('says where options belong: %j', async (given, received) => {
+    const locating = locateModel(given as never, {} as never)
+    await expect(locating).rejects.toThrow(
+      `Expected model to be the path of a folder or the id of a model, or what pullModel() returned, but received ${received}. ` +
+        'Options are the second argument: undefined before them means the model of the package.',
+    )
+    await expect(locating).rejects.toMatchObject({ details: { name: 'model' } })
+  })
+
+  it('says what a folder of a model is called', async () => {
+    const mistyped = { decodr: '/m/d' }
+    await expect(locateModel(mistyped as never, {} as never)).rejects.toThrow(
+      "Unknown option 'decodr'. Did you mean 'decoder'?",
+    )
+  })
+
   it('takes the folders that pullModel() returns', async () => {
     const folders: ModelFolders = { decoder: '/m/d', prior: '/m/p', rest: undefined, other: undefined }
     expect(await locateModel(folders, OPTIONS)).toEqual(folders)

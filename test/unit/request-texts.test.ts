@@ -1,6 +1,6 @@
 import { linearTimesteps } from '../../lib/diffusion/scheduler'
 import { PromptEmbeddings } from '../../lib/embeddings/prompt-embeddings'
-import { parseRequest } from '../../lib/request/request'
+import { parsePriorRequest, parseRequest } from '../../lib/request/request'
 import { volume } from '../../lib/tensors/shape'
 import { parametersWith } from '../support/parameters'
 import { model, parse, readModel, refusal } from '../support/requests'
@@ -216,5 +216,38 @@ describe('parseRequest()', () => {
         expect.stringContaining("of prompt. It does not see 'and the tail'"),
       ])
     })
+  })
+})
+
+describe('what has no effect', () => {
+  const warnings = (options: object, prompt: unknown = 'a cat') => parse(prompt, options).warnings
+
+  it('is told: a negative prompt without guidance', () => {
+    const told = ['The negativePrompt has no effect: no guidance scale is above 1.']
+    expect(warnings({ negativePrompt: 'rain', priorGuidanceScale: 1 })).toEqual(told)
+    expect(warnings({ negativePrompt: ['', 'rain'], priorGuidanceScale: 0 }, ['a', 'b'])).toEqual(told)
+    const prior = { negativePrompt: 'rain', priorGuidanceScale: 1 }
+    expect(parsePriorRequest('a cat', prior, model).warnings).toEqual([
+      'The negativePrompt has no effect: priorGuidanceScale is not above 1.',
+    ])
+  })
+
+  it('is told: onPreview without previewEvery', () => {
+    const onPreview = () => undefined
+    expect(warnings({ onPreview })).toEqual(['onPreview is never called: previewEvery is not given.'])
+    expect(warnings({ onPreview, previewEvery: 2 })).toEqual([])
+  })
+
+  it("is told: a LoRA in a prompt of AUTOMATIC1111's", () => {
+    expect(warnings({ promptSyntax: 'a1111' }, ['a', 'a <lora:style:0.8>'])).toEqual([
+      '<lora:style:0.8> in prompt[1] is read as text: loadLora() loads LoRAs.',
+    ])
+    expect(warnings({}, 'a <lora:style:0.8>')).toEqual([])
+  })
+
+  it('is not told where it has one, or was not given', () => {
+    expect(warnings({ negativePrompt: 'rain' })).toEqual([])
+    expect(warnings({ negativePrompt: 'rain', priorGuidanceScale: 1, decoderGuidanceScale: 2 })).toEqual([])
+    expect(warnings({ negativePrompt: '', priorGuidanceScale: 1 })).toEqual([])
   })
 })

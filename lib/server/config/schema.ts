@@ -50,6 +50,7 @@ export const LoraConfig = Type.Object(
   },
   { additionalProperties: false },
 )
+export type LoraConfig = Static<typeof LoraConfig>
 
 export const ServerConfig = Type.Object(
   {
