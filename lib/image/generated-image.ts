@@ -36,7 +36,7 @@ export class GeneratedImage {
    * Encodes the picture. A PNG carries the caption and all options in text fields, which `readParameters` reads.
    * @param format `'png'`, `'jpeg'`, `'webp'`, `'avif'` or `'tiff'`. Defaults to `'png'`.
    * @param options sharp's options of that format.
-   * @throws InvalidArgumentError for another format, or an option that the format does not have; WuerstchenError (SHARP_FAILED)
+   * @throws InvalidArgumentError for another format, or an option that the format does not have. WuerstchenError (SHARP_FAILED)
    * for what the format cannot hold, such as a WebP of more than 16,383 pixels a side.
    */
   async toBuffer<Format extends ImageFormat = 'png'>(
@@ -55,7 +55,7 @@ export class GeneratedImage {
    * Writes the picture to a file, whole or not at all.
    * @param path ends in .png, .jpg, .jpeg, .webp, .avif, .tif or .tiff, unless `format` is given.
    * @param options `format`, and sharp's options of that format, such as `quality`.
-   * @throws InvalidArgumentError for another ending or an option that the format does not have; WuerstchenError
+   * @throws InvalidArgumentError for another ending or an option that the format does not have. WuerstchenError
    * (FILE_NOT_WRITTEN) when the file cannot be written, (SHARP_FAILED) as for `toBuffer()`.
    */
   async toFile(path: string, options: FileOptions = {}): Promise<void> {

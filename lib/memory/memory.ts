@@ -19,7 +19,7 @@ export interface StageMemory {
   readonly private: number
   /** The most that was held while it ran: weights, private memory, and tensors of a call. Before it has run the most that it held. */
   readonly peak: number
-  /** What a picture of the size that `memory()` was asked about is expected to need at most; by default one of the model's own size. */
+  /** What a picture of the size that `memory()` was asked about is expected to need at most. The default is the model's own size. */
   readonly predicted: number
 }
 

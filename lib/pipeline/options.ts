@@ -84,14 +84,13 @@ export interface PipelineOptions extends HubOptions {
    */
   parity?: 'none' | 'diffusers' | undefined
   /**
-   * How the blocks of the networks run on a CPU: in float32 with AVX2, AVX-512 or NEON, in bfloat16 with AVX512-BF16, AMX or
+   * How the blocks of the networks run on a CPU. In float32 with AVX2, AVX-512 or NEON; in bfloat16 with AVX512-BF16, AMX or
    * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout. That takes as much private memory as
    * the weights have in the type that is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth
-   * slower, and processes share
-   * them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
+   * slower, and processes share them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
    * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
-   * the CPU for a lesser kind: `avx512_bf16`, `avx512_vnni`, `avx512`, `avx2`; on Arm `neon_dotprod`, `neon`; or `baseline`, which has no
-   * kernels. An object chooses for each stage: `{ prior, decoder, vqgan }`, of which any may be left out.
+   * the CPU for a lesser kind: `avx512_bf16`, `avx512_vnni`, `avx512`, `avx2`. On Arm these are `neon_dotprod` and `neon`. `baseline` has
+   * no kernels. An object chooses for each stage: `{ prior, decoder, vqgan }`, of which any may be left out.
    * `pipeline.info.stages` says what was chosen.
    */
   kernels?: 'auto' | Kernels | { readonly [stage in Stage]?: 'auto' | Kernels | undefined } | undefined
