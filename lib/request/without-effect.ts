@@ -20,8 +20,9 @@ const LORA = /<(?:lora|lyco|hypernet):[^<>]{1,200}>/
 export function withoutEffect({ part, options, guided, syntax, prompts }: Asked): readonly string[] {
   const { negativePrompt, previewEvery, onPreview } = options
   const warnings: string[] = []
-  if (!guided && saysSomething(negativePrompt)) {
-    const why = part === 'generate' ? 'no guidance scale is above 1' : `${part}GuidanceScale is not above 1`
+  // For decode() it is also what the embeddings were made with, which its pictures record.
+  if (part !== 'decode' && !guided && saysSomething(negativePrompt)) {
+    const why = part === 'generate' ? 'no guidance scale is above 1' : 'priorGuidanceScale is not above 1'
     warnings.push(`The negativePrompt has no effect: ${why}.`)
   }
   if (onPreview !== undefined && previewEvery === undefined)

@@ -1,6 +1,6 @@
 import { linearTimesteps } from '../../lib/diffusion/scheduler'
 import { PromptEmbeddings } from '../../lib/embeddings/prompt-embeddings'
-import { parsePriorRequest, parseRequest } from '../../lib/request/request'
+import { parseDecodeRequest, parsePriorRequest, parseRequest } from '../../lib/request/request'
 import { volume } from '../../lib/tensors/shape'
 import { parametersWith } from '../support/parameters'
 import { model, parse, readModel, refusal } from '../support/requests'
@@ -249,5 +249,7 @@ describe('what has no effect', () => {
     expect(warnings({ negativePrompt: 'rain' })).toEqual([])
     expect(warnings({ negativePrompt: 'rain', priorGuidanceScale: 1, decoderGuidanceScale: 2 })).toEqual([])
     expect(warnings({ negativePrompt: '', priorGuidanceScale: 1 })).toEqual([])
+    const embeddings = { shape: [1, 16, 24, 24], data: new Float32Array(16 * 24 * 24) }
+    expect(parseDecodeRequest(embeddings, { negativePrompt: 'rain' }, model).warnings).toEqual([])
   })
 })
