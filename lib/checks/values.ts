@@ -36,7 +36,8 @@ export function text(name: string, value: unknown, maxCharacters: number): strin
   return value
 }
 
-function isWellFormed(value: string): boolean {
+/** Whether no half of a surrogate pair stands alone. */
+export function isWellFormed(value: string): boolean {
   return !/\p{Surrogate}/u.test(value)
 }
 

@@ -1,3 +1,4 @@
+import { isWellFormed } from '../checks/values'
 import { InvalidArgumentError } from '../index'
 import type { BackendModel, JobRequest, PictureFormat, PictureOptions } from './backend'
 import type { ServerConfig } from './config/schema'
@@ -92,6 +93,8 @@ function checkLimits(wish: Wish, limits: Limits, model: BackendModel | undefined
   const length = fields.negative_prompt?.length ?? 0
   atMost('prompt', prompt.length, maxPromptCharacters, ' characters long')
   atMost(`${prefix}negative_prompt`, length, maxPromptCharacters, ' characters long')
+  wellFormed('prompt', prompt)
+  wellFormed(`${prefix}negative_prompt`, fields.negative_prompt ?? '')
   atMost('n', n ?? 1, maxImages, '')
   const { defaultWidth = 1024, defaultHeight = 1024 } = model ?? {}
   const [width, height] = [fields.width ?? defaultWidth, fields.height ?? defaultHeight]
@@ -112,6 +115,12 @@ function checkLimits(wish: Wish, limits: Limits, model: BackendModel | undefined
 function atMost(name: string, value: number, limit: number, unit: string): void {
   if (value <= limit) return
   const message = `Expected ${name} to be at most ${limit}${unit} but received ${value}`
+  throw new HttpError('invalid_request', message, { param: name })
+}
+
+function wellFormed(name: string, value: string): void {
+  if (isWellFormed(value)) return
+  const message = `Expected ${name} to be well-formed Unicode but received half a surrogate pair`
   throw new HttpError('invalid_request', message, { param: name })
 }
 

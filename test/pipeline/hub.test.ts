@@ -157,7 +157,7 @@ describeBundled('a model on the hub', () => {
       await pullModel('tests/shapes', { cacheDir, localFilesOnly: true }),
     )
     expect((await run('models')).text).toMatch(
-      /^tests\/shapes {2}main {2}decoder {2}\d+ MB {2}complete\ntests\/shapes-prior/,
+      /^tests\/shapes {2}main {2}decoder {2}[\d.]+ MB {2}complete\ntests\/shapes-prior/,
     )
     const failed = await run('pull', 'tests/nothing')
     expect(failed).toMatchObject({

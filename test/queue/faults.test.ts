@@ -143,6 +143,21 @@ describeQueue('a broker that is killed', () => {
     expect((await served.submit()).status).toBe(202)
   })
 
+  it('that forgets its jobs: who waits for pictures may ask again', async () => {
+    const { room, served } = await opened()
+    await using _ = room
+    const waiting = served.post('/v1/images/generations', {
+      prompt: 'a red circle',
+      n: 4,
+      wuerstchen: { prior_num_inference_steps: 1000, num_inference_steps: 1000 },
+    })
+    await until(async () => (await room.client.keys('*:job:*')).length > 0)
+    await room.client.flushall()
+    const response = await waiting
+    expect(response.status).toBe(503)
+    expect((await response.json()).error.message).toContain('lost the job')
+  })
+
   it('is waited for by a server that starts before it', async () => {
     await using room = await QueueRoom.open()
     await room.redis.kill()

@@ -140,6 +140,8 @@ describe('requests', () => {
       { prompt: 'x', num_inference_steps: 6 },
       { prompt: 'x', prior_timesteps: [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0] },
       { prompt: 'x', n: 3 },
+      { prompt: '\ud800' },
+      { prompt: 'x', negative_prompt: 'a \udc00' },
     ]
     for (const body of refused) {
       const response = await served.post('/v1/jobs', body)

@@ -63,8 +63,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ],
     ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
-  // checks/signals: callers of a backend share signals, too.
-  server: ['index', 'checks/signals', 'files/links', 'files/package-root'],
+  // checks: a queue's server refuses what no worker could read; callers of a backend share signals, too.
+  server: ['index', 'checks/signals', 'checks/values', 'files/links', 'files/package-root'],
   // A backend of the server's, and workers: what they make pictures with is the server's, too.
   queue: ['index', 'server', 'checks/signals', 'files/caches', 'files/folder'],
   'ai-sdk': ['index'],

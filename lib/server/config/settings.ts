@@ -48,8 +48,8 @@ export interface ServerSettings {
   /** Replicas of it that must have a job before the job is accepted. 0 to 100. Defaults to `0`. */
   readonly queueReplicas?: number
   /**
-   * Where a queue's pictures lie: a folder that all its servers and workers see, or s3://bucket/prefix. Defaults to a
-   * folder of this machine.
+   * Where a queue's pictures lie: a folder that all its servers and workers see, or s3://bucket/prefix. Defaults to
+   * `pictures` in WUERSTCHEN_CACHE or ~/.cache/wuerstchen.
    */
   readonly store?: string
   /** Jobs of a queue that a worker takes at once. 1 to 1,024. Defaults to `8`. */

@@ -138,6 +138,8 @@ async function finished(
     throw absent.reason
   }
   const job = ended ?? (await backend.find(id))
+  if (job === null)
+    throw new HttpError('unavailable', 'The queue lost the job before its pictures were finished')
   if (job?.status === 'queued' || job?.status === 'running')
     throw new HttpError('unavailable', 'Expected the pictures in time but the server stops')
   if (job?.status !== 'succeeded')
