@@ -57,7 +57,10 @@ const FIXES: Readonly<Record<string, string>> = {
   ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a Linux with glibc 2.28 or newer',
 }
 
-/** Looks at everything that generating a picture needs, and reports rather than throws. @throws InvalidArgumentError for a wrong option. */
+/**
+ * Looks at everything that generating a picture needs, and reports rather than throws. @throws InvalidArgumentError for a wrong
+ * option.
+ */
 export function diagnose(options: { readonly libtorch?: string | undefined } = {}): Diagnosis {
   checkNames(options, ['libtorch'])
   const problems: Problem[] = []

@@ -26,7 +26,10 @@ export interface BatchLimits {
   readonly patience: number
   /** Turns that whoever is first in order gives way to fuller batches. */
   readonly courtesy: number
-  /** The stage whose weights are on the device, where changing them costs time: it goes on while anybody of this priority is in it. */
+  /**
+   * The stage whose weights are on the device, where changing them costs time: it goes on while anybody of this priority is in
+   * it.
+   */
   readonly resident?: Stage | null
   /** Pictures of a batch beyond which another one saves no time, by `batchKey`. Defaults to as many as there are. */
   readonly widest?: (batchKey: string) => number
@@ -64,7 +67,10 @@ export function inTurn(
   return b.priority - a.priority || a.arrival - b.arrival
 }
 
-/** Who has waited longest for others of higher priority, if too long. Equals cannot tire each other: the first of them is soon done. */
+/**
+ * Who has waited longest for others of higher priority, if too long. Equals cannot tire each other: the first of them is soon
+ * done.
+ */
 function mostTired<Job extends Candidate>(
   inOrder: readonly Job[],
   highest: number,
@@ -77,7 +83,10 @@ function mostTired<Job extends Candidate>(
   )
 }
 
-/** What speaks for running a batch of the leader's priority now, the weightiest first; of equals the one nearest the leader runs. */
+/**
+ * What speaks for running a batch of the leader's priority now, the weightiest first; of equals the one nearest the leader
+ * runs.
+ */
 function claims(batch: readonly Candidate[], leader: Candidate, limits: BatchLimits): readonly number[] {
   const [head] = batch
   if (head === undefined) return []

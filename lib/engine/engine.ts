@@ -39,7 +39,10 @@ export interface PromptRequest extends Sources, Deadline {
   readonly reread?: (() => Sources) | undefined
 }
 
-/** Turns that others may take before somebody goes before higher priorities, and before the first in order stops giving way to fuller batches. */
+/**
+ * Turns that others may take before somebody goes before higher priorities, and before the first in order stops giving way to
+ * fuller batches.
+ */
 const PATIENCE = 32
 const COURTESY = 4
 

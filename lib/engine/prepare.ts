@@ -39,7 +39,10 @@ export async function prepare(stage: 'prior' | 'decoder', model: Model, job: Job
   }
 }
 
-/** Has the texts encoded that a job's stage will read: before others are prepared, so that the encoder's weights come once for all. */
+/**
+ * Has the texts encoded that a job's stage will read: before others are prepared, so that the encoder's weights come once for
+ * all.
+ */
 export async function readTexts(
   stage: 'prior' | 'decoder',
   model: Model,

@@ -74,9 +74,9 @@ export function libraryName(name: string): string {
 }
 
 /**
- * Looks for libtorch in order: the option, `WUERSTCHEN_LIBTORCH`, `LIBTORCH`, the folder of runtimes (`wuerstchen
- * runtime`), the platform package, a Python environment (`VIRTUAL_ENV`, `CONDA_PREFIX`, `WUERSTCHEN_PYTHON`, `.venv` of a source checkout), system folders. The first that
- * fits wins. Only files are read: no Python is started and no library opened.
+ * Looks for libtorch in order: the option, `WUERSTCHEN_LIBTORCH`, `LIBTORCH`, the folder of runtimes (`wuerstchen runtime`),
+ * the platform package, a Python environment (`VIRTUAL_ENV`, `CONDA_PREFIX`, `WUERSTCHEN_PYTHON`, `.venv` of a source
+ * checkout), system folders. The first that fits wins. Only files are read: no Python is started and no library opened.
  */
 export function findLibtorch(options: SearchOptions): LibtorchSearch {
   const environment = options.environment ?? process.env

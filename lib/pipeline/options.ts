@@ -38,8 +38,9 @@ export interface PipelineOptions extends HubOptions {
   /** Branch, tag or commit of a model on the hub. Defaults to `'main'`. */
   revision?: string | undefined
   /**
-   * Which weights are read where a folder has several, such as `'fp16'` for `model.fp16.safetensors`. A network without such
-   * a file brings its plain one, and a warning says so; `pipeline.info.weights` names the files of each. Defaults to the plain ones.
+   * Which weights are read where a folder has several, such as `'fp16'` for `model.fp16.safetensors`. A network without such a
+   * file brings its plain one, and a warning says so; `pipeline.info.weights` names the files of each. Defaults to the plain
+   * ones.
    */
   variant?: string | undefined
   /**
@@ -62,36 +63,36 @@ export interface PipelineOptions extends HubOptions {
    */
   maxMemory?: number | undefined
   /**
-   * Bytes of texts' embeddings that are kept for requests with the same text, on each device, an integer from 0 on. They are about 700,000 for 77 tokens in
-   * v2. They come on top of `maxMemory`. 0 has every request encode its own. Defaults to 67,108,864 (64 MiB).
+   * Bytes of texts' embeddings that are kept for requests with the same text, on each device, an integer from 0 on. They are
+   * about 700,000 for 77 tokens in v2. They come on top of `maxMemory`. 0 has every request encode its own. Defaults to
+   * 67,108,864 (64 MiB).
    */
   promptCacheBytes?: number | undefined
   /**
-   * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is
-   * slow at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON, rounds the
-   * weights of the large products to 8 bits. 256 of a row share a scale. With AVX512-VNNI, AMX, or Arm's `asimddp`, most of
+   * What the weights are held and the networks compute in: `'auto'`, `'float32'`, `'bfloat16'`, `'float16'`. A CPU that is slow
+   * at a narrow type computes in float32 and keeps the weights narrow. `'int8'`, on a CPU with AVX2, AVX-512 or NEON, rounds
+   * the weights of the large products to 8 bits. 256 of a row share a scale. With AVX512-VNNI, AMX, or Arm's `asimddp`, most of
    * what they are multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, but for text
    * encoders and attention where the CPU multiplies bfloat16. Pictures are nearer to float32's than bfloat16's
-   * (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack.
-   * Defaults to `'auto'`: float32, or bfloat16 for a model of more than 500 million parameters on a device that multiplies
-   * it natively.
+   * (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack. Defaults to `'auto'`: float32, or bfloat16
+   * for a model of more than 500 million parameters on a device that multiplies it natively.
    */
   dtype?: 'auto' | WeightsDtype | undefined
   /**
-   * `'diffusers'` copies what diffusers rounds in a narrow dtype. Noise is drawn in it; timesteps, predictions and latents are rounded to it. It is computed in even where that is
-   * slow. Without it these stay in float32, as in the model's training.
-   * No difference in float32. Defaults to `'none'`.
+   * `'diffusers'` copies what diffusers rounds in a narrow dtype. Noise is drawn in it; timesteps, predictions and latents are
+   * rounded to it. It is computed in even where that is slow. Without it these stay in float32, as in the model's training. No
+   * difference in float32. Defaults to `'none'`.
    */
   parity?: 'none' | 'diffusers' | undefined
   /**
    * How the blocks of the networks run on a CPU. In float32 with AVX2, AVX-512 or NEON; in bfloat16 with AVX512-BF16, AMX or
    * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout. That takes as much private memory as
-   * the weights have in the type that is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a tenth
-   * slower, and processes share them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to `'auto'`: packed where the weights are
-   * held in the type that is computed in, and all of them at once, else mapped. The environment variable WUERSTCHEN_CPU takes
-   * the CPU for a lesser kind: `avx512_bf16`, `avx512_vnni`, `avx512`, `avx2`. On Arm these are `neon_dotprod` and `neon`. `baseline` has
-   * no kernels. An object chooses for each stage: `{ prior, decoder, vqgan }`, of which any may be left out.
-   * `pipeline.info.stages` says what was chosen.
+   * the weights have in the type that is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a
+   * tenth slower, and processes share them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to
+   * `'auto'`: packed where the weights are held in the type that is computed in, and all of them at once, else mapped. The
+   * environment variable WUERSTCHEN_CPU takes the CPU for a lesser kind: `avx512_bf16`, `avx512_vnni`, `avx512`, `avx2`. On Arm
+   * these are `neon_dotprod` and `neon`. `baseline` has no kernels. An object chooses for each stage: `{ prior, decoder, vqgan
+   * }`, of which any may be left out. `pipeline.info.stages` says what was chosen.
    */
   kernels?: 'auto' | Kernels | { readonly [stage in Stage]?: 'auto' | Kernels | undefined } | undefined
   /**
@@ -108,16 +109,17 @@ export interface PipelineOptions extends HubOptions {
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
   libtorch?: string | undefined
   /**
-   * Folder where converted weights are kept, so that the next start maps them. They are those of large networks that are stored in another dtype than they run in, or mixed of
-   * two. `false` for none. Defaults to `weights` in WUERSTCHEN_CACHE or ~/.cache/wuerstchen.
+   * Folder where converted weights are kept, so that the next start maps them. They are those of large networks that are stored
+   * in another dtype than they run in, or mixed of two. `false` for none. Defaults to `weights` in WUERSTCHEN_CACHE or
+   * ~/.cache/wuerstchen.
    */
   weightsCache?: string | false | undefined
   /** Folders with exported graphs, looked at before the package's own. Defaults to none. */
   graphs?: string | readonly string[] | undefined
   /**
    * Batch entries of one native call, 1 to 1024; a guided image takes two. More is faster and takes more memory. It bounds the
-   * images that are begun as well. There are as many as fill two such batches, and as many again for those of higher priority. All others
-   * wait and hold no memory. Defaults to 8.
+   * images that are begun as well. There are as many as fill two such batches, and as many again for those of higher priority.
+   * All others wait and hold no memory. Defaults to 8.
    */
   maxBatchRows?: number | undefined
   /**

@@ -102,8 +102,9 @@ export class WuerstchenPipeline {
   /**
    * Makes one image per prompt, or `numImagesPerPrompt`. Given the parameters that `readParameters()` read of a picture, makes that
    * picture again, with the changes of `options`.
-   * @throws InvalidArgumentError, PromptSyntaxError and MemoryLimitError before anything is queued; QueueFullError; TimeoutError;
-   * DisposedError; OutOfMemoryError; GenerationError. Rejects with the signal's reason when it aborts, and with whatever `onProgress` throws.
+   * @throws InvalidArgumentError, PromptSyntaxError and MemoryLimitError before anything is queued; QueueFullError;
+   * TimeoutError; DisposedError; OutOfMemoryError; GenerationError. Rejects with the signal's reason when it aborts, and with
+   * whatever `onProgress` throws.
    */
   async generate(
     prompt: Prompt | readonly Prompt[] | ImageMetadata,
@@ -178,8 +179,8 @@ export class WuerstchenPipeline {
   }
 
   /**
-   * Bytes of weights and tensors by stage, summed over devices. They are those held now, held at most so far, and predicted for one picture of the given size.
-   * Node and libtorch themselves are not in it.
+   * Bytes of weights and tensors by stage, summed over devices. They are those held now, held at most so far, and predicted for
+   * one picture of the given size. Node and libtorch themselves are not in it.
    * @param options as for `generate()`; sizes, guidance and prompts alone play a part.
    */
   memory(options?: GenerateOptions): PipelineMemory {

@@ -106,7 +106,10 @@ if ARGV[9] ~= '' then redis.call('ZADD', P .. ':deadlines', ARGV[9], id) end
 move(id, nil, 'waiting')
 return { 'made', ahead }`,
 
-  /** A worker takes a job: -> attempt, request, seed, its acceptance, faults so far; nil where it is over, 'POISON' where this ended it. */
+  /**
+   * A worker takes a job: -> attempt, request, seed, its acceptance, faults so far; nil where it is over, 'POISON' where this
+   * ended it.
+   */
   begin: `
 local id, token, worker, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local job = redis.call('HMGET', key(id), 'status', 'lost', 'token', 'attempt', 'request', 'seed', 'createdAt', 'faults')

@@ -76,8 +76,8 @@ export interface PromptPart extends Span {
 export interface PromptTree {
   readonly syntax: PromptSyntax
   /**
-   * What becomes of the parts: `one` has a single part. The embeddings of a `blend` are added by weight, after the weights were divided by their sum if it is `normalized`. Those of an
-   * `and` follow one another.
+   * What becomes of the parts: `one` has a single part. The embeddings of a `blend` are added by weight, after the weights were
+   * divided by their sum if it is `normalized`. Those of an `and` follow one another.
    */
   readonly combine: 'one' | 'blend' | 'and'
   readonly normalized: boolean
