@@ -57,15 +57,13 @@ export interface PipelineOptions extends HubOptions {
    */
   offload?: Offload | undefined
   /**
-   * Bytes, 1 to 2 ** 50, that weights and tensors may take on each device, beside Node and libtorch themselves (some 0.2
-   * GB). Batches are made to fit a prediction, and a request of which not even one picture fits is refused with
-   * MemoryLimitError. Defaults to no limit.
+   * Bytes, 1 to 2 ** 50, that weights and tensors may take on each device, beside Node and libtorch themselves (0.2 GB).
+   * Batches fit a prediction; a request of which not even one picture fits is refused with MemoryLimitError. No limit by default.
    */
   maxMemory?: number | undefined
   /**
    * Bytes of texts' embeddings that are kept for requests with the same text, on each device, an integer from 0 on. They are
-   * about 700,000 for 77 tokens in v2. They come on top of `maxMemory`. 0 has every request encode its own. Defaults to
-   * 67,108,864 (64 MiB).
+   * about 700,000 for 77 tokens in v2. They come on top of `maxMemory`. 0 has every request encode its own. Defaults to 64 MiB.
    */
   promptCacheBytes?: number | undefined
   /**
@@ -74,8 +72,8 @@ export interface PipelineOptions extends HubOptions {
    * the weights of the large products to 8 bits. 256 of a row share a scale. With AVX512-VNNI, AMX, or Arm's `asimddp`, most of
    * what they are multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, but for text
    * encoders and attention where the CPU multiplies bfloat16. Pictures are nearer to float32's than bfloat16's
-   * (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack. Defaults to `'auto'`: float32, or bfloat16
-   * for a model of more than 500 million parameters on a device that multiplies it natively.
+   * (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack. Defaults to `'auto'`: bfloat16 for over 500
+   * million parameters on a device that multiplies it natively, else float32.
    */
   dtype?: 'auto' | WeightsDtype | undefined
   /**

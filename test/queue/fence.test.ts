@@ -3,22 +3,8 @@ import { Broker } from '../../lib/queue/broker'
 import { type Attempt, Jobs } from '../../lib/queue/jobs'
 import type { JobRecord } from '../../lib/queue/record'
 import type { JobRequest, PictureInfo } from '../../lib/server'
-import { describeQueue, QueueRoom } from '../support/queue'
+import { describeQueue, QueueRoom, REQUEST } from '../support/queue'
 
-const REQUEST: JobRequest = {
-  prompt: 'a red circle',
-  model: null,
-  count: 1,
-  options: {},
-  format: 'png',
-  quality: null,
-  priority: 0,
-  deadline: null,
-  owner: 'local',
-  idempotencyKey: null,
-  requestId: 'r',
-  traceparent: null,
-}
 const FACTS = { queue: 'q', server: 's', maxQueue: 9, maxUnfinished: 9, timeToLiveMs: 60_000 }
 const PICTURE: PictureInfo = {
   index: 0,

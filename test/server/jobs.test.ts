@@ -1,10 +1,4 @@
-import { allEventsOf, eventsOf, gate, type Served, serveFake, until } from '../support/http-server'
-
-const QUICK = { prior_num_inference_steps: 3, num_inference_steps: 2, seed: 7 }
-const submit = async (served: Served, body: object = {}, headers: Record<string, string> = {}) => {
-  const response = await served.post('/v1/jobs', { prompt: 'a red circle', ...QUICK, ...body }, headers)
-  return { response, job: await response.json() }
-}
+import { allEventsOf, eventsOf, gate, serveFake, submitQuick as submit, until } from '../support/http-server'
 
 describe('POST /v1/jobs', () => {
   it('accepts a job, which is then found and listed', async () => {
@@ -275,30 +269,5 @@ describe('GET /v1/jobs', () => {
       path = page.next === null ? null : `/v1/jobs?limit=2&after=${page.next}`
     }
     expect(seen).toEqual(ids.reverse())
-  })
-})
-
-describe('results', () => {
-  it('live until their time to live ends', async () => {
-    await using served = await serveFake({ resultTtlSeconds: 1 })
-    const { job } = await submit(served)
-    await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
-    const done = await (await served.get(`/v1/jobs/${job.id}`)).json()
-    expect(done.expires_at - done.finished_at).toBe(1)
-    expect((await fetch(done.images[0].url)).status).toBe(200)
-    await until(async () => (await served.get(`/v1/jobs/${job.id}`)).status === 404)
-    expect((await served.server.backend.statistics()).keptJobs).toBe(0)
-  })
-
-  it('are fetched without a key by their signed address only', async () => {
-    await using served = await serveFake()
-    const { job } = await submit(served, { output_format: 'jpeg' })
-    await allEventsOf(await served.get(`/v1/jobs/${job.id}/events`))
-    const { images } = await (await served.get(`/v1/jobs/${job.id}`)).json()
-    const picture = await fetch(images[0].url)
-    expect(picture.headers.get('content-type')).toBe('image/jpeg')
-    expect((await picture.arrayBuffer()).byteLength).toBe(images[0].bytes)
-    const forged = images[0].url.replace(/signature=./, 'signature=_')
-    expect((await fetch(forged)).status).toBe(403)
   })
 })

@@ -87,3 +87,12 @@ export async function allEventsOf(response: Response): Promise<SeenEvent[]> {
   for await (const event of eventsOf(response)) events.push(event)
   return events
 }
+
+/** Steps that take a fake pipeline no time. */
+const QUICK = { prior_num_inference_steps: 3, num_inference_steps: 2, seed: 7 }
+
+/** Submits a job of few steps. */
+export async function submitQuick(served: Served, body: object = {}, headers: Record<string, string> = {}) {
+  const response = await served.post('/v1/jobs', { prompt: 'a red circle', ...QUICK, ...body }, headers)
+  return { response, job: await response.json() }
+}

@@ -6,7 +6,7 @@ import { hasRedis, type RedisServer, startRedis } from '../../bench/support/redi
 import { ROOT } from '../../bench/support/reference'
 import { startWorker, type WuerstchenProcess } from '../../bench/support/wuerstchen-process'
 import { createQueueServer } from '../../lib/queue'
-import type { ServerOptions } from '../../lib/server'
+import type { JobRequest, ServerOptions } from '../../lib/server'
 import { allEventsOf, askings, type Json, type SeenEvent, type Served, until } from './http-server'
 
 /** `describe` for tests of a queue; where something is missing they are skipped under a name that says so. */
@@ -69,6 +69,22 @@ export class QueueRoom implements AsyncDisposable {
     await this.redis[Symbol.asyncDispose]()
     rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+/** A job as a backend takes it. */
+export const REQUEST: JobRequest = {
+  prompt: 'a red circle',
+  model: null,
+  count: 1,
+  options: {},
+  format: 'png',
+  quality: null,
+  priority: 0,
+  deadline: null,
+  owner: 'local',
+  idempotencyKey: null,
+  requestId: 'r',
+  traceparent: null,
 }
 
 /** A tenth of a second. */
