@@ -1,6 +1,7 @@
 import { joinSignals } from '../checks/signals'
 import { BrokerError } from '../index'
-import type { FollowOptions, JobEvent } from '../server'
+import type { FollowOptions, JobEvent, JobSnapshot } from '../server'
+import { CANCELED, LOST } from '../server/errors'
 import type { Broker } from './broker'
 import { type Jobs, type Look, lookOf } from './jobs'
 import type { JobRecord } from './record'
@@ -31,7 +32,7 @@ export class Events {
   /** As `Backend.follow()`: while the broker is away it waits. */
   async *follow(
     id: string,
-    { after, signal, last = false }: FollowOptions = {},
+    { after, signal, last = false, known }: FollowOptions = {},
   ): AsyncGenerator<JobEvent, void, void> {
     const { signal: stop, release } = joinSignals(this.closing.signal, signal)
     const bell = new Bell(last)
@@ -45,14 +46,21 @@ export class Events {
           seen ??= await this.placeOf(id, after)
           const from: string = seen === BEGINNING ? ACCEPTED : seen
           const look = bell.heard === '' ? await this.jobs.look(id, from) : lookOf(id, JSON.parse(bell.heard))
-          if (look === null) return
+          if (look === null) {
+            if (known !== undefined && !stop.aborted) yield endOf(lostOf(known), from)
+            return
+          }
           for (const event of eventsOf(look, from, seen === BEGINNING)) {
             if (stop.aborted) return
             seen = event.id
             if (!last || isEnd(event)) yield event
             if (isEnd(event)) return
           }
-          if (look.ended !== null) return
+          if (look.ended !== null) {
+            // Its stream was lost, but for whoever has heard the end already.
+            if (seen !== after) yield endOf(look.ended.snapshot, from)
+            return
+          }
         } catch (error) {
           if (!(error instanceof BrokerError)) throw error
         }
@@ -138,6 +146,22 @@ function eventsOf(
     ...(fromBeginning ? [accepted] : []),
     ...events.filter(([id]) => compare(id, after) > 0).map(([id, body]) => eventOf(id, body, ended)),
   ]
+}
+
+/** A record was deleted, or the broker forgot all of them. */
+function lostOf(known: JobSnapshot): JobSnapshot {
+  const now = Date.now()
+  // Pictures lie in the store, but nobody knows where.
+  const nothing = { position: null, pictures: [] }
+  return { ...known, ...nothing, status: 'failed', finishedAt: now, expiresAt: now, error: LOST }
+}
+
+/** The last event of a job, made of what is known of it. */
+function endOf(job: JobSnapshot, seen: string): JobEvent {
+  const [time, number] = seen.split('-').map(Number) as [number, number]
+  const id = `${time}-${number + 1}`
+  if (job.status === 'succeeded') return { id, type: 'done', job }
+  return { id, type: 'error', error: job.error ?? CANCELED, job }
 }
 
 function isEnd(event: JobEvent): event is JobEvent & { type: 'done' | 'error' } {

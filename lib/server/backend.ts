@@ -69,7 +69,7 @@ export interface PictureInfo {
   readonly place?: string
 }
 
-/** An error as data. `code` is one of docs/errors.md, or CANCELED, POISON. */
+/** An error as data. `code` is one of docs/errors.md, or CANCELED, LOST, POISON. */
 export interface JobError {
   readonly code: string
   readonly message: string
@@ -143,6 +143,8 @@ export interface FollowOptions {
   readonly signal?: AbortSignal | undefined
   /** Only `done` or `error`: nobody is woken by each step. Defaults to false. */
   readonly last?: boolean | undefined
+  /** The job as its follower knows it. Where a queue has lost it, the `error` that says so has it; without it the events end. */
+  readonly known?: JobSnapshot | undefined
 }
 
 export interface StoredPicture {

@@ -35,6 +35,7 @@ export const STATUS_OF_CODE: Readonly<Record<string, { readonly status: number; 
   CANCELED: HTTP_ERRORS.canceled,
   ERR_WUERSTCHEN_BROKER_UNREACHABLE: HTTP_ERRORS.unavailable,
   ERR_WUERSTCHEN_STORE_FAILED: HTTP_ERRORS.unavailable,
+  LOST: HTTP_ERRORS.unavailable,
   POISON: HTTP_ERRORS.internal,
 }
 
@@ -43,6 +44,14 @@ export const CANCELED: JobError = {
   code: 'CANCELED',
   message: 'The job was canceled.',
   retryable: false,
+  param: null,
+}
+
+/** The error of a job whose record is gone before its end. */
+export const LOST: JobError = {
+  code: 'LOST',
+  message: "The job was lost: the queue's broker has no record of it any more. Submit it again.",
+  retryable: true,
   param: null,
 }
 

@@ -143,19 +143,39 @@ describeQueue('a broker that is killed', () => {
     expect((await served.submit()).status).toBe(202)
   })
 
-  it('that forgets its jobs: who waits for pictures may ask again', async () => {
+  it('that forgets its jobs: whoever waits for one is told, and may ask again', async () => {
     const { room, served } = await opened()
     await using _ = room
-    const waiting = served.post('/v1/images/generations', {
-      prompt: 'a red circle',
-      n: 4,
-      wuerstchen: { prior_num_inference_steps: 1000, num_inference_steps: 1000 },
-    })
-    await until(async () => (await room.client.keys('*:job:*')).length > 0)
+    const { prompt, n, ...wuerstchen } = LONG
+    const call = { prompt, n, wuerstchen }
+    const { job } = await served.submit(LONG)
+    const following = served.follow(job.id)
+    const waiting = served.post('/v1/images/generations', call)
+    const streaming = served.post('/v1/images/generations', { ...call, stream: true })
+    await until(async () => (await room.client.keys('*:job:*')).length === 3)
     await room.client.flushall()
+    const lost = { code: 'LOST', message: expect.stringContaining('Submit it again'), type: 'server_error' }
+    expect((await following).at(-1)).toMatchObject({
+      event: 'error',
+      data: { error: lost, job: { id: job.id, status: 'failed', images: [], error: lost } },
+    })
     const response = await waiting
-    expect(response.status).toBe(503)
-    expect((await response.json()).error.message).toContain('lost the job')
+    expect([response.status, (await response.json()).error]).toEqual([503, { ...lost, param: null }])
+    const last = (await allEventsOf(await streaming)).at(-1)
+    expect(last).toMatchObject({ event: 'error', data: { error: lost } })
+    // Who comes later hears that there is no such job.
+    expect((await served.get(`/v1/jobs/${job.id}/events`)).status).toBe(404)
+    expect((await served.get(`/v1/jobs/${job.id}`)).status).toBe(404)
+  })
+
+  it('that lost the events of a job tells its end all the same', async () => {
+    const { room, served } = await opened()
+    await using _ = room
+    const { job } = await served.submit()
+    await served.untilStatus(job.id, 'succeeded')
+    await room.client.del(`{wuerstchen}:events:${job.id}`)
+    const events = await served.follow(job.id)
+    expect(events.at(-1)).toMatchObject({ event: 'done', data: { job: { images: [{ index: 0 }] } } })
   })
 
   it('is waited for by a server that starts before it', async () => {

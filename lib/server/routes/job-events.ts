@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { JobEvent } from '../backend'
+import type { JobEvent, JobSnapshot } from '../backend'
 import { clientGone } from '../client-gone'
 import { type Context, ownJob } from '../context'
 import { bodyOf } from '../errors'
@@ -30,8 +30,8 @@ export function registerEvents(app: FastifyInstance, context: Context): void {
       },
     },
     async (request, reply) => {
-      const { id } = await ownJob(context, request, request.params.id)
-      return sendEvents(reply, eventViews(context, request, id, clientGone(reply)))
+      const job = await ownJob(context, request, request.params.id)
+      return sendEvents(reply, eventViews(context, request, job, clientGone(reply)))
     },
   )
 }
@@ -39,13 +39,13 @@ export function registerEvents(app: FastifyInstance, context: Context): void {
 async function* eventViews(
   context: Context,
   request: FastifyRequest,
-  job: string,
+  known: JobSnapshot,
   signal: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
   const after = request.headers['last-event-id']
-  const options = { signal, ...(typeof after === 'string' ? { after } : {}) }
-  for await (const event of context.backend.follow(job, options)) {
-    yield { event: event.type, id: event.id, data: dataOf(context, request, job, event) }
+  const options = { signal, known, ...(typeof after === 'string' ? { after } : {}) }
+  for await (const event of context.backend.follow(known.id, options)) {
+    yield { event: event.type, id: event.id, data: dataOf(context, request, known.id, event) }
   }
 }
 

@@ -25,7 +25,7 @@ export async function* streamed(
   const partials = new Map<number, number>()
   let ended = false
   try {
-    for await (const event of backend.follow(job.id, { signal })) {
+    for await (const event of backend.follow(job.id, { signal, known: job })) {
       ended = event.type === 'done' || event.type === 'error'
       if (event.type === 'preview') {
         const partial = partials.get(event.index) ?? 0
@@ -37,6 +37,7 @@ export async function* streamed(
       if (event.type === 'error') yield { event: 'error', data: { error: bodyOf(event.error) } }
     }
     if (absent.aborted && !ended) throw absent.reason
+    if (!ended) throw serverStops()
   } catch (error) {
     yield { event: 'error', data: answerOf(error).body }
   } finally {
@@ -88,6 +89,11 @@ function eventOf(b64_json: string, size: string, format: PictureFormat) {
     background: 'opaque' as const,
     output_format: format,
   }
+}
+
+/** Of a call that waits, though its job may be finished by others. */
+export function serverStops(): HttpError {
+  return new HttpError('unavailable', 'Expected the pictures in time but the server stops')
 }
 
 /** Its client has it, or is gone. Where the backend cannot be reached the job's own time ends it. */

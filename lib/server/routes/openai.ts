@@ -3,14 +3,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JobRequest, JobSnapshot } from '../backend'
 import { clientGone } from '../client-gone'
 import { type Context, modelOf, originOf } from '../context'
-import { HttpError, JobFailure } from '../errors'
+import { HttpError, JobFailure, LOST } from '../errors'
 import { TimeoutHeaders } from '../schemas/headers'
 import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
 import { sendEvents } from '../sse'
 import { jobRequestOf, sizeOf } from '../wishes'
 import { checkPresence, Presence } from './absence'
 import { checkModel, registerEdits, registerModels } from './models'
-import { base64Of, forget, sizeText, streamed, type Waiting } from './openai-events'
+import { base64Of, forget, serverStops, sizeText, streamed, type Waiting } from './openai-events'
 import { REFUSALS } from './refusals'
 import { pictureUrl } from './views'
 
@@ -118,13 +118,14 @@ async function finished(
   context: Context,
   request: FastifyRequest,
   body: ImagesRequest,
-  { id }: JobSnapshot,
+  known: JobSnapshot,
   { signal, absent, settled }: Waiting,
 ): Promise<ImagesResponse> {
   const { backend } = context
+  const { id } = known
   // Its own promise: an unread event stream is what tells the end.
   let ended: JobSnapshot | null = null
-  for await (const event of backend.follow(id, { signal, last: true })) {
+  for await (const event of backend.follow(id, { signal, known, last: true })) {
     if (event.type === 'done') ended = event.job
     if (event.type === 'error') {
       settled()
@@ -138,11 +139,9 @@ async function finished(
     throw absent.reason
   }
   const job = ended ?? (await backend.find(id))
-  if (job === null)
-    throw new HttpError('unavailable', 'The queue lost the job before its pictures were finished')
-  if (job?.status === 'queued' || job?.status === 'running')
-    throw new HttpError('unavailable', 'Expected the pictures in time but the server stops')
-  if (job?.status !== 'succeeded')
+  if (job === null) throw new JobFailure(LOST)
+  if (job.status === 'queued' || job.status === 'running') throw serverStops()
+  if (job.status !== 'succeeded')
     throw new HttpError('canceled', 'The job ended before its pictures were finished')
   const asUrl = body.response_format === 'url'
   const data = await Promise.all(
