@@ -8,6 +8,10 @@ import type { PictureStore } from './store'
 
 const EVERY_MS = 1000
 
+/** Lost records are looked for in every so many rounds, and by all processes of a queue together once in so long. */
+const MEND_EVERY = 5
+const MEND_PAUSE_MS = 1000
+
 const POSTPONE_MS = 60_000
 
 const TOO_LATE: JobError = {
@@ -18,12 +22,13 @@ const TOO_LATE: JobError = {
 }
 
 /**
- * Ends jobs whose deadline is over, wherever they are, and forgets results whose time to live is. Every server and worker has
+ * Ends jobs whose deadline is over, wherever they are, forgets results whose time to live is, and jobs that were lost. Every server and worker has
  * one: what two do at once is done once.
  */
 export class Janitor {
   private timer: NodeJS.Timeout | null = null
   private closed = false
+  private rounds = 0
 
   constructor(
     private readonly broker: Broker,
@@ -47,10 +52,16 @@ export class Janitor {
     try {
       for (const id of await this.jobs.due('deadlines')) await this.overdue(id)
       for (const id of await this.jobs.due('expiry')) await this.expired(id)
+      if (this.rounds++ % MEND_EVERY === 0) await this.mend()
     } catch {
       // The broker is away: the next round does it.
     }
     this.start()
+  }
+
+  private async mend(): Promise<void> {
+    const jobs = await this.jobs.mend(MEND_PAUSE_MS)
+    if (jobs.length > 0) this.log().warn({ jobs }, 'the broker lost the records of jobs')
   }
 
   private async overdue(id: string): Promise<void> {

@@ -60,6 +60,9 @@ const POISON: JobError = {
   param: null,
 }
 
+/** Jobs that are looked at in one script: nobody else is served meanwhile. */
+const MENDED_AT_ONCE = 1000
+
 const DONE = JSON.stringify({ type: 'done' })
 
 /** All jobs, as Redis holds them. */
@@ -182,6 +185,14 @@ export class Jobs {
   async due(kind: 'deadlines' | 'expiry', limit = 100): Promise<string[]> {
     const key = this.broker.key(kind)
     return this.broker.answer((redis) => redis.zrangebyscore(key, '-inf', Date.now(), 'LIMIT', 0, limit))
+  }
+
+  /**
+   * Jobs whose records were lost: what they stood for in counts and limits goes with them. It looks at a part of all jobs, from
+   * where anyone's last look ended, and at nothing within a pause after one.
+   */
+  async mend(pauseMs: number): Promise<readonly string[]> {
+    return this.broker.script<string[]>('mend', MENDED_AT_ONCE, pauseMs)
   }
 
   /** Forgets a finished job later. */

@@ -8,6 +8,8 @@
  *   :events:ID  stream: one JSON event an entry, under the field `e`; there is none while nothing but the acceptance happened
  *   :owner:NAME sorted set of a key's jobs, by id; :owners hash: unfinished jobs of each
  *   :idem:HASH  the job of an idempotency key; :deadlines, :expiry sorted sets by time; :counts hash
+ *   :shares hash: what each job adds to the counts, and where else its id is: a record may be lost, by hand or by its broker;
+ *           :sweep, :sweep:pause  how far the search for lost ones has come
  */
 const LIBRARY = `
 local P = KEYS[1]
@@ -36,10 +38,45 @@ local function drop(id, slot)
   redis.call('HDEL', key(id), 'slot:' .. slot)
 end
 
+-- A job's share in the counts of a state: pictures, or bytes once they are made.
+local function add(state, amount, by)
+  count(state .. 'Jobs', by)
+  -- Redis takes no "-0".
+  count(state .. (state == 'kept' and 'Bytes' or 'Pictures'), 0 + by * tonumber(amount))
+end
+
 local function move(id, from, to)
-  local pictures = tonumber(redis.call('HGET', key(id), 'count'))
-  if from then count(from .. 'Jobs', -1) count(from .. 'Pictures', -pictures) end
-  if to then count(to .. 'Jobs', 1) count(to .. 'Pictures', pictures) end
+  local job = redis.call('HMGET', key(id), 'count', 'bytes', 'idem', 'owner')
+  local amounts = { waiting = job[1], running = job[1], kept = job[2] or '0' }
+  if from then add(from, amounts[from], -1) end
+  if not to then redis.call('HDEL', P .. ':shares', id) return end
+  add(to, amounts[to], 1)
+  redis.call('HSET', P .. ':shares', id, to .. ' ' .. amounts[to] .. ' ' .. (job[3] == '' and '-' or job[3]) .. ' ' .. job[4])
+end
+
+-- One unfinished job less of a key.
+local function ease(owner)
+  if redis.call('HINCRBY', P .. ':owners', owner, -1) <= 0 then redis.call('HDEL', P .. ':owners', owner) end
+end
+
+-- All places of an id but its record.
+local function leave(id, owner, idem)
+  redis.call('ZREM', P .. ':owner:' .. owner, id)
+  redis.call('ZREM', P .. ':deadlines', id)
+  redis.call('ZREM', P .. ':expiry', id)
+  if idem ~= '' and redis.call('GET', P .. ':idem:' .. idem) == id then redis.call('DEL', P .. ':idem:' .. idem) end
+  redis.call('DEL', P .. ':events:' .. id)
+end
+
+-- A job without a record: its followers are told that it failed.
+local function lose(id)
+  local state, amount, idem, owner = string.match(redis.call('HGET', P .. ':shares', id) or '', '^(%a+) (%d+) (%S+) (.*)$')
+  if state then
+    add(state, amount, -1)
+    if state ~= 'kept' then ease(owner) count('failed', 1) end
+    redis.call('HDEL', P .. ':shares', id)
+  end
+  leave(id, owner or '', idem or '')
 end
 
 local STATES = { queued = 'waiting', running = 'running' }
@@ -63,16 +100,17 @@ end
 
 -- The worker of the attempt that ends its own job need not be told.
 local function finish(id, status, problem, body, now, own)
-  local job = redis.call('HMGET', key(id), 'status', 'owner', 'ttl', 'worker', 'server', 'bytes')
+  local job = redis.call('HMGET', key(id), 'status', 'owner', 'ttl', 'worker', 'server')
+  if not job[1] then lose(id) return 0 end
   local state = STATES[job[1]]
   if not state then return 0 end
-  move(id, state, nil)
-  if redis.call('HINCRBY', P .. ':owners', job[2], -1) <= 0 then redis.call('HDEL', P .. ':owners', job[2]) end
+  move(id, state, 'kept')
+  ease(job[2])
   local expires = tonumber(now) + tonumber(job[3])
   redis.call('HSET', key(id), 'status', status, 'error', problem, 'finishedAt', now, 'expiresAt', expires)
   redis.call('ZREM', P .. ':deadlines', id)
   redis.call('ZADD', P .. ':expiry', expires, id)
-  count(status, 1) count('keptJobs', 1) count('keptBytes', tonumber(job[6] or '0'))
+  count(status, 1)
   write(id, 'end', body)
   -- Its followers need to ask nothing more.
   wake(id, cjson.encode(look(id, '0-1')))
@@ -198,14 +236,26 @@ return 0`,
   /** Forgets a finished job: -> 1, or 0 where there is none such. */
   forget: `
 local id = ARGV[1]
-local job = redis.call('HMGET', key(id), 'status', 'owner', 'idem', 'bytes')
-if not job[1] or STATES[job[1]] then return 0 end
-count('keptJobs', -1) count('keptBytes', 0 - tonumber(job[4] or '0'))
-redis.call('ZREM', P .. ':owner:' .. job[2], id)
-redis.call('ZREM', P .. ':expiry', id)
-if job[3] ~= '' and redis.call('GET', P .. ':idem:' .. job[3]) == id then redis.call('DEL', P .. ':idem:' .. job[3]) end
-redis.call('DEL', key(id), P .. ':events:' .. id)
+local job = redis.call('HMGET', key(id), 'status', 'owner', 'idem')
+if not job[1] then lose(id) return 0 end
+if STATES[job[1]] then return 0 end
+move(id, 'kept', nil)
+leave(id, job[2], job[3])
+redis.call('DEL', key(id))
 return 1`,
+
+  /** Looks at some jobs, from where the last look ended: -> ids of those whose record is lost, which are counted no more. All who ask together get one look in so many milliseconds. */
+  mend: `
+local pause = tonumber(ARGV[2])
+if pause > 0 and not redis.call('SET', P .. ':sweep:pause', '', 'NX', 'PX', pause) then return {} end
+local page = redis.call('HSCAN', P .. ':shares', redis.call('GET', P .. ':sweep') or '0', 'COUNT', ARGV[1])
+local lost = {}
+for i = 1, #page[2], 2 do
+  local id = page[2][i]
+  if redis.call('EXISTS', key(id)) == 0 then lose(id) lost[#lost + 1] = id end
+end
+if page[1] == '0' then redis.call('DEL', P .. ':sweep') else redis.call('SET', P .. ':sweep', page[1]) end
+return lost`,
 
   /** A worker says that it is there; the clock is the broker's. What was not seen for long is forgotten. */
   announce: `
