@@ -8,4 +8,4 @@ export interface RedisServer extends AsyncDisposable {
   start(): Promise<void>
 }
 export function hasRedis(): boolean
-export function startRedis(options?: { fsync?: 'always' | 'everysec' }): Promise<RedisServer>
+export function startRedis(options?: { fsync?: 'always' | 'everysec'; open?: boolean }): Promise<RedisServer>

@@ -10,8 +10,9 @@ const PROGRAM = process.env.REDIS_SERVER ?? 'redis-server'
 
 const hasRedis = () => spawnSync(PROGRAM, ['--version']).status === 0
 
-/** @param {{fsync?: 'always' | 'everysec', cable?: any}} [options] `cable`: of cable.js; it runs at the far end. */
-async function startRedis({ fsync = 'always', cable = null } = {}) {
+/** @param {{fsync?: 'always' | 'everysec', cable?: any, open?: boolean}} [options] `cable`: of cable.js; it runs at the far
+ * end. `open`: listens on all of the machine's addresses. */
+async function startRedis({ fsync = 'always', cable = null, open = false } = {}) {
   const host = cable?.host ?? '127.0.0.1'
   const folder = mkdtempSync(join(tmpdir(), 'wuerstchen-redis-'))
   const port = await freePort()
@@ -45,7 +46,7 @@ async function startRedis({ fsync = 'always', cable = null } = {}) {
 
   function run() {
     const persistence = ['--appendonly', 'yes', '--appendfsync', fsync, '--save', '']
-    const args = ['--port', String(port), '--bind', host, '--dir', folder, ...persistence]
+    const args = ['--port', String(port), '--bind', open ? '0.0.0.0' : host, '--dir', folder, ...persistence]
     const [program, ...first] = [...(cable?.command ?? []), PROGRAM]
     const far = cable === null ? [] : ['--protected-mode', 'no']
     const limits = ['--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0']

@@ -10,6 +10,7 @@ import {
   type Redis,
   type RedisOptions,
 } from './packages'
+import { closedInSilence, explained, isClosed, refusalOf } from './refusal'
 import { SCRIPTS, type ScriptName, sourceOf } from './scripts'
 
 type Queue = import('bullmq').Queue
@@ -45,6 +46,9 @@ export class Broker {
   private away: Error | null = null
   /** Since when it cannot be reached, in milliseconds since 1970; null while it can. */
   goneSince: number | null = null
+  /** Why it cannot be reached, until the broker was asked what it means by it. */
+  private unsaid: Error | null = null
+  private closed = false
   private losses = 0
   /** Finds out that a connection is dead. */
   private readonly pulse: NodeJS.Timeout
@@ -65,8 +69,19 @@ export class Broker {
       one.on('error', () => undefined)
       endTimers(one)
     }
+    let greeted = false
+    this.redis.on('connect', () => {
+      greeted = false
+    })
+    this.redis.on('ready', () => {
+      greeted = true
+      this.trouble(null)
+    })
     this.redis.on('error', (error) => this.trouble(error))
-    this.redis.on('ready', () => this.trouble(null))
+    // A broker may close without an error what it has not greeted.
+    this.redis.on('close', () => {
+      if (!greeted && !this.closed) this.trouble(closedInSilence())
+    })
     this.pulse = setInterval(() => this.subscriber.ping().catch(() => undefined), SILENCE_MS / 3)
     this.pulse.unref()
   }
@@ -74,15 +89,38 @@ export class Broker {
   /** Tells when the broker goes, with the reason, and when it is back, with null: once each. */
   watch(tell: (error: Error | null) => void): void {
     this.tell = tell
-    if (this.away !== null) tell(this.away)
+    if (this.away !== null && this.unsaid === null) tell(this.away)
   }
 
   private trouble(error: Error | null): void {
     if ((error === null) === (this.away === null)) return
     this.away = error
     this.goneSince = error === null ? null : Date.now()
-    if (error !== null) this.losses += 1
-    this.tell(error)
+    if (error === null) {
+      if (this.unsaid !== null) this.say(this.unsaid)
+      this.tell(null)
+      return
+    }
+    this.losses += 1
+    if (!isClosed(error)) {
+      this.say(error)
+      return
+    }
+    this.unsaid = error
+    void refusalOf(this.options.url).then((line) => {
+      if (this.unsaid === error) this.say(error, line)
+    })
+  }
+
+  private say(error: Error, line: string | null = null): void {
+    this.unsaid = null
+    this.away = explained(error, this.options.url, line)
+    this.tell(this.away)
+  }
+
+  /** An error of a connection, as its user understands it. */
+  explain(error: Error): Error {
+    return explained(error, this.options.url)
   }
 
   get connected(): boolean {
@@ -175,6 +213,7 @@ export class Broker {
 
   /** At once: a broker that is away is not waited for. */
   close(): void {
+    this.closed = true
     clearInterval(this.pulse)
     this.redis.disconnect()
     this.subscriber.disconnect()

@@ -254,7 +254,7 @@ export class QueueWorker {
       drainDelay: 5,
       runRetryDelay: 500,
     })
-    taker.on('error', (error) => this.log.warn({ err: error, queue }, 'queue'))
+    taker.on('error', (error) => this.log.warn({ err: this.broker.explain(error), queue }, 'queue'))
     this.takers.set(queue, taker)
   }
 
