@@ -204,7 +204,12 @@ const LONGEST_MESSAGE = 4000
 
 /** A message fits on a screen, whatever a file or a server put into it. */
 function readable(message: string): string {
-  return message.length > LONGEST_MESSAGE ? `${startOf(message, LONGEST_MESSAGE - 1)}…` : message
+  const start = message.length > LONGEST_MESSAGE ? `${startOf(message, LONGEST_MESSAGE - 1)}…` : message
+  // A terminal would obey them.
+  return start.replace(
+    /[^\P{Cc}\n\t]/gu,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 /** At most so many UTF-16 units, and no half of a character at the end. */

@@ -11,7 +11,8 @@ import { shownProxies, Unreachable } from './download/network-error'
 import { bug, DownloadError, expected, InvalidArgumentError, WuerstchenError } from './errors'
 import { absolute } from './files/absolute'
 import { cacheSetting } from './files/caches'
-import { brokenLink } from './files/links'
+import { entriesIfAny } from './files/entries'
+import { obstacleTo } from './files/links'
 import { locked } from './files/lock'
 import { FLAVOURS, type Flavour } from './libtorch/flavours'
 import { type InstallResult, install } from './libtorch/install'
@@ -150,10 +151,10 @@ function notInstalled(name: unknown, folder: string): Error {
   )
 }
 
-/** Behind a link that leads nowhere there is nothing to list, and nothing can be put there. */
+/** Behind a file, or a link that leads nowhere, there is nothing to list, and nothing can be put there. */
 function folderOf({ folder: given }: RuntimesOptions): string {
   const folder = given === undefined ? runtimesFolder() : absolute(nonEmpty('folder', given))
-  const reason = brokenLink(folder)
+  const reason = obstacleTo(folder) ?? unreadable(folder)
   if (reason === null) return folder
   const setting = given === undefined ? cacheSetting() : 'option folder'
   throw new InvalidArgumentError(
@@ -162,6 +163,16 @@ function folderOf({ folder: given }: RuntimesOptions): string {
       details: { name: 'folder', folder, setting },
     },
   )
+}
+
+/** One that is not there has nothing; one that cannot be read is another matter. */
+function unreadable(folder: string): string | null {
+  try {
+    entriesIfAny(folder)
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
 }
 
 function nonEmpty(name: string, value: unknown): string {

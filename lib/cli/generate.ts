@@ -1,5 +1,4 @@
-import { dirname } from 'node:path'
-import { makeFolder } from '../files/folder'
+import { prepareFile, prepareFolder } from '../files/save'
 import {
   formatOf,
   type GeneratedImage,
@@ -190,9 +189,8 @@ function optionsOf(flags: GenerateFlags): GenerateOptions {
 /** A wrong file name shows before minutes of work, not after. */
 async function prepareFolders(tasks: readonly Task[], { outDir }: GenerateFlags): Promise<void> {
   for (const { files } of tasks) for (const file of files) if (file !== STANDARD_OUTPUT) formatOf(file)
-  const first = tasks[0]?.files[0]
-  if (outDir !== undefined) await makeFolder(outDir)
-  else if (first !== undefined && first !== STANDARD_OUTPUT) await makeFolder(dirname(first))
+  if (outDir !== undefined) return prepareFolder(outDir)
+  for (const file of tasks[0]?.files ?? []) if (file !== STANDARD_OUTPUT) await prepareFile(file)
 }
 
 /** Does the tasks a few at a time. One that fails does not stop the others, unless it is the only one or Ctrl-C. */

@@ -7,7 +7,7 @@
 const { mkdir, stat } = require('node:fs/promises')
 const { dirname } = require('node:path')
 const { codeOf } = require('./holder')
-const { brokenLink } = require('./links')
+const { obstacleTo } = require('./links')
 
 /**
  * Makes a folder and those above it, as far as they are missing.
@@ -19,7 +19,7 @@ async function makeFolder(folder) {
     await makeAll(folder)
   } catch (error) {
     // "File exists" of a link to nothing tells nobody what to do.
-    const reason = brokenLink(folder)
+    const reason = obstacleTo(folder)
     throw reason === null
       ? error
       : Object.assign(new Error(reason, { cause: error }), { code: codeOf(error) })

@@ -3,6 +3,7 @@
 import { ModelError, show } from '../errors'
 import { mistakenFor } from './mistaken-file'
 import { openRegular } from './open'
+import { shownPath } from './shown-path'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
@@ -10,7 +11,7 @@ export type JsonObject = Readonly<Record<string, unknown>>
 const LARGEST_BYTES = 32 * 1024 * 1024
 
 export function invalid(file: string, what: string, cause?: unknown): ModelError {
-  return new ModelError('MODEL_INVALID', `${file}: ${what}`, { cause, details: { file } })
+  return new ModelError('MODEL_INVALID', `${shownPath(file)}: ${what}`, { cause, details: { file } })
 }
 
 /** The text of a file, or null where there is none. */

@@ -1,27 +1,37 @@
 'use strict'
-/** Links that lead nowhere, in the path of a folder. Plain JavaScript, as folder.js, which needs it. */
+/** What is in the way of a folder: links that lead nowhere, and files. Plain JavaScript, as folder.js, which needs it. */
 
 const { lstatSync, readlinkSync, statSync } = require('node:fs')
 const { dirname } = require('node:path')
 const { codeOf } = require('./holder')
+const { shownPath } = require('./shown-path')
 
 /**
- * Why a path cannot be reached where one of its links leads nowhere, with the link and what it names; else null.
+ * Why there cannot be a folder of this path: one of its links leads nowhere, or a part of it is a file. Null where neither is.
  * @param {string} path
  * @returns {string | null}
  */
-function brokenLink(path) {
+function obstacleTo(path) {
   for (const place of placesTo(path)) {
+    const what = faultOf(place)
+    if (what === null) continue
     const target = targetOf(place)
-    if (target === null) continue
-    try {
-      statSync(place)
-    } catch (error) {
-      const what = WHAT[String(codeOf(error))]
-      if (what !== undefined) return `${place} is a link to ${target}, which ${what}`
-    }
+    if (target !== null) return `${shownPath(place)} is a link to ${shownPath(target)}, which ${what}`
+    // What is not there can be made.
+    if (what === FILE) return `${shownPath(place)} ${what}`
   }
   return null
+}
+
+const FILE = 'is a file and no folder'
+
+/** @param {string} place */
+function faultOf(place) {
+  try {
+    return statSync(place).isFile() ? FILE : null
+  } catch (error) {
+    return WHAT[String(codeOf(error))] ?? null
+  }
 }
 
 /** @type {Readonly<Record<string, string>>} */
@@ -46,4 +56,4 @@ function targetOf(place) {
   }
 }
 
-module.exports = { brokenLink }
+module.exports = { obstacleTo }

@@ -2,6 +2,7 @@
 
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { entriesIfAny } from '../files/entries'
 import { readRegularSync } from '../files/open'
 import type { HubSettings } from './settings'
 import { asOurs, refuseBrokenCache } from './snapshot-error'
@@ -27,8 +28,8 @@ export function cachedModels(settings: HubSettings): readonly CachedModel[] {
   const { cacheDir } = settings
   refuseBrokenCache(settings)
   try {
-    return foldersIn(cacheDir)
-      .filter((name) => name.startsWith('models--'))
+    return entriesIfAny(cacheDir)
+      .filter((name) => name.startsWith('models--') && lstatSync(join(cacheDir, name)).isDirectory())
       .flatMap((name) => modelsOf(name, join(cacheDir, name)))
   } catch (error) {
     throw asOurs(error, settings)

@@ -3,7 +3,8 @@
 import { noSpace } from '../download/messages'
 import { shownProxies, Unreachable } from '../download/network-error'
 import { bug, HubError, WuerstchenError } from '../errors'
-import { brokenLink } from '../files/links'
+import { obstacleTo } from '../files/links'
+import { shownPath } from '../files/shown-path'
 import type { HubId } from './id'
 import type { HubSettings } from './settings'
 
@@ -24,9 +25,9 @@ export function asOurs(error: unknown, settings: HubSettings): WuerstchenError {
   })
 }
 
-/** One behind a link that leads nowhere has nothing and takes nothing: that is no empty cache. */
+/** One behind a file, or a link that leads nowhere, has nothing and takes nothing: that is no empty cache. */
 export function refuseBrokenCache(settings: HubSettings): void {
-  const reason = brokenLink(settings.cacheDir)
+  const reason = obstacleTo(settings.cacheDir)
   if (reason !== null) throw unusable(settings, new Error(reason))
 }
 
@@ -34,7 +35,7 @@ function unusable({ cacheDir, cacheSetting }: HubSettings, cause: Error): HubErr
   return new HubError(
     'CACHE_UNUSABLE',
     `Expected the folder of downloaded models (${cacheSetting}) to be a folder that can be read and written, but of ` +
-      `${cacheDir}: ${cause.message}`,
+      `${shownPath(cacheDir)}: ${cause.message}`,
     { cause, details: { folder: cacheDir, setting: cacheSetting } },
   )
 }

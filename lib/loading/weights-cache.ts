@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import { InvalidArgumentError } from '../errors'
 import { cacheSetting, ownCache } from '../files/caches'
 import { makeFolder } from '../files/folder'
-import { brokenLink } from '../files/links'
+import { obstacleTo } from '../files/links'
 import { freeBytesOn } from '../files/space'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
@@ -40,8 +40,8 @@ export function weightsCacheOf(
 ): WeightsCache | null {
   if (folder === false) return null
   const place = folder ?? join(ownCache(env), 'weights')
-  // What cannot be kept is computed again, but behind a link that leads nowhere that would be at every start.
-  const reason = brokenLink(place)
+  // What cannot be kept is computed again, but behind a file, or a link that leads nowhere, that would be at every start.
+  const reason = obstacleTo(place)
   if (reason === null) return { folder: place, leastBytes: all ? 1 : LEAST_BYTES }
   const setting = folder === undefined ? cacheSetting(env) : 'option weightsCache'
   throw new InvalidArgumentError(

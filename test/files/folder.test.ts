@@ -19,7 +19,10 @@ describe('makeFolder()', () => {
     const file = join(folderOf({}), 'file')
     writeFileSync(file, '')
     await expect(makeFolder(file)).rejects.toMatchObject({ code: 'EEXIST' })
-    await expect(makeFolder(join(file, 'a', 'b'))).rejects.toMatchObject({ code: 'ENOTDIR' })
+    await expect(makeFolder(join(file, 'a', 'b'))).rejects.toMatchObject({
+      code: 'ENOTDIR',
+      message: `${file} is a file and no folder`,
+    })
   })
 
   const onLinux = process.platform === 'linux' ? it : it.skip

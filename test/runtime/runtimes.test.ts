@@ -156,11 +156,12 @@ describe('installRuntime()', () => {
     })
   })
 
-  it('says which folder it cannot write to', async () => {
-    const file = join(folderOf({ file: 'x' }), 'file')
-    await expect(installRuntime({ folder: join(file, 'libtorch'), flavour: 'cpu' })).rejects.toMatchObject({
+  const onLinux = process.platform === 'linux' ? it : it.skip
+  onLinux('says which folder it cannot write to (SKIPPED elsewhere: it is in /proc)', async () => {
+    const folder = '/proc/wuerstchen/libtorch'
+    await expect(installRuntime({ folder, flavour: 'cpu' })).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_FILE_NOT_WRITTEN',
-      message: expect.stringContaining(file),
+      message: expect.stringContaining(folder),
     })
   })
 })

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { brokenLink } from '../../files/links'
+import { obstacleTo } from '../../files/links'
 import { isLoopback } from '../loopback'
 import type { Role } from './roles'
 import type { ServerConfig } from './schema'
@@ -50,7 +50,7 @@ export function storeMistakes(settings: object): string[] {
   const { queue, store } = settings as Partial<ServerConfig>
   if (queue === undefined || typeof store !== 'string' || /^s3:/.test(store)) return []
   const folder = resolve(store)
-  const reason = brokenLink(folder) ?? unwritable(folder)
+  const reason = obstacleTo(folder) ?? unwritable(folder)
   return reason === null
     ? []
     : [`Expected store to be a folder that can be written but received '${store}': ${reason}`]
