@@ -3,6 +3,7 @@ import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import { checkNames } from './checks/names'
 import { WuerstchenError } from './errors'
+import { cacheSetting, ownCache, refuseObstacle } from './files/caches'
 import { entriesOf } from './files/entries'
 import { packageRoot, packageVersion } from './files/package-root'
 import { BUILDS, PIP_TORCH } from './libtorch/builds'
@@ -76,6 +77,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
   attempt(() => refuseUnsupportedPlatform())
   attempt(loadLoader)
   attempt(() => findEngines())
+  attempt(refuseOwnCache)
   const required = withoutThrowing(compiledTorch)
   const search = findLibtorch({ libtorch: options.libtorch, required })
   const runtime = attempt(() => loadRuntime(options))
@@ -104,6 +106,13 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     graphs,
     problems,
   }
+}
+
+/** Pipelines refuse it when they load. */
+function refuseOwnCache(): void {
+  const setting = cacheSetting()
+  const name = process.env[setting] ? setting : 'what is there'
+  refuseObstacle(ownCache(), { what: 'converted weights', name, setting })
 }
 
 function problemOf(error: unknown): Problem {

@@ -8,9 +8,9 @@ import { joinSignals } from './checks/signals'
 import * as check from './checks/values'
 import { noSpace } from './download/messages'
 import { shownProxies, Unreachable } from './download/network-error'
-import { bug, DownloadError, expected, InvalidArgumentError, WuerstchenError } from './errors'
+import { bug, DownloadError, expected, WuerstchenError } from './errors'
 import { absolute } from './files/absolute'
-import { cacheSetting } from './files/caches'
+import { cacheSetting, refuseObstacle } from './files/caches'
 import { entriesIfAny } from './files/entries'
 import { obstacleTo } from './files/links'
 import { locked } from './files/lock'
@@ -154,15 +154,10 @@ function notInstalled(name: unknown, folder: string): Error {
 /** Behind a file, or a link that leads nowhere, there is nothing to list, and nothing can be put there. */
 function folderOf({ folder: given }: RuntimesOptions): string {
   const folder = given === undefined ? runtimesFolder() : absolute(nonEmpty('folder', given))
-  const reason = obstacleTo(folder) ?? unreadable(folder)
-  if (reason === null) return folder
   const setting = given === undefined ? cacheSetting() : 'option folder'
-  throw new InvalidArgumentError(
-    `Expected the folder of runtimes (${setting}) to be a folder but ${reason}`,
-    {
-      details: { name: 'folder', folder, setting },
-    },
-  )
+  const reason = obstacleTo(folder) ?? unreadable(folder)
+  refuseObstacle(folder, { what: 'runtimes', name: 'folder', setting }, reason)
+  return folder
 }
 
 /** One that is not there has nothing; one that cannot be read is another matter. */

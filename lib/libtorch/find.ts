@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { entriesOf } from '../files/entries'
+import { obstacleTo } from '../files/links'
 import { packageRoot } from '../files/package-root'
 import { nvidiaDriver } from './flavours'
 import { missingPackage, platformPackage } from './platform-package'
@@ -114,7 +115,10 @@ function runtimePlaces(environment: NodeJS.ProcessEnv, gpu = nvidiaDriver() !== 
   const names = [...namesIn(folder)].sort(newestFirst)
   const preferred = names.filter((name) => /-cu\d/.test(name) === gpu)
   const ordered = [...preferred, ...names.filter((name) => !preferred.includes(name))]
-  if (names.length === 0) return [{ source: 'runtime', path: folder, missing: 'nothing is installed there' }]
+  if (names.length === 0) {
+    const missing = obstacleTo(folder) ?? 'nothing is installed there'
+    return [{ source: 'runtime', path: folder, missing }]
+  }
   return ordered.map((name) => {
     const target = targetOf(name) ?? TARGET
     const place = { source: 'runtime', path: join(folder, name) } as const

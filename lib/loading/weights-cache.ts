@@ -6,10 +6,8 @@
 import { createHash } from 'node:crypto'
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { InvalidArgumentError } from '../errors'
-import { cacheSetting, ownCache } from '../files/caches'
+import { cacheSetting, ownCache, refuseObstacle } from '../files/caches'
 import { makeFolder } from '../files/folder'
-import { obstacleTo } from '../files/links'
 import { freeBytesOn } from '../files/space'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
@@ -41,15 +39,9 @@ export function weightsCacheOf(
   if (folder === false) return null
   const place = folder ?? join(ownCache(env), 'weights')
   // What cannot be kept is computed again, but behind a file, or a link that leads nowhere, that would be at every start.
-  const reason = obstacleTo(place)
-  if (reason === null) return { folder: place, leastBytes: all ? 1 : LEAST_BYTES }
   const setting = folder === undefined ? cacheSetting(env) : 'option weightsCache'
-  throw new InvalidArgumentError(
-    `Expected the folder of converted weights (${setting}) to be a folder but ${reason}`,
-    {
-      details: { name: 'weightsCache', folder: place, setting },
-    },
-  )
+  refuseObstacle(place, { what: 'converted weights', name: 'weightsCache', setting })
+  return { folder: place, leastBytes: all ? 1 : LEAST_BYTES }
 }
 
 /** Where the converted weights of one network are kept, or null where there is nothing to convert, or too little. */

@@ -33,6 +33,27 @@ describe('wuerstchen doctor', () => {
     expect(status).toBe(modelIsThere ? 0 : 1)
   })
 
+  it('tells of a cache folder that can be none', () => {
+    const folder = folderOf({ file: '' })
+    symlinkSync('/nonexistent/disk', join(folder, 'link'))
+    for (const [name, what] of [
+      ['file', 'is a file and no folder'],
+      ['link', 'is a link to /nonexistent/disk, which does not exist'],
+    ] as const) {
+      const cache = join(folder, name)
+      const { status, stdout } = runCli(['doctor', '--json'], { WUERSTCHEN_CACHE: cache })
+      const { problems, libtorch }: Diagnosis = JSON.parse(stdout)
+      expect(status).toBe(1)
+      expect(problems).toContainEqual({
+        code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+        message: `Expected the folder of converted weights (WUERSTCHEN_CACHE) to be a folder but ${cache} ${what}`,
+        fix: 'Correct or remove WUERSTCHEN_CACHE',
+      })
+      const runtimes = libtorch.rejected.find(({ source }) => source === 'runtime')
+      expect(runtimes?.reason).toBe(`${cache} ${what}`)
+    }
+  })
+
   it('says in words what it says in JSON', () => {
     const diagnosis: Diagnosis = JSON.parse(runCli(['doctor', '--json']).stdout)
     const { wuerstchen, node, platform, cpu, libtorch, addon, bundledModel, graphs } = diagnosis
