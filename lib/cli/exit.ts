@@ -1,3 +1,5 @@
+import { shownPath } from '../files/shown-path'
+
 /** What the process exits with. */
 export const ExitCode = {
   ok: 0,
@@ -76,7 +78,7 @@ export function fail(error: unknown): void {
   process.exitCode = exitCodeOf(error)
   if (error instanceof Interrupted) return
   console.error(lineFor(error))
-  for (const mistake of mistakesOf(error)) console.error(`  ${mistake}`)
+  for (const mistake of mistakesOf(error)) console.error(`  ${shownPath(String(mistake))}`)
 }
 
 /** Of a configuration: one line each, below the first. */
@@ -97,9 +99,10 @@ function exitCodeOf(error: unknown): number {
 export function lineFor(error: unknown): string {
   const code = codeOf(error)
   const message = error instanceof Error ? error.message : String(error)
-  const line = message.split('\n', 1)[0] ?? ''
+  // The system's own errors have one line, unless the name of a file has more.
+  const line = isSystems(error) ? message : (message.split('\n', 1)[0] ?? '')
   const name = (error as { details?: { name?: unknown } } | null)?.details?.name
-  const named = withFlags(typeof name === 'string' ? withFlag(line, name) : line)
+  const named = shownPath(withFlags(typeof name === 'string' ? withFlag(line, name) : line))
   return code === null ? `error: ${named}` : `error [${code}]: ${named}`
 }
 
@@ -117,6 +120,10 @@ function withFlags(line: string): string {
     part.startsWith("'") ? part : part.replace(/\b[a-z]+[A-Z]\w*\b/g, (name) => FLAGS[name] ?? name),
   )
   return replaced.join('')
+}
+
+function isSystems(error: unknown): boolean {
+  return typeof (error as { syscall?: unknown } | null)?.syscall === 'string'
 }
 
 function codeOf(error: unknown): string | null {

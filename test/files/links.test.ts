@@ -192,6 +192,16 @@ describe('a path that leads to no folder', () => {
     expect(stderr.trimEnd()).not.toMatch(/\p{Cc}/u)
   })
 
+  it.each([
+    ['generate', '--captions'],
+    ['serve', '--config'],
+  ])('%s shows the name after %s on one line', (command, flag) => {
+    const { status, stderr } = runCli([command, flag, '/nonexistent/a\nb\u001b[31m'])
+    expect(status).not.toBe(0)
+    expect(stderr).toContain(String.raw`/nonexistent/a\nb\u001b[31m`)
+    for (const line of stderr.split('\n')) expect(line).not.toMatch(/\p{Cc}|^b/u)
+  })
+
   it('in place of the store of a queue is told of before a server starts, and by the store', async () => {
     for (const [store, reason] of links()) {
       expect(storeMistakes({ queue: 'redis://x', store })).toEqual([expect.stringContaining(reason)])

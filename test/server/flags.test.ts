@@ -46,9 +46,13 @@ describe('--check-config', () => {
     const check = (store: string, ...options: [object?]) =>
       mistakesOf([command, '--check-config', ...QUEUE, '--store', store], {}, ...options)
     expect(await check(join(folder, 'a-file', 'pictures'))).toEqual([
-      expect.stringMatching(/^Expected store to be a folder that can be written but received '.*': ENOTDIR/),
+      expect.stringMatching(
+        /^Expected store to be a folder that can be written but received '.*': .*a-file is a file and no folder$/,
+      ),
     ])
-    expect(await check(join(folder, 'a-file'))).toEqual([expect.stringMatching(/a-file is no folder$/)])
+    expect(await check(join(folder, 'a-file'))).toEqual([
+      expect.stringMatching(/a-file is a file and no folder$/),
+    ])
     chmodSync(folder, 0o555)
     // Root may write everywhere: as nobody.
     const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}

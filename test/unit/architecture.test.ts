@@ -69,7 +69,15 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   queue: ['index', 'server', 'checks/signals', 'files/caches', 'files/folder'],
   'ai-sdk': ['index'],
   // --help needs no more than the version and the names of a server's settings; folders are made before minutes of work.
-  cli: ['index', 'server', 'queue', 'files/save', 'files/megabytes', 'files/package-root'],
+  cli: [
+    'index',
+    'server',
+    'queue',
+    'files/save',
+    'files/megabytes',
+    'files/package-root',
+    'files/shown-path',
+  ],
 }
 
 /** The only room that may import a package. Node's own modules (`node:…`) are open to all. */
