@@ -1,7 +1,7 @@
 'use strict'
 // npm run bench:scaling — a step of each stage with 1, 2, 4, … threads up to the cores that this process may use, here and in
 // torch.compile beside it, in turns on the same weights. Says how much of so many times as fast each of them reaches.
-//   --stage prior,decoder,vqgan   --dtype float32   --threads 1,2   --rounds 3
+//   --stage prior,decoder,vqgan   --dtype float32   --threads 1,2   --rounds 3   --peer none
 // What machines with more cores are predicted to do: SHOW_PLANS=FILE npx jest test/native/scaling
 
 const { parseArgs } = require('node:util')
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     dtype: { type: 'string', default: 'float32' },
     threads: { type: 'string' },
     rounds: { type: 'string', default: '3' },
+    peer: { type: 'string', default: 'compile' }, // or 'none', which int8 needs: no peer computes in it
   },
 })
 const TOLERANCE = 5e-2 // whether both compute the same was looked at by `npm run bench`
@@ -36,22 +37,20 @@ async function main() {
   console.log(`${machine()}; ${values.dtype}, medians of ${values.rounds} rounds in turns`)
   for (const stage of values.stage.split(',')) {
     console.log(
-      `\n| ${stage}, threads | wuerstchen, ms | times as fast | of the threads | torch.compile, ms | times as fast | of the threads |\n|---|---|---|---|---|---|---|`,
+      `\n| ${stage}, threads | wuerstchen, ms | times as fast | of the threads | ${values.peer}, ms | times as fast | of the threads |\n|---|---|---|---|---|---|---|`,
     )
     const alone = {}
     for (const count of threads) {
       const options = { threads: count, dtype: values.dtype }
-      const starts = {
-        compile: () => new Peer('compile', stage, options),
-        wuerstchen: () => new Ours(stage, options),
-      }
+      const starts = { wuerstchen: () => new Ours(stage, options) }
+      if (values.peer !== 'none') starts[values.peer] = () => new Peer(values.peer, stage, options)
       const contenders = await contest(starts, {
         rounds: Number(values.rounds),
         tolerance: () => TOLERANCE,
         log,
         between: async () => {},
       })
-      const cells = ['wuerstchen', 'compile'].flatMap((name) => {
+      const cells = ['wuerstchen', values.peer].flatMap((name) => {
         const found = contenders.find((one) => one.name === name)
         if (!found?.median) return ['-', '-', '-']
         alone[name] ??= found.median * count

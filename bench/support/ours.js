@@ -20,7 +20,8 @@ const VARIANTS = { compiled: { kernels: 'off' }, int8: { dtype: 'int8' } }
 
 class Ours extends Worker {
   constructor(stage, { threads, dtype }, variant = null) {
-    super(process.execPath, [__filename, stage, JSON.stringify({ threads, dtype, ...VARIANTS[variant] })])
+    const settings = { threads, dtype, ratioOf: dtype, ...VARIANTS[variant] } // it gets the ratio that its peers get
+    super(process.execPath, [__filename, stage, JSON.stringify(settings)])
   }
 }
 
@@ -125,9 +126,9 @@ async function loadShallow(options) {
 async function main([stage, options]) {
   const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
   const started = performance.now()
-  const { dtype, ...rest } = JSON.parse(options)
-  const model = await loadShallow({ dtype, ...rest })
-  const step = await STAGES[stage]({ model, stage, ...inputsOf(stage, dtype) })
+  const { ratioOf, ...rest } = JSON.parse(options)
+  const model = await loadShallow(rest)
+  const step = await STAGES[stage]({ model, stage, ...inputsOf(stage, ratioOf) })
   say({ seconds: (performance.now() - started) / 1000 })
   for await (const line of readline.createInterface({ input: process.stdin })) {
     say(await answer(step, JSON.parse(line)))

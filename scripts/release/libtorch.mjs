@@ -19,7 +19,15 @@ import { run } from '../tooling/shell.mjs'
 import { dropStamp, hashOf, readStamp, writeStamp } from '../tooling/stamps.mjs'
 import { writeLicenses } from './licenses.mjs'
 import { sharedFields } from './manifest.mjs'
-import { chosenTargets, LIBTORCH, libtorchPackage, PACKAGES, RELEASE, THIS_TARGET } from './places.mjs'
+import {
+  chosenTargets,
+  LIBTORCH,
+  libtorchPackage,
+  PACKAGES,
+  RELEASE,
+  THIS_TARGET,
+  UNPACKED,
+} from './places.mjs'
 import { extract, namesIn, wheelOf } from './wheels.mjs'
 
 const log = join(RELEASE, 'libtorch.log')
@@ -48,7 +56,7 @@ async function fill(target, destination) {
   const libraries = names.filter(isWanted)
   const licences = names.filter((name) => /\.dist-info\/licenses\//.test(name) && !name.endsWith('/'))
   if (libraries.length === 0) throw new Error(`Expected libraries in ${basename(wheel)} but found none`)
-  const unpacked = join(RELEASE, 'unpacked', target)
+  const unpacked = join(UNPACKED, target)
   rmSync(unpacked, { recursive: true, force: true })
   await extract(wheel, [...libraries, ...licences], unpacked)
 

@@ -8,6 +8,8 @@ export const RELEASE = at('.release')
 export const WHEELS = join(RELEASE, 'wheels')
 /** Native parts, a folder for each target: what `prebuild.mjs` of every machine makes. */
 export const PREBUILDS = join(RELEASE, 'prebuilds')
+/** What was taken out of wheels. */
+export const UNPACKED = join(RELEASE, 'unpacked')
 /** Packages as folders. */
 export const PACKAGES = join(RELEASE, 'packages')
 export const TARBALLS = join(RELEASE, 'tarballs')

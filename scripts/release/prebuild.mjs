@@ -1,7 +1,7 @@
 /**
  * Collects native parts: `node scripts/release/prebuild.mjs` takes those that the checkout has built, `--portable` builds them as
- * a release does (`build-native.mjs`), also for further versions of libtorch with `--libtorch FOLDER ...`, and
- * `--target linux-arm64 --loader FILE --engine FOLDER ...` takes what is named.
+ * a release does (`build-native.mjs`) for the versions of libtorch in packages/libtorch/targets.json or, beside the checkout's
+ * own, for those of `--libtorch FOLDER ...`, and `--target linux-arm64 --loader FILE --engine FOLDER ...` takes what is named.
  *
  *   .release/prebuilds/linux-x64/loader.node
  *   .release/prebuilds/linux-x64/torch-2.13/wuerstchen.node, torch-version, libwuerstchen_cuda.so
@@ -16,6 +16,7 @@ import { ENGINE_BUILD, LOADER } from '../tooling/places.mjs'
 import { run } from '../tooling/shell.mjs'
 import { buildNative } from './build-native.mjs'
 import { chosenTargets, LIBTORCH, PREBUILDS, RELEASE, THIS_TARGET } from './places.mjs'
+import { furtherLibtorches } from './wheels.mjs'
 
 const log = join(RELEASE, 'prebuild.log')
 // Recorders for tests lie beside these and are not shipped.
@@ -43,8 +44,9 @@ export async function collectPrebuilds({
 }
 
 /** Other systems than Linux have no older libraries to build against. */
-export async function buildPortable(target = THIS_TARGET, libtorches = []) {
+export async function buildPortable(target = THIS_TARGET, folders = null) {
   if (!target.startsWith('linux-')) return { target }
+  const libtorches = folders ?? (await furtherLibtorches(target))
   const engines = []
   for (const libtorch of [undefined, ...libtorches]) {
     const out = join(RELEASE, 'built', target, `${engines.length}`)

@@ -26,9 +26,15 @@ export function lacking(folder) {
 const listOf = (tarball) => execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' })
 const libtorchTarball = (target) => `wuerstchen-libtorch-${target}-${LIBTORCH.torch}.tgz`
 const mainTarball = () => `wuerstchen-${checkoutManifest().version}.tgz`
+const versionsOf = (target) => [
+  LIBTORCH.torch,
+  ...LIBTORCH.further.filter(({ targets }) => target in targets).map(({ torch }) => torch),
+]
 const nativeParts = (target) => [
   `prebuilds/${target}/loader.node`,
-  `prebuilds/${target}/torch-${LIBTORCH.torch.split('.', 2).join('.')}/wuerstchen.node`,
+  ...versionsOf(target).map(
+    (torch) => `prebuilds/${target}/torch-${torch.split('.', 2).join('.')}/wuerstchen.node`,
+  ),
 ]
 
 function npm(args, options = {}) {

@@ -127,7 +127,10 @@ describe('publish.mjs', () => {
     )
     expect(status).toBe(1)
     expect(stderr).toContain(`prebuilds/win32-x64/loader.node in ${basename(tarball)}`)
-    expect(stderr).not.toContain(`prebuilds/${TARGET}/`)
+    // Tests build an engine for the checkout's own libtorch, a release for a further one, too.
+    const missing = Array.from(stderr.matchAll(/prebuilds\/\S+/g), ([path]) => path)
+    const further = process.platform === 'linux' ? [`prebuilds/${TARGET}/torch-2.14/wuerstchen.node`] : []
+    expect(missing.filter((path) => path.startsWith(`prebuilds/${TARGET}/`))).toEqual(further)
   })
 })
 

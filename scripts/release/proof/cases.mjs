@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { THIS_TARGET } from '../places.mjs'
-import { wheelOf } from '../wheels.mjs'
+import { furtherEnvironment, wheelOf } from '../wheels.mjs'
 import { bareMachine } from './machine.mjs'
 import { generateArguments, pictureOf, writePrograms } from './pictures.mjs'
 import { expectPicture, installed, pixelsOf } from './prove.mjs'
@@ -81,6 +81,16 @@ export const CASES = {
       await machine.run(folder, ['npx', 'wuerstchen', 'runtime', 'install', 'cpu', ...from])
       await machine.run(folder, ['npx', 'wuerstchen', ...generateArguments('installed.png')])
       expectPicture(join(folder, 'installed.png'), context.reference)
+    }),
+
+  'a newer PyTorch that is installed already': (context) =>
+    withProject(context, async (machine, folder) => {
+      const sharp = ['@img/sharp-linux-x64', '@img/sharp-libvips-linux-x64']
+      await machine.run(folder, ['npm', 'install', '--omit=optional', 'wuerstchen', ...sharp])
+      const environment = { VIRTUAL_ENV: await furtherEnvironment() }
+      const generate = ['npx', 'wuerstchen', ...generateArguments('newer.png')]
+      await machine.run(folder, generate, environment)
+      expectPicture(join(folder, 'newer.png'), context.reference)
     }),
 
   'without optional dependencies: the advice mends it': (context) =>
