@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -27,6 +28,8 @@ const NODE = '22.23.3'
 const COMPILER = 'aarch64-linux-gnu-g++'
 // Debian's compiler brings arm64's C and C++ libraries.
 const LIBRARIES = '/usr/aarch64-linux-gnu'
+const NOT_FETCHED = 2
+const ADDONS = join(ARM64, 'addons')
 const LOG = at('.bootstrap', 'arm64.log')
 // Of the wheel: for a GPU, or for Python.
 const LEFT_OUT = [
@@ -41,7 +44,7 @@ const LEFT_OUT = [
 /** In order; each is made again when its facts change. */
 const PARTS = [
   { name: 'torch', from: [TORCH], make: unpackTorch },
-  { name: 'libtorch', from: [TORCH], make: makeRuntime },
+  { name: 'libtorch', from: [TORCH, hashOf(['scripts/arm64/stand-ins.mjs'])], make: makeRuntime },
   { name: 'node', from: [NODE, hashOf(['scripts/arm64/setup.mjs'])], make: unpackNode },
   {
     name: 'root',
@@ -59,9 +62,15 @@ export async function setUpArm64() {
   requirePrograms()
   mkdirSync(ARM64, { recursive: true })
   rmSync(LOG, { force: true })
-  for (const part of PARTS) await makePart(part)
-  await buildNative({ target: 'linux-arm64', out: join(ARM64_CHECKOUT, 'prebuilds', 'linux-arm64') })
+  for (const part of PARTS) await makePart(part).catch(unfetched)
+  await buildNative({ target: 'linux-arm64', out: ADDONS })
+  copyAddons()
   copyCheckout()
+}
+
+/** Most parts come from a registry: whoever has none is told apart from whoever's build fails. */
+function unfetched(error) {
+  throw Object.assign(error, { exitCode: NOT_FETCHED })
 }
 
 async function makePart({ name, from, make }) {
@@ -159,7 +168,7 @@ function wrapNode(folder) {
   writeFileSync(
     ARM64_NODE,
     `#!/bin/sh
-export WUERSTCHEN_LIBTORCH="\${WUERSTCHEN_LIBTORCH-${ARM64_RUNTIME}}"
+[ -n "\${WUERSTCHEN_PYTHON-}" ] || export WUERSTCHEN_LIBTORCH="\${WUERSTCHEN_LIBTORCH-${ARM64_RUNTIME}}"
 exec qemu-aarch64 -cpu "\${QEMU_ARM64_CPU:-max,sve=off}" \${QEMU_ARM64_OPTIONS:-} -L '${ARM64_ROOT}' '${join(folder, 'node')}' \\
   --require '${join(folder, 'exec-path.cjs')}' "$@"
 `,
@@ -175,6 +184,15 @@ async function installPackages() {
     cwd: ARM64_CHECKOUT,
     log: LOG,
   })
+}
+
+/** As a release has them: the loader, and beside it a folder for the engine of each libtorch. */
+function copyAddons() {
+  const folder = join(ARM64_CHECKOUT, 'prebuilds', 'linux-arm64')
+  const engine = join(folder, `torch-${TORCH.split('.', 2).join('.')}`)
+  rmSync(folder, { recursive: true, force: true })
+  cpSync(ADDONS, engine, { recursive: true })
+  renameSync(join(engine, 'loader.node'), join(folder, 'loader.node'))
 }
 
 /** What tests read; links would lead out of the copy, to this machine's packages. */
@@ -200,5 +218,5 @@ function copyCheckout() {
 
 await setUpArm64().catch((error) => {
   console.error(`arm64: ${error.message}`)
-  process.exitCode = 1
+  process.exitCode = error.exitCode ?? 1
 })

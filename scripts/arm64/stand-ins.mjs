@@ -18,10 +18,10 @@ export function makeStandIns(compiler, library, out) {
     const functions = needed.filter(({ version }) => version === name).map((symbol) => symbol.name)
     const code = functions.map((one) =>
       one.endsWith('String')
-        ? `const char *${one}(void) { return "no CUDA"; }\n`
-        : `int ${one}(void) { return ${NO_DEVICE}; }\n`,
+        ? `extern "C" const char *${one}() { return "no CUDA"; }\n`
+        : `extern "C" int ${one}() { return ${NO_DEVICE}; }\n`,
     )
-    const source = join(out, `${name}.c`)
+    const source = join(out, `${name}.cc`)
     const map = join(out, `${name}.map`)
     writeFileSync(source, code.join(''))
     writeFileSync(map, `${name} { ${functions.map((one) => `${one};`).join(' ')} };\n`)

@@ -9,7 +9,7 @@ import { folderOf, removeFolders } from '../support/temporary-folder'
 
 const NODE = join(ROOT, '.arm64', 'node', 'bin', 'arm64-node')
 const CHECKOUT = join(ROOT, '.arm64', 'checkout')
-const ready = existsSync(join(CHECKOUT, 'prebuilds', 'linux-arm64', 'wuerstchen.node'))
+const ready = existsSync(join(CHECKOUT, 'prebuilds', 'linux-arm64', 'loader.node'))
 const describeReady = ready ? describe : describe.skip
 const because = ready ? '' : ' (SKIPPED: npm run test:arm64 sets up what it needs)'
 
@@ -40,7 +40,10 @@ describeReady(`a machine of arm64${because}`, () => {
     )
     expect({ problems, platform }).toEqual({ problems: [], platform: 'linux-arm64' })
     expect(addon.kernels).toBe('neon_bf16')
-    expect(cpu).toEqual({ model: 'Arm Neoverse N1', features: expect.arrayContaining(['asimd', 'asimddp']) })
+    expect(cpu).toEqual({
+      model: expect.stringMatching(/Neoverse.N1/), // each Node has its own spelling
+      features: expect.arrayContaining(['asimd', 'asimddp']),
+    })
   }, 600_000)
 
   it.each(['neon_bf16', 'neon_dotprod', 'neon', 'baseline'])(
