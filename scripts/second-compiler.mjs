@@ -3,11 +3,11 @@
  *
  * All of it with clang 16 of Debian, warnings being errors. What knows the system (cpp/platform) and the loader's list of
  * libraries also for Windows with mingw-w64, and for macOS with zig's clang where ziglang of PyPI is installed. A compiler
- * that is missing is said, and is an error with --all.
+ * that is missing is said, and is an error with --all. `--only macOS` is one of them.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { at, libtorch, VENV_PYTHON } from './tooling/places.mjs'
@@ -16,12 +16,17 @@ import { run } from './tooling/shell.mjs'
 const CLANG = 'clang++-16'
 const MINGW = 'x86_64-w64-mingw32-g++-posix'
 const STRICT = ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', `-I${at('cpp')}`]
+// zig 0.17 looks for the object that it was not to make.
+const COMPILED = STRICT.with(STRICT.indexOf('-fsyntax-only'), '-c')
 const SYSTEM = [
   ...readdirSync(at('cpp', 'platform')).filter((name) => name.endsWith('.cc')),
   '../loader/libraries.cc',
   '../runtime/kernels/abilities.cc',
 ].map((name) => at('cpp', 'platform', name))
 
+const objects = mkdtempSync(join(tmpdir(), 'wuerstchen-zig-'))
+process.on('exit', () => rmSync(objects, { recursive: true, force: true }))
+const objectOf = (index) => join(objects, `${index}.o`)
 const isThere = (command, args) => spawnSync(command, args).status === 0
 
 /** Who reads what: each a list of `[name, command, arguments]`, or null where the compiler is missing. */
@@ -35,7 +40,7 @@ const READERS = {
   'macOS: zig (PyPI: ziglang)': async () => {
     const zig = ['-m', 'ziglang', 'c++', '-target', 'aarch64-macos', '-Wno-unused-command-line-argument']
     return isThere(VENV_PYTHON, ['-m', 'ziglang', 'version'])
-      ? SYSTEM.map((file) => [file, VENV_PYTHON, [...zig, ...STRICT, file]])
+      ? SYSTEM.map((file, index) => [file, VENV_PYTHON, [...zig, ...COMPILED, '-o', objectOf(index), file]])
       : null
   },
 }
@@ -93,9 +98,16 @@ function outputOf(command, args) {
 }
 
 async function main() {
-  const { values } = parseArgs({ options: { all: { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    options: { all: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
+  })
+  const readers = Object.entries(READERS).filter(([name]) => name.includes(values.only))
+  if (readers.length === 0)
+    throw new Error(
+      `Expected --only to be part of ${Object.keys(READERS).join(', ')} but received '${values.only}'`,
+    )
   let failed = 0
-  for (const [name, commandsOf] of Object.entries(READERS)) {
+  for (const [name, commandsOf] of readers) {
     const commands = await commandsOf()
     if (commands === null) {
       console.log(`SKIPPED: ${name} is not installed`)

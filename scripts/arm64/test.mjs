@@ -66,12 +66,15 @@ async function runJest(suite) {
   }
 }
 
-/** Tests of this machine's tools rather than of the addons. */
+/** Tests of this machine's tools and speed rather than of the addons. */
 function leftOutUnderQemu() {
   const files = {
     release: 'builds for this machine',
     export: "runs this machine's Python on what arm64's exported",
     compiled: "compiles with this machine's compiler",
+    'device-thread': 'needs libraries of tests, which a portable build lacks',
+    rebind: 'needs libraries of tests, which a portable build lacks',
+    interrupts: 'says how soon work ends, and qemu is a hundred times slower',
   }
   for (const [name, reason] of Object.entries(files))
     console.log(`SKIPPED: test/native/${name}.test.ts: ${reason}`)
