@@ -11,6 +11,7 @@ import {
 } from '../index'
 import { fail, Interrupted, interruptSignal, lineFor, UsageError } from './exit'
 import { previewOf, STANDARD_OUTPUT, type Task, type TaskFlags, tasksOf } from './names'
+import { writeOutput } from './output'
 import { type Progress, showProgress } from './progress'
 
 interface GenerateFlags extends TaskFlags {
@@ -138,10 +139,7 @@ async function sourceOf({ caption }: Task, { from }: GenerateFlags): Promise<str
 
 async function write(file: string, image: GeneratedImage): Promise<void> {
   if (file !== STANDARD_OUTPUT) return image.toFile(file)
-  const png = await image.toBuffer()
-  await new Promise<void>((resolve, reject) => {
-    process.stdout.write(png, (error) => (error ? reject(error) : resolve()))
-  })
+  await writeOutput(await image.toBuffer())
 }
 
 /** The flags that are options of `fromPretrained()`. */
