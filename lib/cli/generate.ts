@@ -1,4 +1,5 @@
 import { prepareFile, prepareFolder } from '../files/save'
+import { loadSharp } from '../image/sharp'
 import {
   formatOf,
   type GeneratedImage,
@@ -65,6 +66,7 @@ export async function generate(caption: string | undefined, flags: GenerateFlags
   if (flags.output === STANDARD_OUTPUT && flags.previewEvery !== undefined)
     throw new UsageError('Expected a file for --output with --preview-every: previews are named after it')
   const tasks = tasksOf(caption, flags)
+  loadSharp() // every format is its
   await prepareFolders(tasks, flags)
   const signal = interruptSignal()
   const images = tasks.reduce((sum, { files }) => sum + files.length, 0)

@@ -112,7 +112,7 @@ export async function readParameters(png: string | Uint8Array): Promise<ImageMet
 }
 
 async function pictureOf(png: string | Uint8Array): Promise<Metadata> {
-  const sharp = await loadSharp()
+  const sharp = loadSharp()
   try {
     return await sharp(png).metadata()
   } catch (cause) {
