@@ -1,4 +1,5 @@
 import { prepareFile, prepareFolder } from '../files/save'
+import { shownPath } from '../files/shown-path'
 import { loadSharp } from '../image/sharp'
 import {
   formatOf,
@@ -112,7 +113,7 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
     timings: result.timings[index],
   }))
   await Promise.all(written.map(({ file, image }) => write(file, image)))
-  if (!flags.quiet) for (const warning of result.warnings) progress.warn(`warning: ${warning}`)
+  if (!flags.quiet) for (const warning of result.warnings) progress.warn(`warning: ${shownPath(warning)}`)
   // What goes to standard output is the picture's.
   if ((flags.quiet && !flags.json) || flags.output === STANDARD_OUTPUT) return
   for (const { file, image, timings } of written) {
@@ -122,7 +123,7 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
     progress.print(
       flags.json
         ? JSON.stringify({ file, prompt: metadata.prompt, seed, width, height, timings, warnings, truncated })
-        : `${file}  ${width}x${height}, seed ${seed}, ${seconds} s`,
+        : `${shownPath(file)}  ${width}x${height}, seed ${seed}, ${seconds} s`,
     )
   }
 }
@@ -130,12 +131,11 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
 /** A caption, or the parameters of the picture that `--from` names, with another caption if there is one. */
 async function sourceOf({ caption }: Task, { from }: GenerateFlags): Promise<string | ImageMetadata> {
   if (from === undefined) return caption ?? ''
-  const parameters = await readParameters(from).catch((error: Error) => {
-    const { message } = error.cause instanceof Error ? error.cause : error // sharp's reason
-    throw new UsageError(`Expected --from to be a picture that can be read but ${message}`)
-  })
+  const parameters = await readParameters(from)
   if (parameters === null)
-    throw new UsageError(`Expected ${from} to be a PNG of this package but it carries no parameters`)
+    throw new UsageError(
+      `Expected ${shownPath(from)} to be a PNG of this package but it carries no parameters`,
+    )
   return caption === null ? parameters : { ...parameters, prompt: caption }
 }
 
@@ -207,7 +207,7 @@ async function forEach(
       await work(task).catch((error: unknown) => {
         if (error instanceof Interrupted) throw error
         failures.push(error)
-        progress.warn(`${lineFor(error)} (${task.files[0]})`)
+        progress.warn(`${lineFor(error)} (${shownPath(task.files[0] ?? '')})`)
       })
     }
   }

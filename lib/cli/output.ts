@@ -1,6 +1,7 @@
 /** Standard output of every command: it may be a full disk, or a pipe whose reader is gone. */
 
 import { WuerstchenError } from '../errors'
+import { shownPath } from '../files/shown-path'
 import { ExitCode, fail } from './exit'
 
 /** A picture did not get through; `watchOutput()` tells why. */
@@ -19,6 +20,11 @@ export function watchOutput(): void {
   process.on('exit', (code) => {
     if (failed && code === ExitCode.ok) process.exitCode = ExitCode.failure
   })
+}
+
+/** A line of words, in which names of files may be: none of them breaks it or moves the cursor. */
+export function say(line: string): void {
+  console.log(shownPath(line))
 }
 
 /** Bytes, and nothing else, for standard output. */

@@ -1,10 +1,10 @@
 /** Standard output that cannot be written, and names that no terminal should see as they are. */
 import { spawnSync } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
 import { type SmallModel, smallModel } from '../support/models'
-import { ensureDist } from '../support/node-process'
+import { ensureDist, runCli } from '../support/node-process'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
 let model: string[]
@@ -66,5 +66,32 @@ describe('a reader that is gone', () => {
       encoding: 'utf8',
     })
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  })
+})
+
+describe('names of files that are more than a line', () => {
+  it('are shown with escapes, and errors are of ours', () => {
+    const folder = folderOf({})
+    const quick = (...args: string[]) => runCli(['generate', ...args, ...model])
+    const one = quick('a cat', '-o', join(folder, 'new\nline.png'))
+    expect(one).toMatchObject({ status: 0, stderr: '' })
+    expect(one.stdout).toMatch(/^[^\n]*new\\nline\.png {2}128x128[^\n]*\n$/)
+    writeFileSync(join(folder, 'captions.txt'), 'a cat\n')
+    const out = ['--out-dir', join(folder, 'new\nd')]
+    const several = quick('--captions', join(folder, 'captions.txt'), ...out)
+    expect(several).toMatchObject({ status: 0, stderr: '' })
+    expect(several.stdout).toMatch(/^[^\n]*new\\nd\/0001-a-cat\.png {2}[^\n]*\n$/)
+  })
+
+  it.each([
+    [['--from', 'no\nsuch.png'], /^Expected no\\nsuch\.png to be a picture .* but there is no such file$/],
+    [['--captions', 'no\nfile'], /^Expected no\\nfile to be a text file .* but there is no such file$/],
+    [['--captions', '.'], /^Expected \. to be a text file .* but it is a folder$/],
+    [['--from', '.'], /^Expected \. to be a picture .* but it is a folder and no file$/],
+  ])('and are in one line where they cannot be read: %j', (args, message) => {
+    const { status, stderr } = runCli(['generate', ...args, ...model])
+    const [, told = ''] = /^error \[ERR_WUERSTCHEN_FILE_NOT_READ\]: ([^\n]*)\n$/.exec(stderr) ?? []
+    expect(told).toMatch(message)
+    expect(status).toBe(2)
   })
 })

@@ -77,6 +77,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'files/save',
     'image/sharp',
     'files/megabytes',
+    'files/open',
     'files/package-root',
     'files/shown-path',
   ],
