@@ -6,6 +6,7 @@ import { WuerstchenError } from './errors'
 import { cacheSetting, ownCache, refuseObstacle } from './files/caches'
 import { entriesOf } from './files/entries'
 import { packageRoot, packageVersion } from './files/package-root'
+import { loadSharp } from './image/sharp'
 import { BUILDS, PIP_TORCH } from './libtorch/builds'
 import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
 import { type GpuFindings, gpuFindings } from './libtorch/gpu'
@@ -58,6 +59,8 @@ const FIXES: Readonly<Record<string, string>> = {
   ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a Linux with glibc 2.28 or newer',
 }
 
+const SHARP_FIX = 'Install the package again on this platform, with its optional dependencies'
+
 /**
  * Looks at everything that generating a picture needs, and reports rather than throws. @throws InvalidArgumentError for a wrong
  * option.
@@ -78,6 +81,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
   attempt(loadLoader)
   attempt(() => findEngines())
   attempt(refuseOwnCache)
+  attempt(loadSharp)
   const required = withoutThrowing(compiledTorch)
   const search = findLibtorch({ libtorch: options.libtorch, required })
   const runtime = attempt(() => loadRuntime(options))
@@ -123,6 +127,7 @@ function problemOf(error: unknown): Problem {
 }
 
 function fixOf(error: WuerstchenError): string {
+  if (error.code === 'ERR_WUERSTCHEN_SHARP_FAILED') return String(error.details?.fix ?? SHARP_FIX)
   // Nothing is missing: what was named is wrong.
   if (error.code === 'ERR_WUERSTCHEN_INVALID_ARGUMENT') return `Correct or remove ${error.details?.name}`
   return FIXES[error.code] ?? libtorchFix(error)

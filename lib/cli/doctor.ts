@@ -1,11 +1,12 @@
 import { type Diagnosis, diagnose } from '../index'
 import { ExitCode } from './exit'
+import { say } from './output'
 
 /** `wuerstchen doctor`: prints what there is, what is missing and what helps. Returns the exit code. */
 export function doctor(flags: { readonly json?: boolean; readonly libtorch?: string }): number {
   const diagnosis = diagnose({ libtorch: flags.libtorch })
   if (flags.json) console.log(JSON.stringify(diagnosis, null, 2))
-  else for (const line of report(diagnosis)) console.log(line)
+  else for (const line of report(diagnosis)) say(line)
   return diagnosis.problems.length === 0 ? ExitCode.ok : ExitCode.failure
 }
 

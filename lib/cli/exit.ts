@@ -87,7 +87,11 @@ function mistakesOf(error: unknown): readonly unknown[] {
   return Array.isArray(mistakes) ? mistakes : []
 }
 
-const WRONG = ['ERR_WUERSTCHEN_INVALID_ARGUMENT', 'ERR_WUERSTCHEN_PROMPT_SYNTAX']
+const WRONG = [
+  'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+  'ERR_WUERSTCHEN_PROMPT_SYNTAX',
+  'ERR_WUERSTCHEN_FILE_NOT_READ',
+]
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return ExitCode.interrupted

@@ -1,4 +1,5 @@
 import { type ExportOptions, exportGraphs } from '../index'
+import { say } from './output'
 
 /** `wuerstchen export FOLDER` */
 export async function exportModel(
@@ -6,5 +7,5 @@ export async function exportModel(
   flags: Pick<ExportOptions, 'prior' | 'compile' | 'device'> & { readonly out: string },
 ): Promise<void> {
   const out = await exportGraphs(folder, { ...flags, onLine: (line) => console.error(line) })
-  console.log(out)
+  say(out)
 }

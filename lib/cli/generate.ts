@@ -1,4 +1,6 @@
 import { prepareFile, prepareFolder } from '../files/save'
+import { shownPath } from '../files/shown-path'
+import { loadSharp } from '../image/sharp'
 import {
   formatOf,
   type GeneratedImage,
@@ -11,6 +13,7 @@ import {
 } from '../index'
 import { fail, Interrupted, interruptSignal, lineFor, UsageError } from './exit'
 import { previewOf, STANDARD_OUTPUT, type Task, type TaskFlags, tasksOf } from './names'
+import { writeOutput } from './output'
 import { type Progress, showProgress } from './progress'
 
 interface GenerateFlags extends TaskFlags {
@@ -64,6 +67,7 @@ export async function generate(caption: string | undefined, flags: GenerateFlags
   if (flags.output === STANDARD_OUTPUT && flags.previewEvery !== undefined)
     throw new UsageError('Expected a file for --output with --preview-every: previews are named after it')
   const tasks = tasksOf(caption, flags)
+  loadSharp() // every format is its
   await prepareFolders(tasks, flags)
   const signal = interruptSignal()
   const images = tasks.reduce((sum, { files }) => sum + files.length, 0)
@@ -109,7 +113,7 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
     timings: result.timings[index],
   }))
   await Promise.all(written.map(({ file, image }) => write(file, image)))
-  if (!flags.quiet) for (const warning of result.warnings) progress.warn(`warning: ${warning}`)
+  if (!flags.quiet) for (const warning of result.warnings) progress.warn(`warning: ${shownPath(warning)}`)
   // What goes to standard output is the picture's.
   if ((flags.quiet && !flags.json) || flags.output === STANDARD_OUTPUT) return
   for (const { file, image, timings } of written) {
@@ -119,7 +123,7 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
     progress.print(
       flags.json
         ? JSON.stringify({ file, prompt: metadata.prompt, seed, width, height, timings, warnings, truncated })
-        : `${file}  ${width}x${height}, seed ${seed}, ${seconds} s`,
+        : `${shownPath(file)}  ${width}x${height}, seed ${seed}, ${seconds} s`,
     )
   }
 }
@@ -127,21 +131,17 @@ async function make(pipeline: WuerstchenPipeline, task: Task, making: Making): P
 /** A caption, or the parameters of the picture that `--from` names, with another caption if there is one. */
 async function sourceOf({ caption }: Task, { from }: GenerateFlags): Promise<string | ImageMetadata> {
   if (from === undefined) return caption ?? ''
-  const parameters = await readParameters(from).catch((error: Error) => {
-    const { message } = error.cause instanceof Error ? error.cause : error // sharp's reason
-    throw new UsageError(`Expected --from to be a picture that can be read but ${message}`)
-  })
+  const parameters = await readParameters(from)
   if (parameters === null)
-    throw new UsageError(`Expected ${from} to be a PNG of this package but it carries no parameters`)
+    throw new UsageError(
+      `Expected ${shownPath(from)} to be a PNG of this package but it carries no parameters`,
+    )
   return caption === null ? parameters : { ...parameters, prompt: caption }
 }
 
 async function write(file: string, image: GeneratedImage): Promise<void> {
   if (file !== STANDARD_OUTPUT) return image.toFile(file)
-  const png = await image.toBuffer()
-  await new Promise<void>((resolve, reject) => {
-    process.stdout.write(png, (error) => (error ? reject(error) : resolve()))
-  })
+  await writeOutput(await image.toBuffer())
 }
 
 /** The flags that are options of `fromPretrained()`. */
@@ -207,7 +207,7 @@ async function forEach(
       await work(task).catch((error: unknown) => {
         if (error instanceof Interrupted) throw error
         failures.push(error)
-        progress.warn(`${lineFor(error)} (${task.files[0]})`)
+        progress.warn(`${lineFor(error)} (${shownPath(task.files[0] ?? '')})`)
       })
     }
   }

@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { packageVersion } from '../files/package-root'
 import { ExitCode, fail } from './exit'
+import { OutputFailed, watchOutput } from './output'
 
 // Commands are loaded when they are called: `--help` needs neither the package nor libtorch.
 
@@ -206,7 +207,9 @@ runtime
     await removedRuntimes(name, flags)
   })
 
+watchOutput()
 program.parseAsync(withHelp(process.argv)).catch((error: unknown) => {
+  if (error instanceof OutputFailed) return // told already
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
   else fail(error)
 })

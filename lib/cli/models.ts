@@ -1,5 +1,6 @@
 import { megabytes } from '../files/megabytes'
 import { listModels } from '../index'
+import { say } from './output'
 
 /** `wuerstchen models` */
 export function models(flags: { readonly cacheDir?: string; readonly json?: boolean }): void {
@@ -14,6 +15,6 @@ export function models(flags: { readonly cacheDir?: string; readonly json?: bool
   }
   for (const { id, commit, revisions, kind, size, complete } of found) {
     const revision = revisions.join(', ') || commit.slice(0, 12)
-    console.log(`${id}  ${revision}  ${kind}  ${megabytes(size)}  ${complete ? 'complete' : 'incomplete'}`)
+    say(`${id}  ${revision}  ${kind}  ${megabytes(size)}  ${complete ? 'complete' : 'incomplete'}`)
   }
 }

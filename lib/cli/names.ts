@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
+import { WuerstchenError } from '../errors'
+import { whyNotRead } from '../files/open'
+import { shownPath } from '../files/shown-path'
 import { UsageError } from './exit'
 
 /** The file name that stands for standard output, as elsewhere. */
@@ -50,10 +53,20 @@ function pictureCount(count = 1): number {
 }
 
 function readCaptions(file: string): string[] {
-  const text = readFileSync(file === '-' ? 0 : file, 'utf8').replace(/^\uFEFF/, '')
+  const text = textOf(file).replace(/^\uFEFF/, '')
   const captions = text.split(/\r?\n/).filter((line) => line.trim() !== '')
-  if (captions.length === 0) throw new UsageError(`Expected captions in ${file} but found none`)
+  if (captions.length === 0) throw new UsageError(`Expected captions in ${shownPath(file)} but found none`)
   return captions
+}
+
+/** A pipe, too: shells name one `/dev/fd/63`. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8')
+  } catch (cause) {
+    const message = `Expected ${shownPath(file)} to be a text file that can be read but ${whyNotRead(cause)}`
+    throw new WuerstchenError('FILE_NOT_READ', message, { cause, details: { file } })
+  }
 }
 
 /** `cat.png` for one picture, `cat-1.png`, `cat-2.png`, ... for several. */

@@ -26,7 +26,7 @@ const PLAIN: Progress = {
 /** A bar per stage on the terminal; lines alone where standard error is none. */
 export async function showProgress(images: number, options: { readonly quiet: boolean }): Promise<Progress> {
   if (options.quiet || !process.stderr.isTTY) return PLAIN
-  const { MultiBar } = await import('cli-progress')
+  const { MultiBar } = require('cli-progress') as typeof import('cli-progress')
   return new Bars(
     new MultiBar({
       stream: process.stderr,

@@ -1,3 +1,4 @@
+import { shownPath } from '../files/shown-path'
 import { type PullOptions, pullModel } from '../index'
 import { interruptSignal } from './exit'
 import { showProgress } from './progress'
@@ -21,7 +22,11 @@ export async function pull(model: string, flags: PullFlags): Promise<void> {
       signal: interruptSignal(),
       onProgress: (arrived) => progress.load(arrived),
     })
-    progress.print(flags.json ? JSON.stringify(folders) : `${folders.decoder}\n${folders.prior}`)
+    progress.print(
+      flags.json
+        ? JSON.stringify(folders)
+        : [folders.decoder, folders.prior].map((folder) => shownPath(String(folder))).join('\n'),
+    )
   } finally {
     progress.stop()
   }

@@ -1,6 +1,8 @@
 import { megabytes } from '../files/megabytes'
+import { shownPath } from '../files/shown-path'
 import { type Flavour, installRuntime, listRuntimes, type Runtime, removeRuntime } from '../index'
 import { interruptSignal } from './exit'
+import { say } from './output'
 import { showProgress } from './progress'
 
 interface FolderFlags {
@@ -34,7 +36,8 @@ export async function installedRuntime(flavour: string | undefined, flags: Insta
       return
     }
     const { state, runtime, archives } = result
-    if (runtime !== null) progress.print(`${runtime.folder}${state === 'present' ? ' (was there)' : ''}`)
+    if (runtime !== null)
+      progress.print(`${shownPath(runtime.folder)}${state === 'present' ? ' (was there)' : ''}`)
     else for (const line of plan(result.flavour, archives)) progress.print(line)
   } finally {
     progress.stop()
@@ -50,7 +53,7 @@ function plan(
   const total = sizes.includes(null) ? 'of unknown size' : megabytes(known)
   return [
     `${flavour}: ${archives.length} ${archives.length === 1 ? 'archive' : 'archives'}, ${total}`,
-    ...archives.map(({ from, sha256 }) => `${from}\n  sha256 ${sha256}`),
+    ...archives.map(({ from, sha256 }) => `${shownPath(from)}\n  sha256 ${sha256}`),
   ]
 }
 
@@ -59,13 +62,13 @@ export function listedRuntimes(flags: FolderFlags): void {
   const runtimes = listRuntimes({ folder: flags.folder })
   if (flags.json) console.log(JSON.stringify(runtimes))
   else if (runtimes.length === 0) console.log("none; 'wuerstchen runtime install' brings one")
-  else for (const runtime of runtimes) console.log(lineOf(runtime))
+  else for (const runtime of runtimes) say(lineOf(runtime))
 }
 
 /** `wuerstchen runtime remove NAME` */
 export async function removedRuntimes(name: string, flags: FolderFlags): Promise<void> {
   const removed = await removeRuntime(name, { folder: flags.folder })
-  for (const runtime of removed) console.log(`removed ${lineOf(runtime)}`)
+  for (const runtime of removed) say(`removed ${lineOf(runtime)}`)
 }
 
 function lineOf({ name, version, size, folder }: Runtime): string {

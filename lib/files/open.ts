@@ -2,6 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
+import { shownPath } from './shown-path'
 
 /** Should a FIFO take the file's place after it was looked at, it is not waited for either. */
 const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
@@ -38,6 +39,19 @@ export function readRegularSync(path: string): string {
   } finally {
     closeSync(file)
   }
+}
+
+/** Why a file cannot be read, on one line. */
+export function whyNotRead(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return WHY[code ?? ''] ?? shownPath(message)
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of its path is a file',
+  EISDIR: 'it is a folder',
+  EACCES: 'this user may not read it',
 }
 
 function check(stats: Stats): void {

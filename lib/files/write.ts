@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { types } from 'node:util'
 import { makeFolder } from './folder'
 
 /**
@@ -16,8 +17,15 @@ export async function placeAtomically(path: string, make: (draft: string) => Pro
     await rename(draft, path)
   } catch (error) {
     await rm(draft, { force: true }).catch(() => undefined) // told is what went wrong first
-    throw error
+    throw withoutDraft(error, draft, path)
   }
+}
+
+/** The error in terms of the file that was asked for: the draft's name tells nobody anything. */
+function withoutDraft(error: unknown, draft: string, path: string): unknown {
+  if (!types.isNativeError(error) || !error.message.includes(draft)) return error
+  const [message, stack] = [error.message, error.stack].map((text) => text?.replaceAll(draft, () => path))
+  return Object.assign(error, { message, stack }, 'path' in error && { path })
 }
 
 /** Writes a whole file or none. */

@@ -69,7 +69,7 @@ export class GeneratedImage {
    * @throws WuerstchenError (SHARP_FAILED) where sharp cannot be loaded.
    */
   async toSharp(): Promise<Sharp> {
-    const sharp = await loadSharp()
+    const sharp = loadSharp()
     return sharp(this.data, { raw: { width: this.width, height: this.height, channels: 3 } })
   }
 }

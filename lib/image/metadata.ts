@@ -2,7 +2,9 @@ import { types } from 'node:util'
 import type { Metadata } from 'sharp'
 import { expected, WuerstchenError } from '../errors'
 import { isObject, type JsonObject } from '../files/json'
+import { readRegular, whyNotRead } from '../files/open'
 import { packageVersion } from '../files/package-root'
+import { shownPath } from '../files/shown-path'
 import { loadSharp } from './sharp'
 
 /** The parameters of a picture: enough to make it again with the same model. Plain JSON. */
@@ -112,12 +114,14 @@ export async function readParameters(png: string | Uint8Array): Promise<ImageMet
 }
 
 async function pictureOf(png: string | Uint8Array): Promise<Metadata> {
-  const sharp = await loadSharp()
+  const sharp = loadSharp()
   try {
-    return await sharp(png).metadata()
+    // sharp's own reading does not tell a file that is not there from one that nobody may read.
+    return await sharp(typeof png === 'string' ? await readRegular(png) : png).metadata()
   } catch (cause) {
-    const [name, details] = typeof png === 'string' ? [png, { file: png }] : ['png', { name: 'png' }]
-    const message = `Expected ${name} to be a picture that can be read but ${(cause as Error).message}`
+    const [name, details] =
+      typeof png === 'string' ? [shownPath(png), { file: png }] : ['png', { name: 'png' }]
+    const message = `Expected ${name} to be a picture that can be read but ${whyNotRead(cause)}`
     throw new WuerstchenError('FILE_NOT_READ', message, { cause, details })
   }
 }

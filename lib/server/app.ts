@@ -8,6 +8,7 @@ import fastify, {
   type FastifyReply,
   LogController,
 } from 'fastify'
+import { onEnd } from './client-gone'
 import type { Context } from './context'
 import { HttpError } from './errors'
 import { registerGuard } from './guard'
@@ -133,12 +134,12 @@ function checkCoding(headers: IncomingHttpHeaders): void {
 
 /** One line for each request; never its body, its query or its key. */
 function registerLogging(app: FastifyInstance, { backend }: Context): void {
-  app.addHook('onResponse', async (request, reply) => {
+  onEnd(app, (request, reply, status) => {
     request.log.info(
       {
         method: request.method,
         route: request.routeOptions.url ?? null,
-        status: reply.statusCode,
+        status,
         ms: Math.round(reply.elapsedTime * 10) / 10,
         client: request.client?.name ?? null,
       },

@@ -1,8 +1,10 @@
+import { loadSharp } from '../image/sharp'
 import { type PipelineOptions, WuerstchenPipeline } from '../index'
 import type { PipelineConfig } from './config/roles'
 
 /** The pipeline that a configuration describes, with its LoRAs. */
 export async function loadPipeline(config: PipelineConfig): Promise<WuerstchenPipeline> {
+  loadSharp() // without it no picture could be answered: that shows now, not after the first
   const pipeline = await WuerstchenPipeline.fromPretrained(config.model, pipelineOptions(config))
   try {
     for (const { path, name, scale } of config.loras)

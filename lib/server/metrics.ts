@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
 import type { Backend, BackendStatistics, JobSnapshot } from './backend'
 import { watchBroker } from './broker-metrics'
+import { onEnd } from './client-gone'
 import { onJobEnd } from './job-channel'
 import { type Reading, Readings } from './metric-readings'
 import { watchPipeline } from './pipeline-metrics'
@@ -53,10 +54,10 @@ export class Metrics {
   }
 
   watch(app: FastifyInstance): void {
-    app.addHook('onResponse', async (request, reply) => {
+    onEnd(app, (request, reply, status) => {
       // Routes, not addresses: the number of series stays small whatever is asked for.
       const route = request.routeOptions.url ?? 'none'
-      const labels = { method: request.method, route, status: reply.statusCode }
+      const labels = { method: request.method, route, status }
       this.requests.observe(labels, reply.elapsedTime / 1000)
     })
     app.addHook('onClose', async () => {

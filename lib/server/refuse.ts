@@ -11,6 +11,9 @@ const OF_FASTIFY: Readonly<Record<string, HttpErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
 }
 
+/** The client went away while it sent a body: fastify marks them with a status of the client's. */
+const BROKEN_OFF = ['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE']
+
 export function useErrors(app: FastifyInstance, { metrics }: Context): void {
   const paths = new Paths(app)
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -46,6 +49,8 @@ export function refuse(error: FastifyError, reply: FastifyReply): Answer {
 function ours(error: FastifyError): unknown {
   const { code, statusCode = 500, message } = error
   if (error instanceof HttpError || statusCode >= 500) return error
+  if (BROKEN_OFF.includes(code))
+    return new HttpError('invalid_request', 'Expected a whole body but it ended early')
   return code?.startsWith('FST_') ? new HttpError(OF_FASTIFY[code] ?? 'invalid_request', message) : error
 }
 

@@ -28,7 +28,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
   loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'errors'],
   runtime: ['native', 'libtorch', 'download', 'checks', 'files', 'errors'],
-  doctor: ['native', 'libtorch', 'checks', 'files', 'errors'],
+  doctor: ['image/sharp', 'native', 'libtorch', 'checks', 'files', 'errors'],
   engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   pipeline: [
     ...[
@@ -64,7 +64,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   // checks: a queue's server refuses what no worker could read; callers of a backend share signals, too.
-  server: ['index', 'checks/signals', 'checks/values', 'files/links', 'files/package-root'],
+  server: ['index', 'image/sharp', 'checks/signals', 'checks/values', 'files/links', 'files/package-root'],
   // A backend of the server's, and workers: what they make pictures with is the server's, too.
   queue: ['index', 'server', 'checks/signals', 'files/caches', 'files/folder'],
   'ai-sdk': ['index'],
@@ -73,8 +73,11 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'index',
     'server',
     'queue',
+    'errors',
     'files/save',
+    'image/sharp',
     'files/megabytes',
+    'files/open',
     'files/package-root',
     'files/shown-path',
   ],

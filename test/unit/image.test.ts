@@ -146,7 +146,7 @@ describe('what sharp cannot do', () => {
       })
       const { loadSharp } = require('../../lib/image/sharp') as typeof import('../../lib/image/sharp')
       const message = expect.stringMatching(/^Expected sharp to be loaded but Could not load .*plan9-mips/)
-      await expect(loadSharp()).rejects.toMatchObject({ code, message })
+      expect(loadSharp).toThrow(expect.objectContaining({ code, message }))
     })
     jest.dontMock('sharp')
   })
@@ -213,7 +213,7 @@ describe('readParameters()', () => {
         code: 'ERR_WUERSTCHEN_FILE_NOT_READ',
         message: expect.stringContaining(`Expected ${file} to be a picture that can be read but `),
         details: { file },
-        cause: expect.any(Error),
+        cause: expect.objectContaining({ message: expect.any(String) }),
       })
     }
     for (const bytes of [new Uint8Array(0), Buffer.from('no picture')])
