@@ -8,6 +8,7 @@
  *   :events:ID  stream: one JSON event an entry, under the field `e`; there is none while nothing but the acceptance happened
  *   :owner:NAME sorted set of a key's jobs, by id; :owners hash: unfinished jobs of each
  *   :idem:HASH  the job of an idempotency key; :deadlines, :expiry sorted sets by time; :counts hash
+ *   :store      which store has the pictures; :workers hash, :seen sorted set by time: who makes them
  *   :shares hash: what each job adds to the counts, and where else its id is: a record may be lost, by hand or by its broker;
  *           :sweep, :sweep:pause  how far the search for lost ones has come
  */
@@ -77,6 +78,13 @@ local function lose(id)
     redis.call('HDEL', P .. ':shares', id)
   end
   leave(id, owner or '', idem or '')
+end
+
+-- The store of this queue: the first to come says which, and after a loss of all data the first to speak again.
+local function storeOf(own)
+  local known = redis.call('GET', P .. ':store')
+  if not known then redis.call('SET', P .. ':store', own) end
+  return known or own
 end
 
 local STATES = { queued = 'waiting', running = 'running' }
@@ -257,8 +265,14 @@ end
 if page[1] == '0' then redis.call('DEL', P .. ':sweep') else redis.call('SET', P .. ':sweep', page[1]) end
 return lost`,
 
-  /** A worker says that it is there; the clock is the broker's. What was not seen for long is forgotten. */
+  /** A worker says that it is there; the clock is the broker's. What was not seen for long is forgotten. -> the queue's store: with another one it is not there. */
   announce: `
+local store = storeOf(ARGV[4])
+if store ~= ARGV[4] then
+  redis.call('HDEL', P .. ':workers', ARGV[1])
+  redis.call('ZREM', P .. ':seen', ARGV[1])
+  return store
+end
 local now = tonumber(redis.call('TIME')[1])
 redis.call('HSET', P .. ':workers', ARGV[1], ARGV[2])
 redis.call('ZADD', P .. ':seen', now, ARGV[1])
@@ -266,11 +280,11 @@ for _, old in ipairs(redis.call('ZRANGEBYSCORE', P .. ':seen', '-inf', now - ton
   redis.call('ZREM', P .. ':seen', old)
   redis.call('HDEL', P .. ':workers', old)
 end
-return 1`,
+return store`,
 
-  /** -> [description, seconds since it was seen, …] of every worker. */
+  /** -> the store of the queue; then [description, seconds since it was seen, …] of every worker. */
   roster: `
-local now, all = tonumber(redis.call('TIME')[1]), {}
+local now, all = tonumber(redis.call('TIME')[1]), { storeOf(ARGV[1]) }
 local seen = redis.call('ZRANGE', P .. ':seen', 0, -1, 'WITHSCORES')
 for i = 1, #seen, 2 do
   all[#all + 1] = redis.call('HGET', P .. ':workers', seen[i]) or ''
