@@ -1,3 +1,5 @@
+import { ROSTER_SCRIPTS } from './roster-scripts'
+
 /**
  * What changes a job in Redis, each in one atomic script: they are the only writers of its record, so a job has one state,
  * whoever dies in the middle. `attempt` is the fence: a worker that was thought lost and comes back holds an old number,
@@ -262,35 +264,18 @@ for i = 1, #page[2], 2 do
   local id = page[2][i]
   if redis.call('EXISTS', key(id)) == 0 then lose(id) lost[#lost + 1] = id end
 end
+if redis.call('HLEN', P .. ':shares') == 0 then
+  -- No job is left: what still counts, or is negative, is left of counts or shares that somebody deleted by hand.
+  local known = redis.call('HGETALL', P .. ':counts')
+  for i = 1, #known, 2 do
+    local ofState = string.match(known[i], '%u')
+    if ofState and known[i + 1] ~= '0' then redis.call('HSET', P .. ':counts', known[i], 0) end
+  end
+end
 if page[1] == '0' then redis.call('DEL', P .. ':sweep') else redis.call('SET', P .. ':sweep', page[1]) end
 return lost`,
 
-  /** A worker says that it is there; the clock is the broker's. What was not seen for long is forgotten. -> the queue's store: with another one it is not there. */
-  announce: `
-local store = storeOf(ARGV[4])
-if store ~= ARGV[4] then
-  redis.call('HDEL', P .. ':workers', ARGV[1])
-  redis.call('ZREM', P .. ':seen', ARGV[1])
-  return store
-end
-local now = tonumber(redis.call('TIME')[1])
-redis.call('HSET', P .. ':workers', ARGV[1], ARGV[2])
-redis.call('ZADD', P .. ':seen', now, ARGV[1])
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', P .. ':seen', '-inf', now - tonumber(ARGV[3]), 'LIMIT', 0, 100)) do
-  redis.call('ZREM', P .. ':seen', old)
-  redis.call('HDEL', P .. ':workers', old)
-end
-return store`,
-
-  /** -> the store of the queue; then [description, seconds since it was seen, …] of every worker. */
-  roster: `
-local now, all = tonumber(redis.call('TIME')[1]), { storeOf(ARGV[1]) }
-local seen = redis.call('ZRANGE', P .. ':seen', 0, -1, 'WITHSCORES')
-for i = 1, #seen, 2 do
-  all[#all + 1] = redis.call('HGET', P .. ':workers', seen[i]) or ''
-  all[#all + 1] = now - tonumber(seen[i + 1])
-end
-return all`,
+  ...ROSTER_SCRIPTS,
 } as const
 
 export type ScriptName = keyof typeof SCRIPTS
