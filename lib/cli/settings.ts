@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { flagOf, type Role, readConfig, ServerConfig, settingsRead, unknownFlag } from '../server'
+import { withoutSecrets } from '../server/config/broker-address'
 
 interface Flags {
   /** What the flags say, text or `true`, by the name of the setting. */
@@ -95,7 +96,7 @@ function show(config: ServerConfig, role: Role): void {
   const { keys, urlSecret, queue } = config
   const shown: Record<string, unknown> = {
     ...config,
-    queue: queue?.replace(/\/\/[^/]*@/, '//…@'),
+    queue: queue && withoutSecrets(queue),
     keys: keys.map(({ name }) => name),
     urlSecret: urlSecret && '…',
   }

@@ -1,4 +1,5 @@
-import type { JobRequest } from '../server'
+import { QueueFullError } from '../index'
+import type { JobRequest, JobSnapshot } from '../server'
 import type { Broker } from './broker'
 import type { Jobs, SubmitFacts, Submitted } from './jobs'
 
@@ -50,4 +51,36 @@ export class Acceptance {
     else if (entry.status === 'rejected') throw entry.reason
     return record.value
   }
+}
+
+/** A job that was accepted a moment ago. */
+export function snapshotOf(id: string, request: JobRequest, position: number): JobSnapshot {
+  const nothing = { startedAt: null, finishedAt: null, expiresAt: null, error: null }
+  return {
+    id,
+    status: 'queued',
+    request,
+    createdAt: Date.now(),
+    position,
+    pictures: [],
+    warnings: [],
+    ...nothing,
+  }
+}
+
+/** Why a job is not accepted, and when to ask again. */
+export function fullError(
+  { full: limit, there }: { readonly full: 'queue' | 'key'; readonly there: number },
+  {
+    count,
+    maxQueue,
+    maxUnfinished,
+  }: { readonly count: number; readonly maxQueue: number; readonly maxUnfinished: number },
+  retryAfterMs: number,
+): QueueFullError {
+  const message =
+    limit === 'queue'
+      ? `Expected at most ${maxQueue} pictures in the queue but there are ${there}, and ${count} more were asked for.`
+      : `Expected at most ${maxUnfinished} unfinished jobs of this key but there are ${there}.`
+  return new QueueFullError(message, { details: { limit, retryAfterMs } })
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { DisposedError, InvalidArgumentError, QueueFullError } from '../index'
+import { DisposedError, InvalidArgumentError, StoreError } from '../index'
 import type {
   Backend,
   BackendInfo,
@@ -19,19 +19,23 @@ import type {
 import { CANCELED } from '../server/errors'
 import { publishJob } from '../server/job-channel'
 import { checkSame, neverFits } from '../server/local/admission'
-import { Acceptance } from './acceptance'
+import { Acceptance, fullError, snapshotOf } from './acceptance'
 import type { Broker } from './broker'
-import { checkStore, openBroker, storeOf } from './config'
+import { openBroker, storeOf } from './config'
 import { Events } from './events'
 import { Janitor } from './janitor'
 import { Jobs } from './jobs'
-import { SILENT, sayOf, type WorkerLog } from './log'
+import { SILENT, sayOf, sayRefusal, type WorkerLog } from './log'
 import { recordOf } from './record'
-import { modelNamed, modelsOf, NOBODY, queueFor, type Roster, readRoster } from './roster'
+import { News } from './refusal'
+import { absentOf, modelNamed, modelsOf, NOBODY, queueFor, type Roster, readRoster } from './roster'
 import { QueueStatistics } from './statistics'
 import type { PictureStore } from './store'
 
 const REFRESH_MS = 1000
+
+/** How often the log hears that the store still fails. */
+const NEWS_MS = 60_000
 
 /** A server's last answers still need the broker. */
 const LAST_WORDS_MS = 4000
@@ -51,7 +55,14 @@ export class QueueBackend implements Backend {
   /** Since when a model has no worker that answers. */
   private absent: ReadonlyMap<string, number> = new Map()
   private refreshing: NodeJS.Timeout | null = null
+  /** Another store than the queue's. */
   private mistake: Error | null = null
+  /** Whether the broker did the last time what it was asked. */
+  private answered = false
+  /** Whether its store was ever the queue's. */
+  private joined = false
+  private identity: string | null = null
+  private readonly news = new News(NEWS_MS)
   private log: WorkerLog = SILENT
   private readonly waiting: { resolve(): void; reject(error: unknown): void }[] = []
   private disposing: Promise<void> | null = null
@@ -69,19 +80,19 @@ export class QueueBackend implements Backend {
       setImmediate(() => this.publish(message))
     })
     this.janitor.start()
-    void this.refresh(true)
+    void this.refresh()
   }
 
   get state(): BackendState {
     if (this.disposing !== null) return { name: 'draining' }
     if (this.mistake !== null) return { name: 'failed', message: this.mistake.message }
-    return { name: this.broker.connected && this.models.length > 0 ? 'ready' : 'loading' }
+    return { name: this.broker.connected && this.answered && this.models.length > 0 ? 'ready' : 'loading' }
   }
 
   /** A server's log hears when the broker goes and is back, and what the store does not do. */
   useLog(log: WorkerLog): void {
     this.log = log
-    this.broker.watch(sayOf(log))
+    this.broker.watch(sayOf(log), sayRefusal(log))
   }
 
   absentSince(name: string | null): number | null {
@@ -150,7 +161,11 @@ export class QueueBackend implements Backend {
     if (picture === undefined || place === undefined) return null
     try {
       const data = await this.store.get(place)
-      return data === null ? null : { mediaType: picture.mediaType, data }
+      if (data !== null) return { mediaType: picture.mediaType, data }
+      if (!(await this.keeps(id, place))) return null
+      throw new StoreError(
+        `Expected the store to have ${place}, which its job's record names, but it has not. Do all of this queue see the same store?`,
+      )
     } catch (error) {
       // Its client hears no more than that it failed.
       this.log.warn({ err: error, job: id, index }, 'the store failed')
@@ -202,24 +217,42 @@ export class QueueBackend implements Backend {
   }
 
   /** Learns who is there, and tells those who wait where they stand. */
-  private async refresh(first = false): Promise<void> {
+  private async refresh(): Promise<void> {
     try {
-      if (first) await checkStore(this.broker, this.store)
-      this.roster = await readRoster(this.broker)
+      this.identity ??= await this.store.identity()
+      this.roster = await readRoster(this.broker, this.identity)
+      this.answered = true
+      this.mend()
       this.models = modelsOf(this.roster, this.config.model)
       this.absent = absentOf(this.roster, this.models, this.absent)
       if (this.state.name === 'ready') for (const { resolve } of this.waiting.splice(0)) resolve()
       await this.jobs.tellPositions(this.events.ids)
-      first = false
     } catch (error) {
-      if (error instanceof InvalidArgumentError) return this.fail(error)
+      this.answered = false
+      if (error instanceof InvalidArgumentError) {
+        this.fail(error)
+        if (!this.joined) return
+      }
+      if (error instanceof StoreError && this.news.has(error.message))
+        this.log.warn({ err: error }, 'the store failed')
     }
-    if (this.disposing === null) this.refreshing = setTimeout(() => void this.refresh(first), REFRESH_MS)
+    if (this.disposing === null) this.refreshing = setTimeout(() => void this.refresh(), REFRESH_MS)
   }
 
   private fail(error: Error): void {
+    const news = this.mistake?.message !== error.message
     this.mistake = error
+    // At its start whoever awaits `ready()` says so.
+    if (news && this.joined)
+      this.log.error({ err: error }, 'this server takes no jobs: the queue has another store')
     for (const { reject } of this.waiting.splice(0)) reject(error)
+  }
+
+  /** The store is the queue's: from the beginning, or once more. */
+  private mend(): void {
+    if (this.mistake !== null) this.log.info({}, 'the store is the one of the queue again')
+    this.mistake = null
+    this.joined = true
   }
 
   private checkReady(): void {
@@ -240,15 +273,11 @@ export class QueueBackend implements Backend {
     return snapshot
   }
 
-  private full(limit: 'queue' | 'key', there: number, { count }: JobRequest, maxUnfinished: number): Error {
+  private full(full: 'queue' | 'key', there: number, { count }: JobRequest, maxUnfinished: number): Error {
     const { maxQueue } = this.config
-    const pictures = limit === 'queue' ? there + count - maxQueue : count
-    const details = { limit, retryAfterMs: this.counted.estimateMs(this.roster, pictures) }
-    const message =
-      limit === 'queue'
-        ? `Expected at most ${maxQueue} pictures in the queue but there are ${there}, and ${count} more were asked for.`
-        : `Expected at most ${maxUnfinished} unfinished jobs of this key but there are ${there}.`
-    return new QueueFullError(message, { details })
+    const pictures = full === 'queue' ? there + count - maxQueue : count
+    const limits = { count, maxQueue, maxUnfinished }
+    return fullError({ full, there }, limits, this.counted.estimateMs(this.roster, pictures))
   }
 
   /** Its message is the record: asked for later it might be forgotten. */
@@ -258,31 +287,14 @@ export class QueueBackend implements Backend {
     if (record !== null) publishJob(this, record.snapshot)
   }
 
+  /** Whether a picture is one of a job that is kept: what expires or is deleted goes from the store first. */
+  private async keeps(id: string, place: string): Promise<boolean> {
+    const snapshot = await this.find(id)
+    if (snapshot === null || (snapshot.expiresAt ?? Number.POSITIVE_INFINITY) <= Date.now()) return false
+    return snapshot.pictures.some((one) => one.place === place)
+  }
+
   private async shown(id: string, index: number): Promise<PictureInfo | undefined> {
     return (await this.find(id))?.pictures.find((one) => one.index === index)
-  }
-}
-
-function absentOf(
-  { here }: Roster,
-  models: readonly BackendModel[],
-  before: ReadonlyMap<string, number>,
-): ReadonlyMap<string, number> {
-  const present = new Set(here.map(({ model }) => model.name))
-  const gone = models.filter(({ name }) => !present.has(name))
-  return new Map(gone.map(({ name }) => [name, before.get(name) ?? Date.now()]))
-}
-
-function snapshotOf(id: string, request: JobRequest, position: number): JobSnapshot {
-  const nothing = { startedAt: null, finishedAt: null, expiresAt: null, error: null }
-  return {
-    id,
-    status: 'queued',
-    request,
-    createdAt: Date.now(),
-    position,
-    pictures: [],
-    warnings: [],
-    ...nothing,
   }
 }

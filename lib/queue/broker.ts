@@ -2,15 +2,9 @@
 import { createHash } from 'node:crypto'
 import { BrokerError } from '../index'
 import type { BrokerHealth } from '../server'
-import {
-  endTimers,
-  forgiveSubscriptions,
-  loadBull,
-  loadRedis,
-  type Redis,
-  type RedisOptions,
-} from './packages'
-import { closedInSilence, explained, isClosed, refusalOf } from './refusal'
+import { ANSWER_MS, openConnection, SILENCE_MS } from './connection'
+import { forgiveSubscriptions, loadBull, type Redis } from './packages'
+import { closedInSilence, explained, isClosed, isRefusal, News, refusalOf } from './refusal'
 import { SCRIPTS, type ScriptName, sourceOf } from './scripts'
 
 type Queue = import('bullmq').Queue
@@ -25,14 +19,11 @@ export interface BrokerOptions {
   readonly patient: boolean
 }
 
-/** Longest wait for an answer of a connection that looks alive. */
-const ANSWER_MS = 5000
-
 /** Longest wait for replicas. */
 const REPLICATE_MS = 2000
 
-/** A connection that hears nothing for so long is opened anew; BullMQ's blocking reads end sooner. */
-const SILENCE_MS = 15_000
+/** How often the log hears of the same refusal. */
+const NEWS_MS = 60_000
 
 export class Broker {
   readonly redis: Redis
@@ -42,6 +33,8 @@ export class Broker {
   private readonly listeners = new Map<string, Set<(message: string) => void>>()
   private readonly subscriber: Redis
   private tell: (error: Error | null) => void = () => undefined
+  private tellRefusal: (error: Error) => void = () => undefined
+  private readonly news = new News(NEWS_MS)
   /** Why the broker cannot be reached; null while it can. */
   private away: Error | null = null
   /** Since when it cannot be reached, in milliseconds since 1970; null while it can. */
@@ -55,20 +48,15 @@ export class Broker {
 
   constructor(private readonly options: BrokerOptions) {
     this.prefix = `{${options.prefix}}`
-    const { Redis } = loadRedis()
-    this.redis = new Redis(options.url, { ...SHARED, ...(options.patient ? PATIENT : HASTY) })
+    this.redis = openConnection(options.url, options.patient)
     for (const name of Object.keys(SCRIPTS) as ScriptName[])
       this.redis.defineCommand(commandOf(name), { numberOfKeys: 1, lua: sourceOf(name) })
     // Subscriptions are made again after a reconnection, by the client itself.
-    this.subscriber = new Redis(options.url, { ...SHARED, ...PATIENT })
+    this.subscriber = openConnection(options.url, true)
     forgiveSubscriptions(this.subscriber)
     this.subscriber.on('message', (channel: string, message: string) => {
       for (const listener of [...(this.listeners.get(channel) ?? [])]) listener(message)
     })
-    for (const one of [this.redis, this.subscriber]) {
-      one.on('error', () => undefined)
-      endTimers(one)
-    }
     let greeted = false
     this.redis.on('connect', () => {
       greeted = false
@@ -86,9 +74,14 @@ export class Broker {
     this.pulse.unref()
   }
 
-  /** Tells when the broker goes, with the reason, and when it is back, with null: once each. */
-  watch(tell: (error: Error | null) => void): void {
+  /**
+   * Tells when the broker goes, with the reason, and when it is back, with null: once each. `refuses` hears what a broker
+   * says that is there, but does not do what it is asked.
+   */
+  watch(tell: (error: Error | null) => void, refuses: (error: Error) => void = () => undefined): void {
     this.tell = tell
+    this.tellRefusal = refuses
+    this.news.clear()
     if (this.away !== null && this.unsaid === null) tell(this.away)
   }
 
@@ -114,13 +107,14 @@ export class Broker {
 
   private say(error: Error, line: string | null = null): void {
     this.unsaid = null
-    this.away = explained(error, this.options.url, line)
+    this.away = explained(error, this.options.url, { line })
     this.tell(this.away)
   }
 
-  /** An error of a connection, as its user understands it. */
+  /** An error of a command, as its user understands it. */
   explain(error: Error): Error {
-    return explained(error, this.options.url)
+    const wanted = this.connected ? 'do what it is asked' : 'take connections'
+    return isRefusal(error) || !this.connected ? explained(error, this.options.url, { wanted }) : error
   }
 
   get connected(): boolean {
@@ -157,11 +151,21 @@ export class Broker {
     try {
       return await ask(this.redis)
     } catch (error) {
-      throw new BrokerError(`Expected an answer of the queue's broker but ${reasonOf(error)}`, {
+      throw this.failureOf(error)
+    }
+  }
+
+  private failureOf(error: unknown): BrokerError {
+    if (error instanceof BrokerError) return error
+    if (!isRefusal(error))
+      return new BrokerError(`Expected an answer of the queue's broker but ${reasonOf(error)}`, {
         cause: error,
         details: { retryAfterMs: 2000 },
       })
-    }
+    const failure = this.explain(error) as BrokerError
+    // Without a connection that is its trouble, which is told already.
+    if (this.connected && this.news.has(failure.message)) this.tellRefusal(failure)
+    return failure
   }
 
   /** Hands a job to BullMQ, which delivers it by priority. The same id again changes nothing. */
@@ -244,23 +248,6 @@ const DELIVERY = {
   removeOnFail: { age: 604_800, count: 10_000 },
 } as const
 
-const SHARED = {
-  retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 1000),
-  socketTimeout: SILENCE_MS,
-  keepAlive: 5000,
-  connectTimeout: 5000,
-} satisfies RedisOptions
-
-const PATIENT = { maxRetriesPerRequest: null, enableOfflineQueue: true } satisfies RedisOptions
-
-const HASTY = {
-  // BullMQ wants null; a command fails all the same: without a connection, or after `commandTimeout`.
-  maxRetriesPerRequest: null,
-  enableOfflineQueue: false,
-  autoResendUnfulfilledCommands: false,
-  commandTimeout: ANSWER_MS,
-} satisfies RedisOptions
-
 /** By which the broker knows the scripts that it has run. */
 const HASHES = Object.fromEntries(
   Object.keys(SCRIPTS).map((name) => [
@@ -277,7 +264,8 @@ function commandOf(name: ScriptName): string {
 
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  if (/writeable|no connection|closed|ECONN|offline/i.test(message)) return 'it cannot be reached.'
+  if (/writeable|no connection|closed|ECONN|offline|Protocol error/i.test(message))
+    return 'it cannot be reached.'
   if (/timed out/i.test(message)) return `none came within ${ANSWER_MS} ms.`
   return `it failed: ${message}`
 }

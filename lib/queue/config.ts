@@ -18,22 +18,6 @@ export function openBroker(
   return new Broker({ url: queue, prefix: queuePrefix, patient })
 }
 
-/**
- * The store that the settings name. All of one queue have the same one: the first to come says which, and a picture that a
- * server could not find is a mistake at start.
- */
-export async function checkStore(broker: Broker, store: PictureStore): Promise<void> {
-  const identity = await store.identity()
-  const key = broker.key('store')
-  await broker.answer((redis) => redis.setnx(key, identity))
-  const known = await broker.answer((redis) => redis.get(key))
-  if (known === identity) return
-  throw new InvalidArgumentError(
-    `Expected store to be the one of this queue, '${known}', but it is '${identity}'. A queue of another store has another queuePrefix.`,
-    { details: { name: 'store' } },
-  )
-}
-
 /** Without one: a folder of this machine, which is enough while everything runs on it. */
 export function storeOf({ store = join(ownCache(), 'pictures') }: Pick<ServerConfig, 'store'>): PictureStore {
   return openStore(store)

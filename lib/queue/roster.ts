@@ -33,12 +33,22 @@ export interface Roster {
 
 export const NOBODY: Roster = { here: [], known: [] }
 
-export async function announce(broker: Broker, card: WorkerCard): Promise<void> {
-  await broker.script('announce', card.id, JSON.stringify(card), REMEMBERED_SECONDS)
+/** @throws InvalidArgumentError where the queue has another store than the worker, which servers do not hear of then. */
+export async function announce(broker: Broker, card: WorkerCard, store: string): Promise<void> {
+  const known = await broker.script<string>(
+    'announce',
+    card.id,
+    JSON.stringify(card),
+    REMEMBERED_SECONDS,
+    store,
+  )
+  checkStore(known, store)
 }
 
-export async function readRoster(broker: Broker): Promise<Roster> {
-  const rows = await broker.script<(string | number)[]>('roster')
+/** @throws InvalidArgumentError where the queue has another store. */
+export async function readRoster(broker: Broker, store: string): Promise<Roster> {
+  const [theirs, ...rows] = await broker.script<[string, ...(string | number)[]]>('roster', store)
+  checkStore(theirs, store)
   const known: WorkerCard[] = []
   const here: WorkerCard[] = []
   for (let i = 0; i + 1 < rows.length; i += 2) {
@@ -48,6 +58,15 @@ export async function readRoster(broker: Broker): Promise<Roster> {
     if (card.here && Number(rows[i + 1]) <= SILENT_SECONDS) here.push(card)
   }
   return { here, known }
+}
+
+/** All of one queue have the same store: a picture that a server does not find is a mistake to be told of early. */
+function checkStore(known: string, store: string): void {
+  if (known === store) return
+  throw new InvalidArgumentError(
+    `Expected store to be the one of this queue, '${known}', but it is '${store}'. A queue of another store has another queuePrefix.`,
+    { details: { name: 'store' } },
+  )
 }
 
 /** The models of a roster, each once: the preferred one first, then by name. */
@@ -97,4 +116,15 @@ export function modelNamed(models: readonly BackendModel[], name: string | null)
   throw new InvalidArgumentError(`Expected model to be one that workers have but received '${name}'`, {
     details: { name: 'model' },
   })
+}
+
+/** Since when each model that is known has no worker that answers. */
+export function absentOf(
+  { here }: Roster,
+  models: readonly BackendModel[],
+  before: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const present = new Set(here.map(({ model }) => model.name))
+  const gone = models.filter(({ name }) => !present.has(name))
+  return new Map(gone.map(({ name }) => [name, before.get(name) ?? Date.now()]))
 }

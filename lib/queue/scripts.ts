@@ -1,3 +1,5 @@
+import { ROSTER_SCRIPTS } from './roster-scripts'
+
 /**
  * What changes a job in Redis, each in one atomic script: they are the only writers of its record, so a job has one state,
  * whoever dies in the middle. `attempt` is the fence: a worker that was thought lost and comes back holds an old number,
@@ -8,6 +10,7 @@
  *   :events:ID  stream: one JSON event an entry, under the field `e`; there is none while nothing but the acceptance happened
  *   :owner:NAME sorted set of a key's jobs, by id; :owners hash: unfinished jobs of each
  *   :idem:HASH  the job of an idempotency key; :deadlines, :expiry sorted sets by time; :counts hash
+ *   :store      which store has the pictures; :workers hash, :seen sorted set by time: who makes them
  *   :shares hash: what each job adds to the counts, and where else its id is: a record may be lost, by hand or by its broker;
  *           :sweep, :sweep:pause  how far the search for lost ones has come
  */
@@ -77,6 +80,13 @@ local function lose(id)
     redis.call('HDEL', P .. ':shares', id)
   end
   leave(id, owner or '', idem or '')
+end
+
+-- The store of this queue: the first to come says which, and after a loss of all data the first to speak again.
+local function storeOf(own)
+  local known = redis.call('GET', P .. ':store')
+  if not known then redis.call('SET', P .. ':store', own) end
+  return known or own
 end
 
 local STATES = { queued = 'waiting', running = 'running' }
@@ -254,29 +264,18 @@ for i = 1, #page[2], 2 do
   local id = page[2][i]
   if redis.call('EXISTS', key(id)) == 0 then lose(id) lost[#lost + 1] = id end
 end
+if redis.call('HLEN', P .. ':shares') == 0 then
+  -- No job is left: what still counts, or is negative, is left of counts or shares that somebody deleted by hand.
+  local known = redis.call('HGETALL', P .. ':counts')
+  for i = 1, #known, 2 do
+    local ofState = string.match(known[i], '%u')
+    if ofState and known[i + 1] ~= '0' then redis.call('HSET', P .. ':counts', known[i], 0) end
+  end
+end
 if page[1] == '0' then redis.call('DEL', P .. ':sweep') else redis.call('SET', P .. ':sweep', page[1]) end
 return lost`,
 
-  /** A worker says that it is there; the clock is the broker's. What was not seen for long is forgotten. */
-  announce: `
-local now = tonumber(redis.call('TIME')[1])
-redis.call('HSET', P .. ':workers', ARGV[1], ARGV[2])
-redis.call('ZADD', P .. ':seen', now, ARGV[1])
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', P .. ':seen', '-inf', now - tonumber(ARGV[3]), 'LIMIT', 0, 100)) do
-  redis.call('ZREM', P .. ':seen', old)
-  redis.call('HDEL', P .. ':workers', old)
-end
-return 1`,
-
-  /** -> [description, seconds since it was seen, …] of every worker. */
-  roster: `
-local now, all = tonumber(redis.call('TIME')[1]), {}
-local seen = redis.call('ZRANGE', P .. ':seen', 0, -1, 'WITHSCORES')
-for i = 1, #seen, 2 do
-  all[#all + 1] = redis.call('HGET', P .. ':workers', seen[i]) or ''
-  all[#all + 1] = now - tonumber(seen[i + 1])
-end
-return all`,
+  ...ROSTER_SCRIPTS,
 } as const
 
 export type ScriptName = keyof typeof SCRIPTS

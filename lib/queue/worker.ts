@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { StreamEvent } from '../index'
+import { InvalidArgumentError, type StreamEvent } from '../index'
 import type { WorkerConfig } from '../server/config/roles'
 import { jobErrorOf } from '../server/errors'
 import { Throughput } from '../server/local/throughput'
@@ -14,21 +14,23 @@ import {
   type WorkerState,
 } from '../server/worker-probes'
 import type { Broker } from './broker'
-import { checkStore, openBroker, storeOf } from './config'
+import { openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
 import { type Attempt, Jobs, type Shown } from './jobs'
-import { sayOf, type WorkerLog } from './log'
+import { isTold, sayOf, sayRefusal, type WorkerLog } from './log'
 import { isMachines } from './machine-faults'
 import { loadBull } from './packages'
 import { Report } from './report'
 import { ANNOUNCE_MS, announce, limitsOf, queueOf, readRoster, type WorkerCard } from './roster'
 import type { PictureStore } from './store'
+import { setAside, Takers } from './takers'
 
-type BullWorker = import('bullmq').Worker
 type BullJob = import('bullmq').Job
 
 /** A worker that the broker has not heard for so long says that it is lost. */
 const LOST_MS = 3 * ANNOUNCE_MS
+
+const TRY_AGAIN_MS = 1000
 
 /** Why an attempt stops before its end. */
 type Stop = 'over' | 'handed on'
@@ -45,8 +47,11 @@ export class QueueWorker {
   private readonly holds = new Map<string, AbortController>()
   /** Whether its drain is over: what it holds, and what still reaches it, is handed on. */
   private handsOn = false
-  /** By queue: of the own size, and of smaller ones. */
-  private readonly takers = new Map<string, BullWorker>()
+  private readonly takers: Takers
+  /** Which store it has. */
+  private identity = ''
+  /** Why it takes no jobs: the queue has another store. */
+  private mistake: Error | null = null
   private announcing: NodeJS.Timeout | null = null
   private closing: Promise<void> | null = null
   /** Whether servers have heard of it. */
@@ -66,15 +71,18 @@ export class QueueWorker {
     this.jobs = new Jobs(this.broker)
     this.store = storeOf(config)
     this.janitor = new Janitor(this.broker, this.jobs, this.store, () => log)
-    this.broker.watch(sayOf(log))
+    this.takers = new Takers(this.id, this.broker, config, log, (job, token) => this.make(job, token))
+    this.broker.watch(sayOf(log), sayRefusal(log))
     probes?.watch(() => this.numbers)
   }
 
   /** Begins to take jobs; resolves once servers know of it. */
   async start(): Promise<void> {
-    await checkStore(this.broker, this.store)
+    this.identity = await this.store.identity()
     this.broker.listen(this.broker.key('worker', this.id), (job) => this.stop(job, 'over'))
-    await this.appear()
+    // A broker that refuses is waited for, as one that is away: the log says why.
+    for (await this.appear(); !this.known && this.closing === null; await this.appear())
+      await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS))
     this.janitor.start()
   }
 
@@ -102,7 +110,7 @@ export class QueueWorker {
 
   private get state(): WorkerState {
     if (this.closing !== null) return 'draining'
-    return performance.now() - this.heardAt < LOST_MS ? 'ready' : 'lost'
+    return this.mistake === null && performance.now() - this.heardAt < LOST_MS ? 'ready' : 'lost'
   }
 
   /** The story of a job on its worker. */
@@ -225,37 +233,36 @@ export class QueueWorker {
     const { maxPixels } = this.config
     const model = this.pipeline.info.model
     try {
-      await announce(this.broker, this.card(true))
-      this.known = true
-      this.heardAt = performance.now()
-      const roster = await readRoster(this.broker)
+      await announce(this.broker, this.card(true), this.identity)
+      this.mend()
+      const roster = await readRoster(this.broker, this.identity)
       if (this.closing !== null) return
-      for (const limit of limitsOf(roster, model)) if (limit <= maxPixels) this.take(queueOf(model, limit))
+      const limits = limitsOf(roster, model).filter((limit) => limit <= maxPixels)
+      this.takers.take(limits.map((limit) => queueOf(model, limit)))
     } catch (error) {
-      this.log.warn({ err: error }, 'could not announce')
+      if (error instanceof InvalidArgumentError) this.rest(error)
+      // Refusals are told by whoever asks: here they would be a line every other second.
+      else if (!isTold(error)) this.log.warn({ err: error }, 'could not announce')
     }
-    if (this.closing === null) this.announcing = setTimeout(() => void this.appear(), ANNOUNCE_MS)
+    if (this.closing === null && this.known)
+      this.announcing = setTimeout(() => void this.appear(), ANNOUNCE_MS)
   }
 
-  private take(queue: string): void {
-    if (this.takers.has(queue)) return
-    const { concurrency, queueLockSeconds } = this.config
-    const { Worker } = loadBull()
-    const lockDuration = queueLockSeconds * 1000
-    const taker = new Worker(queue, (job, token) => this.make(job, token as string), {
-      connection: this.broker.redis,
-      prefix: this.broker.prefix,
-      name: this.id,
-      concurrency,
-      lockDuration,
-      stalledInterval: lockDuration / 2,
-      // Who was lost how often is counted in the job's own record.
-      maxStalledCount: 1_000_000,
-      drainDelay: 5,
-      runRetryDelay: 500,
-    })
-    taker.on('error', (error) => this.log.warn({ err: this.broker.explain(error), queue }, 'queue'))
-    this.takers.set(queue, taker)
+  /** The store is the queue's, and servers know of the worker. */
+  private mend(): void {
+    if (this.mistake !== null) this.log.info({}, 'the store is the one of the queue again')
+    this.mistake = null
+    this.known = true
+    this.heardAt = performance.now()
+  }
+
+  /** Takes no jobs while the queue has another store: nobody would find the pictures. */
+  private rest(error: Error): void {
+    if (!this.known) throw error
+    this.takers.rest()
+    if (this.mistake?.message !== error.message)
+      this.log.error({ err: error }, 'this worker takes no jobs: the queue has another store')
+    this.mistake = error
   }
 
   private card(here: boolean): WorkerCard {
@@ -273,8 +280,10 @@ export class QueueWorker {
   private async end(drainMs: number): Promise<void> {
     if (this.announcing !== null) clearTimeout(this.announcing)
     // One that could not start is none that may come back.
-    const goodbye = this.known ? announce(this.broker, this.card(false)).catch(() => undefined) : null
-    const finished = Promise.all([...this.takers.values()].map((taker) => taker.close()))
+    const goodbye = this.known
+      ? announce(this.broker, this.card(false), this.identity).catch(() => undefined)
+      : null
+    const finished = this.takers.close()
     const late = setTimeout(() => {
       this.handsOn = true
       for (const job of this.holds.keys()) this.stop(job, 'handed on')
@@ -288,9 +297,4 @@ export class QueueWorker {
     await this.probes?.close()
     await this.pipeline.dispose()
   }
-}
-
-/** BullMQ tries it no more, and keeps it where dashboards show it. */
-function setAside(code: string): Error {
-  return new (loadBull().UnrecoverableError)(code)
 }

@@ -1,5 +1,5 @@
 /** Every refusal as HTTP: status, OpenAI's shape, headers. docs/server.md lists them; a test keeps the two equal. */
-import { StoreError, WuerstchenError } from '../index'
+import { BrokerError, StoreError, WuerstchenError } from '../index'
 import type { JobError } from './backend'
 import type { ErrorBody } from './schemas/pictures'
 
@@ -50,7 +50,7 @@ export const CANCELED: JobError = {
 /** The error of a job whose record is gone before its end. */
 export const LOST: JobError = {
   code: 'LOST',
-  message: "The job was lost: the queue's broker has no record of it any more. Submit it again.",
+  message: 'The job was lost: there is no record of it any more. Submit it again.',
   retryable: true,
   param: null,
 }
@@ -115,6 +115,8 @@ export function jobErrorOf(error: unknown): JobError {
   }
   const { code, retryable, details } = error
   if (error instanceof StoreError) return { code, message: STORE_FAILED, retryable, param: null }
+  if (error instanceof BrokerError && details?.broker !== undefined)
+    return { code, message: BROKER_REFUSES, retryable, param: null }
   // Of `priorTimesteps[3], the last,` the option.
   const name = typeof details?.name === 'string' ? (/^[\w-]+/.exec(details.name)?.[0] ?? null) : null
   const param = name === null ? null : snakeCase(name)
@@ -128,6 +130,9 @@ export function jobErrorOf(error: unknown): JobError {
 
 /** Which folder or bucket it is, and why it failed, is for the log. */
 const STORE_FAILED = 'Expected the store of pictures to work but it failed. The log has the reason.'
+
+/** The same of its broker's address and words. */
+const BROKER_REFUSES = "Expected an answer of the queue's broker but it refuses. The log has the reason."
 
 export function snakeCase(name: string): string {
   return /^[a-z]/.test(name) ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name

@@ -90,6 +90,19 @@ describeQueue('counts of jobs whose records are lost', () => {
     expect(await room.client.keys('*')).toEqual(['{wuerstchen}:counts'])
   })
 
+  it.each(['counts', 'shares'])(
+    'are right again once no job is left, after somebody deleted :%s',
+    async (key) => {
+      const [one, two] = [await submit({ count: 2 }), await submit()]
+      await room.client.del(`{wuerstchen}:${key}`)
+      for (const id of [one, two]) await jobs.finish(id, null, { status: 'succeeded' })
+      for (const id of [one, two]) await jobs.forget(id)
+      await jobs.mend(0)
+      const counts = { ...NOTHING, ...(await jobs.counts()) }
+      expect(counts).toEqual({ ...NOTHING, succeeded: 2 })
+    },
+  )
+
   it('are mended a part at a time, until all were looked at', async () => {
     const many = { ...FACTS, maxQueue: 10_000, maxUnfinished: 10_000 }
     const ids = await Promise.all(Array.from({ length: 3000 }, () => jobs.submit(REQUEST, many)))

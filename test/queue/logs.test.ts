@@ -27,7 +27,7 @@ describeQueue('logs of a server and of a worker', () => {
         expect(LEVELS).toContain(line.level)
       }
       const trouble = lines.find(({ msg }) => msg === 'the broker cannot be reached')
-      expect(trouble).toMatchObject({ level: 'warn', err: { code: 'ECONNREFUSED' } })
+      expect(trouble).toMatchObject({ level: 'warn', err: { code: 'ERR_WUERSTCHEN_BROKER_UNREACHABLE' } })
     }
   })
 })

@@ -1,7 +1,8 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { openStore } from '../../lib/queue/store'
 import { jobErrorOf } from '../../lib/server/errors'
-import { until } from '../support/http-server'
+import { type Json, until } from '../support/http-server'
 import { describeQueue, QueueRoom, SHORT } from '../support/queue'
 import { S3Server } from '../support/s3-server'
 import { folderOf, removeFolders } from '../support/temporary-folder'
@@ -165,5 +166,68 @@ describeQueue('a worker with another store', () => {
     )
     expect(served.server.backend.state.name).toBe('loading')
     removeFolders()
+  })
+})
+
+describeQueue('a queue whose broker forgets everything', () => {
+  afterEach(removeFolders)
+  const KEY = '{wuerstchen}:store'
+
+  it('has the same store afterwards, as a server or a worker that runs says', async () => {
+    await using room = await QueueRoom.open()
+    const served = await room.server()
+    const worker = await room.worker()
+    await served.server.backend.ready()
+    const store = await room.client.get(KEY)
+    await room.client.flushall()
+    await until(async () => (await room.client.get(KEY)) === store)
+    await expect(room.worker('--store', folderOf({}))).rejects.toThrow(
+      /Expected store to be the one of this queue/,
+    )
+    await served[Symbol.asyncDispose]()
+    await room.client.flushall()
+    await until(async () => (await room.client.get(KEY)) === store)
+    await worker.stop()
+  })
+
+  it('gives no job to a worker of another store, nor takes one, until the store is right again', async () => {
+    await using room = await QueueRoom.open()
+    const { logger, errors } = writtenLog()
+    const served = await room.server({ logger })
+    const worker = await room.worker()
+    const { backend } = served.server
+    await backend.ready()
+    const store = (await room.client.get(KEY)) as string
+    await room.client.set(KEY, 'folder another')
+    await until(() => backend.state.name === 'failed')
+    expect(errors()).toMatchObject([
+      { msg: 'this server takes no jobs: the queue has another store', err: { message: expect.any(String) } },
+    ])
+    expect(await worker.says('this worker takes no jobs: the queue has another store')).toBe(true)
+    expect(await room.client.hlen('{wuerstchen}:workers')).toBe(0)
+    expect((await served.submit()).status).toBe(503)
+    await room.client.set(KEY, store)
+    await until(() => backend.state.name === 'ready')
+    expect(await worker.says('the store is the one of the queue again')).toBe(true)
+    const { job } = await served.submit()
+    await served.untilStatus(job.id, 'succeeded')
+  })
+
+  it('answers 503 for a picture that its record names and the store has not, and logs it', async () => {
+    await using room = await QueueRoom.open()
+    const { logger, lines } = writtenLog()
+    const served = await room.server({ logger })
+    await room.worker()
+    await served.server.backend.ready()
+    const { job } = await served.submit()
+    await served.untilStatus(job.id, 'succeeded')
+    rmSync(join(room.store, job.id), { recursive: true })
+    const { images } = await served.job(job.id)
+    const answer = await fetch(images[0].url)
+    expect([answer.status, ((await answer.json()) as Json).error.code]).toEqual([
+      503,
+      'ERR_WUERSTCHEN_STORE_FAILED',
+    ])
+    expect(lines().find(({ msg }) => msg === 'the store failed')).toMatchObject({ job: job.id, index: 0 })
   })
 })

@@ -90,6 +90,36 @@ describe('readConfig()', () => {
     expect(mistakesOf({ flags: { store: 's3://' } })).toEqual([expect.stringContaining('to name a bucket')])
   })
 
+  it.each([
+    ['redis://h:6379/abc', "its database 'abc' is no number from 0"],
+    ['redis://h:6379/-1', "its database '-1' is no number from 0"],
+    ['redis://h?db=x', "its database 'x' is no number from 0"],
+    ['redis://h:70000', 'its port 70000 is not from 1 to 65535'],
+    ['redis://h:0', 'its port 0 is not from 1 to 65535'],
+    ['redis://[::1', 'it is no URL'],
+    ['redis:///', 'it names no host'],
+    ['redis:///0', 'it names no host'],
+    ['unix://run/redis.sock', 'it names no socket'],
+    ['http://h:6379', 'it does not begin with redis://'],
+    ['redis://:pa/ss@h:6379', 'Characters of a password'],
+  ])('refuses the broker %s', (queue, reason) => {
+    for (const role of ['server', 'worker'] as const) {
+      const [mistake = '', ...others] = mistakesOf({ flags: { queue }, role })
+      expect(others).toEqual([])
+      expect(mistake).toMatch(/^Expected queue to be an address such as .* but received '/)
+      expect(mistake).toContain(reason)
+      expect(mistake).not.toContain('pa/ss')
+    }
+  })
+
+  it.each(['redis://h', 'rediss://:a%2Fb@h:6380/15', 'redis://[::1]:6379/0', 'unix:///run/redis.sock?db=2'])(
+    'takes the broker %s',
+    (queue) => {
+      for (const role of ['server', 'worker'] as const)
+        expect(readConfig({ flags: { queue }, role }).queue).toBe(queue)
+    },
+  )
+
   it('refuses two keys of one name, a file that is none, and what is no JSON', () => {
     const keys = [newKey('web').entry, newKey('web').entry]
     expect(mistakesOf({ flags: { keys } })).toEqual([expect.stringContaining("'web' is there twice")])

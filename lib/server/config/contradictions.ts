@@ -2,6 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { obstacleTo } from '../../files/links'
 import { isLoopback } from '../loopback'
+import { brokerMistake } from './broker-address'
 import type { Role } from './roles'
 import type { ServerConfig } from './schema'
 
@@ -41,6 +42,9 @@ function ofPlaceholders({ keys, urlSecret, store }: ServerConfig): string[] {
 }
 
 function ofQueue({ queue }: ServerConfig, role: Role): string[] {
+  // What is no text is said already.
+  const mistake = typeof queue === 'string' && queue !== '' ? brokerMistake(queue) : null
+  if (mistake !== null) return [mistake]
   if (role === 'server' || queue !== undefined) return []
   return ['Expected queue (--queue) to be an address such as redis://host:6379 but it is missing']
 }

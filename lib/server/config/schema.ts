@@ -117,9 +117,8 @@ export const ServerConfig = Type.Object(
     ),
     maxBatchRows: integer('Batch entries of one native call; a guided picture takes two.', 1, 1024, 8),
     libtorch: text("Folder of libtorch. Defaults to a search, see 'wuerstchen doctor'."),
-    queue: text('Redis or Valkey that workers take jobs from, such as redis://host:6379. Defaults to none.', {
-      pattern: '^(rediss?|unix)://\\S+$',
-    }),
+    // What it may be is in broker-address.ts.
+    queue: text('Redis or Valkey that workers take jobs from, such as redis://host:6379. Defaults to none.'),
     queuePrefix: Type.String({
       default: 'wuerstchen',
       pattern: '^[A-Za-z0-9._-]{1,64}$',

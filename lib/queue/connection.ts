@@ -1,0 +1,50 @@
+/** Connections to a broker: how long they wait, and what they never do. */
+import { endTimers, loadRedis, type Redis, type RedisOptions } from './packages'
+
+/** Longest wait for an answer of a connection that looks alive. */
+export const ANSWER_MS = 5000
+
+/** A connection that hears nothing for so long is opened anew; BullMQ's blocking reads end sooner. */
+export const SILENCE_MS = 15_000
+
+const SHARED = {
+  retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 1000),
+  socketTimeout: SILENCE_MS,
+  keepAlive: 5000,
+  connectTimeout: 5000,
+} satisfies RedisOptions
+
+const PATIENT = { maxRetriesPerRequest: null, enableOfflineQueue: true } satisfies RedisOptions
+
+const HASTY = {
+  // BullMQ wants null; a command fails all the same: without a connection, or after `commandTimeout`.
+  maxRetriesPerRequest: null,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  commandTimeout: ANSWER_MS,
+} satisfies RedisOptions
+
+/** A patient one keeps commands for a broker that is away. */
+export function openConnection(url: string, patient: boolean): Redis {
+  const { Redis } = loadRedis()
+  const redis = new Redis(url, { ...SHARED, ...(patient ? PATIENT : HASTY) })
+  redis.on('error', () => undefined)
+  endTimers(redis)
+  leaveOtherDatabases(redis)
+  return redis
+}
+
+/** Without the database that the address names, the client would go on in the one of number 0. */
+function leaveOtherDatabases(redis: Redis): void {
+  redis.on('error', (error: Error & { command?: { name?: string } }) => {
+    if (error.command?.name !== 'select') return
+    redis.disconnect(true)
+    redis.stream?.destroy()
+  })
+  const duplicate = redis.duplicate.bind(redis)
+  redis.duplicate = (...args) => {
+    const copy = duplicate(...args)
+    leaveOtherDatabases(copy)
+    return copy
+  }
+}

@@ -1,0 +1,70 @@
+/** What takes jobs from the queues of a worker: of the own size, and of smaller ones. */
+import type { WorkerConfig } from '../server/config/roles'
+import type { Broker } from './broker'
+import type { WorkerLog } from './log'
+import { loadBull } from './packages'
+
+type BullWorker = import('bullmq').Worker
+type BullJob = import('bullmq').Job
+
+export class Takers {
+  private readonly byQueue = new Map<string, BullWorker>()
+  private resting = false
+
+  constructor(
+    private readonly name: string,
+    private readonly broker: Broker,
+    private readonly config: WorkerConfig,
+    private readonly log: WorkerLog,
+    private readonly make: (job: BullJob, token: string) => Promise<void>,
+  ) {}
+
+  /** Takes from these queues from now on. */
+  take(queues: readonly string[]): void {
+    if (this.resting) for (const taker of this.byQueue.values()) taker.resume()
+    this.resting = false
+    for (const queue of queues) if (!this.byQueue.has(queue)) this.byQueue.set(queue, this.takerOf(queue))
+  }
+
+  /** Takes nothing until `take()`; what it has goes on. */
+  rest(): void {
+    if (this.resting) return
+    this.resting = true
+    for (const [queue, taker] of this.byQueue)
+      taker.pause(true).catch((error: Error) => this.warn(error, queue))
+  }
+
+  /** Resolves once what was taken is settled. */
+  async close(): Promise<void> {
+    await Promise.all([...this.byQueue.values()].map((taker) => taker.close()))
+  }
+
+  private takerOf(queue: string): BullWorker {
+    const { concurrency, queueLockSeconds } = this.config
+    const { Worker } = loadBull()
+    const lockDuration = queueLockSeconds * 1000
+    const taker = new Worker(queue, (job, token) => this.make(job, token as string), {
+      connection: this.broker.redis,
+      prefix: this.broker.prefix,
+      name: this.name,
+      concurrency,
+      lockDuration,
+      stalledInterval: lockDuration / 2,
+      // Who was lost how often is counted in the job's own record.
+      maxStalledCount: 1_000_000,
+      drainDelay: 5,
+      runRetryDelay: 500,
+    })
+    taker.on('error', (error) => this.warn(error, queue))
+    return taker
+  }
+
+  private warn(error: Error, queue: string): void {
+    this.log.warn({ err: this.broker.explain(error), queue }, 'queue')
+  }
+}
+
+/** BullMQ tries it no more, and keeps it where dashboards show it. */
+export function setAside(code: string): Error {
+  return new (loadBull().UnrecoverableError)(code)
+}
