@@ -9,8 +9,9 @@ import { packageRoot, packageVersion } from './files/package-root'
 import { BUILDS, PIP_TORCH } from './libtorch/builds'
 import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
 import { type GpuFindings, gpuFindings } from './libtorch/gpu'
+import { culpritOf, remedyFor } from './libtorch/remedy'
 import { TARGET } from './libtorch/runtimes'
-import { findEngines } from './native/addons'
+import { findEngines, reinstallation } from './native/addons'
 import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
 import { type CpuKind, describeKernels } from './native/cpu'
 import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
@@ -53,9 +54,8 @@ export interface Diagnosis {
 const FIXES: Readonly<Record<string, string>> = {
   ERR_WUERSTCHEN_ADDON_NOT_FOUND:
     'In a source checkout run: npm run bootstrap. Else install the package again',
-  ERR_WUERSTCHEN_ADDON_LOAD: 'In a source checkout run: npm run build. Else install the package again',
   ERR_WUERSTCHEN_LIBTORCH_CONFLICT: 'Let every addon of this process use the same libtorch',
-  ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a Linux with glibc 2.28 or newer',
+  ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a platform that this package has binaries for',
 }
 
 /**
@@ -122,25 +122,21 @@ function problemOf(error: unknown): Problem {
   return { code: error.code, message: firstLine(error.message), fix: fixOf(error) }
 }
 
-function fixOf(error: WuerstchenError): string {
-  // Nothing is missing: what was named is wrong.
-  if (error.code === 'ERR_WUERSTCHEN_INVALID_ARGUMENT') return `Correct or remove ${error.details?.name}`
-  return FIXES[error.code] ?? libtorchFix(error)
-}
-
-/** Who named a place by name is not served by another: it is corrected first. */
-function libtorchFix({ details }: WuerstchenError): string {
-  const { required, rejected } = (details ?? {}) as {
+/** By who is to blame, as the error knows it; else what mends most of its kind. */
+function fixOf({ code, details = {} }: WuerstchenError): string {
+  const { advice, name, required, rejected } = details as {
+    advice?: string
+    name?: string
     required?: readonly string[] | string | null
     rejected?: readonly RejectedPlace[]
   }
-  const versions = [required ?? []].flat()
-  const named = rejected?.find(({ source }) => source === 'option' || source === 'WUERSTCHEN_LIBTORCH')
-  const correct =
-    named === undefined
-      ? ''
-      : `Correct or remove ${named.source === 'option' ? 'the option libtorch' : named.source}, or: `
-  return `${correct}${installationOf(versions)}`
+  // Nothing is missing: what was named is wrong.
+  if (code === 'ERR_WUERSTCHEN_INVALID_ARGUMENT') return `Correct or remove ${name}`
+  if (advice) return advice
+  const culprit = culpritOf(rejected ?? [])
+  if (culprit !== undefined) return remedyFor(culprit)
+  if (code === 'ERR_WUERSTCHEN_ADDON_LOAD') return reinstallation()
+  return FIXES[code] ?? installationOf([required ?? []].flat())
 }
 
 /** The command that brings a libtorch which fits one of the versions; with no addon to ask, this package's own. */

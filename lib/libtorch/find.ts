@@ -4,8 +4,10 @@ import { entriesOf } from '../files/entries'
 import { obstacleTo } from '../files/links'
 import { packageRoot } from '../files/package-root'
 import { nvidiaDriver } from './flavours'
+import { librariesOf, libraryName } from './libraries'
 import { missingPackage, platformPackage } from './platform-package'
 import { namesIn, runtimesFolder, TARGET, targetOf } from './runtimes'
+import { faultAmong, type LibraryFault } from './soundness'
 
 /** Who named a place: an option, an environment variable, or our own list. */
 export type LibtorchSource =
@@ -36,6 +38,8 @@ export interface RejectedPlace {
   readonly reason: string
   /** The version found there when it is the version that does not fit. */
   readonly version?: string
+  /** The library that could not be opened when it is that. */
+  readonly fault?: LibraryFault
 }
 
 export interface LibtorchSearch {
@@ -49,6 +53,8 @@ interface SearchOptions {
   /** `major.minor` of each version that fits; null accepts any. */
   readonly required: string | readonly string[] | null
   readonly environment?: NodeJS.ProcessEnv
+  /** Folders of libraries that turned out not to load, and why. */
+  readonly unloadable?: ReadonlyMap<string, LibraryFault> | undefined
   /** Whether there is a GPU for CUDA. Defaults to what the machine's driver says. */
   readonly gpu?: boolean | undefined
 }
@@ -64,27 +70,18 @@ interface Place {
   readonly missing?: string
 }
 
-const LIBRARY_NAMES: Partial<Record<NodeJS.Platform, (name: string) => string>> = {
-  darwin: (name) => `lib${name}.dylib`,
-  win32: (name) => `${name}.dll`,
-}
-
-/** `torch_cpu` -> `libtorch_cpu.so`, as this platform spells it. */
-export function libraryName(name: string): string {
-  return LIBRARY_NAMES[process.platform]?.(name) ?? `lib${name}.so`
-}
-
 /**
  * Looks for libtorch in order: the option, `WUERSTCHEN_LIBTORCH`, `LIBTORCH`, the folder of runtimes (`wuerstchen runtime`),
  * the platform package, a Python environment (`VIRTUAL_ENV`, `CONDA_PREFIX`, `WUERSTCHEN_PYTHON`, `.venv` of a source
- * checkout), system folders. The first that fits wins. Only files are read: no Python is started and no library opened.
+ * checkout), system folders. The first that fits wins. Only files are read: no Python is started and no library
+ * opened.
  */
 export function findLibtorch(options: SearchOptions): LibtorchSearch {
   const environment = options.environment ?? process.env
   const required = environment.WUERSTCHEN_SKIP_ABI_CHECK === '1' ? null : options.required
   const rejected: RejectedPlace[] = []
   for (const place of places(options, environment)) {
-    const result = inspect(place, required)
+    const result = inspect(place, required, options.unloadable)
     if (!('reason' in result)) return { found: result, rejected }
     rejected.push(result)
     if (place.decisive) break
@@ -156,7 +153,11 @@ function environmentOfPython(path: string): string {
   return ['bin', 'scripts'].includes(basename(folder).toLowerCase()) ? dirname(folder) : folder
 }
 
-export function inspect(place: Place, required: SearchOptions['required']): Libtorch | RejectedPlace {
+export function inspect(
+  place: Place,
+  required: SearchOptions['required'],
+  unloadable: SearchOptions['unloadable'] = new Map(),
+): Libtorch | RejectedPlace {
   const { source, path } = place
   const reject = (reason: string, version?: string): RejectedPlace =>
     version === undefined ? { source, path, reason } : { source, path, reason, version }
@@ -176,7 +177,9 @@ export function inspect(place: Place, required: SearchOptions['required']): Libt
     if (!fitting.includes(majorMinor(version) ?? ''))
       return reject(`it is version ${version}, but ${fitting.join(' or ')} is needed`, version)
   }
-  return { source, directory: realpathSync(directory), version }
+  const real = realpathSync(directory)
+  const fault = unloadable.get(real) ?? faultAmong(librariesOf(directory))
+  return fault === null ? { source, directory: real, version } : { ...reject(fault.reason), fault }
 }
 
 /** Where in a place the libraries may be: the folder itself, a libtorch's `lib`, a torch package's `lib`. */

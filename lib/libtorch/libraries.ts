@@ -3,7 +3,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { entriesOf } from '../files/entries'
-import { libraryName } from './find'
 
 /**
  * CUDA's libraries, which pip installs beside torch: folder of each, of which CUDA 13 has one for most, and its name. The
@@ -28,6 +27,16 @@ const CUDA_LIBRARIES: readonly (readonly [string, string])[] = [
   ['nvshmem', 'nvshmem_host'],
   ['cufile', 'cufile'],
 ]
+
+const LIBRARY_NAMES: Partial<Record<NodeJS.Platform, (name: string) => string>> = {
+  darwin: (name) => `lib${name}.dylib`,
+  win32: (name) => `${name}.dll`,
+}
+
+/** `torch_cpu` -> `libtorch_cpu.so`, as this platform spells it. */
+export function libraryName(name: string): string {
+  return LIBRARY_NAMES[process.platform]?.(name) ?? `lib${name}.so`
+}
 
 export function librariesOf(directory: string): string[] {
   const threads = entriesOf(directory).filter((name) => /^lib(gomp|omp|iomp5)[-.]/.test(name))

@@ -60,6 +60,13 @@ function engineIn(folder: string): Engine | null {
   return { path, torch: existsSync(written) ? majorMinor(readFileSync(written, 'utf8').trim()) : null }
 }
 
+/** What brings this package's own binaries again. */
+export function reinstallation(root: string = packageRoot): string {
+  return existsSync(join(root, 'binding.gyp'))
+    ? 'In this source checkout run: npm run build'
+    : 'Remove node_modules, and install again: npm ci'
+}
+
 /** Says what is missing by what is there instead: a checkout, other platforms, or nothing. */
 function refuseMissing(name: 'loader' | 'engine', root: string, paths: readonly string[]): never {
   const details = { name, paths, target: TARGET }

@@ -1,8 +1,8 @@
 /** Archives that lie on the disk already, and archives that are no libtorch. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { libraryName } from '../../lib/libtorch/find'
 import { install } from '../../lib/libtorch/install'
+import { libraryName } from '../../lib/libtorch/libraries'
 import { runtimesIn, TARGET } from '../../lib/libtorch/runtimes'
 import { FileServer } from '../support/file-server'
 import {

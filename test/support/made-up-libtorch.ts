@@ -1,6 +1,6 @@
 /** Archives that are laid out as the official ones, with libraries that nobody could open. */
 import type { Build } from '../../lib/libtorch/builds'
-import { libraryName } from '../../lib/libtorch/find'
+import { libraryName } from '../../lib/libtorch/libraries'
 import { TARGET } from '../../lib/libtorch/runtimes'
 import { sha256 } from './loopback-hub'
 import { type ZipFile, zipOf } from './zip'
