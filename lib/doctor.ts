@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import { checkNames } from './checks/names'
@@ -6,6 +5,7 @@ import { WuerstchenError } from './errors'
 import { cacheSetting, ownCache, refuseObstacle } from './files/caches'
 import { entriesOf } from './files/entries'
 import { packageRoot, packageVersion } from './files/package-root'
+import { isThere } from './files/probe'
 import { BUILDS, PIP_TORCH } from './libtorch/builds'
 import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
 import { type GpuFindings, gpuFindings } from './libtorch/gpu'
@@ -84,7 +84,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
   const model = join(packageRoot, 'models', 'shapes')
   const graphs = entriesOf(join(packageRoot, 'graphs'))
   if (graphs.length === 0) problems.push(missing('GRAPH_NOT_FOUND', join(packageRoot, 'graphs')))
-  if (!existsSync(model)) problems.push(missing('MODEL_NOT_FOUND', model))
+  if (!isThere(model)) problems.push(missing('MODEL_NOT_FOUND', model))
   return {
     wuerstchen: packageVersion(),
     node: process.versions.node,
@@ -102,7 +102,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
             kernels: runtime.cpu.kind,
             dtypes: describeKernels(runtime.cpu),
           },
-    bundledModel: { folder: model, present: existsSync(model) },
+    bundledModel: { folder: model, present: isThere(model) },
     graphs,
     problems,
   }
@@ -110,9 +110,11 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
 
 /** Pipelines refuse it when they load. */
 function refuseOwnCache(): void {
+  const folder = ownCache()
+  if (folder === null) return
   const setting = cacheSetting()
   const name = process.env[setting] ? setting : 'what is there'
-  refuseObstacle(ownCache(), { what: 'converted weights', name, setting })
+  refuseObstacle(folder, { what: 'converted weights', name, setting })
 }
 
 function problemOf(error: unknown): Problem {

@@ -1,8 +1,10 @@
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { NO_HOME } from '../files/caches'
 import { entriesOf } from '../files/entries'
 import { obstacleTo } from '../files/links'
 import { packageRoot } from '../files/package-root'
+import { isThere, realPath, statsIfAny } from '../files/probe'
 import { nvidiaDriver } from './flavours'
 import { librariesOf, libraryName } from './libraries'
 import { missingPackage, platformPackage } from './platform-package'
@@ -109,6 +111,7 @@ function* places(options: SearchOptions, environment: NodeJS.ProcessEnv): Genera
 /** The newest first, and CUDA's before the CPU's where there is a GPU: elsewhere they take memory and time for nothing. */
 function runtimePlaces(environment: NodeJS.ProcessEnv, gpu = nvidiaDriver() !== null): Place[] {
   const folder = runtimesFolder(environment)
+  if (folder === null) return [{ source: 'runtime', path: 'libtorch', missing: NO_HOME }]
   const names = [...namesIn(folder)].sort(newestFirst)
   const preferred = names.filter((name) => /-cu\d/.test(name) === gpu)
   const ordered = [...preferred, ...names.filter((name) => !preferred.includes(name))]
@@ -148,7 +151,7 @@ function systemPlaces(): Place[] {
 
 /** `.../bin/python3` or `...\Scripts\python.exe` -> the environment's root. A link is not followed: a venv's python is one. */
 function environmentOfPython(path: string): string {
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return path
+  if (!statsIfAny(path)?.isFile()) return path
   const folder = dirname(path)
   return ['bin', 'scripts'].includes(basename(folder).toLowerCase()) ? dirname(folder) : folder
 }
@@ -162,8 +165,8 @@ export function inspect(
   const reject = (reason: string, version?: string): RejectedPlace =>
     version === undefined ? { source, path, reason } : { source, path, reason, version }
   if (place.missing !== undefined) return reject(place.missing)
-  if (!existsSync(path)) return reject('no such folder')
-  const directory = libraryFolders(place).find((folder) => existsSync(join(folder, libraryName('torch_cpu'))))
+  if (!isThere(path)) return reject('no such folder')
+  const directory = libraryFolders(place).find((folder) => isThere(join(folder, libraryName('torch_cpu'))))
   if (directory === undefined) {
     return reject(
       place.python ? 'no torch package in this Python environment' : `no ${libraryName('torch_cpu')} in it`,
@@ -177,7 +180,7 @@ export function inspect(
     if (!fitting.includes(majorMinor(version) ?? ''))
       return reject(`it is version ${version}, but ${fitting.join(' or ')} is needed`, version)
   }
-  const real = realpathSync(directory)
+  const real = realPath(directory)
   const fault = unloadable.get(real) ?? faultAmong(librariesOf(directory))
   return fault === null ? { source, directory: real, version } : { ...reject(fault.reason), fault }
 }
@@ -197,7 +200,7 @@ function torchPackages(root: string): string[] {
     if (!name.startsWith('python3.')) continue
     sites.push(join(root, 'lib', name, 'site-packages'), join(root, 'lib', name, 'dist-packages'))
   }
-  return sites.map((site) => join(site, 'torch')).filter((folder) => existsSync(folder))
+  return sites.map((site) => join(site, 'torch')).filter((folder) => isThere(folder))
 }
 
 /** A libtorch archive says its version in `build-version`, a torch package in `version.py`; both lie above `lib`. */

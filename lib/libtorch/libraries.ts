@@ -1,8 +1,8 @@
 /** The libraries of a libtorch, in the order in which each finds those it needs already open. */
 
-import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { entriesOf } from '../files/entries'
+import { isThere } from '../files/probe'
 
 /**
  * CUDA's libraries, which pip installs beside torch: folder of each, of which CUDA 13 has one for most, and its name. The
@@ -42,12 +42,12 @@ export function librariesOf(directory: string): string[] {
   const threads = entriesOf(directory).filter((name) => /^lib(gomp|omp|iomp5)[-.]/.test(name))
   const wanted = ['c10', 'torch_cpu', 'c10_cuda', 'torch_cuda', 'torch'].map(libraryName)
   const own = [...threads, ...wanted].map((name) => join(directory, name))
-  return [...cudaLibraries(directory), ...own.filter((path) => existsSync(path))]
+  return [...cudaLibraries(directory), ...own.filter((path) => isThere(path))]
 }
 
 /** Whether it has the half for NVIDIA's GPUs. */
 export function hasCuda(directory: string): boolean {
-  return existsSync(join(directory, libraryName('torch_cuda')))
+  return isThere(join(directory, libraryName('torch_cuda')))
 }
 
 /** Those of pip's layout, `site-packages/nvidia/…/lib` beside `site-packages/torch/lib`. Only Linux has them. */

@@ -1,7 +1,8 @@
 /** Whether libraries can be opened, as far as their own headers tell: a fault is said before the linker meets it. */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { isThere } from '../files/probe'
 import { type Elf, readElf } from './elf'
 
 /** What is wrong with a library. */
@@ -35,8 +36,8 @@ export function faultAmong(paths: readonly string[]): LibraryFault | null {
   for (const [file, elf] of read) {
     const missing = elf?.needed.find((name) => {
       if (known.has(name) || OF_THE_DRIVER.test(name)) return false
-      const isThere = [...elf.folders, dirname(file)].some((folder) => existsSync(join(folder, name)))
-      if (!isThere && !has(name)) return true
+      const isBeside = [...elf.folders, dirname(file)].some((folder) => isThere(join(folder, name)))
+      if (!isBeside && !has(name)) return true
       known.add(name)
       return false
     })
@@ -67,7 +68,7 @@ function systemSearch(): (name: string) => boolean {
   return (name) => {
     list ??= readList()
     if (list === null || list.includes(`${name}\0`)) return true
-    return folders.some((folder) => existsSync(join(folder, name))) || isOpen(name)
+    return folders.some((folder) => isThere(join(folder, name))) || isOpen(name)
   }
 }
 

@@ -1,7 +1,7 @@
-import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
 import { refuseNoWorkingFolder } from '../files/absolute'
+import { isThere, realPath } from '../files/probe'
 import { findLibtorch, type Libtorch, type LibtorchSearch, majorMinor } from '../libtorch/find'
 import { librariesOf, libraryName } from '../libtorch/libraries'
 import { culpritOf, isNamed, remedyFor } from '../libtorch/remedy'
@@ -26,7 +26,7 @@ let runtime: NativeRuntime | undefined
 /** Absolute path of the library that records what a CUDA device is given; null where this build has none. */
 export function findCudaRecorder(): string | null {
   const path = join(dirname(runtime?.engine ?? findEngines()[0].path), libraryName('wuerstchen_cuda'))
-  return existsSync(path) ? path : null
+  return isThere(path) ? path : null
 }
 
 /** The addon without libtorch: it loads wherever this package has a build. */
@@ -128,7 +128,7 @@ function openLibtorch(native: NativeLoader, libtorch: Libtorch, required: string
     throw conflictWithHalf(libtorch.directory, halfOpen)
   const library = join(libtorch.directory, libraryName('torch_cpu'))
   const prefix = libraryName('torch_cpu')
-  const other = native.mapped(prefix).find((path) => !samePath(path, library))
+  const other = native.mapped(prefix).find((path) => realPath(path) !== realPath(library))
   if (other !== undefined) throw conflict(libtorch.directory, dirname(other))
   const isOpen = () => native.mapped(libraryName('c10')).some((path) => path.startsWith(libtorch.directory))
   try {
@@ -142,14 +142,6 @@ function openLibtorch(native: NativeLoader, libtorch: Libtorch, required: string
   const opened = native.torchVersion(library)
   if (required === null || opened === null || process.env.WUERSTCHEN_SKIP_ABI_CHECK === '1') return
   if (majorMinor(opened) !== required) throw wrongVersion(required, opened)
-}
-
-function samePath(a: string, b: string): boolean {
-  try {
-    return realpathSync(a) === realpathSync(b)
-  } catch {
-    return a === b
-  }
 }
 
 /** What was known only after loading: the version that the addon itself names. */
