@@ -5,7 +5,8 @@ import { realpathSync, type Stats, statSync } from 'node:fs'
 /** Null for what is not there, or may not be seen: of `node --permission`, of a folder without rights. */
 export function statsIfAny(path: string): Stats | null {
   try {
-    return statSync(path)
+    // An error is slow to make.
+    return statSync(path, { throwIfNoEntry: false }) ?? null
   } catch {
     return null
   }

@@ -19,7 +19,8 @@ export interface Elf {
 const HEADER_BYTES = 64
 const SEGMENT_BYTES = 56
 const ENTRY_BYTES = 16
-const LONGEST_NAME = 1024
+const SHORT_NAME = 64
+const LONGEST_NAME = 4096
 const LOADED = 1
 const DYNAMIC = 2
 const TAGS = { needed: 1, strings: 5, rpath: 15, runpath: 29 }
@@ -97,12 +98,11 @@ function dynamicOf(
   const section = segments.find(({ type }) => type === DYNAMIC)
   if (section === undefined) return { needed: [], folders: [] }
   const table = file.at(section.offset, section.length)
-  const values = (...tags: number[]) => {
-    const found: number[] = []
-    for (let at = 0; at + ENTRY_BYTES <= table.length; at += ENTRY_BYTES)
-      if (tags.includes(number(table, at))) found.push(number(table, at + 8))
-    return found
-  }
+  const entries: [number, number][] = []
+  for (let at = 0; at + ENTRY_BYTES <= table.length; at += ENTRY_BYTES)
+    entries.push([number(table, at), number(table, at + 8)])
+  const values = (...tags: number[]) =>
+    entries.filter(([tag]) => tags.includes(tag)).map(([, value]) => value)
   const strings = values(TAGS.strings)[0] ?? 0
   const home = segments.find(
     ({ type, address, length }) => type === LOADED && address <= strings && strings < address + length,
@@ -119,12 +119,14 @@ function dynamicOf(
 }
 
 function textAt(file: File, start: number): string {
-  const bytes = file.at(start, LONGEST_NAME)
+  const short = file.at(start, SHORT_NAME)
+  const bytes = short.includes(0) ? short : file.at(start, LONGEST_NAME)
   return bytes.toString('utf8', 0, Math.max(0, bytes.indexOf(0)))
 }
 
 function number(bytes: Buffer, at: number): number {
-  return Number(bytes.readBigUInt64LE(at))
+  // Quicker than a bigint of eight bytes, and as good: no file is that long.
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32
 }
 
 function readAt(file: number, start: number, length: number): Buffer {

@@ -36,8 +36,7 @@ export function faultAmong(paths: readonly string[]): LibraryFault | null {
   for (const [file, elf] of read) {
     const missing = elf?.needed.find((name) => {
       if (known.has(name) || OF_THE_DRIVER.test(name)) return false
-      const isBeside = [...elf.folders, dirname(file)].some((folder) => isThere(join(folder, name)))
-      if (!isBeside && !has(name)) return true
+      if (!has(name, [dirname(file), ...elf.folders])) return true
       known.add(name)
       return false
     })
@@ -57,24 +56,24 @@ function faultOf(file: string, { size, expected, arch }: Elf): LibraryFault | nu
 }
 
 /** Tells whether the system has a library. Where its list cannot be read it may have any: the linker knows better. */
-function systemSearch(): (name: string) => boolean {
-  let list: string | null | undefined
+function systemSearch(): (name: string, first: readonly string[]) => boolean {
+  let list: Buffer | null | undefined
   const folders = [
     ...(process.env.LD_LIBRARY_PATH ?? '').split(/[:;]/).filter((folder) => folder !== ''),
     // Such as conda's Node, which brings libraries along.
     join(dirname(process.execPath), '..', 'lib'),
     ...['/lib64', '/usr/lib64', '/lib', '/usr/lib'],
   ]
-  return (name) => {
-    list ??= readList()
-    if (list === null || list.includes(`${name}\0`)) return true
-    return folders.some((folder) => isThere(join(folder, name))) || isOpen(name)
+  return (name, first) => {
+    if (list === undefined) list = readList()
+    if (list === null || list.includes(`/${name}\0`)) return true
+    return [...first, ...folders].some((folder) => isThere(join(folder, name))) || isOpen(name)
   }
 }
 
-function readList(): string | null {
+function readList(): Buffer | null {
   try {
-    return readFileSync('/etc/ld.so.cache', 'latin1')
+    return readFileSync('/etc/ld.so.cache')
   } catch {
     return null
   }
