@@ -49,6 +49,8 @@ function placeOf(
     if (!from.endsWith('/')) refuseSeveral(from, count)
     return from.endsWith('/') ? addressOf('from', from, name) : remote(urlOf('from', from))
   }
+  if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(from))
+    throw expected('from', 'a file, a folder or an http(s) address', from)
   const path = /^file:/i.test(from) ? fileURLToPath(from) : absolute(from)
   const isFolder = statsIfAny(path)?.isDirectory() ?? false
   if (isFolder) return { file: join(path, name) }

@@ -51,6 +51,25 @@ describe('an archive that somebody brought along', () => {
     expect(filesIn(folder)).toEqual([])
   })
 
+  it('is looked at by a dry run, as far as that goes without reading it', async () => {
+    const from = fileWith(SMALL.subarray(1))
+    const dry = (place: string) => install(jobWith({ builds: small(), from: place, dryRun: true }))
+    expect(await refusal(dry(from))).toMatchObject({
+      code: 'ERR_WUERSTCHEN_RUNTIME_INVALID',
+      details: { file: from, expected: SMALL.length, received: SMALL.length - 1 },
+    })
+    expect((await refusal(dry('/nonexistent/a.whl'))).code).toBe('ERR_WUERSTCHEN_RUNTIME_INVALID')
+    expect((await dry(fileWith(SMALL))).state).toBe('planned')
+  })
+
+  it('is no address but of http', async () => {
+    for (const from of ['ftp://host/torch.whl', 's3://bucket/torch.whl'])
+      expect(await refusal(install(jobWith({ builds: small(), from })))).toMatchObject({
+        code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+        message: expect.stringContaining('a file, a folder or an http(s) address'),
+      })
+  })
+
   it('is taken when its hash is given, and names its flavour', async () => {
     const own = wheelOf('2.13.1+cu126')
     const job = jobWith({ builds: [], flavour: undefined, from: fileWith(own), sha256: sha256(own) })
