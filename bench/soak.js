@@ -41,7 +41,7 @@ function growth(samples) {
 async function openScarcity() {
   const { findEngines } = require('../dist/native/addons')
   const { loadRuntime } = require('../dist/native/binding')
-  const { libraryName } = require('../dist/libtorch/find')
+  const { libraryName } = require('../dist/libtorch/libraries')
   const { planLoad } = require('../dist/loading/plan')
   const { openModel } = require('../dist/model/layout')
   const { addon } = loadRuntime()

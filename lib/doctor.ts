@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import { checkNames } from './checks/names'
@@ -6,12 +5,14 @@ import { WuerstchenError } from './errors'
 import { cacheSetting, ownCache, refuseObstacle } from './files/caches'
 import { entriesOf } from './files/entries'
 import { packageRoot, packageVersion } from './files/package-root'
+import { isThere } from './files/probe'
 import { loadSharp } from './image/sharp'
 import { BUILDS, PIP_TORCH } from './libtorch/builds'
 import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
 import { type GpuFindings, gpuFindings } from './libtorch/gpu'
+import { culpritOf, remedyFor } from './libtorch/remedy'
 import { TARGET } from './libtorch/runtimes'
-import { findEngines } from './native/addons'
+import { findEngines, reinstallation } from './native/addons'
 import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
 import { type CpuKind, describeKernels } from './native/cpu'
 import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
@@ -54,9 +55,8 @@ export interface Diagnosis {
 const FIXES: Readonly<Record<string, string>> = {
   ERR_WUERSTCHEN_ADDON_NOT_FOUND:
     'In a source checkout run: npm run bootstrap. Else install the package again',
-  ERR_WUERSTCHEN_ADDON_LOAD: 'In a source checkout run: npm run build. Else install the package again',
   ERR_WUERSTCHEN_LIBTORCH_CONFLICT: 'Let every addon of this process use the same libtorch',
-  ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a Linux with glibc 2.28 or newer',
+  ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a platform that this package has binaries for',
 }
 
 const SHARP_FIX = 'Install the package again on this platform, with its optional dependencies'
@@ -88,7 +88,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
   const model = join(packageRoot, 'models', 'shapes')
   const graphs = entriesOf(join(packageRoot, 'graphs'))
   if (graphs.length === 0) problems.push(missing('GRAPH_NOT_FOUND', join(packageRoot, 'graphs')))
-  if (!existsSync(model)) problems.push(missing('MODEL_NOT_FOUND', model))
+  if (!isThere(model)) problems.push(missing('MODEL_NOT_FOUND', model))
   return {
     wuerstchen: packageVersion(),
     node: process.versions.node,
@@ -106,7 +106,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
             kernels: runtime.cpu.kind,
             dtypes: describeKernels(runtime.cpu),
           },
-    bundledModel: { folder: model, present: existsSync(model) },
+    bundledModel: { folder: model, present: isThere(model) },
     graphs,
     problems,
   }
@@ -114,9 +114,11 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
 
 /** Pipelines refuse it when they load. */
 function refuseOwnCache(): void {
+  const folder = ownCache()
+  if (folder === null) return
   const setting = cacheSetting()
   const name = process.env[setting] ? setting : 'what is there'
-  refuseObstacle(ownCache(), { what: 'converted weights', name, setting })
+  refuseObstacle(folder, { what: 'converted weights', name, setting })
 }
 
 function problemOf(error: unknown): Problem {
@@ -126,26 +128,23 @@ function problemOf(error: unknown): Problem {
   return { code: error.code, message: firstLine(error.message), fix: fixOf(error) }
 }
 
-function fixOf(error: WuerstchenError): string {
-  if (error.code === 'ERR_WUERSTCHEN_SHARP_FAILED') return String(error.details?.fix ?? SHARP_FIX)
-  // Nothing is missing: what was named is wrong.
-  if (error.code === 'ERR_WUERSTCHEN_INVALID_ARGUMENT') return `Correct or remove ${error.details?.name}`
-  return FIXES[error.code] ?? libtorchFix(error)
-}
-
-/** Who named a place by name is not served by another: it is corrected first. */
-function libtorchFix({ details }: WuerstchenError): string {
-  const { required, rejected } = (details ?? {}) as {
+/** By who is to blame, as the error knows it; else what mends most of its kind. */
+function fixOf({ code, details = {} }: WuerstchenError): string {
+  const { advice, fix, name, required, rejected } = details as {
+    advice?: string
+    fix?: string
+    name?: string
     required?: readonly string[] | string | null
     rejected?: readonly RejectedPlace[]
   }
-  const versions = [required ?? []].flat()
-  const named = rejected?.find(({ source }) => source === 'option' || source === 'WUERSTCHEN_LIBTORCH')
-  const correct =
-    named === undefined
-      ? ''
-      : `Correct or remove ${named.source === 'option' ? 'the option libtorch' : named.source}, or: `
-  return `${correct}${installationOf(versions)}`
+  // Nothing is missing: what was named is wrong.
+  if (code === 'ERR_WUERSTCHEN_INVALID_ARGUMENT') return `Correct or remove ${name}`
+  if (code === 'ERR_WUERSTCHEN_SHARP_FAILED') return fix ?? SHARP_FIX
+  if (advice) return advice
+  const culprit = culpritOf(rejected ?? [])
+  if (culprit !== undefined) return remedyFor(culprit)
+  if (code === 'ERR_WUERSTCHEN_ADDON_LOAD') return reinstallation()
+  return FIXES[code] ?? installationOf([required ?? []].flat())
 }
 
 /** The command that brings a libtorch which fits one of the versions; with no addon to ask, this package's own. */

@@ -8,9 +8,9 @@ import { joinSignals } from './checks/signals'
 import * as check from './checks/values'
 import { noSpace } from './download/messages'
 import { shownProxies, Unreachable } from './download/network-error'
-import { bug, DownloadError, expected, WuerstchenError } from './errors'
+import { bug, DownloadError, expected, InvalidArgumentError, WuerstchenError } from './errors'
 import { absolute } from './files/absolute'
-import { cacheSetting, refuseObstacle } from './files/caches'
+import { cacheSetting, NO_HOME, refuseObstacle } from './files/caches'
 import { entriesIfAny } from './files/entries'
 import { obstacleTo } from './files/links'
 import { locked } from './files/lock'
@@ -110,6 +110,7 @@ function checked(
 /** The runtimes that were installed, also those for other machines that share the folder. */
 export function listRuntimes(options: RuntimesOptions = {}): readonly Runtime[] {
   checkNames(options, ['folder'])
+  if (options.folder === undefined && runtimesFolder() === null) return []
   return runtimesIn(folderOf(options))
 }
 
@@ -153,11 +154,19 @@ function notInstalled(name: unknown, folder: string): Error {
 
 /** Behind a file, or a link that leads nowhere, there is nothing to list, and nothing can be put there. */
 function folderOf({ folder: given }: RuntimesOptions): string {
-  const folder = given === undefined ? runtimesFolder() : absolute(nonEmpty('folder', given))
+  const folder =
+    given === undefined ? (runtimesFolder() ?? refuseHomeless()) : absolute(nonEmpty('folder', given))
   const setting = given === undefined ? cacheSetting() : 'option folder'
   const reason = obstacleTo(folder) ?? unreadable(folder)
   refuseObstacle(folder, { what: 'runtimes', name: 'folder', setting }, reason)
   return folder
+}
+
+function refuseHomeless(): never {
+  throw new InvalidArgumentError(
+    `Expected a folder for runtimes but ${NO_HOME}. Name one with --folder, or with WUERSTCHEN_CACHE`,
+    { details: { name: 'folder' } },
+  )
 }
 
 /** One that is not there has nothing; one that cannot be read is another matter. */

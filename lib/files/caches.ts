@@ -6,9 +6,21 @@ import { obstacleTo } from './links'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Weights that were converted: `WUERSTCHEN_CACHE`, or `wuerstchen` in the user's cache folder. */
-export function ownCache(env: Environment = process.env): string {
-  return env.WUERSTCHEN_CACHE || join(userCache(env), 'wuerstchen')
+/** What messages say where nothing names a cache folder. */
+export const NO_HOME = 'this user has no home folder'
+
+/** Weights that were converted: `WUERSTCHEN_CACHE`, or `wuerstchen` in the user's cache folder; null without a home folder. */
+export function ownCache(env: Environment = process.env): string | null {
+  return env.WUERSTCHEN_CACHE || below(userCache(env), 'wuerstchen')
+}
+
+/** A container's user may have no entry in the system's list, and no HOME. */
+export function homeFolder(): string | null {
+  try {
+    return homedir() || null
+  } catch {
+    return null
+  }
 }
 
 /** What names that folder, for messages. */
@@ -33,11 +45,16 @@ export function refuseObstacle(folder: string, naming: Naming, reason = obstacle
   })
 }
 
-/** What huggingface_hub calls its home: `HF_HOME`, or `huggingface` in the user's cache folder. */
-export function hubHome(env: Environment = process.env): string {
-  return env.HF_HOME || join(userCache(env), 'huggingface')
+/** What huggingface_hub calls its home: `HF_HOME`, or `huggingface` in the user's cache folder; null without a home folder. */
+export function hubHome(env: Environment = process.env): string | null {
+  return env.HF_HOME || below(userCache(env), 'huggingface')
 }
 
-function userCache(env: Environment): string {
-  return env.XDG_CACHE_HOME || join(homedir(), '.cache')
+function userCache(env: Environment): string | null {
+  return env.XDG_CACHE_HOME || below(homeFolder(), '.cache')
+}
+
+/** A path in a folder, if there is a folder. */
+export function below(folder: string | null, name: string): string | null {
+  return folder === null ? null : join(folder, name)
 }

@@ -1,9 +1,10 @@
 /** Which models of ours the cache holds. Python's other models live there too; they are passed over. */
 
-import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { entriesIfAny } from '../files/entries'
 import { readRegularSync } from '../files/open'
+import { isThere } from '../files/probe'
 import type { HubSettings } from './settings'
 import { asOurs, refuseBrokenCache } from './snapshot-error'
 import { missingFiles } from './whole'
@@ -95,7 +96,7 @@ function sizeOf(folder: string): number {
   return namesIn(folder).reduce((sum, name) => {
     const path = join(folder, name)
     if (lstatSync(path).isDirectory()) return sum + sizeOf(path)
-    return sum + (existsSync(path) ? statSync(path).size : 0)
+    return sum + (isThere(path) ? statSync(path).size : 0)
   }, 0)
 }
 
@@ -104,5 +105,5 @@ function foldersIn(folder: string): readonly string[] {
 }
 
 function namesIn(folder: string): readonly string[] {
-  return existsSync(folder) ? readdirSync(folder).sort() : []
+  return isThere(folder) ? readdirSync(folder).sort() : []
 }

@@ -1,9 +1,8 @@
 /** Where models come from and where they are kept: options first, then what the Python client reads too. */
 
-import { join } from 'node:path'
-import { expected } from '../errors'
+import { expected, HubError } from '../errors'
 import { absolute } from '../files/absolute'
-import { hubHome } from '../files/caches'
+import { below, hubHome, NO_HOME } from '../files/caches'
 import { readRegularSync } from '../files/open'
 
 export interface HubOptions {
@@ -36,10 +35,15 @@ const DEFAULT_SILENCE_S = 30
 
 export function hubSettings(options: HubOptions, env: Environment = process.env): HubSettings {
   const offline = options.localFilesOnly ?? (isOn(env.HF_HUB_OFFLINE) || isOn(env.TRANSFORMERS_OFFLINE))
+  const cacheDir = options.cacheDir ?? cacheOf(env)
+  const folder = cacheDir === null ? null : absolute(cacheDir)
   return {
     endpoint: endpointOf(env.HF_ENDPOINT),
     token: options.token ?? tokenOf(env),
-    cacheDir: absolute(options.cacheDir ?? cacheOf(env)),
+    // Who loads a local model needs none.
+    get cacheDir() {
+      return folder ?? refuseHomeless()
+    },
     cacheSetting: options.cacheDir === undefined ? cacheSettingOf(env) : 'option cacheDir',
     offline,
     silenceMs: 1000 * (Number(env.HF_HUB_DOWNLOAD_TIMEOUT) || DEFAULT_SILENCE_S),
@@ -58,8 +62,15 @@ function endpointOf(value: string | undefined): string {
   return value.replace(/\/+$/, '')
 }
 
-function cacheOf(env: Environment): string {
-  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(hubHome(env), 'hub')
+function cacheOf(env: Environment): string | null {
+  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || below(hubHome(env), 'hub')
+}
+
+function refuseHomeless(): never {
+  throw new HubError(
+    'CACHE_UNUSABLE',
+    `Expected a folder for downloaded models but ${NO_HOME}. Name one with the option cacheDir, or with HF_HUB_CACHE`,
+  )
 }
 
 function cacheSettingOf(env: Environment): string {
@@ -72,10 +83,11 @@ function cacheSettingOf(env: Environment): string {
 function tokenOf(env: Environment): string | null {
   if (isOn(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return null
   const named = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN
-  return named?.trim() || readToken(env.HF_TOKEN_PATH || join(hubHome(env), 'token'))
+  return named?.trim() || readToken(env.HF_TOKEN_PATH || below(hubHome(env), 'token'))
 }
 
-function readToken(file: string): string | null {
+function readToken(file: string | null): string | null {
+  if (file === null) return null
   try {
     return readRegularSync(file).trim() || null
   } catch {

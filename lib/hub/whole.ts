@@ -1,9 +1,9 @@
 /** Whether a snapshot in the cache has all that a pipeline reads: what cannot be asked of the hub is asked of its files. */
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { entriesOf } from '../files/entries'
 import { readRegularSync } from '../files/open'
+import { isThere } from '../files/probe'
 import { isNetwork, isScheduler, isTokenizer } from './parts'
 
 const INDEX = 'model_index.json'
@@ -27,7 +27,7 @@ export function missingFiles(folder: string): readonly string[] | null {
 /** A decoder's card names its prior; a repository may lack one, so that only the hub knows whether it is missing. */
 export function lacksCard(folder: string): boolean {
   const index = readIfAny(join(folder, INDEX)) ?? {}
-  return 'decoder' in index && !('prior_prior' in index) && !existsSync(join(folder, 'README.md'))
+  return 'decoder' in index && !('prior_prior' in index) && !isThere(join(folder, 'README.md'))
 }
 
 function missingOfNetwork(folder: string, network: string): readonly string[] {
@@ -35,7 +35,7 @@ function missingOfNetwork(folder: string, network: string): readonly string[] {
   const path = (name: string) => (network === '' ? name : `${network}/${name}`)
   const config = missingOf(folder, path('config.json'))
   const weights = names.filter((name) => name.endsWith('.safetensors') && !/-of-\d{5}\./.test(name))
-  const broken = weights.filter((name) => !existsSync(join(folder, network, name)))
+  const broken = weights.filter((name) => !isThere(join(folder, network, name)))
   if (weights.length > broken.length) return config
   const shards = names.filter((name) => name.endsWith('.safetensors.index.json'))
   const listed = shards.flatMap((name) => shardsOf(join(folder, network, name)))
@@ -46,14 +46,14 @@ function missingOfNetwork(folder: string, network: string): readonly string[] {
 
 function missingOfTokenizer(folder: string, tokenizer: string): readonly string[] {
   const names = entriesOf(join(folder, tokenizer))
-  const broken = names.filter((name) => !existsSync(join(folder, tokenizer, name)))
+  const broken = names.filter((name) => !isThere(join(folder, tokenizer, name)))
   if (broken.length > 0) return broken.map((name) => `${tokenizer}/${name}`)
   const whole = names.includes('tokenizer.json') || names.includes('vocab.json')
   return whole ? [] : [`${tokenizer}/tokenizer.json`]
 }
 
 function missingOf(folder: string, path: string): readonly string[] {
-  return existsSync(join(folder, path)) ? [] : [path]
+  return isThere(join(folder, path)) ? [] : [path]
 }
 
 function shardsOf(index: string): readonly string[] {

@@ -84,6 +84,18 @@ async function verifyFiles(sources: readonly Source[], { signal, onProgress }: I
   }
 }
 
+/** What can be said of files before they are read. @throws LibtorchError for one that is not there, or of another size. */
+export async function checkFiles(sources: readonly Source[]): Promise<void> {
+  for (const { from, size: expected } of sources) {
+    if (!('file' in from)) continue
+    const { file } = from
+    const received = await sizeOfFile(file)
+    if (expected === null || received === expected) continue
+    const message = `Expected ${file} to have ${expected} bytes but it has ${received}: it is another archive, or damaged`
+    throw new LibtorchError('RUNTIME_INVALID', message, { details: { file, expected, received } })
+  }
+}
+
 async function sizeOfFile(file: string): Promise<number> {
   try {
     const handle = await openRegular(file)

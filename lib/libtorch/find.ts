@@ -1,11 +1,15 @@
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { NO_HOME } from '../files/caches'
 import { entriesOf } from '../files/entries'
 import { obstacleTo } from '../files/links'
 import { packageRoot } from '../files/package-root'
+import { isThere, realPath, statsIfAny } from '../files/probe'
 import { nvidiaDriver } from './flavours'
+import { librariesOf, libraryName } from './libraries'
 import { missingPackage, platformPackage } from './platform-package'
 import { namesIn, runtimesFolder, TARGET, targetOf } from './runtimes'
+import { faultAmong, type LibraryFault } from './soundness'
 
 /** Who named a place: an option, an environment variable, or our own list. */
 export type LibtorchSource =
@@ -36,6 +40,8 @@ export interface RejectedPlace {
   readonly reason: string
   /** The version found there when it is the version that does not fit. */
   readonly version?: string
+  /** The library that could not be opened when it is that. */
+  readonly fault?: LibraryFault
 }
 
 export interface LibtorchSearch {
@@ -49,6 +55,8 @@ interface SearchOptions {
   /** `major.minor` of each version that fits; null accepts any. */
   readonly required: string | readonly string[] | null
   readonly environment?: NodeJS.ProcessEnv
+  /** Folders of libraries that turned out not to load, and why. */
+  readonly unloadable?: ReadonlyMap<string, LibraryFault> | undefined
   /** Whether there is a GPU for CUDA. Defaults to what the machine's driver says. */
   readonly gpu?: boolean | undefined
 }
@@ -64,27 +72,18 @@ interface Place {
   readonly missing?: string
 }
 
-const LIBRARY_NAMES: Partial<Record<NodeJS.Platform, (name: string) => string>> = {
-  darwin: (name) => `lib${name}.dylib`,
-  win32: (name) => `${name}.dll`,
-}
-
-/** `torch_cpu` -> `libtorch_cpu.so`, as this platform spells it. */
-export function libraryName(name: string): string {
-  return LIBRARY_NAMES[process.platform]?.(name) ?? `lib${name}.so`
-}
-
 /**
  * Looks for libtorch in order: the option, `WUERSTCHEN_LIBTORCH`, `LIBTORCH`, the folder of runtimes (`wuerstchen runtime`),
  * the platform package, a Python environment (`VIRTUAL_ENV`, `CONDA_PREFIX`, `WUERSTCHEN_PYTHON`, `.venv` of a source
- * checkout), system folders. The first that fits wins. Only files are read: no Python is started and no library opened.
+ * checkout), system folders. The first that fits wins. Only files are read: no Python is started and no library
+ * opened.
  */
 export function findLibtorch(options: SearchOptions): LibtorchSearch {
   const environment = options.environment ?? process.env
   const required = environment.WUERSTCHEN_SKIP_ABI_CHECK === '1' ? null : options.required
   const rejected: RejectedPlace[] = []
   for (const place of places(options, environment)) {
-    const result = inspect(place, required)
+    const result = inspect(place, required, options.unloadable)
     if (!('reason' in result)) return { found: result, rejected }
     rejected.push(result)
     if (place.decisive) break
@@ -112,6 +111,7 @@ function* places(options: SearchOptions, environment: NodeJS.ProcessEnv): Genera
 /** The newest first, and CUDA's before the CPU's where there is a GPU: elsewhere they take memory and time for nothing. */
 function runtimePlaces(environment: NodeJS.ProcessEnv, gpu = nvidiaDriver() !== null): Place[] {
   const folder = runtimesFolder(environment)
+  if (folder === null) return [{ source: 'runtime', path: 'libtorch', missing: NO_HOME }]
   const names = [...namesIn(folder)].sort(newestFirst)
   const preferred = names.filter((name) => /-cu\d/.test(name) === gpu)
   const ordered = [...preferred, ...names.filter((name) => !preferred.includes(name))]
@@ -151,18 +151,22 @@ function systemPlaces(): Place[] {
 
 /** `.../bin/python3` or `...\Scripts\python.exe` -> the environment's root. A link is not followed: a venv's python is one. */
 function environmentOfPython(path: string): string {
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return path
+  if (!statsIfAny(path)?.isFile()) return path
   const folder = dirname(path)
   return ['bin', 'scripts'].includes(basename(folder).toLowerCase()) ? dirname(folder) : folder
 }
 
-export function inspect(place: Place, required: SearchOptions['required']): Libtorch | RejectedPlace {
+export function inspect(
+  place: Place,
+  required: SearchOptions['required'],
+  unloadable: SearchOptions['unloadable'] = new Map(),
+): Libtorch | RejectedPlace {
   const { source, path } = place
   const reject = (reason: string, version?: string): RejectedPlace =>
     version === undefined ? { source, path, reason } : { source, path, reason, version }
   if (place.missing !== undefined) return reject(place.missing)
-  if (!existsSync(path)) return reject('no such folder')
-  const directory = libraryFolders(place).find((folder) => existsSync(join(folder, libraryName('torch_cpu'))))
+  if (!isThere(path)) return reject('no such folder')
+  const directory = libraryFolders(place).find((folder) => isThere(join(folder, libraryName('torch_cpu'))))
   if (directory === undefined) {
     return reject(
       place.python ? 'no torch package in this Python environment' : `no ${libraryName('torch_cpu')} in it`,
@@ -176,7 +180,9 @@ export function inspect(place: Place, required: SearchOptions['required']): Libt
     if (!fitting.includes(majorMinor(version) ?? ''))
       return reject(`it is version ${version}, but ${fitting.join(' or ')} is needed`, version)
   }
-  return { source, directory: realpathSync(directory), version }
+  const real = realPath(directory)
+  const fault = unloadable.get(real) ?? faultAmong(librariesOf(directory))
+  return fault === null ? { source, directory: real, version } : { ...reject(fault.reason), fault }
 }
 
 /** Where in a place the libraries may be: the folder itself, a libtorch's `lib`, a torch package's `lib`. */
@@ -194,7 +200,7 @@ function torchPackages(root: string): string[] {
     if (!name.startsWith('python3.')) continue
     sites.push(join(root, 'lib', name, 'site-packages'), join(root, 'lib', name, 'dist-packages'))
   }
-  return sites.map((site) => join(site, 'torch')).filter((folder) => existsSync(folder))
+  return sites.map((site) => join(site, 'torch')).filter((folder) => isThere(folder))
 }
 
 /** A libtorch archive says its version in `build-version`, a torch package in `version.py`; both lie above `lib`. */

@@ -1,8 +1,9 @@
 /** Kinds of libtorch, and which of them a machine can use. */
 
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { entriesOf } from '../files/entries'
+import { statsIfAny } from '../files/probe'
 
 /** For CPUs, or for NVIDIA GPUs with CUDA 12.6 or 13.0. */
 export const FLAVOURS = ['cpu', 'cu126', 'cu130'] as const
@@ -57,5 +58,5 @@ function read(path: string): string | null {
 }
 
 function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined
+  return statsIfAny(path) !== null
 }

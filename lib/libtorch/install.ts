@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { expected, LibtorchError } from '../errors'
 import { locked } from '../files/lock'
+import { checkFiles } from './bring-archives'
 import { BUILDS, type Build } from './builds'
 import { inspect } from './find'
 import { type Flavour, flavoursFor, nvidiaDriver } from './flavours'
@@ -37,7 +38,10 @@ export async function install(job: Installation): Promise<InstallResult> {
   const result = { flavour, archives: sources.map(shown) }
   const present = installed(folder, build)
   if (present !== null) return { ...result, state: 'present', runtime: present }
-  if (job.dryRun) return { ...result, state: 'planned', runtime: null }
+  if (job.dryRun) {
+    await checkFiles(sources)
+    return { ...result, state: 'planned', runtime: null }
+  }
   refuseNowhere(sources, build)
   for (;;) {
     const made = await underLock(job, async (whole): Promise<Pick<InstallResult, 'state' | 'runtime'>> => {

@@ -1,9 +1,8 @@
 /** The libraries of a libtorch, in the order in which each finds those it needs already open. */
 
-import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { entriesOf } from '../files/entries'
-import { libraryName } from './find'
+import { isThere } from '../files/probe'
 
 /**
  * CUDA's libraries, which pip installs beside torch: folder of each, of which CUDA 13 has one for most, and its name. The
@@ -29,16 +28,26 @@ const CUDA_LIBRARIES: readonly (readonly [string, string])[] = [
   ['cufile', 'cufile'],
 ]
 
+const LIBRARY_NAMES: Partial<Record<NodeJS.Platform, (name: string) => string>> = {
+  darwin: (name) => `lib${name}.dylib`,
+  win32: (name) => `${name}.dll`,
+}
+
+/** `torch_cpu` -> `libtorch_cpu.so`, as this platform spells it. */
+export function libraryName(name: string): string {
+  return LIBRARY_NAMES[process.platform]?.(name) ?? `lib${name}.so`
+}
+
 export function librariesOf(directory: string): string[] {
   const threads = entriesOf(directory).filter((name) => /^lib(gomp|omp|iomp5)[-.]/.test(name))
   const wanted = ['c10', 'torch_cpu', 'c10_cuda', 'torch_cuda', 'torch'].map(libraryName)
   const own = [...threads, ...wanted].map((name) => join(directory, name))
-  return [...cudaLibraries(directory), ...own.filter((path) => existsSync(path))]
+  return [...cudaLibraries(directory), ...own.filter((path) => isThere(path))]
 }
 
 /** Whether it has the half for NVIDIA's GPUs. */
 export function hasCuda(directory: string): boolean {
-  return existsSync(join(directory, libraryName('torch_cuda')))
+  return isThere(join(directory, libraryName('torch_cuda')))
 }
 
 /** Those of pip's layout, `site-packages/nvidia/…/lib` beside `site-packages/torch/lib`. Only Linux has them. */

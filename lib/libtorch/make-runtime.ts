@@ -8,9 +8,10 @@ import { makeFolder } from '../files/folder'
 import { invalid, openArchive, sizeOf, unpack } from './archive'
 import { bring } from './bring-archives'
 import type { Build } from './builds'
-import { inspect, libraryName } from './find'
+import { inspect, type Libtorch } from './find'
 import { FLAVOURS, type Flavour } from './flavours'
 import type { Installation } from './job'
+import { hasCuda, libraryName } from './libraries'
 import { DOWNLOADS, NOTE, type Runtime, runtimeName, STAGING } from './runtimes'
 import type { Source } from './source'
 
@@ -88,18 +89,24 @@ async function unpackAll(files: readonly string[], staging: string, job: Install
 /** What was unpacked, by its own files. */
 function describe(build: Build, staging: string, file: string, job: Installation): Omit<Runtime, 'size'> {
   const found = inspect({ source: 'runtime', path: staging }, job.required)
-  if ('reason' in found) throw invalid(file, `of what is in it: ${found.reason}`)
+  if ('reason' in found) throw invalid(file, `it cannot be used: ${found.reason}. Nothing was installed`)
   const { version } = found
   if (version === null) throw invalid(file, `beside its ${libraryName('torch_cpu')} is no version`)
   if (build.version !== '' && !version.startsWith(build.version))
     throw invalid(file, `it holds version ${version}, not ${build.version}`)
-  const flavour = build.version === '' ? flavourOf(version, build.flavour) : build.flavour
+  const flavour = build.version === '' ? flavourOf(found, version, file, job.flavour) : build.flavour
   const name = runtimeName(version, flavour, build.target)
   return { name, flavour, version, target: build.target, folder: join(job.folder, name) }
 }
 
-/** `2.13.0+cu126` -> `cu126` */
-function flavourOf(version: string, otherwise: Flavour): Flavour {
-  const local = version.split('+')[1]
-  return FLAVOURS.find((flavour) => flavour === local) ?? otherwise
+/** `2.13.0+cu126` -> `cu126`. @throws LibtorchError where it is not the flavour that was asked for, or none that we know. */
+function flavourOf({ directory }: Libtorch, version: string, file: string, asked?: Flavour): Flavour {
+  const cuda = hasCuda(directory)
+  const local = version.split('+')[1] ?? 'cpu'
+  // A version may be silent about its CUDA.
+  const said = cuda && local === 'cpu' ? 'for CUDA' : local
+  const flavour = said === 'for CUDA' && asked !== 'cpu' ? asked : FLAVOURS.find((one) => one === said)
+  if (flavour !== undefined && flavour === (asked ?? flavour)) return flavour
+  const what = `it is ${said}, not ${asked ?? `one of ${FLAVOURS.join(', ')}`}`
+  throw invalid(file, `${what}. Nothing was installed`)
 }

@@ -5,7 +5,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ownCache } from '../files/caches'
+import { below, ownCache } from '../files/caches'
 import { FLAVOURS, type Flavour } from './flavours'
 
 /** A libtorch that was installed. */
@@ -30,8 +30,9 @@ export const DOWNLOADS = '.downloads'
 /** Begins the name of what is being made, or removed. */
 export const STAGING = '.staging-'
 
-export function runtimesFolder(environment: NodeJS.ProcessEnv = process.env): string {
-  return join(ownCache(environment), 'libtorch')
+/** Null where nothing names one, and the user has no home folder. */
+export function runtimesFolder(environment: NodeJS.ProcessEnv = process.env): string | null {
+  return below(ownCache(environment), 'libtorch')
 }
 
 export function runtimeName(version: string, flavour: Flavour, target: string): string {

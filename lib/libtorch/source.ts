@@ -1,11 +1,11 @@
 /** Where a build's archives are taken from: the official place, a mirror, or files that somebody brought along. */
 
-import { statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Headers } from '../download/http'
 import { expected, LibtorchError } from '../errors'
 import { absolute } from '../files/absolute'
+import { statsIfAny } from '../files/probe'
 import type { Archive, Build } from './builds'
 
 /** An archive and the one place that it is taken from. */
@@ -49,8 +49,10 @@ function placeOf(
     if (!from.endsWith('/')) refuseSeveral(from, count)
     return from.endsWith('/') ? addressOf('from', from, name) : remote(urlOf('from', from))
   }
+  if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(from))
+    throw expected('from', 'a file, a folder or an http(s) address', from)
   const path = /^file:/i.test(from) ? fileURLToPath(from) : absolute(from)
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  const isFolder = statsIfAny(path)?.isDirectory() ?? false
   if (isFolder) return { file: join(path, name) }
   refuseSeveral(from, count)
   return { file: path }

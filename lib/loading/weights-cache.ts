@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { cacheSetting, ownCache, refuseObstacle } from '../files/caches'
+import { below, cacheSetting, ownCache, refuseObstacle } from '../files/caches'
 import { makeFolder } from '../files/folder'
 import { freeBytesOn } from '../files/space'
 import { sweepDrafts } from '../files/sweep'
@@ -37,7 +37,8 @@ export function weightsCacheOf(
   { all = false, env = process.env }: { readonly all?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
 ): WeightsCache | null {
   if (folder === false) return null
-  const place = folder ?? join(ownCache(env), 'weights')
+  const place = folder ?? below(ownCache(env), 'weights')
+  if (place === null) return null
   // What cannot be kept is computed again, but behind a file, or a link that leads nowhere, that would be at every start.
   const setting = folder === undefined ? cacheSetting(env) : 'option weightsCache'
   refuseObstacle(place, { what: 'converted weights', name: 'weightsCache', setting })

@@ -1,9 +1,9 @@
 /** One network's folder in the hub's layout: its config and the files of its weights. */
 
-import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { warn } from '../checks/warn'
 import { Fields, invalid, type JsonObject, readJson } from '../files/json'
+import { isThere } from '../files/probe'
 import { readShardIndex } from './safetensors'
 
 export type NetworkClass =
@@ -71,9 +71,9 @@ async function findWeights(
   const [name] = weightNames(networkClass)
   if (variant === undefined) return findPlain(folder, networkClass)
   const wanted = join(folder, `${name}.${variant}.safetensors`)
-  if (existsSync(wanted)) return [wanted]
+  if (isThere(wanted)) return [wanted]
   const index = join(folder, `${name}.safetensors.index.${variant}.json`)
-  if (existsSync(index)) return findShards(index)
+  if (isThere(index)) return findShards(index)
   const plain = await findPlain(folder, networkClass)
   warn(
     `${folder} has no weights of the variant '${variant}': took ${plain.map((file) => basename(file)).join(', ')}.`,
@@ -84,22 +84,22 @@ async function findWeights(
 async function findPlain(folder: string, networkClass: NetworkClass): Promise<readonly string[]> {
   const [name, pickled] = weightNames(networkClass)
   const whole = join(folder, `${name}.safetensors`)
-  if (existsSync(whole)) return [whole]
+  if (isThere(whole)) return [whole]
   const index = `${whole}.index.json`
-  if (existsSync(index)) return findShards(index)
+  if (isThere(index)) return findShards(index)
   const half = join(folder, `${name}.fp16.safetensors`)
-  if (existsSync(half)) {
+  if (isThere(half)) {
     warn(`${folder} has no ${name}.safetensors: took ${name}.fp16.safetensors, which is there.`)
     return [half]
   }
   const bin = join(folder, `${pickled}.bin`)
-  const hint = existsSync(bin) ? ` Found ${bin}: convert it to safetensors, other formats are not read.` : ''
+  const hint = isThere(bin) ? ` Found ${bin}: convert it to safetensors, other formats are not read.` : ''
   throw invalid(folder, `Expected ${name}.safetensors but found none.${hint}`)
 }
 
 async function findShards(index: string): Promise<readonly string[]> {
   const shards = await readShardIndex(index)
-  const missing = shards.find((shard) => !existsSync(shard))
+  const missing = shards.find((shard) => !isThere(shard))
   if (missing !== undefined) throw invalid(index, `Expected ${missing} beside it but found none`)
   return shards
 }

@@ -1,7 +1,6 @@
 /** Makes the graphs of a config that the package does not carry, through Python. */
 
 import { execFile, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -12,6 +11,7 @@ import { abortSignal, callback, oneOf } from '../checks/values'
 import { expected, ModelError } from '../errors'
 import { absolute } from '../files/absolute'
 import { packageRoot } from '../files/package-root'
+import { isThere } from '../files/probe'
 import { PIP_TORCH } from '../libtorch/builds'
 import type { Dtype } from '../native/types'
 
@@ -79,7 +79,7 @@ async function findPython(args: readonly string[], signal: AbortSignal | undefin
   const places = WUERSTCHEN_PYTHON ? [WUERSTCHEN_PYTHON] : [own, 'python3', 'python']
   const tried: string[] = []
   for (const place of places) {
-    if (place === own && !existsSync(own)) continue
+    if (place === own && !isThere(own)) continue
     const refusal = await refusalOf(place, signal)
     signal?.throwIfAborted()
     if (refusal === null) return place

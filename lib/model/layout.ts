@@ -1,12 +1,12 @@
 /** A checkpoint in the hub's layout, as diffusers wrote it: the decoder's repository and the prior's. */
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SchedulerConfig } from '../diffusion/scheduler'
 import type { ModelGeometry } from '../diffusion/sizes'
 import { ModelError, show } from '../errors'
 import { absolute } from '../files/absolute'
 import { Fields, invalid, readJson } from '../files/json'
+import { isThere } from '../files/probe'
 import { type Component, type NetworkClass, openComponent } from './component'
 import { type Footprint, footprintOf } from './footprint'
 import { checkNetworks, geometryOf, textLimits } from './geometry'
@@ -139,7 +139,7 @@ async function openNetworks(decoderFolder: string, prior: PriorFolders, variant?
     decoderTextEncoder: await open(join(decoderFolder, 'text_encoder'), 'CLIPTextModel'),
     decoder: await open(join(decoderFolder, 'decoder'), 'WuerstchenDiffNeXt'),
     vqgan: await open(join(decoderFolder, 'vqgan'), 'PaellaVQModel'),
-    previewer: existsSync(join(decoderFolder, 'previewer'))
+    previewer: isThere(join(decoderFolder, 'previewer'))
       ? await open(join(decoderFolder, 'previewer'), 'WuerstchenPreviewer')
       : null,
   }
@@ -167,7 +167,7 @@ async function readIndex(
   parts: readonly string[],
 ): Promise<Fields> {
   const file = join(folder, 'model_index.json')
-  if (!existsSync(file)) {
+  if (!isThere(file)) {
     throw new ModelError(
       'MODEL_NOT_FOUND',
       `Expected ${file} but found none. A model is a folder in the hub's layout.`,
@@ -222,6 +222,6 @@ async function readScheduler(folder: string): Promise<SchedulerConfig> {
 }
 
 function tokenizerOf(folder: string, textEncoder: Fields): TokenizerFiles {
-  if (!existsSync(folder)) throw invalid(folder, 'Expected a folder with tokenizer.json but found none')
+  if (!isThere(folder)) throw invalid(folder, 'Expected a folder with tokenizer.json but found none')
   return { folder, ...textLimits(textEncoder) }
 }

@@ -1,11 +1,11 @@
 /** manifest.json: what a folder of graphs holds. The only contract between the export in Python and this side. */
 
-import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ModelError, show } from '../errors'
 import { absolute } from '../files/absolute'
 import { isObject, type JsonObject, readJson } from '../files/json'
+import { isThere } from '../files/probe'
 import type { BlockFacts } from '../native/types'
 import type { Config, NetworkClass } from './component'
 
@@ -78,12 +78,12 @@ export async function readManifests(folders: readonly string[]): Promise<readonl
 }
 
 async function manifestFolders(folder: string): Promise<readonly string[]> {
-  if (existsSync(join(folder, MANIFEST))) return [folder]
+  if (isThere(join(folder, MANIFEST))) return [folder]
   const names = await readdir(folder).catch(() => [])
   return names
     .sort()
     .map((name) => join(folder, name))
-    .filter((inner) => existsSync(join(inner, MANIFEST)))
+    .filter((inner) => isThere(join(inner, MANIFEST)))
 }
 
 async function readManifest(folder: string): Promise<Manifest> {

@@ -1,10 +1,10 @@
 /** Where the prior of a decoder lies: two repositories on the hub, two folders here. */
 
-import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ModelError, show } from '../errors'
 import { absolute } from '../files/absolute'
 import { readTextIfAny } from '../files/json'
+import { isThere } from '../files/probe'
 import { priorOfCard } from './model-card'
 
 /** Where the parts of a prior lie. */
@@ -21,7 +21,7 @@ export interface PriorFolders {
 /** The prior of a combined pipeline: its folders stand beside the decoder's, under names of their own. */
 export function combinedPrior(folder: string): PriorFolders {
   const network = join(folder, 'prior_prior')
-  if (!existsSync(join(network, 'config.json'))) throw withoutNetwork(folder, 'prior_prior')
+  if (!isThere(join(network, 'config.json'))) throw withoutNetwork(folder, 'prior_prior')
   return partsOf(folder, network, 'prior_')
 }
 
@@ -43,14 +43,14 @@ function partsOf(folder: string, network: string, prefix = ''): PriorFolders {
 export async function findPrior(decoderFolder: string, given?: string, rest?: string): Promise<PriorFolders> {
   if (given === undefined) return whole(await priorOfDecoder(decoderFolder))
   const folder = absolute(given)
-  if (!existsSync(folder)) throw missing(folder)
+  if (!isThere(folder)) throw missing(folder)
   if (!isBarePrior(folder)) return whole(folder)
   return { ...whole(rest ?? (await priorOfDecoder(decoderFolder))), network: folder }
 }
 
 /** A prior's network without the pipeline around it. */
 export function isBarePrior(folder: string): boolean {
-  return !existsSync(join(folder, 'model_index.json')) && existsSync(join(folder, 'config.json'))
+  return !isThere(join(folder, 'model_index.json')) && isThere(join(folder, 'config.json'))
 }
 
 async function priorOfDecoder(decoderFolder: string): Promise<string> {
@@ -62,7 +62,7 @@ async function priorOfDecoder(decoderFolder: string): Promise<string> {
     )
   }
   const places = placesOf(named, decoderFolder)
-  const found = places.find(existsSync)
+  const found = places.find(isThere)
   if (found === undefined)
     throw notFound(`The model card of ${decoderFolder} names the prior ${show(named)}.`, places)
   return found
@@ -98,7 +98,7 @@ function missing(folder: string): ModelError {
 
 function whole(folder: string): PriorFolders {
   const network = join(folder, 'prior')
-  if (existsSync(join(network, 'config.json'))) return partsOf(folder, network)
+  if (isThere(join(network, 'config.json'))) return partsOf(folder, network)
   throw withoutNetwork(folder, 'prior')
 }
 

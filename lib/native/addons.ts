@@ -1,9 +1,10 @@
 /** Where this package's own binaries lie: prebuilt in an installed package, or built in a source checkout. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LibtorchError } from '../errors'
 import { entriesOf } from '../files/entries'
 import { packageRoot } from '../files/package-root'
+import { isThere } from '../files/probe'
 import { majorMinor } from '../libtorch/find'
 
 /** Where a source checkout's build of the engine lies: another one where the sanitizers made it (scripts/sanitizers.mjs). */
@@ -22,7 +23,7 @@ const ENGINE = 'wuerstchen.node'
 /** Absolute path of the addon without libtorch. */
 export function findLoader(root: string = packageRoot): string {
   const paths = [join(prebuilds(root), 'loader.node'), join(root, 'build', 'Release', 'loader.node')]
-  return paths.find((path) => existsSync(path)) ?? refuseMissing('loader', root, paths)
+  return paths.find((path) => isThere(path)) ?? refuseMissing('loader', root, paths)
 }
 
 /** The engines that are there, the one for the newest libtorch first. At least one. */
@@ -55,9 +56,16 @@ function engineFolders(folder: string): string[] {
 
 function engineIn(folder: string): Engine | null {
   const path = join(folder, ENGINE)
-  if (!existsSync(path)) return null
+  if (!isThere(path)) return null
   const written = join(folder, 'torch-version')
-  return { path, torch: existsSync(written) ? majorMinor(readFileSync(written, 'utf8').trim()) : null }
+  return { path, torch: isThere(written) ? majorMinor(readFileSync(written, 'utf8').trim()) : null }
+}
+
+/** What brings this package's own binaries again. */
+export function reinstallation(root: string = packageRoot): string {
+  return isThere(join(root, 'binding.gyp'))
+    ? 'In this source checkout run: npm run build'
+    : 'Remove node_modules, and install again: npm ci'
 }
 
 /** Says what is missing by what is there instead: a checkout, other platforms, or nothing. */
@@ -65,7 +73,7 @@ function refuseMissing(name: 'loader' | 'engine', root: string, paths: readonly 
   const details = { name, paths, target: TARGET }
   const platforms = entriesOf(join(root, 'prebuilds'))
   const expected = `Expected the native part '${name}' for ${TARGET}`
-  if (existsSync(join(root, 'binding.gyp'))) {
+  if (isThere(join(root, 'binding.gyp'))) {
     const message = `${expected} at one of ${paths.join(', ')} but found none. In this source checkout run: npm run build`
     throw new LibtorchError('ADDON_NOT_FOUND', message, { details })
   }

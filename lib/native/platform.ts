@@ -52,7 +52,7 @@ function unsupported(expected: string, found: string, advice: string): LibtorchE
   return new LibtorchError(
     'UNSUPPORTED_PLATFORM',
     `Expected ${expected} or newer but this system has ${found}. ${advice}`,
-    { details: { expected, found } },
+    { details: { expected, found, advice } },
   )
 }
 
@@ -88,9 +88,15 @@ const REASONS: readonly { readonly says: RegExp; readonly advice: (found: RegExp
   },
   {
     says: /ERR_DLOPEN_DISABLED|loading of native addons is disabled|Cannot load native addon because/i,
-    advice: () => 'Addons are switched off. Start Node without --no-addons',
+    advice: () =>
+      `Addons are switched off. Start Node ${isRestricted() ? 'with --allow-addons' : 'without --no-addons'}`,
   },
 ]
+
+/** Under `node --permission` addons are off until they are allowed. */
+function isRestricted(): boolean {
+  return (process as { permission?: unknown }).permission !== undefined
+}
 
 function packageOf(library: string | undefined): string {
   if (library?.startsWith('libstdc++')) return 'libstdc++6'

@@ -1,12 +1,12 @@
 /** Where a model's folders are: as given, or downloaded from the hub first. */
 
-import { existsSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkNames, nearest } from '../checks/names'
 import { expected, InvalidArgumentError, ModelError } from '../errors'
 import { absolute } from '../files/absolute'
+import { homeFolder } from '../files/caches'
+import { isThere } from '../files/probe'
 import type { DownloadProgress } from '../hub/download'
 import { type HubId, parseHubId } from '../hub/id'
 import type { HubSettings } from '../hub/settings'
@@ -49,13 +49,14 @@ export function readModelName(name: string, given: unknown): string {
   if (typeof given !== 'string' || given === '' || given.includes('\0'))
     throw expected(name, FOLDER_OR_ID, given)
   if (/^file:/i.test(given)) return pathOf(name, given)
-  if (ADDRESS.test(given) && !existsSync(given)) {
+  if (ADDRESS.test(given) && !isThere(given)) {
     const [, page = ''] = PAGE.exec(given) ?? []
     const hint = parseHubId(page) === null ? '' : `: for a model on the hub say '${page}'`
     throw expected(name, `${FOLDER_OR_ID}, not an address${hint},`, given)
   }
-  if (given.startsWith('~') && !existsSync(given)) {
-    const hint = /^~(?![^/\\])/.test(given) ? `, here it is '${join(homedir(), given.slice(2))}'` : ''
+  if (given.startsWith('~') && !isThere(given)) {
+    const home = /^~(?![^/\\])/.test(given) ? homeFolder() : null
+    const hint = home === null ? '' : `, here it is '${join(home, given.slice(2))}'`
     throw expected(name, `${FOLDER_OR_ID}: only shells know ~${hint},`, given)
   }
   return given
@@ -147,7 +148,7 @@ async function locate(name: string, given: string, options: LocateOptions): Prom
 
 /** A folder of that name wins over the hub. */
 function hubIdOf(given: string, revision?: string): HubId | null {
-  const id = existsSync(given) ? null : parseHubId(given)
+  const id = isThere(given) ? null : parseHubId(given)
   return id === null || revision === undefined ? id : { ...id, revision }
 }
 

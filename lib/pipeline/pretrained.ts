@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ModelError } from '../errors'
 import { packageRoot } from '../files/package-root'
+import { isThere } from '../files/probe'
 import { snapshotIn } from '../hub/snapshot-name'
 import type { CompiledMethod } from '../loading/compiled'
 import type { StageRuns, WeightsDtype } from '../loading/dtypes'
@@ -161,7 +161,7 @@ async function loadReader(files: TokenizerFiles): Promise<LearningReaders['prior
 }
 
 function bundledModel(): string {
-  if (existsSync(bundled.model)) return bundled.model
+  if (isThere(bundled.model)) return bundled.model
   throw new ModelError(
     'MODEL_NOT_FOUND',
     `Expected the model of the package at ${bundled.model} but found none`,

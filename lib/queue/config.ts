@@ -1,6 +1,5 @@
 /** What of a server's settings is the queue's. */
-import { join } from 'node:path'
-import { ownCache } from '../files/caches'
+import { below, NO_HOME, ownCache } from '../files/caches'
 import { InvalidArgumentError } from '../index'
 import type { ServerConfig } from '../server'
 import { Broker } from './broker'
@@ -19,6 +18,13 @@ export function openBroker(
 }
 
 /** Without one: a folder of this machine, which is enough while everything runs on it. */
-export function storeOf({ store = join(ownCache(), 'pictures') }: Pick<ServerConfig, 'store'>): PictureStore {
-  return openStore(store)
+export function storeOf({ store }: Pick<ServerConfig, 'store'>): PictureStore {
+  return openStore(store ?? below(ownCache(), 'pictures') ?? refuseHomeless())
+}
+
+function refuseHomeless(): never {
+  throw new InvalidArgumentError(
+    `Expected store to be given, for ${NO_HOME}: a folder that every worker sees, or s3://BUCKET`,
+    { details: { name: 'store' } },
+  )
 }

@@ -13,6 +13,11 @@ afterAll(removeFolders)
 
 const modelIsThere = existsSync(join(ROOT, 'models', 'shapes'))
 
+/** As this Node spells it. */
+const PERMISSION = process.allowedNodeEnvironmentFlags.has('--permission')
+  ? '--permission'
+  : '--experimental-permission'
+
 function codes(diagnosis: Diagnosis): string[] {
   return diagnosis.problems.map(({ code }) => code.replace('ERR_WUERSTCHEN_', ''))
 }
@@ -89,7 +94,35 @@ describe('wuerstchen doctor', () => {
     expect(status).toBe(1)
     expect(stdout).toContain('not used: /nowhere (WUERSTCHEN_LIBTORCH): no such folder')
     expect(stdout).toContain('problem [ERR_WUERSTCHEN_LIBTORCH_NOT_FOUND]')
-    expect(stdout).toContain('fix: Correct or remove WUERSTCHEN_LIBTORCH, or: npx wuerstchen runtime install')
+    expect(stdout).toContain('fix: Correct or remove WUERSTCHEN_LIBTORCH\n')
+    expect(stdout).not.toContain('runtime install')
+  })
+
+  it('names the variable behind a folder without libtorch, as generate does', () => {
+    const empty = folderOf({})
+    for (const command of [['doctor'], ['generate', 'a red circle']]) {
+      const { status, stdout, stderr } = runCli(command, { WUERSTCHEN_LIBTORCH: empty })
+      expect(status).not.toBe(0)
+      expect(stdout + stderr).toMatch(
+        new RegExp(
+          `in ${empty} \\(WUERSTCHEN_LIBTORCH\\) but no libtorch_cpu\\.\\w+ in it\\. Correct or remove`,
+        ),
+      )
+    }
+  })
+
+  it.each([
+    ['--no-addons', 'Start Node without --no-addons'],
+    [`${PERMISSION} --allow-fs-read=*`, 'Start Node with --allow-addons'],
+  ])('says how to allow addons that %s forbids', (flags, fix) => {
+    const main = join(ROOT, 'dist', 'cli', 'main.js')
+    const { stdout } = spawnSync(process.execPath, [...flags.split(' '), main, 'doctor', '--json'], {
+      encoding: 'utf8',
+    })
+    const { problems }: Diagnosis = JSON.parse(stdout)
+    const [problem] = problems.filter(({ code }) => code.endsWith('ADDON_LOAD'))
+    expect(problem?.fix).toContain(fix)
+    expect(problem?.message).not.toContain('..')
   })
 
   it('says what runs on a CPU without kernels', () => {

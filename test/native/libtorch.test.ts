@@ -1,7 +1,8 @@
 /** Loading libtorch and the addon, each case in a process of its own: a process has one libtorch. */
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findLibtorch, libraryName } from '../../lib/libtorch/find'
+import { findLibtorch } from '../../lib/libtorch/find'
+import { libraryName } from '../../lib/libtorch/libraries'
 import { findLoader } from '../../lib/native/addons'
 import { QUICK, type SmallModel, smallModel } from '../support/models'
 import { ensureDist, resultOf } from '../support/node-process'
@@ -80,7 +81,9 @@ describe('loading libtorch', () => {
     expect(message).toEqual([
       'ERR_WUERSTCHEN_LIBTORCH_NOT_FOUND',
       [
-        expect.stringMatching(/^Expected libtorch 2\.13 but found none: /),
+        expect.stringMatching(
+          /^Expected libtorch 2\.13.* in \/nowhere \(WUERSTCHEN_LIBTORCH\) but no such folder\. Correct or remove WUERSTCHEN_LIBTORCH; /,
+        ),
         '  WUERSTCHEN_LIBTORCH: /nowhere: no such folder',
       ],
       1,

@@ -1,8 +1,8 @@
 /** Archives that lie on the disk already, and archives that are no libtorch. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { libraryName } from '../../lib/libtorch/find'
 import { install } from '../../lib/libtorch/install'
+import { libraryName } from '../../lib/libtorch/libraries'
 import { runtimesIn, TARGET } from '../../lib/libtorch/runtimes'
 import { FileServer } from '../support/file-server'
 import {
@@ -18,6 +18,7 @@ import {
   startServer,
   stopServer,
 } from '../support/installations'
+import { copiedLibtorch, replace } from '../support/libraries'
 import { sha256 } from '../support/loopback-hub'
 import { buildOf, wheelOf } from '../support/made-up-libtorch'
 import { ensureDist } from '../support/node-process'
@@ -50,13 +51,78 @@ describe('an archive that somebody brought along', () => {
     expect(filesIn(folder)).toEqual([])
   })
 
+  it('is looked at by a dry run, as far as that goes without reading it', async () => {
+    const from = fileWith(SMALL.subarray(1))
+    const dry = (place: string) => install(jobWith({ builds: small(), from: place, dryRun: true }))
+    expect(await refusal(dry(from))).toMatchObject({
+      code: 'ERR_WUERSTCHEN_RUNTIME_INVALID',
+      details: { file: from, expected: SMALL.length, received: SMALL.length - 1 },
+    })
+    expect((await refusal(dry('/nonexistent/a.whl'))).code).toBe('ERR_WUERSTCHEN_RUNTIME_INVALID')
+    expect((await dry(fileWith(SMALL))).state).toBe('planned')
+  })
+
+  it('is no address but of http', async () => {
+    for (const from of ['ftp://host/torch.whl', 's3://bucket/torch.whl'])
+      expect(await refusal(install(jobWith({ builds: small(), from })))).toMatchObject({
+        code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+        message: expect.stringContaining('a file, a folder or an http(s) address'),
+      })
+  })
+
   it('is taken when its hash is given, and names its flavour', async () => {
     const own = wheelOf('2.13.1+cu126')
-    const job = jobWith({ builds: [], from: fileWith(own), sha256: sha256(own) })
+    const job = jobWith({ builds: [], flavour: undefined, from: fileWith(own), sha256: sha256(own) })
     expect((await install(job)).runtime).toMatchObject({ name: `2.13.1-cu126-${TARGET}`, flavour: 'cu126' })
     // Again: it replaces itself.
     expect((await install(job)).state).toBe('installed')
     expect(runtimesIn(folder)).toHaveLength(1)
+  })
+
+  it.each([
+    ['cpu', '2.13.1+cu130', /but it is cu130, not cpu\. Nothing was installed$/],
+    ['cu126', '2.13.1+cu130', /but it is cu130, not cu126\. Nothing was installed$/],
+    ['cu130', '2.13.1+cu128', /but it is cu128, not cu130\. Nothing was installed$/],
+    ['cu130', '2.13.1', /but it is cpu, not cu130\. Nothing was installed$/],
+  ] as const)('is refused as %s when it is %s', async (flavour, version, message) => {
+    const own = wheelOf(version)
+    const job = jobWith({ builds: [], flavour, from: fileWith(own), sha256: sha256(own) })
+    const error = await refusal(install(job))
+    expect(error).toMatchObject({
+      code: 'ERR_WUERSTCHEN_RUNTIME_INVALID',
+      message: expect.stringMatching(message),
+    })
+    expect(filesIn(folder)).toEqual([])
+  })
+
+  it('is refused as cpu when it has a half for GPUs, whatever its version says', async () => {
+    const cuda = { name: `torch/lib/${libraryName('torch_cuda')}`, bytes: Buffer.from('cuda') }
+    for (const version of ['2.13.1', '2.13.1+cpu', '2.13.1+cu999']) {
+      const own = wheelOf(version, undefined, [cuda])
+      const job = jobWith({ builds: [], from: fileWith(own), sha256: sha256(own) })
+      expect((await refusal(install(job))).message).toMatch(
+        /but it is (for CUDA|cu999), not cpu\. Nothing was installed$/,
+      )
+    }
+    expect(filesIn(folder)).toEqual([])
+  })
+
+  // Only Linux has ELF files.
+  const onLinux = process.platform === 'linux' ? it : it.skip
+
+  onLinux('is refused when it lacks a library that it needs, and this system does, too', async () => {
+    const lacking = copiedLibtorch(replace('c10', 'libgcc_s.so.1\0', 'libcusparse.1\0'))
+    const own = wheelOf('2.13.1+cpu', undefined, [], {
+      [libraryName('c10')]: readFileSync(join(lacking, 'lib', libraryName('c10'))),
+    })
+    const job = jobWith({ builds: [], from: fileWith(own), sha256: sha256(own) })
+    expect(await refusal(install(job))).toMatchObject({
+      code: 'ERR_WUERSTCHEN_RUNTIME_INVALID',
+      message: expect.stringMatching(
+        /but it cannot be used: libc10\.so needs libcusparse\.1, which this system lacks\. Nothing was installed$/,
+      ),
+    })
+    expect(filesIn(folder)).toEqual([])
   })
 
   it('may be the zip of libtorch', async () => {

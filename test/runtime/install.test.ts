@@ -4,9 +4,10 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PART_BYTES } from '../../lib/download/part-notes'
-import { findLibtorch, libraryName } from '../../lib/libtorch/find'
+import { findLibtorch } from '../../lib/libtorch/find'
 import { install } from '../../lib/libtorch/install'
 import type { RuntimeProgress } from '../../lib/libtorch/job'
+import { libraryName } from '../../lib/libtorch/libraries'
 import { runtimesIn, TARGET } from '../../lib/libtorch/runtimes'
 import {
   CPU,

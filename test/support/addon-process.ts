@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 import { ROOT } from '../../bench/support/reference'
-import { libraryName } from '../../lib/libtorch/find'
+import { libraryName } from '../../lib/libtorch/libraries'
 import { findEngines } from '../../lib/native/addons'
 import { runScript } from './node-process'
 

@@ -76,7 +76,13 @@ describe('refuseUnsupportedPlatform()', () => {
   ])('refuses %j', (found, message) => {
     const refuse = () => refuseUnsupportedPlatform(found)
     expect(refuse).toThrow(message)
-    expect(refuse).toThrow(expect.objectContaining({ code: 'ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM' }))
+    expect(refuse).toThrow(
+      expect.objectContaining({
+        code: 'ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM',
+        // What doctor says.
+        details: expect.objectContaining({ advice: expect.stringMatching(/image|Install a newer Node/) }),
+      }),
+    )
   })
 
   it.each([

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Build } from '../../lib/libtorch/builds'
-import { findLibtorch, type Libtorch, libraryName, majorMinor } from '../../lib/libtorch/find'
+import { findLibtorch, type Libtorch, majorMinor } from '../../lib/libtorch/find'
 import { flavoursFor, nvidiaDriver } from '../../lib/libtorch/flavours'
 import { gpuFindings } from '../../lib/libtorch/gpu'
-import { librariesOf } from '../../lib/libtorch/libraries'
+import { librariesOf, libraryName } from '../../lib/libtorch/libraries'
 import { runtimesFolder } from '../../lib/libtorch/runtimes'
 
 let root: string
