@@ -181,7 +181,7 @@ export interface BackendModel {
   readonly maxPixels?: number
 }
 
-/** `loading` and `draining` take no jobs; `failed` never will, and says why. */
+/** `loading` and `draining` take no jobs; `failed` will not without somebody's help, and says why. */
 export type BackendState =
   | { readonly name: 'loading' | 'ready' | 'draining' }
   | { readonly name: 'failed'; readonly message: string }
