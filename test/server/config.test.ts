@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TSchema } from '@sinclair/typebox'
 import ts from 'typescript'
@@ -66,11 +66,25 @@ describe('readConfig()', () => {
       'Unknown variable WUERSTCHEN_SERVE_MAX_QEUE. Did you mean WUERSTCHEN_SERVE_MAX_QUEUE?',
       expect.stringMatching(/^Unknown option 'prot'\. Did you mean 'port'\?$/),
       expect.stringMatching(/^Expected port to be an integer but received 'x'$/),
-      expect.stringMatching(/^Expected keys\[0\]\.name to be text like .* but received 'a b'$/),
-      expect.stringMatching(/^Expected keys\[0\]\.sha256 to be text like/),
+      expect.stringMatching(/^Expected keys\[0\]\.name to be 1 to 64 letters, .* but received 'a b'$/),
+      expect.stringMatching(/^Expected keys\[0\]\.sha256 to be a SHA-256 hash of 64 hexadecimal digits but/),
       expect.stringMatching(/^Expected dtype to be one of auto, .* but received 'float8'$/),
       expect.stringMatching(/^Expected maxSteps to be from 1 to 1000 but received 0$/),
     ])
+  })
+
+  it('names an option within another by its place, and formats in words', () => {
+    const entry = { ...newKey('web').entry, id: 1 }
+    const mistakes = mistakesOf({ file: fileOf({ keys: [entry], publicUrl: 'x', cors: ['x'] }) })
+    expect(mistakes).toHaveLength(3)
+    expect(mistakes).toContain("Unknown option 'keys[0].id'.")
+    expect(mistakes).not.toContainEqual(expect.stringMatching(/text like|\^/))
+  })
+
+  it('reads a file with a byte order mark', () => {
+    const file = fileOf({ port: 7 })
+    writeFileSync(file, `\uFEFF${readFileSync(file, 'utf8')}`)
+    expect(readConfig({ file }).port).toBe(7)
   })
 
   it.each(['0.0.0.0', '::', '192.168.1.2', 'example.org'])('asks for keys to listen on %s', (host) => {

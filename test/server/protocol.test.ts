@@ -69,3 +69,12 @@ describe('a body', () => {
       expect((await send(served, headers, JSON.stringify(QUICK)))[0]).toBe(202)
   })
 })
+
+describe("options of OpenAI's clients", () => {
+  it('may be null, every one that may be left out', async () => {
+    await using served = await serveFake()
+    const absent = { user: null, style: null, moderation: null, quality: null, background: null }
+    const answer = await served.post('/v1/images/generations', { prompt: 'x', ...absent })
+    expect([answer.status, (await answer.json()).error]).toEqual([200, undefined])
+  })
+})

@@ -14,7 +14,7 @@ export function mistakeOf(
     const hint = near === null ? '' : ` Did you mean '${near}'?`
     return {
       name: join(path, additionalProperty),
-      message: `Unknown option ${shown(additionalProperty)}.${hint}`,
+      message: `Unknown option ${shown(join(path, additionalProperty))}.${hint}`,
     }
   }
   if (error.keyword === 'required') {

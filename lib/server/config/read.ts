@@ -80,7 +80,7 @@ function lineOf(error: ErrorObject): string {
 
 function fromFile(file: string, mistakes: string[]): object {
   try {
-    const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''))
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
     mistakes.push(`Expected ${file} to hold an object`)
   } catch (error) {

@@ -14,10 +14,12 @@ export const KeyConfig = Type.Object(
   {
     name: Type.String({
       pattern: '^[A-Za-z0-9._-]{1,64}$',
+      'x-expected': '1 to 64 letters, digits, dots, hyphens or underscores',
       description: 'Names the client in logs and metrics, and owns its jobs.',
     }),
     sha256: Type.String({
       pattern: '^[0-9a-f]{64}$',
+      'x-expected': 'a SHA-256 hash of 64 hexadecimal digits',
       description: "SHA-256 of the key, as 'wuerstchen key' prints it. The key itself is stored nowhere.",
     }),
     priority: Type.Optional(
@@ -62,6 +64,7 @@ export const ServerConfig = Type.Object(
     port: integer('Port to listen on; 0 takes a free one.', 0, 65_535, 8080),
     publicUrl: text('Address that clients see, for the URLs of pictures. Defaults to that of each request.', {
       pattern: '^https?://[^/?#\\s]+(/[^?#\\s]*)?$',
+      'x-expected': 'an http or https address without query',
     }),
     trustProxy: Type.Boolean({
       default: false,
@@ -78,11 +81,18 @@ export const ServerConfig = Type.Object(
         minLength: 32,
       },
     ),
-    cors: Type.Array(Type.String({ pattern: '^(\\*|https?://[^/\\s]+)$' }), {
-      default: [],
-      maxItems: 100,
-      description: "Origins of web pages that may call this server, such as https://example.org; '*' is all.",
-    }),
+    cors: Type.Array(
+      Type.String({
+        pattern: '^(\\*|https?://[^/\\s]+)$',
+        'x-expected': '* or an origin such as https://example.org',
+      }),
+      {
+        default: [],
+        maxItems: 100,
+        description:
+          "Origins of web pages that may call this server, such as https://example.org; '*' is all.",
+      },
+    ),
 
     model: text("A model's id on the hub, or its decoder's folder. Defaults to the model of this package."),
     prior: text("The prior's id or folder. Defaults to the one that the model card names."),
@@ -122,6 +132,7 @@ export const ServerConfig = Type.Object(
     queuePrefix: Type.String({
       default: 'wuerstchen',
       pattern: '^[A-Za-z0-9._-]{1,64}$',
+      'x-expected': '1 to 64 letters, digits, dots, hyphens or underscores',
       description: 'First part of all keys in it: queues of other names know nothing of each other.',
     }),
     queueReplicas: integer('Replicas of it that must have a job before the job is accepted.', 0, 100, 0),

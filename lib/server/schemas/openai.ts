@@ -65,7 +65,7 @@ export const ImagesRequest = Type.Object(
     quality: Type.Optional(orNull(oneOf(['auto', 'low', 'medium', 'high', 'standard', 'hd'], IGNORED))),
     moderation: Type.Optional(orNull(oneOf(['auto', 'low'], IGNORED))),
     style: Type.Optional(orNull(oneOf(['vivid', 'natural'], IGNORED))),
-    user: Type.Optional(Type.String({ maxLength: 512, ...IGNORED })),
+    user: Type.Optional(orNull(Type.String({ maxLength: 512, ...IGNORED }))),
     wuerstchen: Type.Optional(WuerstchenOptions),
   },
   { $id: 'ImagesRequest', additionalProperties: false },
