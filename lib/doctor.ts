@@ -2,7 +2,7 @@ import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import { checkNames } from './checks/names'
 import { WuerstchenError } from './errors'
-import { cacheSetting, ownCache, refuseObstacle } from './files/caches'
+import { cacheSetting, hubCache, hubCacheSetting, ownCache, refuseObstacle } from './files/caches'
 import { entriesOf } from './files/entries'
 import { packageRoot, packageVersion } from './files/package-root'
 import { isThere } from './files/probe'
@@ -82,6 +82,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
   attempt(() => findEngines())
   attempt(refuseOwnCache)
   attempt(loadSharp)
+  attempt(refuseHubCache)
   const required = withoutThrowing(compiledTorch)
   const search = findLibtorch({ libtorch: options.libtorch, required })
   const runtime = attempt(() => loadRuntime(options))
@@ -119,6 +120,15 @@ function refuseOwnCache(): void {
   const setting = cacheSetting()
   const name = process.env[setting] ? setting : 'what is there'
   refuseObstacle(folder, { what: 'converted weights', name, setting })
+}
+
+/** Models of the hub cannot be kept there. */
+function refuseHubCache(): void {
+  const folder = hubCache()
+  if (folder === null) return
+  const setting = hubCacheSetting()
+  const name = /^[A-Z_]+$/.test(setting) ? setting : 'what is there'
+  refuseObstacle(folder, { what: 'downloaded models', name, setting })
 }
 
 function problemOf(error: unknown): Problem {

@@ -50,6 +50,19 @@ export function hubHome(env: Environment = process.env): string | null {
   return env.HF_HOME || below(userCache(env), 'huggingface')
 }
 
+/** Models that were downloaded; null without a home folder. */
+export function hubCache(env: Environment = process.env): string | null {
+  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || below(hubHome(env), 'hub')
+}
+
+/** What names that folder, for messages. */
+export function hubCacheSetting(env: Environment = process.env): string {
+  const named = ['HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'HF_HOME', 'XDG_CACHE_HOME'].find(
+    (name) => env[name],
+  )
+  return named ?? 'in the home folder; option cacheDir or HF_HUB_CACHE names another'
+}
+
 function userCache(env: Environment): string | null {
   return env.XDG_CACHE_HOME || below(homeFolder(), '.cache')
 }

@@ -2,7 +2,7 @@
 
 import { expected, HubError } from '../errors'
 import { absolute } from '../files/absolute'
-import { below, hubHome, NO_HOME } from '../files/caches'
+import { below, hubCache, hubCacheSetting, hubHome, NO_HOME } from '../files/caches'
 import { readRegularSync } from '../files/open'
 
 export interface HubOptions {
@@ -35,7 +35,7 @@ const DEFAULT_SILENCE_S = 30
 
 export function hubSettings(options: HubOptions, env: Environment = process.env): HubSettings {
   const offline = options.localFilesOnly ?? (isOn(env.HF_HUB_OFFLINE) || isOn(env.TRANSFORMERS_OFFLINE))
-  const cacheDir = options.cacheDir ?? cacheOf(env)
+  const cacheDir = options.cacheDir ?? hubCache(env)
   const folder = cacheDir === null ? null : absolute(cacheDir)
   return {
     endpoint: endpointOf(env.HF_ENDPOINT),
@@ -44,7 +44,7 @@ export function hubSettings(options: HubOptions, env: Environment = process.env)
     get cacheDir() {
       return folder ?? refuseHomeless()
     },
-    cacheSetting: options.cacheDir === undefined ? cacheSettingOf(env) : 'option cacheDir',
+    cacheSetting: options.cacheDir === undefined ? hubCacheSetting(env) : 'option cacheDir',
     offline,
     silenceMs: 1000 * (Number(env.HF_HUB_DOWNLOAD_TIMEOUT) || DEFAULT_SILENCE_S),
   }
@@ -62,22 +62,11 @@ function endpointOf(value: string | undefined): string {
   return value.replace(/\/+$/, '')
 }
 
-function cacheOf(env: Environment): string | null {
-  return env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || below(hubHome(env), 'hub')
-}
-
 function refuseHomeless(): never {
   throw new HubError(
     'CACHE_UNUSABLE',
     `Expected a folder for downloaded models but ${NO_HOME}. Name one with the option cacheDir, or with HF_HUB_CACHE`,
   )
-}
-
-function cacheSettingOf(env: Environment): string {
-  const named = ['HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'HF_HOME', 'XDG_CACHE_HOME'].find(
-    (name) => env[name],
-  )
-  return named ?? 'in the home folder; option cacheDir or HF_HUB_CACHE names another'
 }
 
 function tokenOf(env: Environment): string | null {

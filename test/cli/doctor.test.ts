@@ -59,6 +59,17 @@ describe('wuerstchen doctor', () => {
     }
   })
 
+  it("tells of a folder of the hub's models that can be none", () => {
+    const file = join(folderOf({ file: '' }), 'file')
+    const { status, stdout } = runCli(['doctor', '--json'], { HF_HUB_CACHE: file })
+    expect(status).toBe(1)
+    expect(JSON.parse(stdout).problems).toContainEqual({
+      code: 'ERR_WUERSTCHEN_INVALID_ARGUMENT',
+      message: `Expected the folder of downloaded models (HF_HUB_CACHE) to be a folder but ${file} is a file and no folder`,
+      fix: 'Correct or remove HF_HUB_CACHE',
+    })
+  })
+
   it('says in words what it says in JSON', () => {
     const diagnosis: Diagnosis = JSON.parse(runCli(['doctor', '--json']).stdout)
     const { wuerstchen, node, platform, cpu, libtorch, addon, bundledModel, graphs } = diagnosis
