@@ -65,6 +65,8 @@ export async function setUpArm64() {
   for (const part of PARTS) await makePart(part).catch(unfetched)
   await buildNative({ target: 'linux-arm64', out: ADDONS })
   copyAddons()
+  // Random checkpoints and their graphs, which only this machine's Python makes.
+  await run(VENV_PYTHON, ['-m', 'scripts.fixtures', at('.fixtures')], { log: LOG })
   copyCheckout()
 }
 
