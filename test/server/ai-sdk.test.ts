@@ -1,5 +1,7 @@
 import type { ImageModelV3, ProviderV3 } from '@ai-sdk/provider'
 import { generateImage, NoSuchModelError } from 'ai'
+import sharp from 'sharp'
+import { difference, type Pixels } from '../../bench/support/reference'
 import { readParameters, WuerstchenPipeline } from '../../lib'
 import { createWuerstchen } from '../../lib/ai-sdk'
 import { describeBundled } from '../support/models'
@@ -7,6 +9,11 @@ import { until } from '../support/until'
 
 // The SDK prints warnings, too.
 ;(globalThis as { AI_SDK_LOG_WARNINGS?: boolean }).AI_SDK_LOG_WARNINGS = false
+
+async function pixelsOf({ uint8Array }: { uint8Array: Uint8Array }): Promise<Pixels> {
+  const { data, info } = await sharp(uint8Array).raw().toBuffer({ resolveWithObject: true })
+  return { data, width: info.width, height: info.height }
+}
 
 const STEPS = { priorNumInferenceSteps: 4, numInferenceSteps: 3 }
 const FEW = { wuerstchen: { ...STEPS } }
@@ -61,7 +68,10 @@ describeBundled('wuerstchen/ai-sdk', () => {
     const [first, second] = facts.images
     expect(first?.seed).not.toBe(second?.seed)
     const alone = await generateImage({ ...call, seed: second?.seed ?? -1 })
-    expect(alone.image.uint8Array).toEqual(images[1]?.uint8Array)
+    const [one, two] = (await Promise.all(images.map(pixelsOf))) as [Pixels, Pixels]
+    // Who shares a batch changes the order of some sums.
+    expect(difference(await pixelsOf(alone.image), two).largest).toBeLessThanOrEqual(1)
+    expect(difference(one, two).largest).toBeGreaterThan(10)
   })
 
   it('reads prompts as providerOptions say', async () => {
