@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 
 export interface ServerEvent {
@@ -62,3 +63,6 @@ async function orSilence<T>(work: Promise<T>, ms: number): Promise<T | null> {
     clearTimeout(timer)
   }
 }
+
+/** A stream of events in the OpenAPI document. Some readers take its schema for the text and some for each event: it has none. */
+export const EVENT_STREAM = { 'text/event-stream': { schema: Type.Unknown() } }

@@ -4,7 +4,7 @@ import type { JobEvent, JobSnapshot } from '../backend'
 import { clientGone } from '../client-gone'
 import { type Context, ownJob } from '../context'
 import { bodyOf } from '../errors'
-import { type ServerEvent, sendEvents } from '../sse'
+import { EVENT_STREAM, type ServerEvent, sendEvents } from '../sse'
 import { JobPath } from './job-path'
 import { REFUSALS } from './refusals'
 import { imageView, jobView } from './views'
@@ -24,7 +24,7 @@ export function registerEvents(app: FastifyInstance, context: Context): void {
         params: JobPath,
         headers: Type.Object({ 'last-event-id': Type.Optional(Type.String()) }),
         response: {
-          200: { description: EVENTS, content: { 'text/event-stream': { schema: Type.String() } } },
+          200: { description: EVENTS, content: EVENT_STREAM },
           ...REFUSALS,
         },
       },

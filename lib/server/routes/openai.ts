@@ -6,7 +6,7 @@ import { type Context, modelOf, originOf } from '../context'
 import { HttpError, JobFailure, LOST } from '../errors'
 import { TimeoutHeaders } from '../schemas/headers'
 import { ImagesEvents, ImagesRequest, ImagesResponse, Model, ModelList, NO_USAGE } from '../schemas/openai'
-import { sendEvents } from '../sse'
+import { EVENT_STREAM, sendEvents } from '../sse'
 import { jobRequestOf, sizeOf } from '../wishes'
 import { checkPresence, Presence } from './absence'
 import { checkModel, registerEdits, registerModels } from './models'
@@ -48,7 +48,7 @@ function openAiAnswer() {
     description: 'The pictures, or with stream: true their events',
     content: {
       'application/json': { schema: Type.Ref(ImagesResponse) },
-      'text/event-stream': { schema: Type.String() },
+      ...EVENT_STREAM,
     },
   }
 }
