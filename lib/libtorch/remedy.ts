@@ -3,6 +3,9 @@
 import { basename } from 'node:path'
 import type { LibtorchSource, RejectedPlace } from './find'
 
+/** Of what npm brought. */
+export const NPM_AGAIN = 'Remove node_modules, and install again: npm ci'
+
 const ENVIRONMENT = 'Install torch again in that Python environment: pip install --force-reinstall torch'
 
 const OF_FAULTS: Readonly<Record<LibtorchSource, (place: RejectedPlace) => string>> = {
@@ -11,7 +14,7 @@ const OF_FAULTS: Readonly<Record<LibtorchSource, (place: RejectedPlace) => strin
   LIBTORCH: () => 'Correct or remove LIBTORCH',
   runtime: ({ path }) =>
     `Run: npx wuerstchen runtime remove ${basename(path)} && npx wuerstchen runtime install`,
-  package: () => 'Remove node_modules, and install again: npm ci',
+  package: () => NPM_AGAIN,
   VIRTUAL_ENV: () => ENVIRONMENT,
   CONDA_PREFIX: () => ENVIRONMENT,
   WUERSTCHEN_PYTHON: () => ENVIRONMENT,

@@ -6,6 +6,7 @@ import { entriesOf } from '../files/entries'
 import { packageRoot } from '../files/package-root'
 import { isThere } from '../files/probe'
 import { majorMinor } from '../libtorch/find'
+import { NPM_AGAIN } from '../libtorch/remedy'
 
 /** Where a source checkout's build of the engine lies: another one where the sanitizers made it (scripts/sanitizers.mjs). */
 const BUILD = process.env.WUERSTCHEN_ENGINE_BUILD ?? 'build-cmake'
@@ -63,9 +64,7 @@ function engineIn(folder: string): Engine | null {
 
 /** What brings this package's own binaries again. */
 export function reinstallation(root: string = packageRoot): string {
-  return isThere(join(root, 'binding.gyp'))
-    ? 'In this source checkout run: npm run build'
-    : 'Remove node_modules, and install again: npm ci'
+  return isThere(join(root, 'binding.gyp')) ? 'In this source checkout run: npm run build' : NPM_AGAIN
 }
 
 /** Says what is missing by what is there instead: a checkout, other platforms, or nothing. */

@@ -1,12 +1,11 @@
 /** Records that the broker lost, or somebody deleted: what they stood for in the counts goes with them. */
-import { Broker } from '../../lib/queue/broker'
-import { Jobs } from '../../lib/queue/jobs'
+import type { Jobs } from '../../lib/queue/jobs'
 import type { JobRequest } from '../../lib/server'
 import { describeQueue, QueueRoom, REQUEST } from '../support/queue'
+import { FACTS, JobsRoom } from '../support/queue-jobs'
 import { until } from '../support/until'
 import { writtenLog } from '../support/written-log'
 
-const FACTS = { queue: 'q', server: 's', maxQueue: 4, maxUnfinished: 9, timeToLiveMs: 60_000 }
 const NOTHING = {
   ...{ waitingJobs: 0, waitingPictures: 0, runningJobs: 0, runningPictures: 0 },
   ...{ keptJobs: 0, keptBytes: 0 },
@@ -18,32 +17,18 @@ const PICTURE = {
 }
 
 describeQueue('counts of jobs whose records are lost', () => {
+  let own: JobsRoom
   let room: QueueRoom
-  let broker: Broker
   let jobs: Jobs
 
   beforeEach(async () => {
-    room = await QueueRoom.open()
-    broker = new Broker({ url: room.redis.url, prefix: 'wuerstchen', patient: true })
-    jobs = new Jobs(broker)
+    own = await JobsRoom.open({ maxQueue: 4 })
+    ;({ room, jobs } = own)
   })
-  afterEach(async () => {
-    broker?.close()
-    await room?.[Symbol.asyncDispose]()
-  })
+  afterEach(() => own?.[Symbol.asyncDispose]())
 
-  async function submit(request: Partial<JobRequest> = {}): Promise<string> {
-    const outcome = await jobs.submit({ ...REQUEST, ...request }, FACTS)
-    if (!('made' in outcome)) throw new Error(JSON.stringify(outcome))
-    return outcome.id
-  }
-
-  async function begun(id: string) {
-    const attempt = await jobs.begin(id, 'token', 'worker', 3)
-    if (attempt === null || attempt === 'POISON') throw new Error(`Expected an attempt: ${attempt}`)
-    return attempt
-  }
-
+  const submit = (request?: Partial<JobRequest>) => own.submit(request)
+  const begun = (id: string) => own.begun(id)
   const lose = (...ids: string[]) => room.client.del(...ids.map((id) => `{wuerstchen}:job:${id}`))
 
   it('are those of what is left, whatever state each job was in', async () => {

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { Broker } from '../../lib/queue/broker'
-import { type Attempt, Jobs } from '../../lib/queue/jobs'
+import type { Jobs } from '../../lib/queue/jobs'
 import type { JobRecord } from '../../lib/queue/record'
 import type { JobRequest, PictureInfo } from '../../lib/server'
-import { describeQueue, QueueRoom, REQUEST } from '../support/queue'
+import { describeQueue, type QueueRoom } from '../support/queue'
+import { JobsRoom } from '../support/queue-jobs'
 
-const FACTS = { queue: 'q', server: 's', maxQueue: 9, maxUnfinished: 9, timeToLiveMs: 60_000 }
 const PICTURE: PictureInfo = {
   index: 0,
   width: 256,
@@ -20,31 +19,18 @@ const at = (place: string, index = 0) => ({ ...PICTURE, index, place })
 const STEP = ['step:0', { type: 'step', index: 0 }] as const
 
 describeQueue('the fence of attempts', () => {
+  let own: JobsRoom
   let room: QueueRoom
-  let broker: Broker
   let jobs: Jobs
 
   beforeAll(async () => {
-    room = await QueueRoom.open()
-    broker = new Broker({ url: room.redis.url, prefix: 'wuerstchen', patient: true })
-    jobs = new Jobs(broker)
+    own = await JobsRoom.open()
+    ;({ room, jobs } = own)
   })
-  afterAll(async () => {
-    broker?.close()
-    await room?.[Symbol.asyncDispose]()
-  })
+  afterAll(() => own?.[Symbol.asyncDispose]())
 
-  async function submit(request: Partial<JobRequest> = {}): Promise<string> {
-    const outcome = await jobs.submit({ ...REQUEST, ...request }, FACTS)
-    if (!('made' in outcome)) throw new Error(JSON.stringify(outcome))
-    return outcome.id
-  }
-
-  async function taken(id: string, token: string): Promise<Attempt> {
-    const attempt = await jobs.begin(id, token, 'worker', 3)
-    if (attempt === null || attempt === 'POISON') throw new Error(`Expected an attempt: ${attempt}`)
-    return attempt
-  }
+  const submit = (request?: Partial<JobRequest>) => own.submit(request)
+  const taken = (id: string, token: string) => own.begun(id, token)
 
   it('lets a worker that was thought lost change nothing', async () => {
     const id = await submit()

@@ -10,6 +10,10 @@ import { expectPicture, installed, pixelsOf } from './prove.mjs'
 // Any user without rights: root may write where the rights say nobody may.
 const NOBODY = 65534
 
+// sharp's own binaries are optional dependencies too: whoever wants PNG files names them.
+const SHARP = ['@img/sharp-linux-x64', '@img/sharp-libvips-linux-x64']
+const WITHOUT_LIBTORCH = ['npm', 'install', '--omit=optional', 'wuerstchen', ...SHARP]
+
 export const CASES = {
   'a worker thread': (context) => picture(context, 'worker.mjs'),
 
@@ -74,9 +78,7 @@ export const CASES = {
 
   'without optional dependencies: wuerstchen runtime install --from FILE': (context) =>
     withProject(context, async (machine, folder) => {
-      // sharp's own binaries are optional dependencies too: whoever wants PNG files names them.
-      const sharp = ['@img/sharp-linux-x64', '@img/sharp-libvips-linux-x64']
-      await machine.run(folder, ['npm', 'install', '--omit=optional', 'wuerstchen', ...sharp])
+      await machine.run(folder, WITHOUT_LIBTORCH)
       const from = ['--from', await wheelOf(THIS_TARGET), '--quiet']
       await machine.run(folder, ['npx', 'wuerstchen', 'runtime', 'install', 'cpu', ...from])
       await machine.run(folder, ['npx', 'wuerstchen', ...generateArguments('installed.png')])
@@ -85,8 +87,7 @@ export const CASES = {
 
   'a newer PyTorch that is installed already': (context) =>
     withProject(context, async (machine, folder) => {
-      const sharp = ['@img/sharp-linux-x64', '@img/sharp-libvips-linux-x64']
-      await machine.run(folder, ['npm', 'install', '--omit=optional', 'wuerstchen', ...sharp])
+      await machine.run(folder, WITHOUT_LIBTORCH)
       const environment = { VIRTUAL_ENV: await furtherEnvironment() }
       const generate = ['npx', 'wuerstchen', ...generateArguments('newer.png')]
       await machine.run(folder, generate, environment)
