@@ -54,16 +54,43 @@ KERNEL_INLINE int64_t PlaceInPanel(int64_t index) {
   return index / kGroup * kGroup * kPanel + index % kGroup;
 }
 
+// A row of a map as numbers of another kind.
+template <typename Number, typename Map>
+KERNEL_INLINE void CopyRow(const Map* from, int64_t count, Number* to) {
+  if constexpr (std::is_same_v<Number, Map>) {
+    std::memcpy(to, from, count * sizeof(Number));
+  } else {
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) Store(to + i, Load(from + i));
+    for (; i < count; ++i) to[i] = As<Number>(from[i]);
+  }
+}
+
 // Panels of kPanel keys, (head_dim / kGroup, kPanel, kGroup) each.
 template <typename Number, typename Map>
 void PackKeys(const PackHeadArgs& rows, void* packed) {
+  constexpr int64_t kGroup = AttentionOf<Number>::kGroup;
   for (int64_t index = 0; index < rows.count; ++index) {
     const int64_t key = rows.first + index;
-    const auto* const from = static_cast<const Map*>(rows.rows) + index * rows.stride;
+    Number row[kPassDepth];
+    CopyRow(static_cast<const Map*>(rows.rows) + index * rows.stride, rows.head_dim, row);
     auto* const to = static_cast<Number*>(packed) + key / kPanel * kPanel * rows.head_dim +
-                     key % kPanel * AttentionOf<Number>::kGroup;
-    for (int64_t i = 0; i < rows.head_dim; ++i) to[PlaceInPanel<Number>(i)] = As<Number>(from[i]);
+                     key % kPanel * kGroup;
+    for (int64_t i = 0; i < rows.head_dim; i += kGroup)
+      std::memcpy(to + i * kPanel, row + i, kGroup * sizeof(Number));
   }
+}
+
+// A panel's width of channels of as many keys as make a group.
+template <typename Map>
+KERNEL_INLINE void PackGroup(const Map* from, int64_t, float* to) {
+  for (int64_t i = 0; i < kPanel; i += kLanes) Store(to + i, Load(from + i));
+}
+
+template <typename Map>
+KERNEL_INLINE void PackGroup(const Map* from, int64_t stride, BFloat16* to) {
+  for (int64_t i = 0; i < kPanel; i += kLanes)
+    StoreEvenOdd(to + 2 * i, {Load(from + i), Load(from + stride + i)});
 }
 
 // Panels of kPanel of a head's channels, (capacity / kGroup, kPanel, kGroup) each. What is missing
@@ -71,17 +98,22 @@ void PackKeys(const PackHeadArgs& rows, void* packed) {
 template <typename Number, typename Map>
 void PackValues(const PackHeadArgs& rows, void* packed) {
   constexpr int64_t kGroup = AttentionOf<Number>::kGroup;
-  const int64_t end = RoundedUp(rows.first + rows.count, kGroup);
+  const int64_t last = rows.first + rows.count, end = RoundedUp(last, kGroup);
   for (int64_t start = 0; start < rows.head_dim; start += kPanel) {
     const int64_t present = rows.head_dim - start < kPanel ? rows.head_dim - start : kPanel;
     auto* const panel = static_cast<Number*>(packed) + start * rows.capacity;
-    for (int64_t key = rows.first; key < end; ++key) {
-      const bool there = key < rows.first + rows.count;
+    for (int64_t key = rows.first, taken = 1; key < end; key += taken) {
       const auto* const from =
           static_cast<const Map*>(rows.rows) + (key - rows.first) * rows.stride + start;
       Number* const to = panel + PlaceInPanel<Number>(key);
-      for (int64_t i = 0; i < kPanel; ++i)
-        to[i * kGroup] = there && i < present ? As<Number>(from[i]) : Number{};
+      const bool whole = present == kPanel && key % kGroup == 0 && key + kGroup <= last;
+      taken = whole ? kGroup : 1;
+      if (whole) {
+        PackGroup(from, rows.stride, to);
+      } else {
+        for (int64_t i = 0; i < kPanel; ++i)
+          to[i * kGroup] = key < last && i < present ? As<Number>(from[i]) : Number{};
+      }
     }
   }
 }
@@ -177,9 +209,9 @@ void Attention(const AttentionArgs& args) {
   [[maybe_unused]] const TileSession tiles;
   for (int64_t row = 0; row < args.rows; ++row) {
     const auto* const from = static_cast<const Map*>(args.queries) + row * args.query_stride;
-    for (int64_t i = 0; i < args.head_dim; ++i) {
-      scratch.queries[row * Of::kStride + i] = Of::Query(As<Number>(from[i]), args.scale);
-    }
+    Number* const query = scratch.queries + row * Of::kStride;
+    CopyRow(from, args.head_dim, query);
+    for (int64_t i = 0; i < args.head_dim; ++i) query[i] = Of::Query(query[i], args.scale);
     for (int64_t i = 0; i < width; ++i) scratch.sums[row * kPassDepth + i] = 0;
     scratch.softmax[row] = {-3.4e38f, 0};
   }

@@ -1,6 +1,7 @@
 #include "testing/kernels/cases.h"
 
 #include <cmath>
+#include <utility>
 
 #include "testing/kernels/numbers.h"
 #include "testing/kernels/product_case.h"
@@ -13,48 +14,54 @@ using runtime::kernels::DepthwiseArgs;
 using runtime::kernels::kAttentionScratch;
 using runtime::kernels::Kernels;
 
-Answer AskAttention(const std::string& name, const Kernels& kernels, const AttentionKernels& how) {
-  constexpr int64_t kQueries = 33, kKeys = 301, kDim = 64;
+// Keys and values come in two parts, as a picture's own and those of its text do; the first has an
+// odd number of them.
+Answer AskAttention(const std::string& name, const Kernels& kernels, const AttentionKernels& how,
+                    int64_t dim) {
+  constexpr int64_t kQueries = 33, kOwn = 101, kKeys = 301;
   constexpr float kScale = 0.125f;
   Noise noise(11);
-  auto queries = noise.Fill(kernels.number, kQueries * kDim);
-  auto keys = noise.Fill(kernels.number, kKeys * kDim);
-  auto values = noise.Fill(kernels.number, kKeys * kDim);
+  auto queries = noise.Fill(kernels.number, kQueries * dim);
+  auto keys = noise.Fill(kernels.number, kKeys * dim);
+  auto values = noise.Fill(kernels.number, kKeys * dim);
   const int64_t capacity =
       (kKeys + kernels.key_multiple - 1) / kernels.key_multiple * kernels.key_multiple;
-  std::vector<float> packed_keys(static_cast<size_t>(capacity * kDim) + 64),
-      packed_values(static_cast<size_t>(capacity * kDim) + 64);
-  how.pack_keys({keys.From(0), kDim, kKeys, kDim, 0, capacity}, packed_keys.data());
-  how.pack_values({values.From(0), kDim, kKeys, kDim, 0, capacity}, packed_values.data());
+  const int64_t width = (dim + kernels.panel - 1) / kernels.panel * kernels.panel;
+  std::vector<float> packed_keys(static_cast<size_t>(capacity * dim) + 64),
+      packed_values(static_cast<size_t>(capacity * width) + 64);
+  for (const auto& [first, count] : {std::pair{int64_t{0}, kOwn}, {kOwn, kKeys - kOwn}}) {
+    const auto place = static_cast<size_t>(first * dim);
+    how.pack_keys({keys.From(place), dim, count, dim, first, capacity}, packed_keys.data());
+    how.pack_values({values.From(place), dim, count, dim, first, capacity}, packed_values.data());
+  }
   const auto run = [&](int64_t first, int64_t rows) {
-    Numbers out(kernels.number, static_cast<size_t>(rows * kDim));
+    Numbers out(kernels.number, static_cast<size_t>(rows * dim));
     std::vector<float> scratch(kAttentionScratch + 64);
-    how.attend({queries.From(static_cast<size_t>(first * kDim)), kDim, rows, kDim,
-                packed_keys.data(), packed_values.data(), kKeys, kScale, out.From(0), kDim,
-                scratch.data()});
+    how.attend({queries.From(static_cast<size_t>(first * dim)), dim, rows, dim, packed_keys.data(),
+                packed_values.data(), kKeys, kScale, out.From(0), dim, scratch.data()});
     return out;
   };
   Doubles want;
   for (int64_t query = 0; query < kQueries; ++query) {
-    Doubles weights, sums(kDim);
+    Doubles weights, sums(dim);
     double all = 0;
     for (int64_t key = 0; key < kKeys; ++key) {
       double score = 0;
-      for (int64_t i = 0; i < kDim; ++i)
-        score += queries.At(static_cast<size_t>(query * kDim + i)) *
-                 keys.At(static_cast<size_t>(key * kDim + i));
+      for (int64_t i = 0; i < dim; ++i)
+        score += queries.At(static_cast<size_t>(query * dim + i)) *
+                 keys.At(static_cast<size_t>(key * dim + i));
       weights.push_back(std::exp(score * kScale));
       all += weights.back();
     }
     for (int64_t key = 0; key < kKeys; ++key) {
-      for (int64_t i = 0; i < kDim; ++i)
-        sums[static_cast<size_t>(i)] += weights[static_cast<size_t>(key)] / all *
-                                        values.At(static_cast<size_t>(key * kDim + i));
+      for (int64_t i = 0; i < dim; ++i)
+        sums[static_cast<size_t>(i)] +=
+            weights[static_cast<size_t>(key)] / all * values.At(static_cast<size_t>(key * dim + i));
     }
     want.insert(want.end(), sums.begin(), sums.end());
   }
   const auto all = run(0, kQueries), some = run(5, 12);
-  return {name, ErrorOf(all, want), SameBits(all, 5 * kDim, some, 12 * kDim)};
+  return {name, ErrorOf(all, want), SameBits(all, 5 * dim, some, 12 * dim)};
 }
 
 // A depthwise convolution of normed pixels, with the statistics of what comes out.
@@ -168,8 +175,10 @@ Answer AskStatistics(const Kernels& kernels) {
 
 std::vector<Answer> Answers(const Kernels& kernels) {
   auto answers = AskProducts(kernels);
-  answers.push_back(AskAttention("attention", kernels, kernels.attention));
-  answers.push_back(AskAttention("attention-rough", kernels, kernels.rough_attention));
+  answers.push_back(AskAttention("attention", kernels, kernels.attention, 64));
+  answers.push_back(AskAttention("attention-rough", kernels, kernels.rough_attention, 64));
+  answers.push_back(AskAttention("attention-narrow", kernels, kernels.attention, 50));
+  answers.push_back(AskAttention("attention-rough-narrow", kernels, kernels.rough_attention, 50));
   answers.push_back(AskDepthwise(kernels));
   answers.push_back(AskModulate(kernels));
   answers.push_back(AskStatistics(kernels));
