@@ -96,6 +96,13 @@ KERNEL_INLINE const BFloat16* PanelOf(const Piece& piece, const ProductArgs& arg
          panel * piece.depth * kPanel;
 }
 
+// What the next panel reads from far. Packed ones follow each other: the CPU sees to those itself.
+KERNEL_INLINE Ahead NextOf(const Piece& piece, const ProductArgs& args, int64_t panel) {
+  const Weight& weight = piece.segment->weight;
+  if (weight.format == Format::kPacked) return {};
+  return NextPanel(args, weight, panel, piece.start, piece.depth, kPairTile);
+}
+
 // The rows of a pass: where they lie, if that is as tiles read them, else copied to `scratch`.
 KERNEL_INLINE const BFloat16* LeftOf(const Passes& passes, int64_t rows, BFloat16* scratch) {
   const Segment& first = *passes.pieces[0].segment;
@@ -127,7 +134,8 @@ void PassOfPairs(const ProductArgs& args, const Passes& passes, bool begun) {
       start += piece.depth;
     }
     float* const kept = args.scratch + kKeptAt + (panel - args.first_panel) * kPanel;
-    Strips<kLast, BFloat16>(args, PairOperands<kPairStride>{left, pieces, passes.count},
+    Ahead ahead = NextOf(passes.pieces[0], args, panel + 1);
+    Strips<kLast, BFloat16>(args, PairOperands<kPairStride>{left, pieces, passes.count, &ahead},
                             panel * kPanel, {kept, columns, begun});
   }
 }

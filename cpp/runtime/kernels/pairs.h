@@ -39,6 +39,7 @@ struct PairOperands {
   const BFloat16* left;
   const PanelPiece* pieces;
   int count;
+  Ahead* ahead = nullptr;
 
   template <int Rows>
   KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
@@ -65,7 +66,10 @@ struct PairOperands {
 #endif
     }
   }
-  KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kStride; }
+  KERNEL_MEMBER void SkipRows(int64_t rows) {
+    left += rows * kStride;
+    if (ahead != nullptr) ahead->Ask();
+  }
 };
 
 // Columns [column, column + kPanel) of a weight that is stored otherwise, as a panel of pairs.

@@ -69,13 +69,15 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
     float* const left = args.scratch;
     float* const filled = left + kChunkRows * kPassDepth;  // a panel that was not packed
     CopyLeft(segment, 0, args.rows, start, depth, left);
+    Ahead ahead;
     PassWith<kLast>(args, begun, [&](int64_t panel) {
       if (weight.format == Format::kPacked) {
         const auto* const panels = static_cast<const float*>(weight.data);
         return Operands{depth, left, panels + start * args.columns + panel * depth * kPanel};
       }
       FillPanel(weight, panel * kPanel, start, depth, filled);
-      return Operands{depth, left, filled};
+      ahead = NextPanel(args, weight, panel + 1, start, depth, kTile);
+      return Operands{depth, left, filled, &ahead};
     });
   }
 }

@@ -52,11 +52,50 @@ KERNEL_INLINE void Keep(const Vec (&sums)[Rows][2], const Sums& kept) {
   }
 }
 
+// Rows of a weight that is not packed, which come next: far memory. Some of each is asked for after
+// every tile, so that all of it is near when it is brought into shape.
+class Ahead {
+ public:
+  Ahead() = default;  // nothing
+  // Numbers [start, start + depth) of the kPanel rows from `row` on, by the end of so many tiles.
+  Ahead(const Weight& weight, int64_t row, int64_t start, int64_t depth, int64_t tiles) {
+    const int64_t bytes = weight.format == Format::kFloat32 ? 4 : 2;
+    stride_ = weight.stride * bytes;
+    at_ = static_cast<const char*>(weight.data) + row * stride_ + start * bytes;
+    left_ = depth * bytes;
+    step_ = (left_ / tiles + kLine - 1) / kLine * kLine;
+  }
+
+  KERNEL_MEMBER void Ask() {
+    for (const char* const end = at_ + (left_ < step_ ? left_ : step_); at_ < end;
+         at_ += kLine, left_ -= kLine) {
+      for (int64_t row = 0; row < kPanel; ++row) __builtin_prefetch(at_ + row * stride_, 0, 2);
+    }
+  }
+
+ private:
+  static constexpr int64_t kLine = 64;
+
+  const char* at_ = nullptr;
+  int64_t stride_ = 0;
+  int64_t left_ = 0;  // bytes of each row
+  int64_t step_ = 0;
+};
+
+// The next panel of a part. Tiles: of so many rows.
+KERNEL_INLINE Ahead NextPanel(const ProductArgs& args, const Weight& weight, int64_t panel,
+                              int64_t start, int64_t depth, int64_t tile) {
+  const int64_t tiles = args.rows / tile;
+  if (panel == args.end_panel || tiles < 2) return {};
+  return {weight, panel * kPanel, start, depth, tiles};
+}
+
 // Rows kPassDepth apart, and a panel: (depth, kPanel).
 struct Operands {
   int64_t depth;
   const float* left;
   const float* right;
+  Ahead* ahead = nullptr;
 
   // sums = before + left (Rows, depth) * right
   template <int Rows>
@@ -80,7 +119,10 @@ struct Operands {
     }
 #endif
   }
-  KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kPassDepth; }
+  KERNEL_MEMBER void SkipRows(int64_t rows) {
+    left += rows * kPassDepth;
+    if (ahead != nullptr) ahead->Ask();
+  }
 };
 
 // Writes the finished results of Rows rows and one panel.
