@@ -1,7 +1,7 @@
 'use strict'
 // npm run bench:determinism — the same requests alone, in batches of 2 to 8, after their neighbours were aborted, and in each
-// offload mode: noise must be bit-equal, pictures of equal batch shapes byte-equal, all others within one level of 255. Ends
-// with 1 if one is not.
+// offload mode: noise must be bit-equal, and pictures byte-equal; within one level of 255 where the graphs run without our
+// kernels and batches differ. Ends with 1 if one is not.
 
 const { parseArgs } = require('node:util')
 const { WuerstchenPipeline } = require('../dist')
@@ -64,11 +64,14 @@ async function amongAborted(pipeline, count, step) {
   return first
 }
 
-const found = []
-function compare(what, bound, pairs) {
+const found = new Map()
+const missed = []
+function compare(what, bound, pairs, detail = '') {
   let largest = 0
   for (const [one, other] of pairs) largest = Math.max(largest, difference(one, other).largest)
-  found.push({ what, pictures: pairs.length, largest, bound })
+  if (largest > bound) missed.push(`${what} (${detail})`)
+  const row = found.get(what) ?? { what, pictures: 0, largest: 0, bound }
+  found.set(what, { ...row, pictures: row.pictures + pairs.length, largest: Math.max(row.largest, largest) })
 }
 
 const zip = (one, other) => one.map((picture, index) => [picture, other[index]])
@@ -99,6 +102,7 @@ async function noise() {
 async function main() {
   const noiseEqual = await noise()
   const plain = await open()
+  const others = plain.info.stages.decoder.kernels === null ? 1 : 0
   const alone = []
   for (const index of upTo(MOST)) alone.push(await draw(plain, index))
   compare('alone, again', 0, [[await draw(plain, 0), alone[0]]])
@@ -106,20 +110,18 @@ async function main() {
   for (const count of upTo(MOST + 1).slice(2)) {
     const batch = await together(plain, upTo(count))
     batches.set(count, batch)
-    compare(`in a batch of ${count}, against alone`, 1, zip(batch, alone))
-    compare(`in a batch of ${count}, again`, 0, zip(await together(plain, upTo(count)), batch))
-    const others = [0, ...upTo(MOST).slice(MOST - count + 1)]
-    const [first] = await together(plain, others)
-    compare(`in a batch of ${count} with other neighbours`, 0, [[first, batch[0]]])
+    compare('in batches of 2 to 8, against alone', others, zip(batch, alone), count)
+    compare('the same batches again', 0, zip(await together(plain, upTo(count)), batch), count)
+    const neighbours = [0, ...upTo(MOST).slice(MOST - count + 1)]
+    const [first] = await together(plain, neighbours)
+    compare('with other neighbours', 0, [[first, batch[0]]], count)
   }
   for (const step of [1, 5, 10]) {
-    compare(`beside three that are aborted at step ${step}`, 1, [
-      [await amongAborted(plain, 4, step), alone[0]],
-    ])
+    compare('beside three that are aborted', others, [[await amongAborted(plain, 4, step), alone[0]]], step)
   }
   compare('alone, after all that', 0, [[await draw(plain, 0), alone[0]]])
   await plain.dispose()
-  for (const offload of ['model', 'sequential']) {
+  for (const offload of values.dtype === 'int8' ? [] : ['model', 'sequential']) {
     const saving = await open({ offload })
     const again = []
     for (const index of upTo(3)) again.push(await draw(saving, index))
@@ -128,19 +130,18 @@ async function main() {
     await saving.dispose()
   }
   const two = await open({ device: ['cpu', 'cpu'] })
-  compare('two devices, alone', 1, [[await draw(two, 0), alone[0]]])
-  compare('two devices, eight at once', 1, zip(await together(two, upTo(MOST)), alone))
+  compare('two devices', others, [[await draw(two, 0), alone[0]]])
+  compare('two devices', others, zip(await together(two, upTo(MOST)), alone))
   await two.dispose()
 
   console.log(`${machine()}; ${values.dtype}, ${SIDE}x${SIDE}\n`)
   const report = new Report('determinism', values)
   report.line(`noise bit-equal, whatever the order of the rows: ${noiseEqual ? 'yes' : 'NO'}\n`)
   report.line('| | pictures | largest difference, of 255 | allowed |\n|---|---|---|---|')
-  for (const { what, pictures, largest, bound } of found)
+  for (const { what, pictures, largest, bound } of found.values())
     report.line(`| ${what} | ${pictures} | ${largest} | ${bound} |`)
-  const missed = found.filter(({ largest, bound }) => largest > bound)
   report.end()
-  for (const { what } of missed) console.log(`missed: ${what}`)
+  for (const what of missed) console.log(`missed: ${what}`)
   if (missed.length > 0 || !noiseEqual) process.exitCode = 1
 }
 

@@ -72,6 +72,10 @@ blocks::Block* Acceleration::BlockOf(const torch::jit::Module& module, const std
       block = blocks::MakeAttentionBlock(context_, module);
     } else if (kind == "Pointwise") {
       block = blocks::MakePointwiseBlock(context_, module);
+    } else if (kind == "Linear") {
+      block = blocks::MakeLinearBlock(context_, module);
+    } else if (kind == "Resample") {
+      block = blocks::MakeResampleBlock(context_, module);
     } else if (kind == "MixingBlock") {
       block = blocks::MakeMixingBlock(context_, module);
     } else if (kind == "Layer") {

@@ -77,7 +77,7 @@ describeKernels(`kernels${because}`, () => {
       const graph = await readText(bundled, encoder, null, { stored: 'bfloat16' })
       expect(largestDifference(held, graph)).toBeLessThan(1e-5)
     }
-    const without = await readText(bundled, encoder, { ...MAPPED, without: ['Layer'] })
+    const without = await readText(bundled, encoder, { ...MAPPED, without: ['Layer', 'Linear'] })
     expect(without).toEqual(wanted)
     expect(await readText(bundled, encoder, MAPPED, { ids: [1, 9, 400, 7, 2] })).not.toEqual(wanted)
   })
@@ -147,15 +147,20 @@ describeKernels(`kernels${because}`, () => {
   it.each(BLOCKS)('%s: as the graph, without %s', async (stage, name) => {
     const [mixed, wanted] = [await answer(bundled, stage, without(name)), await answer(bundled, stage, null)]
     expect(largestDifference(mixed, wanted)).toBeLessThan(TOLERANCE[stage])
-    // So the name names something; a modulation is the same to the last bit, and short sums may be.
-    if (name !== 'TimestepBlock' && name !== 'Pointwise')
+    // So the name names something; what is not listed may be the same to the last bit.
+    if (['ResBlock', 'AttentionBlock', 'MixingBlock', 'collapse', 'Linear', 'Resample'].includes(name))
       expect(mixed).not.toEqual(await answer(bundled, stage, PACKED))
   })
 
-  it.each(STAGES)('%s: the same on one thread as on three, but for rounding', async (stage) => {
-    const one = await answer(bundled, stage, PACKED, { threads: 1 })
-    const three = await answer(bundled, stage, PACKED, { threads: 3 })
-    expect(largestDifference(three, one)).toBeLessThan(TOLERANCE[stage])
+  // The bundled Stage A is narrower than panels, and libtorch cuts its convolutions by threads.
+  it.each(STAGES)('%s: the same on one thread as on three', async (stage) => {
+    for (const size of [{}, { height: 24, width: 17 }]) {
+      const one = await answer(bundled, stage, PACKED, { ...size, threads: 1 })
+      const three = await answer(bundled, stage, PACKED, { ...size, threads: 3 })
+      expect(largestDifference(three, one)).toBeLessThan(
+        stage === 'vqgan' ? TOLERANCE[stage] : Number.MIN_VALUE,
+      )
+    }
   })
 
   // A strip has at least 1024 cells, and 32 for each thread: here some strips, the last a short one, or a single one.

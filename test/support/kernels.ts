@@ -78,6 +78,9 @@ export const BLOCKS = [
   ['vqgan', 'MixingBlock'],
   ['prior', 'Pointwise'],
   ['decoder', 'Pointwise'],
+  ['prior', 'Linear'],
+  ['decoder', 'Linear'],
+  ['decoder', 'Resample'],
 ] as const
 
 export const TEXT_ENCODERS = ['priorTextEncoder', 'decoderTextEncoder'] as const

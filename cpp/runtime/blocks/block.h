@@ -38,8 +38,8 @@ struct Context {
   Copies copies;  // of the batch that is run
 };
 
-// What a block's `forward` takes; a block of Stage A and a pointwise one take `x` alone, a layer of
-// a text encoder `x` and `mask`.
+// What a block's `forward` takes; a block of Stage A and a linear one take `x` alone, a layer of a
+// text encoder `x` and `mask`.
 struct Inputs {
   at::Tensor x;  // (B, H, W, C) of the kernels' numbers, as all others; of a text (B, T, C)
   at::Tensor modulation;
@@ -74,6 +74,8 @@ std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module,
 std::unique_ptr<Block> MakeTimestepBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakePointwiseBlock(Context& context, torch::jit::Module module);
+std::unique_ptr<Block> MakeLinearBlock(Context& context, torch::jit::Module module);
+std::unique_ptr<Block> MakeResampleBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeMixingBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeTextLayer(Context& context, torch::jit::Module module);
 

@@ -35,6 +35,17 @@ void CheckMap(const Context& context, const at::Tensor& x, int64_t channels) {
   Refuse("x", Text("(images, height, width, ", channels, ") with a pixel"), Text(x.sizes()));
 }
 
+void CheckRows(const Context& context, const at::Tensor& x, int64_t channels) {
+  CheckNumbers(context, "x", x);
+  if (x.dim() >= 2 && x.size(-1) == channels && x.numel() > 0) return;
+  Refuse("x", Text("(…, ", channels, ") with a row"), Text(x.sizes()));
+}
+
+void CheckCells(const at::Tensor& x, int64_t side) {
+  if (x.size(1) >= side && x.size(2) >= side) return;
+  Refuse("x", Text("a map of at least ", side, " x ", side), Text(x.sizes()));
+}
+
 void CheckModulation(const Context& context, const at::Tensor& modulation, int64_t images,
                      int64_t columns) {
   CheckNumbers(context, "modulation", modulation);

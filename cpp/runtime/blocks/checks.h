@@ -10,6 +10,12 @@ namespace wuerstchen::runtime::blocks {
 // `x` is (images, height, width, channels), with at least one image and one pixel.
 void CheckMap(const Context& context, const at::Tensor& x, int64_t channels);
 
+// `x` is (…, channels), with at least one row.
+void CheckRows(const Context& context, const at::Tensor& x, int64_t channels);
+
+// A map has room for a cell of so many pixels a side.
+void CheckCells(const at::Tensor& x, int64_t side);
+
 // A row of the modulation for each image, with at least so many columns.
 void CheckModulation(const Context& context, const at::Tensor& modulation, int64_t images,
                      int64_t columns);
