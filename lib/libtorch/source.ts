@@ -43,15 +43,15 @@ function placeOf(
 ): Source['from'] {
   if (from === undefined) {
     if (mirror) return addressOf('WUERSTCHEN_LIBTORCH_MIRROR', mirror, name)
-    return URL.canParse(url) ? remote(new URL(url)) : { nowhere: true }
+    return URL.canParse(url) ? remote('url', new URL(url)) : { nowhere: true }
   }
   if (/^https?:/i.test(from)) {
     if (!from.endsWith('/')) refuseSeveral(from, count)
-    return from.endsWith('/') ? addressOf('from', from, name) : remote(urlOf('from', from))
+    return from.endsWith('/') ? addressOf('from', from, name) : remote('from', urlOf('from', from))
   }
   if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(from))
     throw expected('from', 'a file, a folder or an http(s) address', from)
-  const path = /^file:/i.test(from) ? fileURLToPath(from) : absolute(from)
+  const path = /^file:/i.test(from) ? pathOf(from) : absolute(from)
   const isFolder = statsIfAny(path)?.isDirectory() ?? false
   if (isFolder) return { file: join(path, name) }
   refuseSeveral(from, count)
@@ -79,7 +79,7 @@ function refuseSeveral(from: string, count: number): void {
 
 function addressOf(name: string, folder: string, file: string): Source['from'] {
   const base = urlOf(name, folder.endsWith('/') ? folder : `${folder}/`)
-  return remote(new URL(encodeURIComponent(file), base))
+  return remote(name, new URL(encodeURIComponent(file), base))
 }
 
 function urlOf(name: string, text: string): URL {
@@ -88,18 +88,39 @@ function urlOf(name: string, text: string): URL {
   return url
 }
 
+/** Of a `file:` address. */
+function pathOf(from: string): string {
+  try {
+    return fileURLToPath(from)
+  } catch {
+    throw expected('from', 'the address of a file on this machine', from)
+  }
+}
+
 /** A name and a password in an address become a header, so that no message shows them. */
-function remote(address: URL): Source['from'] {
+function remote(name: string, address: URL): Source['from'] {
   const url = new URL(address)
   const { username, password } = url
   url.username = ''
   url.password = ''
   if (username === '' && password === '') return { url, secrets: {} }
-  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const [user, secret] = [username, password].map(decoded)
+  if (user == null || secret == null)
+    throw expected(name, 'an address whose name and password have no % but of a %25', url.href)
+  const login = `${user}:${secret}`
   return { url, secrets: { authorization: `Basic ${Buffer.from(login).toString('base64')}` } }
 }
 
 function nameOf(url: string): string {
   const path = URL.canParse(url) ? new URL(url).pathname : url
-  return basename(decodeURIComponent(path))
+  return basename(decoded(path) ?? path)
+}
+
+/** Null where a % is no part of an escape. */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
 }
