@@ -71,7 +71,7 @@ function comparison({ from, verified }: InstallResult['archives'][number]): stri
 export function listedRuntimes(flags: FolderFlags): void {
   const runtimes = listRuntimes({ folder: flags.folder })
   if (flags.json) console.log(JSON.stringify(runtimes))
-  else if (runtimes.length === 0) console.log("none; 'wuerstchen runtime install' brings one")
+  else if (runtimes.length === 0) console.log("none; 'npx wuerstchen runtime install' brings one")
   else for (const runtime of runtimes) say(lineOf(runtime))
 }
 

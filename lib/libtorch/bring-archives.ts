@@ -76,7 +76,7 @@ type FileOf = Pick<Source, 'size' | 'sha256'> & { readonly file: string }
  */
 export async function verifyFiles(
   sources: readonly Source[],
-  { signal, onProgress }: Pick<Installation, 'signal' | 'onProgress'>,
+  { signal, onProgress }: Installation,
 ): Promise<void> {
   const files = sources.flatMap(({ from, size, sha256 }) =>
     'file' in from ? [{ file: from.file, size, sha256 }] : [],
@@ -118,7 +118,7 @@ function another<T>(file: string, what: string, expected: T, received: T): Libto
   return new LibtorchError(
     'RUNTIME_INVALID',
     `Expected ${shownPath(basename(file))} to have ${what} but found ${received}: it is another archive, or damaged. ` +
-      "'wuerstchen runtime install --dry-run' prints the address of the right one. For another official archive pass its " +
+      "'npx wuerstchen runtime install --dry-run' prints the address of the right one. For another official archive pass its " +
       'own hash with --sha256.',
     { details: { file, expected, received } },
   )

@@ -5,8 +5,9 @@ import { expected, LibtorchError } from '../errors'
 import { locked } from '../files/lock'
 import { verifyFiles } from './bring-archives'
 import { BUILDS, type Build } from './builds'
+import { fittingBuild } from './commands'
 import { inspect } from './find'
-import { type Flavour, flavoursFor, nvidiaDriver } from './flavours'
+import type { Flavour } from './flavours'
 import type { Installation } from './job'
 import { make } from './make-runtime'
 import { LOCK, type Runtime, readRuntime, runtimeName, TARGET } from './runtimes'
@@ -34,7 +35,7 @@ export interface InstallResult {
 
 export async function install(job: Installation): Promise<InstallResult> {
   const { builds = BUILDS, sha256, from, folder } = job
-  const flavour = job.flavour ?? fittingFlavour(builds)
+  const flavour = job.flavour ?? fittingBuild(builds)?.flavour ?? 'cpu'
   const build = sha256 === undefined ? buildOf(flavour, builds) : ownBuild(flavour, from, sha256)
   const sources = sourcesOf(build.archives, job)
   const present = installed(folder, build)
@@ -81,12 +82,6 @@ async function underLock<T>(job: Installation, work: (job: Installation) => Prom
   } finally {
     job.signal.removeEventListener('abort', abort)
   }
-}
-
-/** What runs on this machine's GPU, if it has one and its build is known. */
-function fittingFlavour(builds: readonly Build[] = BUILDS): Flavour {
-  const known = (flavour: Flavour) => builds.some((one) => one.flavour === flavour && one.target === TARGET)
-  return flavoursFor(nvidiaDriver()).find(known) ?? 'cpu'
 }
 
 function buildOf(flavour: Flavour, builds: readonly Build[]): Build {

@@ -12,6 +12,8 @@ export interface LibraryFault {
   /** Bytes, where the file is cut short. */
   readonly expected?: number
   readonly received?: number
+  /** The library that it needs and the system lacks. */
+  readonly missing?: string
 }
 
 /** The driver's own, which a container gets when it starts. */
@@ -40,7 +42,8 @@ export function faultAmong(paths: readonly string[]): LibraryFault | null {
       known.add(name)
       return false
     })
-    if (missing) return { file, reason: `${basename(file)} needs ${missing}, which this system lacks` }
+    if (missing)
+      return { file, reason: `${basename(file)} needs ${missing}, which this system lacks`, missing }
   }
   return null
 }

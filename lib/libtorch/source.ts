@@ -7,6 +7,7 @@ import { expected, LibtorchError } from '../errors'
 import { absolute } from '../files/absolute'
 import { statsIfAny } from '../files/probe'
 import type { Archive, Build } from './builds'
+import { runtimeInstall } from './commands'
 
 /** An archive and the one place that it is taken from. */
 export interface Source {
@@ -59,14 +60,14 @@ function placeOf(
 }
 
 /** Says how to bring archives along that have no address here. */
-export function refuseNowhere(sources: readonly Source[], { flavour, version }: Build): void {
+export function refuseNowhere(sources: readonly Source[], build: Build): void {
+  const { flavour } = build
   const names = sources.filter(({ from }) => 'nowhere' in from).map(({ name }) => name)
   if (names.length === 0) return
   throw new LibtorchError(
     'RUNTIME_UNAVAILABLE',
     `Expected a place to download ${names.length} archives of ${flavour} from, which are on Python's package index, but ` +
-      `received none: run 'pip download torch==${version} --python-version 3.11 --only-binary=:all: -d wheels', then 'npx wuerstchen runtime ` +
-      `install ${flavour} --from wheels'; or name an address that has them with WUERSTCHEN_LIBTORCH_MIRROR`,
+      `received none: run '${runtimeInstall(build)}'; or name an address that has them with WUERSTCHEN_LIBTORCH_MIRROR`,
     { details: { flavour, archives: names } },
   )
 }
