@@ -19,7 +19,7 @@ const OF_FAULTS: Readonly<Record<LibtorchSource, (place: RejectedPlace) => strin
   package: npmAgain,
   VIRTUAL_ENV: () => `Install torch again in that Python environment: ${PIP_AGAIN}`,
   CONDA_PREFIX: () => `Install torch again in that Python environment: ${PIP_AGAIN}`,
-  WUERSTCHEN_PYTHON: () => `Install torch again for that Python: python -m ${PIP_AGAIN}`,
+  WUERSTCHEN_PYTHON: () => `Install torch again for that Python: "$WUERSTCHEN_PYTHON" -m ${PIP_AGAIN}`,
   checkout: () => 'Remove .venv in this source checkout, and run: npm run bootstrap',
   system: ({ path }) => `Install the libtorch in ${path} again`,
 }

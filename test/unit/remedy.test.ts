@@ -24,7 +24,7 @@ describe('remedyFor()', () => {
       /^Remove node_modules, and install again: npm install --include=optional wuerstchen@\d+\.\d+\.\d+$/,
     ],
     ['VIRTUAL_ENV', /: pip install --force-reinstall "torch==2\.13\.\*"$/],
-    ['WUERSTCHEN_PYTHON', /: python -m pip install --force-reinstall "torch==2\.13\.\*"$/],
+    ['WUERSTCHEN_PYTHON', /: "\$WUERSTCHEN_PYTHON" -m pip install --force-reinstall "torch==2\.13\.\*"$/],
     ['checkout', /^Remove \.venv .*npm run bootstrap$/],
     ['LIBTORCH', /^Correct or remove LIBTORCH$/],
   ] satisfies [LibtorchSource, RegExp][])('of what %s named', (source, remedy) => {
