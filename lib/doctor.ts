@@ -1,5 +1,5 @@
 import { arch, platform } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { checkNames } from './checks/names'
 import { WuerstchenError } from './errors'
 import { cacheSetting, hubCache, hubCacheSetting, ownCache, refuseObstacle } from './files/caches'
@@ -7,12 +7,12 @@ import { entriesOf } from './files/entries'
 import { packageRoot, packageVersion } from './files/package-root'
 import { isThere } from './files/probe'
 import { loadSharp } from './image/sharp'
-import { BUILDS, PIP_TORCH } from './libtorch/builds'
-import { findLibtorch, type LibtorchSearch, majorMinor, type RejectedPlace } from './libtorch/find'
+import { installationOf } from './libtorch/commands'
+import { findLibtorch, type LibtorchSearch, type RejectedPlace } from './libtorch/find'
 import { type GpuFindings, gpuFindings } from './libtorch/gpu'
+import { npmAgain } from './libtorch/npm'
 import { culpritOf, remedyFor } from './libtorch/remedy'
-import { TARGET } from './libtorch/runtimes'
-import { findEngines, reinstallation } from './native/addons'
+import { findEngines, isCheckout, reinstallation } from './native/addons'
 import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
 import { type CpuKind, describeKernels } from './native/cpu'
 import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
@@ -53,13 +53,9 @@ export interface Diagnosis {
 }
 
 const FIXES: Readonly<Record<string, string>> = {
-  ERR_WUERSTCHEN_ADDON_NOT_FOUND:
-    'In a source checkout run: npm run bootstrap. Else install the package again',
   ERR_WUERSTCHEN_LIBTORCH_CONFLICT: 'Let every addon of this process use the same libtorch',
   ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM: 'Use a platform that this package has binaries for',
 }
-
-const SHARP_FIX = 'Install the package again on this platform, with its optional dependencies'
 
 /**
  * Looks at everything that generating a picture needs, and reports rather than throws. @throws InvalidArgumentError for a wrong
@@ -140,36 +136,29 @@ function problemOf(error: unknown): Problem {
 
 /** By who is to blame, as the error knows it; else what mends most of its kind. */
 function fixOf({ code, details = {} }: WuerstchenError): string {
-  const { advice, fix, name, required, rejected } = details as {
+  const { advice, fix, name, path, required, rejected } = details as {
     advice?: string
     fix?: string
     name?: string
+    path?: string
     required?: readonly string[] | string | null
     rejected?: readonly RejectedPlace[]
   }
   // Nothing is missing: what was named is wrong.
   if (code === 'ERR_WUERSTCHEN_INVALID_ARGUMENT') return `Correct or remove ${name}`
-  if (code === 'ERR_WUERSTCHEN_SHARP_FAILED') return fix ?? SHARP_FIX
+  if (code === 'ERR_WUERSTCHEN_SHARP_FAILED') return fix ?? npmAgain()
   if (advice) return advice
   const culprit = culpritOf(rejected ?? [])
   if (culprit !== undefined) return remedyFor(culprit)
-  if (code === 'ERR_WUERSTCHEN_ADDON_LOAD') return reinstallation()
+  if (code === 'ERR_WUERSTCHEN_ADDON_LOAD') return reinstallation(path ?? null)
+  if (code === 'ERR_WUERSTCHEN_ADDON_NOT_FOUND') return reinstallation(null)
   return FIXES[code] ?? installationOf([required ?? []].flat())
 }
 
-/** The command that brings a libtorch which fits one of the versions; with no addon to ask, this package's own. */
-export function installationOf(versions: readonly string[], machine = TARGET): string {
-  const isKnown = BUILDS.some(
-    ({ target, version }) =>
-      target === machine && (versions.length === 0 || versions.includes(majorMinor(version) ?? '')),
-  )
-  if (isKnown) return 'npx wuerstchen runtime install'
-  const torch = versions.length === 0 ? PIP_TORCH : `torch==${versions[0]}.*`
-  return `python3 -m venv ~/torch && ~/torch/bin/pip install '${torch}' && export WUERSTCHEN_LIBTORCH=~/torch`
-}
-
 function missing(code: string, path: string): Problem {
-  const fix = 'Install the package again, or in a source checkout take the files from the repository'
+  const fix = isCheckout()
+    ? `In this source checkout run: git checkout -- ${relative(packageRoot, path)}`
+    : npmAgain()
   return { code: `ERR_WUERSTCHEN_${code}`, message: `Expected ${path} but found none`, fix }
 }
 

@@ -44,7 +44,7 @@ export interface InstallRuntimeOptions extends RuntimesOptions {
   readonly from?: string | undefined
   /** sha256 of the archive in `from`, 64 hexadecimal digits, for an official one whose hash this package does not know. */
   readonly sha256?: string | undefined
-  /** Says what would be done, and does nothing. Defaults to `false`. */
+  /** Says what would be done, and writes nothing. Files of `from` are compared with their hashes. Defaults to `false`. */
   readonly dryRun?: boolean | undefined
   readonly onProgress?: ((progress: RuntimeProgress) => void) | undefined
   /** Stops the installation; what is downloaded stays for the next one. */

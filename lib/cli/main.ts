@@ -175,7 +175,10 @@ runtime
   .argument('[flavour]', "cpu, cu126 or cu130 (default: what fits this machine's GPU, else cpu)")
   .option('--from <place>', 'a file, a folder or an address that has the official archive')
   .option('--sha256 <hash>', 'hash of the archive in --from, for one that this package does not know')
-  .option('--dry-run', 'say what would be done, with addresses and hashes, and do nothing')
+  .option(
+    '--dry-run',
+    'say what would be done, with addresses and hashes; compare files of --from, and write nothing',
+  )
   .option(
     '--folder <folder>',
     'folder of the runtimes (default: libtorch in WUERSTCHEN_CACHE or ~/.cache/wuerstchen)',

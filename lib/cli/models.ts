@@ -10,7 +10,7 @@ export function models(flags: { readonly cacheDir?: string; readonly json?: bool
     return
   }
   if (found.length === 0) {
-    console.log("no model in the cache; 'wuerstchen pull warp-ai/wuerstchen' fetches one")
+    console.log("no model in the cache; 'npx wuerstchen pull warp-ai/wuerstchen' fetches one")
     return
   }
   for (const { id, commit, revisions, kind, size, complete } of found) {

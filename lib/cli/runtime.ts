@@ -1,6 +1,13 @@
 import { megabytes } from '../files/megabytes'
 import { shownPath } from '../files/shown-path'
-import { type Flavour, installRuntime, listRuntimes, type Runtime, removeRuntime } from '../index'
+import {
+  type Flavour,
+  type InstallResult,
+  installRuntime,
+  listRuntimes,
+  type Runtime,
+  removeRuntime,
+} from '../index'
 import { interruptSignal } from './exit'
 import { say } from './output'
 import { showProgress } from './progress'
@@ -44,24 +51,27 @@ export async function installedRuntime(flavour: string | undefined, flags: Insta
   }
 }
 
-function plan(
-  flavour: string,
-  archives: readonly { readonly from: string; readonly size: number | null; readonly sha256: string }[],
-): string[] {
+function plan(flavour: string, archives: InstallResult['archives']): string[] {
   const sizes = archives.map(({ size }) => size)
   const known = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
   const total = sizes.includes(null) ? 'of unknown size' : megabytes(known)
   return [
     `${flavour}: ${archives.length} ${archives.length === 1 ? 'archive' : 'archives'}, ${total}`,
-    ...archives.map(({ from, sha256 }) => `${shownPath(from)}\n  sha256 ${sha256}`),
+    ...archives.map((one) => `${shownPath(one.from)}\n  sha256 ${one.sha256}, ${comparison(one)}`),
   ]
+}
+
+/** When the hash is compared with what is there. */
+function comparison({ from, verified }: InstallResult['archives'][number]): string {
+  if (verified) return 'which the file has'
+  return /^https?:/.test(from) ? 'compared after the download' : 'compared when it is installed'
 }
 
 /** `wuerstchen runtime list` */
 export function listedRuntimes(flags: FolderFlags): void {
   const runtimes = listRuntimes({ folder: flags.folder })
   if (flags.json) console.log(JSON.stringify(runtimes))
-  else if (runtimes.length === 0) console.log("none; 'wuerstchen runtime install' brings one")
+  else if (runtimes.length === 0) console.log("none; 'npx wuerstchen runtime install' brings one")
   else for (const runtime of runtimes) say(lineOf(runtime))
 }
 

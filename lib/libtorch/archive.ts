@@ -3,8 +3,10 @@
 import { open as openFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Entry, ZipFile } from 'yauzl'
-import { LibtorchError } from '../errors'
+import { LibtorchError, WuerstchenError } from '../errors'
 import { makeFolder } from '../files/folder'
+import { whyNotRead } from '../files/open'
+import { shownPath } from '../files/shown-path'
 
 /** A file of an archive, and where it is kept. */
 interface Kept {
@@ -55,7 +57,7 @@ export async function openArchive(file: string): Promise<OpenedArchive> {
   const zip = await new Promise<ZipFile>((resolve, reject) => {
     // Names that are absolute, climb, or have backslashes are errors of its own.
     openZip(file, { lazyEntries: true, autoClose: false, strictFileNames: true }, (error, opened) =>
-      error ? reject(invalid(file, error.message, error)) : resolve(opened),
+      error ? reject(faultOf(file, error)) : resolve(opened),
     )
   })
   try {
@@ -69,7 +71,7 @@ export async function openArchive(file: string): Promise<OpenedArchive> {
 function readKept(file: string, zip: ZipFile): Promise<readonly Kept[]> {
   const kept = new Map<string, Kept>()
   return new Promise((resolve, reject) => {
-    zip.on('error', (error: Error) => reject(invalid(file, error.message, error)))
+    zip.on('error', (error: Error) => reject(faultOf(file, error)))
     zip.on('end', () => resolve([...kept.values()]))
     zip.on('entry', (entry: Entry) => {
       const path = entry.fileName.endsWith('/') ? null : keptAs(entry.fileName)
@@ -127,20 +129,22 @@ export async function unpack(
 
 async function streamOf(file: string, zip: ZipFile, entry: Entry): Promise<AsyncIterable<Buffer>> {
   const stream = await new Promise<AsyncIterable<Buffer>>((resolve, reject) => {
-    zip.openReadStream(entry, (error, opened) =>
-      error ? reject(invalid(file, error.message, error)) : resolve(opened),
-    )
+    zip.openReadStream(entry, (error, opened) => (error ? reject(faultOf(file, error)) : resolve(opened)))
   })
-  return damagesOf(file, stream)
+  return reading(file, stream, faultOf)
 }
 
-/** What a stream of the zip throws is the archive's fault. */
-async function* damagesOf(file: string, stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** Whoever installs would take what fails while an archive is read for the folder of runtimes: it is told of the archive. */
+export async function* reading(
+  file: string,
+  stream: AsyncIterable<Buffer>,
+  told: (file: string, error: Error) => Error = notRead,
+): AsyncGenerator<Buffer> {
   const chunks = stream[Symbol.asyncIterator]()
   try {
     for (;;) {
       const { done, value } = await chunks.next().catch((error: Error) => {
-        throw invalid(file, error.message, error)
+        throw told(file, error)
       })
       if (done) return
       yield value
@@ -148,6 +152,19 @@ async function* damagesOf(file: string, stream: AsyncIterable<Buffer>): AsyncGen
   } finally {
     await chunks.return?.()
   }
+}
+
+/** The system's own error says that the file was not read; any other, what is in it. */
+function faultOf(file: string, error: Error): WuerstchenError {
+  return 'syscall' in error ? notRead(file, error) : invalid(file, error.message, error)
+}
+
+export function notRead(file: string, cause: unknown): WuerstchenError {
+  return new WuerstchenError(
+    'FILE_NOT_READ',
+    `Expected ${shownPath(file)} to be an archive that can be read but ${whyNotRead(cause)}`,
+    { cause, details: { file } },
+  )
 }
 
 export function invalid(file: string, what: string, cause?: unknown): LibtorchError {

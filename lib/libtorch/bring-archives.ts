@@ -7,6 +7,8 @@ import { download, type Wanted } from '../download/download'
 import { HttpClient } from '../download/http'
 import { LibtorchError } from '../errors'
 import { openRegular } from '../files/open'
+import { shownPath } from '../files/shown-path'
+import { notRead, reading } from './archive'
 import type { Installation } from './job'
 import { DOWNLOADS } from './runtimes'
 import type { Source } from './source'
@@ -65,60 +67,58 @@ async function wantedOf(
   return { url, name, size: size ?? (await client.sizeOf(url, secrets)), hash: sha256, target }
 }
 
-/** Archives that somebody brought along are read where they are. */
-async function verifyFiles(sources: readonly Source[], { signal, onProgress }: Installation): Promise<void> {
-  const files = sources.flatMap(({ from, sha256 }) => ('file' in from ? [{ file: from.file, sha256 }] : []))
-  const sizes = await Promise.all(files.map(({ file }) => sizeOfFile(file)))
+/** Where archives lie here, and what they must be. */
+type FileOf = Pick<Source, 'size' | 'sha256'> & { readonly file: string }
+
+/**
+ * Archives that somebody brought along are read where they are; a dry run reads them, too. Sizes come first: they cost nothing.
+ * @throws WuerstchenError for one that cannot be read; LibtorchError for one that is another.
+ */
+export async function verifyFiles(
+  sources: readonly Source[],
+  { signal, onProgress }: Installation,
+): Promise<void> {
+  const files = sources.flatMap(({ from, size, sha256 }) =>
+    'file' in from ? [{ file: from.file, size, sha256 }] : [],
+  )
+  const sizes = await Promise.all(files.map(sizeOfFile))
   const total = sizes.reduce((sum, size) => sum + size, 0)
   let done = 0
-  for (const { file, sha256 } of files) {
+  for (const one of files) {
     const hash = createHash('sha256')
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
+    for await (const chunk of reading(one.file, createReadStream(one.file, { highWaterMark: 1 << 20 }))) {
       signal.throwIfAborted()
       hash.update(chunk)
       done += chunk.length
       onProgress({ type: 'runtime', step: 'verify', done, total })
     }
     const found = hash.digest('hex')
-    if (found !== sha256) throw otherHash(file, sha256, found)
+    if (found !== one.sha256) throw another(one.file, `the sha256 ${one.sha256}`, one.sha256, found)
   }
 }
 
-/** What can be said of files before they are read. @throws LibtorchError for one that is not there, or of another size. */
-export async function checkFiles(sources: readonly Source[]): Promise<void> {
-  for (const { from, size: expected } of sources) {
-    if (!('file' in from)) continue
-    const { file } = from
-    const received = await sizeOfFile(file)
-    if (expected === null || received === expected) continue
-    const message = `Expected ${file} to have ${expected} bytes but it has ${received}: it is another archive, or damaged`
-    throw new LibtorchError('RUNTIME_INVALID', message, { details: { file, expected, received } })
-  }
+async function sizeOfFile({ file, size: expected }: FileOf): Promise<number> {
+  const received = await bytesOf(file)
+  if (expected !== null && received !== expected) throw another(file, `${expected} bytes`, expected, received)
+  return received
 }
 
-async function sizeOfFile(file: string): Promise<number> {
+async function bytesOf(file: string): Promise<number> {
   try {
     const handle = await openRegular(file)
     const { size } = await handle.stat()
     await handle.close()
     return size
-  } catch (cause) {
-    throw new LibtorchError(
-      'RUNTIME_INVALID',
-      `Expected an archive at ${file} but ${(cause as Error).message}`,
-      {
-        cause,
-        details: { file },
-      },
-    )
+  } catch (error) {
+    throw notRead(file, error)
   }
 }
 
-function otherHash(file: string, expected: string, received: string): LibtorchError {
+function another<T>(file: string, what: string, expected: T, received: T): LibtorchError {
   return new LibtorchError(
     'RUNTIME_INVALID',
-    `Expected ${basename(file)} to have the sha256 ${expected} but found ${received}: it is another archive, or damaged. ` +
-      "'wuerstchen runtime install --dry-run' prints the address of the right one. For another official archive pass its " +
+    `Expected ${shownPath(basename(file))} to have ${what} but found ${received}: it is another archive, or damaged. ` +
+      "'npx wuerstchen runtime install --dry-run' prints the address of the right one. For another official archive pass its " +
       'own hash with --sha256.',
     { details: { file, expected, received } },
   )

@@ -1,6 +1,7 @@
 /** What this machine's GPU needs of a libtorch. */
 
 import { BUILDS, type Build } from './builds'
+import { runtimeInstall } from './commands'
 import type { Libtorch } from './find'
 import { flavoursFor, type NvidiaDriver, nvidiaDriver } from './flavours'
 import { hasCuda } from './libraries'
@@ -27,15 +28,13 @@ export function gpuFindings(
   if (driver === null) return null
   if (libtorch !== null && hasCuda(libtorch.directory)) return { ...driver, used: true, advice: null }
   const fitting = flavoursFor(driver)
-  const known = fitting.find((flavour) =>
-    builds.some((one) => one.flavour === flavour && one.target === target),
-  )
-  if (known !== undefined)
-    return { ...driver, used: false, advice: `run: npx wuerstchen runtime install ${known}` }
-  const newest = builds.find((one) => one.target === target && one.flavour !== 'cpu')?.flavour
+  const here = builds.filter((one) => one.target === target)
+  const known = fitting.map((flavour) => here.find((one) => one.flavour === flavour)).find(Boolean)
+  if (known !== undefined) return { ...driver, used: false, advice: `run: ${runtimeInstall(known)}` }
+  const newest = here.filter(({ flavour }) => flavour !== 'cpu').at(-1)
   if (newest === undefined)
     return { ...driver, used: false, advice: `there is no CUDA runtime for ${target}` }
   const own = fitting.length > 0 ? `, or name a PyTorch for ${fitting[0]} in WUERSTCHEN_LIBTORCH` : ''
-  const advice = `update the driver (CUDA 13 needs 580 or newer) and run: npx wuerstchen runtime install ${newest}${own}`
+  const advice = `update the driver (CUDA 13 needs 580 or newer) and run: ${runtimeInstall(newest)}${own}`
   return { ...driver, used: false, advice }
 }

@@ -3,10 +3,11 @@
 import { join } from 'node:path'
 import { expected, LibtorchError } from '../errors'
 import { locked } from '../files/lock'
-import { checkFiles } from './bring-archives'
+import { verifyFiles } from './bring-archives'
 import { BUILDS, type Build } from './builds'
+import { fittingBuild } from './commands'
 import { inspect } from './find'
-import { type Flavour, flavoursFor, nvidiaDriver } from './flavours'
+import type { Flavour } from './flavours'
 import type { Installation } from './job'
 import { make } from './make-runtime'
 import { LOCK, type Runtime, readRuntime, runtimeName, TARGET } from './runtimes'
@@ -27,31 +28,36 @@ export interface InstallResult {
     /** Bytes, where they are known. */
     readonly size: number | null
     readonly sha256: string
+    /** Whether this call compared its hash. A dry run does so with files, for it downloads nothing. */
+    readonly verified: boolean
   }[]
 }
 
 export async function install(job: Installation): Promise<InstallResult> {
   const { builds = BUILDS, sha256, from, folder } = job
-  const flavour = job.flavour ?? fittingFlavour(builds)
+  const flavour = job.flavour ?? fittingBuild(builds)?.flavour ?? 'cpu'
   const build = sha256 === undefined ? buildOf(flavour, builds) : ownBuild(flavour, from, sha256)
   const sources = sourcesOf(build.archives, job)
-  const result = { flavour, archives: sources.map(shown) }
   const present = installed(folder, build)
-  if (present !== null) return { ...result, state: 'present', runtime: present }
+  if (present !== null) return { flavour, archives: shown(sources), state: 'present', runtime: present }
   if (job.dryRun) {
-    await checkFiles(sources)
-    return { ...result, state: 'planned', runtime: null }
+    await verifyFiles(sources, job)
+    return { flavour, archives: shown(sources, isFile), state: 'planned', runtime: null }
   }
   refuseNowhere(sources, build)
   for (;;) {
-    const made = await underLock(job, async (whole): Promise<Pick<InstallResult, 'state' | 'runtime'>> => {
+    const made = await underLock(job, async (whole): Promise<Omit<InstallResult, 'flavour'>> => {
       // Somebody else may have installed it while this one waited.
       const meanwhile = installed(folder, build)
-      if (meanwhile !== null) return { state: 'present', runtime: meanwhile }
-      return { state: 'installed', runtime: await make(build, sources, whole) }
+      if (meanwhile !== null) return { state: 'present', archives: shown(sources), runtime: meanwhile }
+      return {
+        state: 'installed',
+        runtime: await make(build, sources, whole),
+        archives: shown(sources, () => true),
+      }
     })
     // Null: taken for dead, for this process was stopped for a while. It waits in line like any other.
-    if (made !== null) return { ...result, ...made, flavour: made.runtime?.flavour ?? flavour }
+    if (made !== null) return { ...made, flavour: made.runtime?.flavour ?? flavour }
   }
 }
 
@@ -76,12 +82,6 @@ async function underLock<T>(job: Installation, work: (job: Installation) => Prom
   } finally {
     job.signal.removeEventListener('abort', abort)
   }
-}
-
-/** What runs on this machine's GPU, if it has one and its build is known. */
-function fittingFlavour(builds: readonly Build[] = BUILDS): Flavour {
-  const known = (flavour: Flavour) => builds.some((one) => one.flavour === flavour && one.target === TARGET)
-  return flavoursFor(nvidiaDriver()).find(known) ?? 'cpu'
 }
 
 function buildOf(flavour: Flavour, builds: readonly Build[]): Build {
@@ -112,7 +112,15 @@ function installed(folder: string, { version, flavour, target }: Build): Runtime
   return 'reason' in inspect({ source: 'runtime', path }, null) ? null : readRuntime(path, name)
 }
 
-function shown({ name, size, sha256, from }: Source): InstallResult['archives'][number] {
-  const place = 'url' in from ? from.url.href : 'file' in from ? from.file : name
-  return { name, from: place, size, sha256 }
+const isFile = ({ from }: Source) => 'file' in from
+
+function shown(
+  sources: readonly Source[],
+  verified: (source: Source) => boolean = () => false,
+): InstallResult['archives'] {
+  return sources.map((source) => {
+    const { name, size, sha256, from } = source
+    const place = 'url' in from ? from.url.href : 'file' in from ? from.file : name
+    return { name, from: place, size, sha256, verified: verified(source) }
+  })
 }

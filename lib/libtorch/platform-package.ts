@@ -1,6 +1,7 @@
 /** The package that npm brings libtorch's libraries in: one for each platform, of which only the fitting one is installed. */
 import { dirname } from 'node:path'
 import { packageManifest } from '../files/package-root'
+import { npmInstall } from './npm'
 
 const SCOPE = '@wuerstchen/libtorch-'
 const TARGET = `${process.platform}-${process.arch}`
@@ -25,10 +26,9 @@ export function platformPackage(target: string = TARGET): string | null {
 /** Why there is no platform package here and which command brings it; null where none is meant to be. */
 export function missingPackage(): { readonly name: string; readonly reason: string } | null {
   const name = `${SCOPE}${TARGET}`
-  const version = pinnedVersion(name)
-  if (version === null) return null
+  if (!isPinned(name)) return null
   const others = Object.keys(RESOLVE).filter((target) => platformPackage(target) !== null)
-  return { name, reason: `not installed${causeOf(others)}. Run: npm install ${name}@${version}` }
+  return { name, reason: `not installed${causeOf(others)}. Run: ${npmInstall()}` }
 }
 
 function causeOf(others: readonly string[]): string {
@@ -38,6 +38,6 @@ function causeOf(others: readonly string[]): string {
 }
 
 /** From our own package.json. A source checkout has no such dependencies: it compiles against a libtorch of its own. */
-function pinnedVersion(name: string): string | null {
-  return packageManifest().optionalDependencies?.[name] ?? null
+function isPinned(name: string): boolean {
+  return packageManifest().optionalDependencies?.[name] !== undefined
 }

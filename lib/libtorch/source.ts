@@ -7,6 +7,7 @@ import { expected, LibtorchError } from '../errors'
 import { absolute } from '../files/absolute'
 import { statsIfAny } from '../files/probe'
 import type { Archive, Build } from './builds'
+import { runtimeInstall } from './commands'
 
 /** An archive and the one place that it is taken from. */
 export interface Source {
@@ -43,15 +44,15 @@ function placeOf(
 ): Source['from'] {
   if (from === undefined) {
     if (mirror) return addressOf('WUERSTCHEN_LIBTORCH_MIRROR', mirror, name)
-    return URL.canParse(url) ? remote(new URL(url)) : { nowhere: true }
+    return URL.canParse(url) ? remote('url', new URL(url)) : { nowhere: true }
   }
   if (/^https?:/i.test(from)) {
     if (!from.endsWith('/')) refuseSeveral(from, count)
-    return from.endsWith('/') ? addressOf('from', from, name) : remote(urlOf('from', from))
+    return from.endsWith('/') ? addressOf('from', from, name) : remote('from', urlOf('from', from))
   }
   if (/^(?!file:)[a-z][a-z\d+.-]+:\/\//i.test(from))
     throw expected('from', 'a file, a folder or an http(s) address', from)
-  const path = /^file:/i.test(from) ? fileURLToPath(from) : absolute(from)
+  const path = /^file:/i.test(from) ? pathOf(from) : absolute(from)
   const isFolder = statsIfAny(path)?.isDirectory() ?? false
   if (isFolder) return { file: join(path, name) }
   refuseSeveral(from, count)
@@ -59,14 +60,14 @@ function placeOf(
 }
 
 /** Says how to bring archives along that have no address here. */
-export function refuseNowhere(sources: readonly Source[], { flavour, version }: Build): void {
+export function refuseNowhere(sources: readonly Source[], build: Build): void {
+  const { flavour } = build
   const names = sources.filter(({ from }) => 'nowhere' in from).map(({ name }) => name)
   if (names.length === 0) return
   throw new LibtorchError(
     'RUNTIME_UNAVAILABLE',
     `Expected a place to download ${names.length} archives of ${flavour} from, which are on Python's package index, but ` +
-      `received none: run 'pip download torch==${version} --python-version 3.11 --only-binary=:all: -d wheels', then 'npx wuerstchen runtime ` +
-      `install ${flavour} --from wheels'; or name an address that has them with WUERSTCHEN_LIBTORCH_MIRROR`,
+      `received none: run '${runtimeInstall(build)}'; or name an address that has them with WUERSTCHEN_LIBTORCH_MIRROR`,
     { details: { flavour, archives: names } },
   )
 }
@@ -79,7 +80,7 @@ function refuseSeveral(from: string, count: number): void {
 
 function addressOf(name: string, folder: string, file: string): Source['from'] {
   const base = urlOf(name, folder.endsWith('/') ? folder : `${folder}/`)
-  return remote(new URL(encodeURIComponent(file), base))
+  return remote(name, new URL(encodeURIComponent(file), base))
 }
 
 function urlOf(name: string, text: string): URL {
@@ -88,18 +89,39 @@ function urlOf(name: string, text: string): URL {
   return url
 }
 
+/** Of a `file:` address. */
+function pathOf(from: string): string {
+  try {
+    return fileURLToPath(from)
+  } catch {
+    throw expected('from', 'the address of a file on this machine', from)
+  }
+}
+
 /** A name and a password in an address become a header, so that no message shows them. */
-function remote(address: URL): Source['from'] {
+function remote(name: string, address: URL): Source['from'] {
   const url = new URL(address)
   const { username, password } = url
   url.username = ''
   url.password = ''
   if (username === '' && password === '') return { url, secrets: {} }
-  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const [user, secret] = [username, password].map(decoded)
+  if (user == null || secret == null)
+    throw expected(name, 'an address whose name and password have no % but of a %25', url.href)
+  const login = `${user}:${secret}`
   return { url, secrets: { authorization: `Basic ${Buffer.from(login).toString('base64')}` } }
 }
 
 function nameOf(url: string): string {
   const path = URL.canParse(url) ? new URL(url).pathname : url
-  return basename(decodeURIComponent(path))
+  return basename(decoded(path) ?? path)
+}
+
+/** Null where a % is no part of an escape. */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
 }

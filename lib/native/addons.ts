@@ -6,7 +6,7 @@ import { entriesOf } from '../files/entries'
 import { packageRoot } from '../files/package-root'
 import { isThere } from '../files/probe'
 import { majorMinor } from '../libtorch/find'
-import { NPM_AGAIN } from '../libtorch/remedy'
+import { npmAgain } from '../libtorch/npm'
 
 /** Where a source checkout's build of the engine lies: another one where the sanitizers made it (scripts/sanitizers.mjs). */
 const BUILD = process.env.WUERSTCHEN_ENGINE_BUILD ?? 'build-cmake'
@@ -62,9 +62,16 @@ function engineIn(folder: string): Engine | null {
   return { path, torch: isThere(written) ? majorMinor(readFileSync(written, 'utf8').trim()) : null }
 }
 
-/** What brings this package's own binaries again. */
-export function reinstallation(root: string = packageRoot): string {
-  return isThere(join(root, 'binding.gyp')) ? 'In this source checkout run: npm run build' : NPM_AGAIN
+/** What brings this package's own binaries again. A build leaves files alone that are there: a damaged one must go first. */
+export function reinstallation(damaged: string | null, root: string = packageRoot): string {
+  if (!isCheckout(root)) return npmAgain()
+  return damaged === null ? BUILD_AGAIN : `Remove ${damaged}. ${BUILD_AGAIN}`
+}
+
+const BUILD_AGAIN = 'In this source checkout run: npm run build'
+
+export function isCheckout(root: string = packageRoot): boolean {
+  return isThere(join(root, 'binding.gyp'))
 }
 
 /** Says what is missing by what is there instead: a checkout, other platforms, or nothing. */
@@ -72,8 +79,8 @@ function refuseMissing(name: 'loader' | 'engine', root: string, paths: readonly 
   const details = { name, paths, target: TARGET }
   const platforms = entriesOf(join(root, 'prebuilds'))
   const expected = `Expected the native part '${name}' for ${TARGET}`
-  if (isThere(join(root, 'binding.gyp'))) {
-    const message = `${expected} at one of ${paths.join(', ')} but found none. In this source checkout run: npm run build`
+  if (isCheckout(root)) {
+    const message = `${expected} at one of ${paths.join(', ')} but found none. ${BUILD_AGAIN}`
     throw new LibtorchError('ADDON_NOT_FOUND', message, { details })
   }
   if (platforms.length > 0 && !platforms.includes(TARGET)) {
@@ -87,7 +94,7 @@ function refuseMissing(name: 'loader' | 'engine', root: string, paths: readonly 
   throw new LibtorchError(
     'ADDON_NOT_FOUND',
     `${expected} in ${root} but found none: its folder prebuilds is not complete. A bundler or a copy may have left ` +
-      'files out: keep wuerstchen external to bundles, and install it again: npm install wuerstchen',
+      `files out: keep wuerstchen external to bundles. ${npmAgain()}`,
     { details },
   )
 }

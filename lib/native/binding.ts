@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path'
 import { bug, DisposedError, LibtorchError, ModelError, OutOfMemoryError, WuerstchenError } from '../errors'
 import { refuseNoWorkingFolder } from '../files/absolute'
 import { isThere, realPath } from '../files/probe'
+import { installationOf } from '../libtorch/commands'
 import { findLibtorch, type Libtorch, type LibtorchSearch, majorMinor } from '../libtorch/find'
 import { librariesOf, libraryName } from '../libtorch/libraries'
 import { culpritOf, isNamed, remedyFor } from '../libtorch/remedy'
@@ -90,7 +91,7 @@ function refuseSearch({ rejected }: LibtorchSearch, required: readonly string[] 
   const wanted = required === null ? 'libtorch' : `libtorch ${required.join(' or ')}`
   const summary =
     culprit === undefined
-      ? `Expected ${wanted} but found ${wrong ?? 'none'}: run 'npx wuerstchen runtime install', or set WUERSTCHEN_LIBTORCH to a ` +
+      ? `Expected ${wanted} but found ${wrong ?? 'none'}: run '${installationOf(required ?? [])}', or set WUERSTCHEN_LIBTORCH to a ` +
         `folder that holds ${libraryName('torch_cpu')}`
       : `Expected ${wanted} in ${culprit.path} (${culprit.source}) but ${culprit.reason}. ${remedyFor(culprit)}`
   const tried = rejected.map(({ source, path, reason }) => `  ${source}: ${path}: ${reason}`)
@@ -109,7 +110,8 @@ class Unopened extends LibtorchError {
 
   constructor({ source, directory }: Libtorch, isHalfOpen: boolean, cause: unknown) {
     const reason = messageOf(cause)
-    const advice = adviceFor(reason) || remedyFor({ source, path: directory, reason })
+    const again = remedyFor({ source, path: directory, reason })
+    const advice = adviceFor(reason, again) || again
     super('ADDON_LOAD', `libtorch in ${directory} (${source}) could not be opened: ${reason}. ${advice}`, {
       cause,
       details: { path: directory, source, advice },
@@ -184,7 +186,7 @@ function requireAddon<T>(path: string): T {
     return require(path) as T
   } catch (error) {
     const reason = messageOf(error)
-    const advice = adviceFor(`${(error as { code?: unknown } | null)?.code}: ${reason}`)
+    const advice = adviceFor(`${(error as { code?: unknown } | null)?.code}: ${reason}`, reinstallation(path))
     const message = `The native part ${basename(path)} could not be loaded from ${path}: ${reason.replace(/\.$/, '')}${advice && `. ${advice}`}`
     throw new LibtorchError('ADDON_LOAD', message, { cause: error, details: { path, advice } })
   }
@@ -194,7 +196,7 @@ function requireAddon<T>(path: string): T {
 function refuseUnsound(path: string): void {
   const fault = damageOf(path)
   if (fault === null) return
-  const advice = reinstallation()
+  const advice = reinstallation(path)
   throw new LibtorchError(
     'ADDON_LOAD',
     `Expected ${path} to be whole and for this machine but ${fault.reason}. ${advice}`,

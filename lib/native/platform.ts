@@ -1,5 +1,6 @@
 /** What this package needs of a machine, and what to do on one that lacks it. */
 import { LibtorchError } from '../errors'
+import { installationOfLibrary } from '../libtorch/system-libraries'
 
 /** As libtorch's own wheels: manylinux_2_28. */
 const OLDEST_GLIBC = '2.28'
@@ -69,7 +70,11 @@ function isOlder(version: string, than: string): boolean {
 }
 
 /** What the system's linker says of a file that it cannot load, and what that means. */
-const REASONS: readonly { readonly says: RegExp; readonly advice: (found: RegExpExecArray) => string }[] = [
+const REASONS: readonly {
+  readonly says: RegExp
+  /** `again`: what brings the file again. */
+  readonly advice: (found: RegExpExecArray, again: string) => string
+}[] = [
   {
     says: /version [`']((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found/,
     advice: ([, symbol]) =>
@@ -77,14 +82,12 @@ const REASONS: readonly { readonly says: RegExp; readonly advice: (found: RegExp
   },
   {
     says: /wrong ELF class|invalid ELF header|file too short|mach-o|incompatible architecture|not a valid Win32/i,
-    advice: () =>
-      'The file is for another platform, or was cut short: node_modules was copied from another machine. ' +
-      'Remove node_modules, and install again here: npm ci',
+    advice: (_, again) =>
+      `The file is for another platform, such as in a copy from another machine, or was cut short. ${again}`,
   },
   {
     says: /(lib[\w+.-]+\.so[.\d]*): cannot open shared object file/,
-    advice: ([, library]) =>
-      `This system has no ${library}. On Debian or Ubuntu run: apt-get install ${packageOf(library)}`,
+    advice: ([, library]) => installationOfLibrary(library ?? '') ?? '',
   },
   {
     says: /ERR_DLOPEN_DISABLED|loading of native addons is disabled|Cannot load native addon because/i,
@@ -98,18 +101,11 @@ function isRestricted(): boolean {
   return (process as { permission?: unknown }).permission !== undefined
 }
 
-function packageOf(library: string | undefined): string {
-  if (library?.startsWith('libstdc++')) return 'libstdc++6'
-  if (library?.startsWith('libgomp')) return 'libgomp1'
-  if (library?.startsWith('libgcc_s')) return 'libgcc-s1'
-  return library?.replace(/\.so.*/, '') ?? ''
-}
-
-/** One sentence to add to the linker's message, or an empty string where it is not known. */
-export function adviceFor(message: string): string {
+/** What to add to the linker's message, or an empty string where it is not known. `again` brings the file again. */
+export function adviceFor(message: string, again: string): string {
   for (const { says, advice } of REASONS) {
     const found = says.exec(message)
-    if (found !== null) return advice(found)
+    if (found !== null) return advice(found, again)
   }
   return ''
 }

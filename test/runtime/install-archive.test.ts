@@ -42,24 +42,14 @@ describe('an archive that somebody brought along', () => {
   })
 
   it('is refused when it is another one', async () => {
-    const from = fileWith(wheelOf('2.12.0'))
+    const other = wheelOf('2.13.1+cpu')
+    const from = fileWith(other)
     const error = await refusal(install(jobWith({ builds: small(), from })))
     expect(error).toMatchObject({
       code: 'ERR_WUERSTCHEN_RUNTIME_INVALID',
-      details: { file: from, expected: sha256(SMALL), received: sha256(wheelOf('2.12.0')) },
+      details: { file: from, expected: sha256(SMALL), received: sha256(other) },
     })
     expect(filesIn(folder)).toEqual([])
-  })
-
-  it('is looked at by a dry run, as far as that goes without reading it', async () => {
-    const from = fileWith(SMALL.subarray(1))
-    const dry = (place: string) => install(jobWith({ builds: small(), from: place, dryRun: true }))
-    expect(await refusal(dry(from))).toMatchObject({
-      code: 'ERR_WUERSTCHEN_RUNTIME_INVALID',
-      details: { file: from, expected: SMALL.length, received: SMALL.length - 1 },
-    })
-    expect((await refusal(dry('/nonexistent/a.whl'))).code).toBe('ERR_WUERSTCHEN_RUNTIME_INVALID')
-    expect((await dry(fileWith(SMALL))).state).toBe('planned')
   })
 
   it('is no address but of http', async () => {

@@ -107,7 +107,8 @@ describe('an installation', () => {
     const { archives, ...result } = await install(jobWith({ builds: small(), dryRun: true }))
     expect(result).toEqual({ state: 'planned', flavour: 'cpu', runtime: null })
     const url = `${server.endpoint}/small.whl`
-    expect(archives).toEqual([{ name: 'small.whl', from: url, size: SMALL.length, sha256: sha256(SMALL) }])
+    const archive = { name: 'small.whl', from: url, size: SMALL.length, sha256: sha256(SMALL) }
+    expect(archives).toEqual([{ ...archive, verified: false }])
     expect(server.seen).toEqual([])
     expect(existsSync(folder)).toBe(false)
   })

@@ -119,7 +119,9 @@ describe('installRuntime()', () => {
     const running = installRuntime({ folder, flavour: 'cu130' })
     await expect(running).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_RUNTIME_UNAVAILABLE',
-      message: expect.stringMatching(/pip download torch==2\.13\.0 .*install cu130 --from wheels/),
+      message: expect.stringMatching(
+        /'pip download torch==2\.13\.0 .* -d wheels && npx wuerstchen runtime install cu130 --from wheels'/,
+      ),
     })
     expect(readdirSync(folder)).toEqual([])
     const planned = await installRuntime({ folder, flavour: 'cu130', dryRun: true })
@@ -174,7 +176,7 @@ describe('wuerstchen runtime', () => {
     const run = (...args: string[]) => runCli(['runtime', ...args], { WUERSTCHEN_CACHE: cache })
     const name = `2.13.0-cpu-${TARGET}`
     const folder = join(cache, 'libtorch', name)
-    expect(run('list').stdout).toBe("none; 'wuerstchen runtime install' brings one\n")
+    expect(run('list').stdout).toBe("none; 'npx wuerstchen runtime install' brings one\n")
     const installed = run('install', 'cpu', '--from', from, '--sha256', sha256(wheel))
     expect(installed).toMatchObject({ status: 0, stdout: `${folder}\n`, stderr: '' })
     expect(run('list').stdout).toContain(`${name}  2.13.0+cpu`)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { engineFor, findEngines, findLoader } from '../../lib/native/addons'
+import { engineFor, findEngines, findLoader, reinstallation } from '../../lib/native/addons'
 import { adviceFor, refuseUnsupportedPlatform } from '../../lib/native/platform'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -37,6 +37,13 @@ describe('findEngines()', () => {
     expect(find).toThrow(/In this source checkout run: npm run build$/)
   })
 
+  it('tells a source checkout to remove what is damaged, which a build takes for whole', () => {
+    const root = folderOf({ 'binding.gyp': '' })
+    expect(reinstallation('/x/loader.node', root)).toBe(
+      'Remove /x/loader.node. In this source checkout run: npm run build',
+    )
+  })
+
   it('names the platforms of a package that lacks this one', () => {
     const find = () => findLoader(folderOf({ 'prebuilds/aix-ppc64/loader.node': '' }))
     expect(find).toThrow(expect.objectContaining({ code: 'ERR_WUERSTCHEN_UNSUPPORTED_PLATFORM' }))
@@ -49,7 +56,7 @@ describe('findEngines()', () => {
       const find = () => findEngines(folderOf(files))
       expect(find).toThrow(expect.objectContaining({ code: 'ERR_WUERSTCHEN_ADDON_NOT_FOUND' }))
       expect(find).toThrow(
-        /keep wuerstchen external to bundles, and install it again: npm install wuerstchen$/,
+        /keep wuerstchen external to bundles\. Remove node_modules, and install again: npm install --include=optional wuerstchen@[\d.]+$/,
       )
     },
   )
@@ -106,16 +113,17 @@ describe('adviceFor()', () => {
       "libstdc++.so.6: version `GLIBCXX_3.4.30' not found",
       /libstdc\+\+ of this system is older than GLIBCXX_3\.4\.30/,
     ],
-    ['x.node: invalid ELF header', /copied from another machine.*npm ci$/],
-    ['x.node: wrong ELF class: ELFCLASS32', /npm ci$/],
-    ['\\\\?\\C:\\x.node is not a valid Win32 application.', /npm ci$/],
+    ['x.node: invalid ELF header', /copy from another machine.*\. Bring it again$/],
+    ['x.node: wrong ELF class: ELFCLASS32', /Bring it again$/],
+    ['\\\\?\\C:\\x.node is not a valid Win32 application.', /Bring it again$/],
+    ['libc10.so: cannot open shared object file: No such file', /^$/],
     ['libgomp.so.1: cannot open shared object file: No such file', /apt-get install libgomp1$/],
     ['ERR_DLOPEN_DISABLED: Cannot load native addon because loading addons is disabled.', /--no-addons$/],
   ])('knows what mends %s', (message, advice) => {
-    expect(adviceFor(message)).toMatch(advice)
+    expect(adviceFor(message, 'Bring it again')).toMatch(advice)
   })
 
   it('says nothing of what it does not know', () => {
-    expect(adviceFor('Module did not self-register')).toBe('')
+    expect(adviceFor('Module did not self-register', 'Bring it again')).toBe('')
   })
 })

@@ -87,7 +87,7 @@ describe('findGraph()', () => {
     await expect(findIn([far, near], 'WuerstchenPrior', { c: 1536, depth: 8 })).rejects.toMatchObject({
       code: 'ERR_WUERSTCHEN_GRAPH_NOT_FOUND',
       message: expect.stringMatching(
-        /nearest is v2\/prior\.pt, but depth is 8 where the graph has 32\. Run `wuerstchen export FOLDER`/,
+        /nearest is v2\/prior\.pt, but depth is 8 where the graph has 32\. Run `npx wuerstchen export FOLDER`/,
       ),
       details: { differences: ['depth is 8 where the graph has 32'] },
     })

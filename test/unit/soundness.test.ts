@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import fs, { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readElf } from '../../lib/libtorch/elf'
 import { librariesOf, libraryName } from '../../lib/libtorch/libraries'
@@ -29,6 +29,20 @@ onLinux('a library of Linux', () => {
   it('is sound as it was made, and so is all of libtorch', () => {
     expect(damageOf(findLoader())).toBeNull()
     expect(faultAmong(librariesOf(realLibtorch()))).toBeNull()
+  })
+
+  it('is read in few calls, for this happens at every start', () => {
+    const file = copy()
+    const reads = jest.spyOn(fs, 'readSync')
+    try {
+      damageOf(file)
+      expect(reads).toHaveBeenCalledTimes(1)
+      expect(readElf(file)?.needed.length).toBeGreaterThan(1)
+      // Its head, its dynamic section, and its names, which lie beside one another.
+      expect(reads).toHaveBeenCalledTimes(1 + 3)
+    } finally {
+      reads.mockRestore()
+    }
   })
 
   it.each([0.999, 0.5, 0.1, 0.01])('that has a part of %d of its bytes is cut short', (part) => {
@@ -70,6 +84,7 @@ onLinux('a library of Linux', () => {
     expect(faultAmong([file])).toEqual({
       file,
       reason: 'loader.node needs libgcc_x.so.1, which this system lacks',
+      missing: 'libgcc_x.so.1',
     })
     const beside = join(file, '..', 'libgcc_x.so.1')
     writeFileSync(beside, '')

@@ -18,7 +18,7 @@ function ofKeys({ host, keys, workerPort }: ServerConfig, role: Role): string[] 
   const listens = role === 'server' || workerPort !== undefined
   if (listens && keys.length === 0 && !isLoopback(host)) {
     found.push(
-      `Expected keys with host '${host}' but there are none: without keys a ${role} listens on a loopback address only. 'wuerstchen key' makes one.`,
+      `Expected keys with host '${host}' but there are none: without keys a ${role} listens on a loopback address only. 'npx wuerstchen key' makes one.`,
     )
   }
   const names = keys.map((key) => key?.name).filter((name) => typeof name === 'string')
@@ -32,7 +32,7 @@ function ofPlaceholders({ keys, urlSecret, store }: ServerConfig): string[] {
   for (const { name, sha256 } of keys)
     if (/^0+$/.test(sha256 ?? ''))
       found.push(
-        `Expected sha256 of the key '${name}' to be what 'wuerstchen key' prints but it is a placeholder`,
+        `Expected sha256 of the key '${name}' to be what 'npx wuerstchen key' prints but it is a placeholder`,
       )
   if (/replace-me/.test(urlSecret ?? ''))
     found.push('Expected urlSecret to be random, as of openssl rand -hex 32, but it is a placeholder')

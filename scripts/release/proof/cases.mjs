@@ -149,7 +149,7 @@ function mended(context, install, cause) {
       () => 'it made a picture',
       (error) => error.output,
     )
-    const command = /Run: (npm install \S+)/.exec(said)?.[1]
+    const command = /Run: (npm install --include=optional \S+)/.exec(said)?.[1]
     if (!cause.test(said) || command === undefined)
       throw new Error(`Expected ${cause} and a command but received:\n${said}`)
     await machine.run(folder, command.split(' '))
