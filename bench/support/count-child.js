@@ -5,7 +5,7 @@
 const { loadPretrained } = require('../../dist/pipeline/pretrained')
 const { volume } = require('../../dist/tensors/shape')
 
-const NOTHING = { negative: null, guidanceScale: 0, noiseRow: 0, clean: null }
+const NOTHING = { negative: null, changes: [], guidanceScale: 0, noiseRow: 0, clean: null }
 const LENGTH = 16 // tokens of the bundled model
 
 async function denoise(model, stage, condition, shape) {

@@ -1,10 +1,13 @@
 /** Single steps as `npm run bench` takes them: those programs reach below the pipeline, so a change there must not pass them by. */
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { answer, STAGES } from '../../bench/support/ours'
 import { closeModel } from '../../lib/memory/loaded-model'
 import { loadPretrained } from '../../lib/pipeline/pretrained'
 import { volume } from '../../lib/tensors/shape'
 import { smallModel } from '../support/models'
 
+const COUNTED = join(__dirname, '..', '..', 'bench', 'support', 'count-child.js')
 const SHAPES: Record<string, readonly number[]> = {
   'prior.latents': [1, 16, 3, 3],
   'prior.text': [1, 77, 80],
@@ -42,4 +45,10 @@ it('run each stage of a model and leave a finite result', async () => {
     latents.dispose()
   }
   await closeModel(model)
+})
+
+// bench:regression counts their instructions, where there is valgrind.
+it.each(['prior', 'decoder', 'vqgan'])('two steps of the bundled %s run as they are counted', (stage) => {
+  const run = spawnSync(process.execPath, [COUNTED, stage], { encoding: 'utf8' })
+  expect(run).toMatchObject({ status: 0, stderr: '' })
 })
