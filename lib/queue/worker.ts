@@ -125,7 +125,7 @@ export class QueueWorker {
       if (attempt === 'POISON') throw setAside('POISON')
       await this.attempt(job, token, attempt, stop)
     } finally {
-      this.holds.delete(id)
+      if (this.holds.get(id) === stop) this.holds.delete(id) // else it was given the job again meanwhile
     }
   }
 
