@@ -23,13 +23,15 @@ function closeOnSignals(running: QueueWorker): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log.info({ signal }, 'draining')
-      running.close().then(
+      const stopped = running.close().then(
         () => log.info({}, 'stopped'),
         (error) => {
           log.warn({ err: error }, 'could not stop')
           process.exitCode = ExitCode.failure
         },
       )
+      // BullMQ's own timers would wait for a broker that is away.
+      void stopped.then(() => process.exit())
     })
   }
 }

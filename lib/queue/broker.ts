@@ -30,6 +30,7 @@ export class Broker {
   /** First part of every key. */
   readonly prefix: string
   private readonly queues = new Map<string, Queue>()
+  private readonly copies = new Set<Redis>()
   private readonly listeners = new Map<string, Set<(message: string) => void>>()
   private readonly subscriber: Redis
   private tell: (error: Error | null) => void = () => undefined
@@ -48,7 +49,10 @@ export class Broker {
 
   constructor(private readonly options: BrokerOptions) {
     this.prefix = `{${options.prefix}}`
-    this.redis = openConnection(options.url, options.patient)
+    this.redis = openConnection(options.url, options.patient, (copy) => {
+      this.copies.add(copy)
+      copy.once('end', () => this.copies.delete(copy))
+    })
     for (const name of Object.keys(SCRIPTS) as ScriptName[])
       this.redis.defineCommand(commandOf(name), { numberOfKeys: 1, lua: sourceOf(name) })
     // Subscriptions are made again after a reconnection, by the client itself.
@@ -221,6 +225,7 @@ export class Broker {
     clearInterval(this.pulse)
     this.redis.disconnect()
     this.subscriber.disconnect()
+    for (const copy of this.copies) copy.disconnect()
     for (const queue of this.queues.values()) queue.close().catch(() => undefined)
   }
 

@@ -24,18 +24,23 @@ const HASTY = {
   commandTimeout: ANSWER_MS,
 } satisfies RedisOptions
 
-/** A patient one keeps commands for a broker that is away. */
-export function openConnection(url: string, patient: boolean): Redis {
+/** A patient one keeps commands for a broker that is away. `onCopy` hears of BullMQ's blocking ones, which are copies. */
+export function openConnection(
+  url: string,
+  patient: boolean,
+  onCopy: (copy: Redis) => void = () => undefined,
+): Redis {
   const { Redis } = loadRedis()
   const redis = new Redis(url, { ...SHARED, ...(patient ? PATIENT : HASTY) })
+  // What is to be told of them the broker tells, and BullMQ of its own; without a listener ioredis would print it.
   redis.on('error', () => undefined)
   endTimers(redis)
-  leaveOtherDatabases(redis)
+  leaveOtherDatabases(redis, onCopy)
   return redis
 }
 
 /** Without the database that the address names, the client would go on in the one of number 0. */
-function leaveOtherDatabases(redis: Redis): void {
+function leaveOtherDatabases(redis: Redis, onCopy: (copy: Redis) => void): void {
   redis.on('error', (error: Error & { command?: { name?: string } }) => {
     if (error.command?.name !== 'select') return
     redis.disconnect(true)
@@ -44,7 +49,8 @@ function leaveOtherDatabases(redis: Redis): void {
   const duplicate = redis.duplicate.bind(redis)
   redis.duplicate = (...args) => {
     const copy = duplicate(...args)
-    leaveOtherDatabases(copy)
+    leaveOtherDatabases(copy, onCopy)
+    onCopy(copy)
     return copy
   }
 }

@@ -22,13 +22,14 @@ const TOO_LATE: JobError = {
 }
 
 /**
- * Ends jobs whose deadline is over, wherever they are, forgets results whose time to live is, and jobs that were lost. Every server and worker has
- * one: what two do at once is done once.
+ * Ends jobs whose deadline is over, wherever they are, and jobs that were lost. Forgets results whose time to live is over,
+ * if their pictures are in its store. Every server and worker has one: what two do at once is done once.
  */
 export class Janitor {
   private timer: NodeJS.Timeout | null = null
   private closed = false
   private rounds = 0
+  private identity: string | null = null
 
   constructor(
     private readonly broker: Broker,
@@ -51,10 +52,10 @@ export class Janitor {
   private async round(): Promise<void> {
     try {
       for (const id of await this.jobs.due('deadlines')) await this.overdue(id)
-      for (const id of await this.jobs.due('expiry')) await this.expired(id)
       if (this.rounds++ % MEND_EVERY === 0) await this.mend()
+      if (await this.hasStore()) for (const id of await this.jobs.due('expiry')) await this.expired(id)
     } catch {
-      // The broker is away: the next round does it.
+      // The broker or the store is away: the next round does it.
     }
     this.start()
   }
@@ -72,7 +73,7 @@ export class Janitor {
 
   private async expired(id: string): Promise<void> {
     try {
-      await this.forget(id)
+      await this.drop(id)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       this.log().warn({ err: error, job: id }, 'the store failed')
@@ -81,8 +82,19 @@ export class Janitor {
     }
   }
 
-  /** Pictures first: of what is forgotten nobody knows where they lie. */
+  /** @throws StoreError while the queue has another store: pictures of what is forgotten would stay there for ever. */
   async forget(id: string, known?: JobRecord): Promise<boolean> {
+    if (await this.hasStore()) return this.drop(id, known)
+    throw new StoreError('Expected store to be the one of this queue, which has the pictures of its jobs.')
+  }
+
+  private async hasStore(): Promise<boolean> {
+    this.identity ??= await this.store.identity()
+    return (await this.broker.answer((redis) => redis.get(this.broker.key('store')))) === this.identity
+  }
+
+  /** Pictures first: of what is forgotten nobody knows where they lie. */
+  private async drop(id: string, known?: JobRecord): Promise<boolean> {
     const record = known ?? (await this.jobs.find(id))
     for (const place of record?.places.values() ?? []) await this.store.remove(place)
     return this.jobs.forget(id)

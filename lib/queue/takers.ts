@@ -3,11 +3,19 @@ import type { WorkerConfig } from '../server/config/roles'
 import type { Broker } from './broker'
 import type { WorkerLog } from './log'
 import { loadBull } from './packages'
+import { News } from './refusal'
 
 type BullWorker = import('bullmq').Worker
 type BullJob = import('bullmq').Job
 
+/** How often the log hears the same of a queue. */
+const NEWS_MS = 60_000
+
+/** How often a worker that ends looks whether its broker is still there. */
+const LOOK_MS = 100
+
 export class Takers {
+  private readonly news = new News(NEWS_MS)
   private readonly byQueue = new Map<string, BullWorker>()
   private resting = false
 
@@ -34,9 +42,16 @@ export class Takers {
       taker.pause(true).catch((error: Error) => this.warn(error, queue))
   }
 
-  /** Resolves once what was taken is settled. */
-  async close(): Promise<void> {
-    await Promise.all([...this.byQueue.values()].map((taker) => taker.close()))
+  /** Resolves once what was taken is settled, or the broker is away, as `isLost` says, and would not hear of it. */
+  async close(isLost: () => boolean): Promise<void> {
+    // BullMQ would wait for the broker: by force it does not.
+    const closed = Promise.all([...this.byQueue.values()].map((taker) => taker.close(isLost())))
+    let looking: NodeJS.Timeout | undefined
+    const lost = new Promise<void>((resolve) => {
+      looking = setInterval(() => isLost() && resolve(), LOOK_MS)
+    })
+    await Promise.race([closed, lost]).finally(() => clearInterval(looking))
+    closed.catch(() => undefined)
   }
 
   private takerOf(queue: string): BullWorker {
@@ -60,7 +75,8 @@ export class Takers {
   }
 
   private warn(error: Error, queue: string): void {
-    this.log.warn({ err: this.broker.explain(error), queue }, 'queue')
+    const err = this.broker.explain(error)
+    if (this.news.has(`${queue} ${err.message}`)) this.log.warn({ err, queue }, 'queue')
   }
 }
 

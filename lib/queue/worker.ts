@@ -54,8 +54,7 @@ export class QueueWorker {
   private mistake: Error | null = null
   private announcing: NodeJS.Timeout | null = null
   private closing: Promise<void> | null = null
-  /** Whether servers have heard of it. */
-  private known = false
+  private known = false // to servers
   /** `performance.now()` of its last word to the broker. */
   private heardAt = Number.NEGATIVE_INFINITY
   private readonly attempts: Record<Outcome, number> = { ...NO_ATTEMPTS }
@@ -125,7 +124,7 @@ export class QueueWorker {
       if (attempt === 'POISON') throw setAside('POISON')
       await this.attempt(job, token, attempt, stop)
     } finally {
-      this.holds.delete(id)
+      if (this.holds.get(id) === stop) this.holds.delete(id) // else it was given the job again meanwhile
     }
   }
 
@@ -283,16 +282,17 @@ export class QueueWorker {
     const goodbye = this.known
       ? announce(this.broker, this.card(false), this.identity).catch(() => undefined)
       : null
-    const finished = this.takers.close()
+    const { broker, holds } = this
+    const finished = this.takers.close(() => !broker.connected && (holds.size === 0 || this.handsOn))
     const late = setTimeout(() => {
       this.handsOn = true
-      for (const job of this.holds.keys()) this.stop(job, 'handed on')
+      for (const job of holds.keys()) this.stop(job, 'handed on')
     }, drainMs)
     await finished
     clearTimeout(late)
-    await goodbye
+    if (broker.connected) await goodbye
     this.janitor.close()
-    this.broker.close()
+    broker.close()
     this.store.close()
     await this.probes?.close()
     await this.pipeline.dispose()

@@ -35,6 +35,8 @@ const PROBE_MS = 30_000
 export function buildApp(context: Context, logger?: Logger): FastifyInstance {
   const app = fastify(optionsOf(context, logger))
   app.server.maxConnections = context.config.maxConnections
+  // Else Node refuses what it expects, in a shape of its own; the guard does it in ours.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   strictContentTypes(app)
   useErrors(app, context)
   registerLogging(app, context)
@@ -90,6 +92,7 @@ function optionsOf({ config }: Context, logger?: Logger): FastifyHttpOptions<Htt
       headersTimeout: Math.min(config.headerTimeoutSeconds, config.bodyTimeoutSeconds) * 1000,
       connectionsCheckingInterval: 1000,
       maxHeaderSize: 16_384,
+      requireHostHeader: false, // the guard asks for it
       keepAlive: true,
       keepAliveInitialDelay: PROBE_MS,
     },

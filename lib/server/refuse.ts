@@ -41,7 +41,7 @@ export function refuse(error: FastifyError, reply: FastifyReply): Answer {
   const answer = answerOf(ours(error))
   const { status, body, headers } = answer
   // What is left of a body that nobody reads would be taken for the next request.
-  if (status === 413 || status === 415) reply.header('connection', 'close')
+  if ([413, 415, 417].includes(status)) reply.header('connection', 'close')
   void reply.code(status).headers(headers).type('application/json').send(body)
   return answer
 }

@@ -2,7 +2,8 @@ import { Jobs } from '../../lib/queue/jobs'
 import { QueueWorker } from '../../lib/queue/worker'
 import { checkConfig } from '../../lib/server/config/read'
 import { fakePipeline } from '../support/fake-pipeline'
-import { describeQueue, QueueRoom, SHORT } from '../support/queue'
+import { describeQueue, LONG, QueueRoom, SHORT } from '../support/queue'
+import { until } from '../support/until'
 
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined, debug: () => undefined }
 
@@ -37,5 +38,32 @@ describeQueue('a worker that is stopped while the broker gives it a job', () => 
     const { attempt, lost, faults } = await room.record(job.id)
     expect({ lost, faults }).toEqual({ lost: undefined, faults: '0' })
     expect(Number(attempt)).toBeGreaterThanOrEqual(1) // more where it was given the job again before it was gone
+  })
+})
+
+describeQueue('a worker that is given its own job again, because it stood still for a while', () => {
+  it('hands the job on all the same once it is stopped', async () => {
+    await using room = await QueueRoom.open()
+    const served = await room.server()
+    const settings = {
+      queue: room.redis.url,
+      store: room.store,
+      queueLockSeconds: 4,
+      concurrency: 2,
+    } as const
+    const { pipeline, device } = fakePipeline()
+    device.before = () => new Promise((resolve) => setTimeout(resolve, 5)) // a job takes much longer than this test
+    const worker = new QueueWorker(pipeline, checkConfig(settings, 'worker'), LOG)
+    await worker.start()
+    await served.server.backend.ready()
+    const { job } = await served.submit(LONG)
+    await served.untilStatus(job.id, 'running')
+    // As it is after a pause of the machine.
+    await until(async () => (await room.client.del(await room.client.keys('*:lock'))) > 0)
+    await until(() => worker.numbers.attempts.over === 1)
+    expect(worker.numbers.jobs).toBe(1)
+    await worker.close({ drainMs: 0 })
+    expect(worker.numbers.attempts).toMatchObject({ over: 1, handed_on: 1, succeeded: 0 })
+    expect(await served.job(job.id)).toMatchObject({ status: 'queued', position: 0 })
   })
 })

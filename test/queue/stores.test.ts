@@ -97,7 +97,7 @@ describeQueue('a queue with pictures on S3', () => {
   it('tries again what the store refused, and removes what expired', () =>
     withS3(async (s3) => {
       await using room = await QueueRoom.open('s3://pictures/of/ours')
-      const served = await room.server({ resultTtlSeconds: 2 })
+      const served = await room.server()
       await room.worker()
       await served.server.backend.ready()
       s3.refusals = 1
@@ -105,12 +105,15 @@ describeQueue('a queue with pictures on S3', () => {
       const events = await served.follow(job.id)
       expect(events.at(-1)?.event).toBe('done')
       expect(events.filter(({ event }) => event === 'image')).toHaveLength(2)
-      expect(await room.record(job.id)).toMatchObject({ attempt: '2', faults: '1' })
+      // Once more for each time that the machine stood still for longer than a lock.
+      const { attempt, faults, lost = '0' } = await room.record(job.id)
+      expect([Number(attempt) - Number(lost), faults]).toEqual([2, '1'])
       const { images } = await served.job(job.id)
       const picture = await fetch(images[0].url)
       expect(picture.headers.get('content-type')).toBe('image/png')
       expect((await picture.arrayBuffer()).byteLength).toBe(images[0].bytes)
       expect([...s3.objects.keys()].every((key) => key.startsWith(`/pictures/of/ours/${job.id}/`))).toBe(true)
+      await room.client.zadd('{wuerstchen}:expiry', 'XX', 1, job.id) // its time to live is over
       await until(() => s3.objects.size === 0)
     }))
 

@@ -1,4 +1,6 @@
 /** What HTTP itself has words for: methods, codings, charsets. */
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { type Answer, type Served, serveFake } from '../support/http-server'
 
@@ -67,6 +69,62 @@ describe('a body', () => {
       { 'content-encoding': 'Identity' },
     ])
       expect((await send(served, headers, JSON.stringify(QUICK)))[0]).toBe(202)
+  })
+})
+
+describe('a request that Node would refuse by itself', () => {
+  /** What is answered until the connection is closed. */
+  async function answerTo(served: Served, head: string) {
+    const socket = connect(Number(new URL(served.url).port), '127.0.0.1')
+    socket.write(`${head}\r\nConnection: close\r\n\r\n`)
+    const [first = '', body = ''] = (await text(socket)).split('\r\n\r\n')
+    const [status = '', ...headers] = first.split('\r\n')
+    return { status: Number(status.split(' ')[1]), headers: headers.join('\n'), body: JSON.parse(body) }
+  }
+
+  it.each([
+    ['Expect: foo', 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: foo', 417, 'expectation_failed'],
+    ['Expect: foo at no path', 'GET /x HTTP/1.1\r\nHost: localhost\r\nExpect: 1', 417, 'expectation_failed'],
+    ['no Host', 'GET /healthz HTTP/1.1', 400, 'invalid_request'],
+    ['an empty Host', 'GET /healthz HTTP/1.1\r\nHost:', 400, 'invalid_request'],
+    ['two Hosts', 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost', 400, 'invalid_request'],
+  ])(
+    "%s is answered in OpenAI's shape, with headers and a count as any other",
+    async (_what, head, ...wanted) => {
+      const [status, code] = wanted
+      await using served = await serveFake()
+      const answer = await answerTo(served, head)
+      const param = status === 417 ? 'expect' : 'host'
+      const error = { message: expect.any(String), type: 'invalid_request_error', param, code }
+      expect([answer.status, answer.body]).toEqual([status, { error }])
+      expect(answer.headers).toMatch(/^content-type: application\/json/m)
+      expect(answer.headers).toMatch(/^x-request-id: /m)
+      expect(answer.headers).toMatch(/^connection: close$/im)
+      expect(await (await served.get('/metrics')).text()).toContain(
+        `wuerstchen_errors_total{code="${code}"} 1`,
+      )
+    },
+  )
+
+  it('is refused without a Host behind a proxy that names one, too', async () => {
+    await using served = await serveFake({ trustProxy: true })
+    const head = 'GET /healthz HTTP/1.1\r\nX-Forwarded-Host: localhost'
+    expect((await answerTo(served, head)).body.error).toMatchObject({
+      param: 'host',
+      code: 'invalid_request',
+    })
+  })
+
+  it('is no request that expects 100-continue', async () => {
+    await using served = await serveFake()
+    const body = JSON.stringify(QUICK)
+    const socket = connect(Number(new URL(served.url).port), '127.0.0.1')
+    socket.write(
+      `POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n`,
+    )
+    socket.once('data', () => socket.write(body))
+    const answers = (await text(socket)).match(/^HTTP\/1.1 \d+/gm)
+    expect(answers).toEqual(['HTTP/1.1 100', 'HTTP/1.1 202'])
   })
 })
 

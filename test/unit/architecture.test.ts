@@ -64,7 +64,15 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ...['stages/stage', 'libtorch', 'hub', 'text', 'tensors', 'diffusion', 'files', 'errors'],
   ],
   // checks: a queue's server refuses what no worker could read; callers of a backend share signals, too.
-  server: ['index', 'image/sharp', 'checks/signals', 'checks/values', 'files/links', 'files/package-root'],
+  server: [
+    'index',
+    'image/sharp',
+    'checks/signals',
+    'checks/values',
+    'checks/warn',
+    'files/links',
+    'files/package-root',
+  ],
   // A backend of the server's, and workers: what they make pictures with is the server's, too.
   queue: ['index', 'server', 'checks/signals', 'files/caches', 'files/folder'],
   'ai-sdk': ['index'],
@@ -100,6 +108,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   '@opentelemetry/api': 'server',
   '@sinclair/typebox': 'server',
   fastify: 'server',
+  pino: 'server',
   'prom-client': 'server',
   yauzl: 'libtorch',
   sharp: 'image',
