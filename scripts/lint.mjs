@@ -47,7 +47,7 @@ const CHECKS = [
 ]
 
 const FIXES = [
-  { name: 'biome', files: scripts, command: biome('check', '--write') },
+  { name: 'biome', files: scripts, command: biome('check', '--write', '--error-on-warnings') },
   { name: 'clang-format', files: cpp, command: [venvProgram('clang-format'), '-i', ...cpp] },
   { name: 'ruff check', files: python, command: ruff('check', '--fix', '--quiet') },
   { name: 'ruff format', files: python, command: ruff('format', '--quiet') },

@@ -159,6 +159,6 @@ function stringsOf(table: Part, segments: readonly Segment[]): number | null {
 }
 
 function foldersIn(text: string, folder: string): string[] {
-  const paths = text.replaceAll('$ORIGIN', () => folder).replaceAll('${ORIGIN}', () => folder)
+  const paths = text.replaceAll(/\$(ORIGIN|\{ORIGIN\})/g, () => folder)
   return paths.split(':').filter((path) => path !== '')
 }
