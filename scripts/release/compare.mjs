@@ -60,7 +60,9 @@ async function compare(tools) {
   }
 }
 
-const megabytes = (bytes) => (bytes / 1e6).toFixed(1)
+function megabytes(bytes) {
+  return (bytes / 1e6).toFixed(1)
+}
 
 async function measure(settings, name) {
   const started = performance.now()
