@@ -11,6 +11,8 @@ const LIMITS: Readonly<Record<string, readonly [float32: number, bfloat16: numbe
   'product-bytes': [0.06, 0],
   attention: [1e-5, 0.015],
   'attention-rough': [0.015, 0.015],
+  'attention-narrow': [1e-5, 0.015],
+  'attention-rough-narrow': [0.015, 0.015],
   depthwise: [1e-6, 0.01],
   modulate: [1e-6, 0.01],
   statistics: [1e-6, 1e-6],
@@ -41,5 +43,5 @@ export function expectExact(output: string, kinds: unknown): void {
   const limitOf = (number: string, name: string) => LIMITS[name]?.[number === 'float32' ? 0 : 1] ?? 0
   expect(answers.filter(([, number, name, error]) => !(Number(error) <= limitOf(number, name)))).toEqual([])
   expect(answers.filter(([, , , , alone]) => alone !== 'same')).toEqual([])
-  expect(answers).toHaveLength(16 * new Set(answers.map(([kind]) => kind)).size)
+  expect(answers).toHaveLength(20 * new Set(answers.map(([kind]) => kind)).size)
 }
