@@ -47,8 +47,8 @@ describeBundled(name, () => {
     expect(mean).toBeGreaterThan(0)
     expect(mean).toBeLessThan(LEVELS)
     expect(narrow.predicted).toBeLessThan(exact.predicted)
-    // 8 bits of 32, and the scales beside them.
+    // 8 bits of 32, the scales beside them, and in full what has few weights: heads, and the ways between Stage B's levels.
     expect(narrow.packed / exact.packed).toBeGreaterThan(1 / 4)
-    expect(narrow.packed / exact.packed).toBeLessThan(1 / 3)
+    expect(narrow.packed / exact.packed).toBeLessThan(0.35)
   })
 })
