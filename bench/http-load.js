@@ -14,7 +14,7 @@ const autocannon = require('autocannon')
 const { WuerstchenPipeline } = require('../dist')
 const { percentile, random } = require('./support/crowd')
 const { ROOT } = require('./support/reference')
-const { serveOurs, startServer } = require('./support/served')
+const { healthFor, serveOurs, startServer } = require('./support/served')
 const { Report } = require('./support/manual')
 const { machine, median } = require('./support/statistics')
 
@@ -222,23 +222,6 @@ async function ask(url, seed, taken) {
   } catch {
     taken.lost++
   }
-}
-
-/** p99 of /healthz in milliseconds, asked every 50 ms. */
-async function healthFor(url, duration) {
-  const end = performance.now() + 1000 * duration
-  const latencies = []
-  while (performance.now() < end) {
-    const started = performance.now()
-    const answer = await fetch(`${url}/healthz`)
-    await answer.text()
-    latencies.push(performance.now() - started)
-    await sleep(50)
-  }
-  return percentile(
-    latencies.sort((a, b) => a - b),
-    0.99,
-  )
 }
 
 function row(what, clients, { throughput, p50, p99, refused = 0, refusedP99 = null, errors = 0, health }) {

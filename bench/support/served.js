@@ -5,6 +5,7 @@ const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
+const { percentile } = require('./crowd')
 const { ROOT } = require('./reference')
 
 /** Starts a server program; resolves once `/readyz` is 200. */
@@ -47,10 +48,27 @@ function serveOurs(flags, { port }) {
   return startServer(process.execPath, args, { port })
 }
 
+/** p99 of /healthz in milliseconds, asked every 50 ms. */
+async function healthFor(url, duration) {
+  const end = performance.now() + 1000 * duration
+  const latencies = []
+  while (performance.now() < end) {
+    const started = performance.now()
+    const answer = await fetch(`${url}/healthz`)
+    await answer.text()
+    latencies.push(performance.now() - started)
+    await sleep(50)
+  }
+  return percentile(
+    latencies.sort((a, b) => a - b),
+    0.99,
+  )
+}
+
 /** Linux. */
 function residentBytes(pid) {
   const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return Number(kilobytes) * 1024
 }
 
-module.exports = { serveOurs, startServer }
+module.exports = { healthFor, serveOurs, startServer }
