@@ -1,9 +1,10 @@
 'use strict'
 // npm run bench:http-load — `wuerstchen serve` with the bundled model under load, against the engine in this process without
 // HTTP, and against FastAPI around diffusers with the same weights. One client by turns, closed loop of 1 to 64 clients
-// (autocannon), by turns with the engine, then arrivals at random up to twice the capacity: what is refused, how fast, and how /healthz does meanwhile.
-// --docs writes what was measured by turns into docs/server.md.
-// The Python server: --python names an interpreter that has fastapi, uvicorn and what .venv has.
+// (autocannon), by turns with the engine, then arrivals at random up to twice the capacity: what is refused, how fast, and
+// how /healthz does meanwhile.
+// --docs writes what was measured by turns into docs/server.md. --python names an interpreter that has fastapi, uvicorn and
+// what .venv has.
 
 const { Agent, request } = require('node:http')
 const os = require('node:os')

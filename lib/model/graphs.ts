@@ -74,7 +74,7 @@ function notFound(
   return new ModelError(
     'GRAPH_NOT_FOUND',
     `No exported graph fits the config of ${networkClass}. ${closest} ` +
-      'Run `npx wuerstchen export FOLDER` once for this model, and name the folder that it writes with the option graphs.',
+      'Run `npx wuerstchen export FOLDER` once for this model. Then name the folder that it writes with the option graphs.',
     { details: { class: networkClass, folders, differences: nearest?.differences ?? [] } },
   )
 }

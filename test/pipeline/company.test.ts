@@ -25,7 +25,7 @@ describeBundled('company', () => {
   const several = (pipeline: WuerstchenPipeline, count: number) =>
     Promise.all(Array.from({ length: count }, (_, index) => draw(pipeline, index)))
 
-  // With 2 to 8 rows libtorch's own products have another order of sums than with 12.
+  // libtorch's own products order their sums by the number of rows.
   exact.each(['float32', 'bfloat16', 'int8'] as const)(`changes no bit in %s${kernels}`, async (dtype) => {
     const options = { dtype, device: 'cpu', maxBatchRows: 2 * COUNT }
     await using pipeline = await WuerstchenPipeline.fromPretrained(undefined, options)

@@ -1,22 +1,13 @@
 /** Servers and workers whose log cannot be written: a full disk, a reader that is gone. */
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import { freePort } from '../../bench/support/ports'
 import { ROOT } from '../../bench/support/reference'
 import { describeQueue, QueueRoom } from '../support/queue'
 import { until } from '../support/until'
 
 const MAIN = join(ROOT, 'dist', 'cli', 'main.js')
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-}
 
 type Kind = 'serve' | 'worker'
 
@@ -58,6 +49,15 @@ const warning = (reason: string) =>
       '\\(Use `node --trace-warnings [^\\n]*\\n$',
   )
 
+async function expectOneWarning(running: Awaited<ReturnType<typeof started>>, reason: string): Promise<void> {
+  await running.answers()
+  await until(() => running.err().endsWith('created)\n'))
+  for (let i = 0; i < 5; i++) expect(await running.status('/healthz')).toBe(200)
+  running.child.kill('SIGTERM')
+  expect(await running.ended).toBe(0)
+  expect(running.err()).toMatch(warning(reason))
+}
+
 const isLinux = process.platform === 'linux'
 const onLinux = isLinux ? it.each : it.skip.each
 const itOnLinux = isLinux ? it : it.skip
@@ -70,12 +70,7 @@ describeQueue('a log that cannot be written', () => {
       const full = openSync('/dev/full', 'w')
       await using running = await started(room, kind, full)
       closeSync(full)
-      await running.answers()
-      await until(() => running.err().endsWith('created)\n'))
-      for (let i = 0; i < 5; i++) expect(await running.status('/healthz')).toBe(200)
-      running.child.kill('SIGTERM')
-      expect(await running.ended).toBe(0)
-      expect(running.err()).toMatch(warning('ENOSPC: no space left on device'))
+      await expectOneWarning(running, 'ENOSPC: no space left on device')
     },
   )
 
@@ -87,12 +82,7 @@ describeQueue('a log that cannot be written', () => {
       const { stdout } = running.child
       await new Promise((resolve) => stdout?.once('data', resolve))
       stdout?.destroy()
-      await running.answers()
-      await until(() => running.err().endsWith('created)\n'))
-      for (let i = 0; i < 5; i++) expect(await running.status('/healthz')).toBe(200)
-      running.child.kill('SIGTERM')
-      expect(await running.ended).toBe(0)
-      expect(running.err()).toMatch(warning('EPIPE: broken pipe'))
+      await expectOneWarning(running, 'EPIPE: broken pipe')
     },
   )
 

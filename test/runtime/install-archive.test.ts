@@ -8,6 +8,7 @@ import { FileServer } from '../support/file-server'
 import {
   CPU,
   filesIn,
+  fileWith,
   folder,
   jobWith,
   LARGE,
@@ -15,25 +16,17 @@ import {
   SMALL,
   server,
   small,
-  startServer,
-  stopServer,
+  useServer,
 } from '../support/installations'
 import { copiedLibtorch, replace } from '../support/libraries'
 import { sha256 } from '../support/loopback-hub'
 import { buildOf, wheelOf } from '../support/made-up-libtorch'
-import { ensureDist } from '../support/node-process'
 import { folderOf } from '../support/temporary-folder'
 import { zipOf } from '../support/zip'
 
-beforeAll(() => {
-  ensureDist()
-})
-beforeEach(startServer)
-afterEach(stopServer)
+useServer()
 
 describe('an archive that somebody brought along', () => {
-  const fileWith = (bytes: Buffer, name = 'own.whl') => join(folderOf({ [name]: bytes }), name)
-
   it('is taken as it is', async () => {
     const from = fileWith(SMALL, 'small.whl')
     expect((await install(jobWith({ builds: small(), from }))).state).toBe('installed')

@@ -6,28 +6,14 @@ import { ROOT } from '../../bench/support/reference'
 import { installRuntime } from '../../lib'
 import { install } from '../../lib/libtorch/install'
 import type { RuntimeProgress } from '../../lib/libtorch/job'
-import {
-  folder,
-  jobWith,
-  refusal,
-  SMALL,
-  server,
-  small,
-  startServer,
-  stopServer,
-} from '../support/installations'
+import { fileWith, folder, jobWith, refusal, SMALL, server, small, useServer } from '../support/installations'
 import { sha256 } from '../support/loopback-hub'
 import { wheelOf } from '../support/made-up-libtorch'
-import { ensureDist, runCli } from '../support/node-process'
+import { runCli } from '../support/node-process'
 import { folderOf } from '../support/temporary-folder'
 
-beforeAll(() => {
-  ensureDist()
-})
-beforeEach(startServer)
-afterEach(stopServer)
+useServer()
 
-const fileWith = (bytes: Buffer, name = 'own.whl') => join(folderOf({ [name]: bytes }), name)
 const OTHER = 'a'.repeat(64)
 
 describe('an archive that cannot be read', () => {

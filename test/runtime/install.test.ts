@@ -21,17 +21,11 @@ import {
   SMALL,
   server,
   small,
-  startServer,
-  stopServer,
+  useServer,
 } from '../support/installations'
 import { sha256 } from '../support/loopback-hub'
-import { ensureDist } from '../support/node-process'
 
-beforeAll(() => {
-  ensureDist()
-})
-beforeEach(startServer)
-afterEach(stopServer)
+useServer()
 
 describe('an installation', () => {
   it('keeps the libraries and the licences, and is found where pipelines look', async () => {

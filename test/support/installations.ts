@@ -7,6 +7,7 @@ import type { Installation } from '../../lib/libtorch/job'
 import { libraryName } from '../../lib/libtorch/libraries'
 import { FileServer } from './file-server'
 import { buildOf, wheelOf } from './made-up-libtorch'
+import { ensureDist } from './node-process'
 import { folderOf, removeFolders } from './temporary-folder'
 
 export const CPU = libraryName('torch_cpu')
@@ -17,16 +18,21 @@ export const LARGE = wheelOf('2.13.0+cpu', randomBytes(2 * PART_BYTES + 99))
 export let server: FileServer
 export let folder: string
 
-/** For `beforeEach()` and `afterEach()`. */
-export async function startServer(): Promise<void> {
-  server = await FileServer.start({ '/small.whl': SMALL, '/large.whl': LARGE })
-  folder = join(folderOf({}), 'libtorch')
+/** Every test of a file has a server of its own, and a folder for runtimes. */
+export function useServer(): void {
+  beforeAll(() => ensureDist())
+  beforeEach(async () => {
+    server = await FileServer.start({ '/small.whl': SMALL, '/large.whl': LARGE })
+    folder = join(folderOf({}), 'libtorch')
+  })
+  afterEach(async () => {
+    await server.stop()
+    removeFolders()
+  })
 }
 
-export async function stopServer(): Promise<void> {
-  await server.stop()
-  removeFolders()
-}
+/** Its path. */
+export const fileWith = (bytes: Buffer, name = 'own.whl') => join(folderOf({ [name]: bytes }), name)
 
 export function jobWith(changes: Partial<Installation> = {}): Installation {
   return {
