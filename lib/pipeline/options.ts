@@ -85,9 +85,9 @@ export interface PipelineOptions extends HubOptions {
   /**
    * How the blocks of the networks run on a CPU. In float32 with AVX2, AVX-512 or NEON; in bfloat16 with AVX512-BF16, AMX or
    * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout. That takes as much private memory as
-   * the weights have in the type that is computed in. `'shared'`: the same of Stages B and C, but in `weightsCache`: the first
-   * start writes it, as large as the weights are, all others map it, and all processes of a machine share it. Where it cannot
-   * be kept, a warning says so, and weights are packed. `'mapped'`: the same kernels read the weights where they lie, up to a
+   * the weights have in the type that is computed in. `'shared'`: the same of Stages B and C, but in files of `weightsCache`, as large
+   * as the weights are. The first start writes them, later ones map them, and the processes of a machine share them. Where they
+   * cannot be kept, a warning says so, and weights are packed. `'mapped'`: the same kernels read the weights where they lie, up to a
    * tenth slower, and processes share them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to
    * `'auto'`: packed where the weights are held in the type that is computed in, and all of them at once, else mapped. The
    * environment variable WUERSTCHEN_CPU takes the CPU for a lesser kind: `avx512_bf16`, `avx512_vnni`, `avx512`, `avx2`. On Arm
