@@ -10,6 +10,7 @@
 #include "runtime/graph_edit.h"
 #include "runtime/interruption.h"
 #include "runtime/kernels/kinds.h"
+#include "runtime/private_memory.h"
 
 namespace wuerstchen::runtime {
 namespace {
@@ -159,6 +160,7 @@ void Acceleration::Pack(blocks::Store& store) {
     block->Forget();
     block->Prepare();
     block->Forget();
+    TrimAllocator();  // else it keeps a part of every block
   }
 }
 
