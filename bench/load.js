@@ -1,6 +1,6 @@
 'use strict'
 // npm run bench:load [FOLDER ...] — how long a model takes to load, what it holds, and what a second process with the same
-// model adds; diffusers beside it, loading the same folders component by component. Linux: it reads /proc.
+// model adds, with packed weights of its own and with shared ones; diffusers beside it, loading the same folders component by component. Linux: it reads /proc.
 
 const fs = require('node:fs')
 const os = require('node:os')
@@ -92,10 +92,13 @@ async function main() {
       const threads = os.availableParallelism()
       const starts = {
         wuerstchen: () => new Package(folder, { dtype, device: 'cpu' }),
+        "wuerstchen, kernels: 'shared'": () =>
+          new Package(folder, { dtype, device: 'cpu', kernels: 'shared' }),
         diffusers: () => new Reference(folder, `${folder}-prior`, { dtype, threads }),
       }
-      const found = { wuerstchen: [], diffusers: [] }
-      for (const start of Object.values(starts)) await (await start().ready()).close() // fills the page cache for both
+      const found = Object.fromEntries(Object.keys(starts).map((name) => [name, []]))
+      // Fills the page cache for all of them, and writes what is shared.
+      for (const start of Object.values(starts)) await (await start().ready()).close()
       for (let run = 0; run < RUNS; run++) {
         for (const [name, start] of Object.entries(starts)) found[name].push(await measure(start))
       }

@@ -19,7 +19,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '4,3' },
     runs: { type: 'string', default: '3' },
     mode: { type: 'string', multiple: true, default: ['none', 'model', 'sequential'] },
-    kernels: { type: 'string', default: 'auto' },
+    kernels: { type: 'string', multiple: true, default: ['auto'] }, // each in every mode
     docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
@@ -53,11 +53,20 @@ class Watch {
   }
 }
 
-async function start(folder, offload) {
-  const worker = new Package(folder, { dtype: values.dtype, device: 'cpu', kernels: values.kernels, offload })
+async function start(folder, kernels, offload) {
+  const worker = new Package(folder, { dtype: values.dtype, device: 'cpu', kernels, offload })
   const watch = new Watch(worker.process.pid)
   await worker.ready()
-  return { offload, worker, watch, loading: { ...watch.peak }, peaks: [], seconds: [], pictures: new Set() }
+  return {
+    kernels,
+    offload,
+    worker,
+    watch,
+    loading: { ...watch.peak },
+    peaks: [],
+    seconds: [],
+    pictures: new Set(),
+  }
 }
 
 async function picture(run, request) {
@@ -83,7 +92,9 @@ async function main() {
     numInferenceSteps: decoderSteps,
   }
   const runs = []
-  for (const offload of values.mode) runs.push(await start(folder, offload))
+  for (const kernels of values.kernels) {
+    for (const offload of values.mode) runs.push(await start(folder, kernels, offload))
+  }
   for (let round = 0; round <= Number(values.runs); round++) {
     for (const run of runs) await picture(run, request)
   }
@@ -92,7 +103,7 @@ async function main() {
   )
   const report = new Report('offload', values)
   report.line(
-    '| offload | private, loading, GB | private, peak, GB | mapped, peak, GB | first picture, s | later ones, s | of none |\n|---|---|---|---|---|---|---|',
+    '| kernels | offload | private, loading, GB | private, peak, GB | mapped, peak, GB | first picture, s | later ones, s | of the first line |\n|---|---|---|---|---|---|---|---|',
   )
   const [base] = runs
   const missed = []
@@ -102,11 +113,13 @@ async function main() {
     const slower = median(run.seconds.slice(1).map((seconds, turn) => seconds / base.seconds[turn + 1]))
     const gb = (bytes) => (bytes / GB).toFixed(2)
     report.line(
-      `| ${run.offload} | ${gb(run.loading.anon)} | ${gb(most('anon'))} | ${gb(most('file'))} | ${first.toFixed(1)} | ${later.length ? median(later).toFixed(1) : '-'} | ${later.length ? slower.toFixed(3) : '-'} |`,
+      `| ${run.kernels} | ${run.offload} | ${gb(run.loading.anon)} | ${gb(most('anon'))} | ${gb(most('file'))} | ${first.toFixed(1)} | ${later.length ? median(later).toFixed(1) : '-'} | ${later.length ? slower.toFixed(3) : '-'} |`,
     )
     const bar = BARS[run.offload]
-    if (bar && most('anon') > bar.anon) missed.push(`${run.offload} takes ${gb(most('anon'))} GB`)
-    if (bar?.slower && later.length && slower > bar.slower) missed.push(`${run.offload} is too slow`)
+    if (bar && most('anon') > bar.anon)
+      missed.push(`${run.kernels}, ${run.offload} takes ${gb(most('anon'))} GB`)
+    if (bar?.slower && later.length && slower > bar.slower)
+      missed.push(`${run.kernels}, ${run.offload} is too slow`)
   }
   report.end()
   const pictures = new Set(runs.flatMap((run) => [...run.pictures]))

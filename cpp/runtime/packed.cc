@@ -3,7 +3,7 @@
 
 #include "runtime/acceleration.h"
 #include "runtime/graph.h"
-#include "runtime/numbers.h"
+#include "runtime/paging.h"
 #include "runtime/safetensors.h"
 #include "runtime/workspace.h"
 
@@ -44,6 +44,14 @@ class Writing final : public blocks::Store {
   SafetensorsFile& file_;
 };
 
+// What was read to pack it is not read again.
+void LetGoOfReplaced(const Workspace& workspace, const TorchGraph& graph, const Slots& slots) {
+  for (const auto& name : ReplacedIn(graph)) {
+    const auto weight = slots.at(name).Get();
+    if (workspace.files.Cover(weight)) LetGoOfPages(weight);
+  }
+}
+
 }  // namespace
 
 void SavePacked(Workspace&, Graph& graph, const std::string& path) {
@@ -69,7 +77,9 @@ void KeepPacked(Workspace& workspace, Graph& graph, const std::vector<PackedTens
   };
   torch_graph.places.reset();
   kernels.Keep(std::make_unique<blocks::Kept>(std::move(tensors)), is_as_before);
-  CountMemory(workspace, torch_graph, CollectSlots(torch_graph.module));
+  const auto slots = CollectSlots(torch_graph.module);
+  LetGoOfReplaced(workspace, torch_graph, slots);
+  CountMemory(workspace, torch_graph, slots);
   TrimAllocator();
 }
 

@@ -104,6 +104,7 @@ struct ByteOperands {
   int64_t depth;
   ByteRows<const float, const uint8_t> left;
   const int8_t* right;
+  Ahead* ahead = nullptr;
 
   template <int Rows>
   KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
@@ -150,6 +151,7 @@ struct ByteOperands {
     left.bytes += rows * kByteStride;
     left.scales += rows;
     left.zeros += rows;
+    if (ahead != nullptr) ahead->Ask();
   }
 };
 

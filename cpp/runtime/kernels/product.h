@@ -45,31 +45,52 @@ KERNEL_INLINE void PassWith(const ProductArgs& args, bool begun, const Right& ri
   }
 }
 
+// After a panel of 8 bits comes the next of its pass, or the first of the next pass. `place` and
+// `size`: where the panel of a pass lies, and its bytes.
+template <typename Place, typename Size>
+KERNEL_INLINE Ahead AfterPanel(const ProductArgs& args, const Segment& segment, int64_t start,
+                               int64_t depth, int64_t panel, Place place, Size size) {
+  const int64_t tiles = args.rows / kTile;
+  if (tiles < 2) return {};
+  const auto* const packed = static_cast<const int8_t*>(segment.weight.data);
+  if (panel + 1 < args.end_panel)
+    return {packed + place(args.columns, start, depth, panel + 1), size(kPanel, depth), tiles};
+  const int64_t next = start + depth, left = segment.depth - next;
+  if (left == 0) return {};
+  const int64_t next_depth = left < kPassDepth ? left : kPassDepth;
+  return {packed + place(args.columns, next, next_depth, args.first_panel),
+          size(kPanel, next_depth), tiles};
+}
+
 template <bool kLast>
 void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_t depth,
           int64_t index) {
   const bool begun = index > 0;
   const Weight& weight = segment.weight;
   const auto* const packed = static_cast<const int8_t*>(weight.data);
+  Ahead ahead;
   if (weight.format == Format::kBytes) {
     const auto* const rounded =
         static_cast<const char*>(args.rounded) + index * RoundedBytes(args.rows);
     const auto left = ByteRowsAt(rounded, args.rows);
+    const auto size = [](int64_t columns, int64_t numbers) { return BytesOf(columns, numbers); };
     PassWith<kLast>(args, begun, [&](int64_t panel) {
-      return ByteOperands{depth, left, packed + BytePlace(args.columns, start, depth, panel)};
+      ahead = AfterPanel(args, segment, start, depth, panel, BytePlace, size);
+      const auto* const right = packed + BytePlace(args.columns, start, depth, panel);
+      return ByteOperands{depth, left, right, &ahead};
     });
   } else if (weight.format == Format::kQuantised) {
     const auto left = QuantisedLeftIn(args.scratch);
     QuantiseLeft(segment, args.rows, start, depth, left, args.scratch);
     PassWith<kLast>(args, begun, [&](int64_t panel) {
-      return QuantisedOperands{depth, left,
-                               packed + QuantisedPlace(args.columns, start, depth, panel)};
+      ahead = AfterPanel(args, segment, start, depth, panel, QuantisedPlace, QuantisedBytes);
+      const auto* const right = packed + QuantisedPlace(args.columns, start, depth, panel);
+      return QuantisedOperands{depth, left, right, &ahead};
     });
   } else {
     float* const left = args.scratch;
     float* const filled = left + kChunkRows * kPassDepth;  // a panel that was not packed
     CopyLeft(segment, 0, args.rows, start, depth, left);
-    Ahead ahead;
     PassWith<kLast>(args, begun, [&](int64_t panel) {
       if (weight.format == Format::kPacked) {
         const auto* const panels = static_cast<const float*>(weight.data);

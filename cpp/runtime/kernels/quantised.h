@@ -178,6 +178,7 @@ struct QuantisedOperands {
   int64_t depth;
   QuantisedLeft left;
   const int8_t* right;
+  Ahead* ahead = nullptr;
 
   template <int Rows>
   KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
@@ -210,6 +211,7 @@ struct QuantisedOperands {
   KERNEL_MEMBER void SkipRows(int64_t rows) {
     left.rows += rows * kPassDepth;
     left.scales += rows;
+    if (ahead != nullptr) ahead->Ask();
   }
 };
 

@@ -52,23 +52,31 @@ KERNEL_INLINE void Keep(const Vec (&sums)[Rows][2], const Sums& kept) {
   }
 }
 
-// Rows of a weight that is not packed, which come next: far memory. Some of each is asked for after
-// every tile, so that all of it is near when it is brought into shape.
+// What of a weight comes next: far memory. Some of it is asked for after every tile, so that all of
+// it is near when its time comes.
 class Ahead {
  public:
   Ahead() = default;  // nothing
-  // Numbers [start, start + depth) of the kPanel rows from `row` on, by the end of so many tiles.
+  // A panel of 8 bits, by the end of so many tiles. It is small, and read so fast that the CPU alone
+  // brings it too late.
+  Ahead(const int8_t* panel, int64_t bytes, int64_t tiles)
+      : at_(reinterpret_cast<const char*>(panel)), left_(bytes), step_(StepOf(tiles)) {}
+  // Of a weight that is not packed numbers [start, start + depth) of the kPanel rows from `row` on.
   Ahead(const Weight& weight, int64_t row, int64_t start, int64_t depth, int64_t tiles) {
     const int64_t bytes = weight.format == Format::kFloat32 ? 4 : 2;
     stride_ = weight.stride * bytes;
     at_ = static_cast<const char*>(weight.data) + row * stride_ + start * bytes;
     left_ = depth * bytes;
-    step_ = (left_ / tiles + kLine - 1) / kLine * kLine;
+    step_ = StepOf(tiles);
   }
 
   KERNEL_MEMBER void Ask() {
     for (const char* const end = at_ + (left_ < step_ ? left_ : step_); at_ < end;
          at_ += kLine, left_ -= kLine) {
+      if (stride_ == 0) {
+        __builtin_prefetch(at_, 0, 3);
+        continue;
+      }
       for (int64_t row = 0; row < kPanel; ++row) __builtin_prefetch(at_ + row * stride_, 0, 2);
     }
   }
@@ -76,9 +84,11 @@ class Ahead {
  private:
   static constexpr int64_t kLine = 64;
 
+  int64_t StepOf(int64_t tiles) const { return (left_ / tiles + kLine - 1) / kLine * kLine; }
+
   const char* at_ = nullptr;
-  int64_t stride_ = 0;
-  int64_t left_ = 0;  // bytes of each row
+  int64_t stride_ = 0;  // between rows; 0 if all of it lies together
+  int64_t left_ = 0;    // bytes of each row
   int64_t step_ = 0;
 };
 
