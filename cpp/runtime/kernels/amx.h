@@ -171,6 +171,7 @@ template <bool kLast, typename Operands, typename Number>
 void StripOfSquares(int64_t rows, Operands operands, Sums kept, Finish<Number> finish) {
   for (; rows >= kSquareRows; rows -= kSquareRows) {
     Square<true, kLast>(kSquareRows, operands, kept, finish);
+    if (operands.ahead != nullptr) operands.ahead->Ask();
     operands.SkipRows(kSquareRows);
     kept.at += kSquareRows * kept.stride;
     if constexpr (kLast) finish.SkipRows(kSquareRows);
@@ -197,10 +198,19 @@ void Strip(int64_t rows, ByteOperands operands, Sums kept, Finish<Number> finish
 
 constexpr int kPairTile = kSquareRows;
 
+// How often squares ask for what comes next.
+KERNEL_INLINE int64_t SquareAsksOf(int64_t rows, int64_t) {
+  return rows / kSquareRows;
+}
+
 #else
 
 class TileSession {};
 constexpr int kPairTile = kTile;
+
+KERNEL_INLINE int64_t SquareAsksOf(int64_t rows, int64_t depth) {
+  return AsksOf(rows, depth);
+}
 
 #endif
 

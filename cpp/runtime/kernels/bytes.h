@@ -112,18 +112,21 @@ struct ByteOperands {
     const uint8_t* four = left.bytes;
     const int8_t* panel = fours();
 #if KERNEL_FOURS && KERNEL_ARM
+    AskAt(ahead, 0, depth);
     MultiplyByLanes<AddProductsOfFours>(exact, four, kByteStride, panel, depth / 4);
 #else
-    for (int64_t i = 0; i < depth; i += 4) {
-      const IntVec first = LoadBits(panel), second = LoadBits(panel + 4 * kLanes);
+    for (int64_t i = 0; i < depth;) {
+      for (const int64_t end = AskAt(ahead, i, depth); i < end; i += 4) {
+        const IntVec first = LoadBits(panel), second = LoadBits(panel + 4 * kLanes);
 #pragma GCC unroll 16
-      for (int row = 0; row < Rows; ++row) {
-        const IntVec factor = FillBits(four + row * kByteStride);
-        exact[row][0] = AddFours(exact[row][0], factor, first);
-        exact[row][1] = AddFours(exact[row][1], factor, second);
+        for (int row = 0; row < Rows; ++row) {
+          const IntVec factor = FillBits(four + row * kByteStride);
+          exact[row][0] = AddFours(exact[row][0], factor, first);
+          exact[row][1] = AddFours(exact[row][1], factor, second);
+        }
+        four += 4;
+        panel += 4 * kPanel;
       }
-      four += 4;
-      panel += 4 * kPanel;
     }
 #endif
     Start(sums, before);
@@ -151,7 +154,6 @@ struct ByteOperands {
     left.bytes += rows * kByteStride;
     left.scales += rows;
     left.zeros += rows;
-    if (ahead != nullptr) ahead->Ask();
   }
 };
 

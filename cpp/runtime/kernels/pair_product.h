@@ -96,11 +96,15 @@ KERNEL_INLINE const BFloat16* PanelOf(const Piece& piece, const ProductArgs& arg
          panel * piece.depth * kPanel;
 }
 
-// What the next panel reads from far. Packed ones follow each other: the CPU sees to those itself.
+// What the next panel reads from far, after `panel`.
 KERNEL_INLINE Ahead NextOf(const Piece& piece, const ProductArgs& args, int64_t panel) {
   const Weight& weight = piece.segment->weight;
-  if (weight.format == Format::kPacked) return {};
-  return NextPanel(args, weight, panel, piece.start, piece.depth, kPairTile);
+  const int64_t asks = SquareAsksOf(args.rows, piece.depth);
+  if (weight.format != Format::kPacked)
+    return NextPanel(args, weight, panel + 1, piece.start, piece.depth, asks);
+  if (panel + 1 == args.end_panel || asks < 2) return {};
+  const BFloat16* const next = PanelOf(piece, args, panel + 1, nullptr);
+  return {next, piece.depth * kPanel * static_cast<int64_t>(sizeof(BFloat16)), asks};
 }
 
 // The rows of a pass: where they lie, if that is as tiles read them, else copied to `scratch`.
@@ -134,7 +138,7 @@ void PassOfPairs(const ProductArgs& args, const Passes& passes, bool begun) {
       start += piece.depth;
     }
     float* const kept = args.scratch + kKeptAt + (panel - args.first_panel) * kPanel;
-    Ahead ahead = NextOf(passes.pieces[0], args, panel + 1);
+    Ahead ahead = NextOf(passes.pieces[0], args, panel);
     Strips<kLast, BFloat16>(args, PairOperands<kPairStride>{left, pieces, passes.count, &ahead},
                             panel * kPanel, {kept, columns, begun});
   }

@@ -46,30 +46,31 @@ struct PairOperands {
     Start(sums, before);
     const BFloat16* row_start = left;
     for (int piece = 0; piece < count; ++piece) {
-      const BFloat16* panel = pieces[piece].panel;
+      const auto [panel_start, depth] = pieces[piece];
+      const BFloat16* panel = panel_start;
 #if KERNEL_PAIRS && KERNEL_ARM
+      AskAt(ahead, 0, depth);
       MultiplyByLanes<AddProductsOfPairs>(sums, row_start, kStride * sizeof(BFloat16), panel,
-                                          pieces[piece].depth / 2);
-      row_start += pieces[piece].depth;
+                                          depth / 2);
+      row_start += depth;
 #else
-      for (int64_t i = 0; i < pieces[piece].depth; i += 2) {
-        const IntVec first = LoadBits(panel), second = LoadBits(panel + kPanel);
+      for (int64_t i = 0; i < depth;) {
+        for (const int64_t end = AskAt(ahead, i, depth); i < end; i += 2) {
+          const IntVec first = LoadBits(panel), second = LoadBits(panel + kPanel);
 #pragma GCC unroll 16
-        for (int row = 0; row < Rows; ++row) {
-          const IntVec factor = FillBits(row_start + row * kStride);
-          sums[row][0] = AddPairs(sums[row][0], factor, first);
-          sums[row][1] = AddPairs(sums[row][1], factor, second);
+          for (int row = 0; row < Rows; ++row) {
+            const IntVec factor = FillBits(row_start + row * kStride);
+            sums[row][0] = AddPairs(sums[row][0], factor, first);
+            sums[row][1] = AddPairs(sums[row][1], factor, second);
+          }
+          row_start += 2;
+          panel += 2 * kPanel;
         }
-        row_start += 2;
-        panel += 2 * kPanel;
       }
 #endif
     }
   }
-  KERNEL_MEMBER void SkipRows(int64_t rows) {
-    left += rows * kStride;
-    if (ahead != nullptr) ahead->Ask();
-  }
+  KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kStride; }
 };
 
 // Columns [column, column + kPanel) of a weight that is stored otherwise, as a panel of pairs.

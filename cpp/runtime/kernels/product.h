@@ -45,21 +45,28 @@ KERNEL_INLINE void PassWith(const ProductArgs& args, bool begun, const Right& ri
   }
 }
 
-// After a panel of 8 bits comes the next of its pass, or the first of the next pass. `place` and
+// After a packed panel comes the next of its pass, or the first of the next pass. `place` and
 // `size`: where the panel of a pass lies, and its bytes.
 template <typename Place, typename Size>
 KERNEL_INLINE Ahead AfterPanel(const ProductArgs& args, const Segment& segment, int64_t start,
-                               int64_t depth, int64_t panel, Place place, Size size) {
-  const int64_t tiles = args.rows / kTile;
-  if (tiles < 2) return {};
+                               int64_t depth, int64_t panel, int64_t asks, Place place, Size size) {
+  if (asks < 2) return {};
   const auto* const packed = static_cast<const int8_t*>(segment.weight.data);
   if (panel + 1 < args.end_panel)
-    return {packed + place(args.columns, start, depth, panel + 1), size(kPanel, depth), tiles};
+    return {packed + place(args.columns, start, depth, panel + 1), size(kPanel, depth), asks};
   const int64_t next = start + depth, left = segment.depth - next;
   if (left == 0) return {};
   const int64_t next_depth = left < kPassDepth ? left : kPassDepth;
   return {packed + place(args.columns, next, next_depth, args.first_panel),
-          size(kPanel, next_depth), tiles};
+          size(kPanel, next_depth), asks};
+}
+
+// Where a panel of float32 lies, and its bytes.
+KERNEL_INLINE int64_t PanelPlace(int64_t columns, int64_t start, int64_t depth, int64_t panel) {
+  return (start * columns + panel * depth * kPanel) * static_cast<int64_t>(sizeof(float));
+}
+KERNEL_INLINE int64_t PanelBytes(int64_t columns, int64_t depth) {
+  return columns * depth * static_cast<int64_t>(sizeof(float));
 }
 
 template <bool kLast>
@@ -68,14 +75,16 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
   const bool begun = index > 0;
   const Weight& weight = segment.weight;
   const auto* const packed = static_cast<const int8_t*>(weight.data);
+  const int64_t asks = AsksOf(args.rows, depth);
   Ahead ahead;
   if (weight.format == Format::kBytes) {
     const auto* const rounded =
         static_cast<const char*>(args.rounded) + index * RoundedBytes(args.rows);
     const auto left = ByteRowsAt(rounded, args.rows);
+    const int64_t of_squares = SquareAsksOf(args.rows, depth);
     const auto size = [](int64_t columns, int64_t numbers) { return BytesOf(columns, numbers); };
     PassWith<kLast>(args, begun, [&](int64_t panel) {
-      ahead = AfterPanel(args, segment, start, depth, panel, BytePlace, size);
+      ahead = AfterPanel(args, segment, start, depth, panel, of_squares, BytePlace, size);
       const auto* const right = packed + BytePlace(args.columns, start, depth, panel);
       return ByteOperands{depth, left, right, &ahead};
     });
@@ -83,7 +92,7 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
     const auto left = QuantisedLeftIn(args.scratch);
     QuantiseLeft(segment, args.rows, start, depth, left, args.scratch);
     PassWith<kLast>(args, begun, [&](int64_t panel) {
-      ahead = AfterPanel(args, segment, start, depth, panel, QuantisedPlace, QuantisedBytes);
+      ahead = AfterPanel(args, segment, start, depth, panel, asks, QuantisedPlace, QuantisedBytes);
       const auto* const right = packed + QuantisedPlace(args.columns, start, depth, panel);
       return QuantisedOperands{depth, left, right, &ahead};
     });
@@ -93,11 +102,12 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
     CopyLeft(segment, 0, args.rows, start, depth, left);
     PassWith<kLast>(args, begun, [&](int64_t panel) {
       if (weight.format == Format::kPacked) {
-        const auto* const panels = static_cast<const float*>(weight.data);
-        return Operands{depth, left, panels + start * args.columns + panel * depth * kPanel};
+        ahead = AfterPanel(args, segment, start, depth, panel, asks, PanelPlace, PanelBytes);
+        const auto* const right = packed + PanelPlace(args.columns, start, depth, panel);
+        return Operands{depth, left, reinterpret_cast<const float*>(right), &ahead};
       }
       FillPanel(weight, panel * kPanel, start, depth, filled);
-      ahead = NextPanel(args, weight, panel + 1, start, depth, kTile);
+      ahead = NextPanel(args, weight, panel + 1, start, depth, asks);
       return Operands{depth, left, filled, &ahead};
     });
   }

@@ -185,16 +185,18 @@ struct QuantisedOperands {
     IntVec exact[Rows][2] = {};
     const int16_t* pair = left.rows;
     const int8_t* panel = right + kPanel * sizeof(float);
-    for (int64_t i = 0; i < depth; i += 2) {
-      const PairVec first = LoadPairs(panel), second = LoadPairs(panel + kPanel);
+    for (int64_t i = 0; i < depth;) {
+      for (const int64_t end = AskAt(ahead, i, depth); i < end; i += 2) {
+        const PairVec first = LoadPairs(panel), second = LoadPairs(panel + kPanel);
 #pragma GCC unroll 16
-      for (int row = 0; row < Rows; ++row) {
-        const PairVec factor = FillPairs(pair + row * kPassDepth);
-        exact[row][0] = AddPairs(exact[row][0], factor, first);
-        exact[row][1] = AddPairs(exact[row][1], factor, second);
+        for (int row = 0; row < Rows; ++row) {
+          const PairVec factor = FillPairs(pair + row * kPassDepth);
+          exact[row][0] = AddPairs(exact[row][0], factor, first);
+          exact[row][1] = AddPairs(exact[row][1], factor, second);
+        }
+        pair += 2;
+        panel += 2 * kPanel;
       }
-      pair += 2;
-      panel += 2 * kPanel;
     }
     Start(sums, before);
     const auto* const scales = reinterpret_cast<const float*>(right);
@@ -211,7 +213,6 @@ struct QuantisedOperands {
   KERNEL_MEMBER void SkipRows(int64_t rows) {
     left.rows += rows * kPassDepth;
     left.scales += rows;
-    if (ahead != nullptr) ahead->Ask();
   }
 };
 

@@ -52,22 +52,22 @@ KERNEL_INLINE void Keep(const Vec (&sums)[Rows][2], const Sums& kept) {
   }
 }
 
-// What of a weight comes next: far memory. Some of it is asked for after every tile, so that all of
-// it is near when its time comes.
+// What of a weight comes next: far memory, which is read so fast that the CPU alone brings it too
+// late. A little of it is asked for again and again, so that all of it is near when its time comes.
+// Much at once would only make it wait.
 class Ahead {
  public:
   Ahead() = default;  // nothing
-  // A panel of 8 bits, by the end of so many tiles. It is small, and read so fast that the CPU alone
-  // brings it too late.
-  Ahead(const int8_t* panel, int64_t bytes, int64_t tiles)
-      : at_(reinterpret_cast<const char*>(panel)), left_(bytes), step_(StepOf(tiles)) {}
+  // A packed panel, with so many questions.
+  Ahead(const void* panel, int64_t bytes, int64_t asks)
+      : at_(static_cast<const char*>(panel)), left_(bytes), step_(StepOf(asks)) {}
   // Of a weight that is not packed numbers [start, start + depth) of the kPanel rows from `row` on.
-  Ahead(const Weight& weight, int64_t row, int64_t start, int64_t depth, int64_t tiles) {
+  Ahead(const Weight& weight, int64_t row, int64_t start, int64_t depth, int64_t asks) {
     const int64_t bytes = weight.format == Format::kFloat32 ? 4 : 2;
     stride_ = weight.stride * bytes;
     at_ = static_cast<const char*>(weight.data) + row * stride_ + start * bytes;
     left_ = depth * bytes;
-    step_ = StepOf(tiles);
+    step_ = StepOf(asks);
   }
 
   KERNEL_MEMBER void Ask() {
@@ -84,7 +84,7 @@ class Ahead {
  private:
   static constexpr int64_t kLine = 64;
 
-  int64_t StepOf(int64_t tiles) const { return (left_ / tiles + kLine - 1) / kLine * kLine; }
+  int64_t StepOf(int64_t asks) const { return (left_ / asks + kLine - 1) / kLine * kLine; }
 
   const char* at_ = nullptr;
   int64_t stride_ = 0;  // between rows; 0 if all of it lies together
@@ -92,12 +92,29 @@ class Ahead {
   int64_t step_ = 0;
 };
 
-// The next panel of a part. Tiles: of so many rows.
+// A tile asks again after so many numbers of the depth.
+#if KERNEL_ARM
+constexpr int64_t kAskDepth = kPartColumns;  // once
+#else
+constexpr int64_t kAskDepth = 64;
+#endif
+
+// How often the tiles of so many rows ask.
+KERNEL_INLINE int64_t AsksOf(int64_t rows, int64_t depth) {
+  return rows / kTile * ((depth + kAskDepth - 1) / kAskDepth);
+}
+
+// Asks, and gives the end of what is multiplied until the next time.
+KERNEL_INLINE int64_t AskAt(Ahead* ahead, int64_t first, int64_t depth) {
+  if (ahead != nullptr) ahead->Ask();
+  return depth < first + kAskDepth ? depth : first + kAskDepth;
+}
+
+// The next panel of a part, of a weight that is not packed.
 KERNEL_INLINE Ahead NextPanel(const ProductArgs& args, const Weight& weight, int64_t panel,
-                              int64_t start, int64_t depth, int64_t tile) {
-  const int64_t tiles = args.rows / tile;
-  if (panel == args.end_panel || tiles < 2) return {};
-  return {weight, panel * kPanel, start, depth, tiles};
+                              int64_t start, int64_t depth, int64_t asks) {
+  if (panel == args.end_panel || asks < 2) return {};
+  return {weight, panel * kPanel, start, depth, asks};
 }
 
 // Rows kPassDepth apart, and a panel: (depth, kPanel).
@@ -112,27 +129,27 @@ struct Operands {
   KERNEL_MEMBER void Multiply(Vec (&sums)[Rows][2], const Sums& before) const {
     Start(sums, before);
 #if KERNEL_ARM
+    AskAt(ahead, 0, depth);
     MultiplyByLanes<AddProducts>(sums, left, kPassDepth * sizeof(float), right, depth);
 #else
     const float* row_start = left;
     const float* panel = right;
-    for (int64_t i = 0; i < depth; ++i) {
-      const Vec first = Load(panel), second = Load(panel + kLanes);
+    for (int64_t i = 0; i < depth;) {
+      for (const int64_t end = AskAt(ahead, i, depth); i < end; ++i) {
+        const Vec first = Load(panel), second = Load(panel + kLanes);
 #pragma GCC unroll 16
-      for (int row = 0; row < Rows; ++row) {
-        const float factor = row_start[row * kPassDepth];
-        sums[row][0] += factor * first;
-        sums[row][1] += factor * second;
+        for (int row = 0; row < Rows; ++row) {
+          const float factor = row_start[row * kPassDepth];
+          sums[row][0] += factor * first;
+          sums[row][1] += factor * second;
+        }
+        ++row_start;
+        panel += kPanel;
       }
-      ++row_start;
-      panel += kPanel;
     }
 #endif
   }
-  KERNEL_MEMBER void SkipRows(int64_t rows) {
-    left += rows * kPassDepth;
-    if (ahead != nullptr) ahead->Ask();
-  }
+  KERNEL_MEMBER void SkipRows(int64_t rows) { left += rows * kPassDepth; }
 };
 
 // Writes the finished results of Rows rows and one panel.
