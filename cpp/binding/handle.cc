@@ -41,6 +41,7 @@ void Handle<Held>::Define(Napi::Env env) {
     methods.push_back(Self::template InstanceAccessor<&Handle::Memory>("memory"));
     methods.push_back(Self::template InstanceMethod<&Handle::PeakBytes>("peakBytes"));
     methods.push_back(Self::template InstanceMethod<&Handle::KernelBytes>("kernelBytes"));
+    methods.push_back(Self::template InstanceMethod<&Handle::RepackedBytes>("repackedBytes"));
     methods.push_back(Self::template InstanceMethod<&Handle::Recordings>("recordings"));
   }
   Environment::Of(env).*Kind::kClass =
@@ -134,6 +135,15 @@ Napi::Value Handle<Held>::KernelBytes(const Napi::CallbackInfo& info)
 {
   const auto graph = contents_.held;
   const int64_t bytes = graph == nullptr ? 0 : graph->kernel_bytes.load();
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
+template <typename Held>
+Napi::Value Handle<Held>::RepackedBytes(const Napi::CallbackInfo& info)
+  requires std::is_same_v<Held, runtime::Graph>
+{
+  const auto graph = contents_.held;
+  const int64_t bytes = graph == nullptr ? 0 : graph->repacked_bytes.load();
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 

@@ -59,6 +59,8 @@ class Handle final : public Napi::ObjectWrap<Handle<Held>> {
     requires std::is_same_v<Held, runtime::Graph>;
   Napi::Value KernelBytes(const Napi::CallbackInfo& info)
     requires std::is_same_v<Held, runtime::Graph>;
+  Napi::Value RepackedBytes(const Napi::CallbackInfo& info)
+    requires std::is_same_v<Held, runtime::Graph>;
   Napi::Value Recordings(const Napi::CallbackInfo& info)
     requires std::is_same_v<Held, runtime::Graph>;
   void LetGo(Napi::BasicEnv env);

@@ -190,6 +190,13 @@ std::vector<at::Tensor> Acceleration::Kept() const {
   return kept_ == nullptr ? std::vector<at::Tensor>() : kept_->Tensors();
 }
 
+int64_t Acceleration::repacked_bytes() const {
+  int64_t sum = 0;
+  if (kept_ == nullptr) return sum;
+  for (const auto& tensor : kept_->Tensors(true)) sum += static_cast<int64_t>(tensor.nbytes());
+  return sum;
+}
+
 std::set<std::string> Acceleration::Replaced() const {
   std::set<std::string> names;
   if (kept_ == nullptr) return names;

@@ -43,6 +43,8 @@ class Acceleration final : public Executor {
   void Keep(std::unique_ptr<blocks::Kept> kept, IsAsBefore is_as_before);
   // What is read of that, and the names of weights that nobody reads in its stead.
   std::vector<at::Tensor> Kept() const;
+  // Bytes of what is packed anew because its weights changed.
+  int64_t repacked_bytes() const;
   std::set<std::string> Replaced() const;
   // Gives scratch memory back until the next run.
   void Rest() override { context_.arena.Clear(); }

@@ -123,6 +123,7 @@ void CountMemory(const Workspace& workspace, TorchGraph& graph, const Slots& slo
   graph.weight_bytes = all;
   graph.copied_bytes = copied;
   graph.kernel_bytes = BytesKept(graph);
+  graph.repacked_bytes = graph.kernels == nullptr ? 0 : graph.kernels->repacked_bytes();
 }
 
 void DisableSpecialisation() {

@@ -50,7 +50,12 @@ async function takeLock(path, { signal, onWait, deadAfterMs = DEAD_AFTER_MS } = 
       return lock
     }
     const found = look(path)
-    if (found === null) continue // released meanwhile
+    if (found === null) {
+      // Released meanwhile; but a link that leads nowhere stands in the way of all.
+      refuseBrokenLink(path)
+      await sleep(1, undefined, { signal })
+      continue
+    }
     if (watch.isDead(found)) {
       await discard(path, found, { signal, deadAfterMs })
       continue
@@ -59,6 +64,14 @@ async function takeLock(path, { signal, onWait, deadAfterMs = DEAD_AFTER_MS } = 
     told = true
     await sleep(POLL_MS, undefined, { signal })
   }
+}
+
+/** @param {string} path */
+function refuseBrokenLink(path) {
+  const link = fs.lstatSync(path, { throwIfNoEntry: false })
+  if (!link?.isSymbolicLink() || fs.existsSync(path)) return
+  const found = `a link to ${fs.readlinkSync(path)}, which does not exist`
+  throw Object.assign(new Error(`Expected ${path} to be a lock but it is ${found}`), { code: 'ENOENT' })
 }
 
 /**

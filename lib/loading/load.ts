@@ -15,7 +15,7 @@ import { TextEncoder } from '../stages/text-encoder'
 import { bytesOf } from '../tensors/dtype'
 import type { CompiledMethod } from './compiled'
 import { type ComponentName, componentOf, namesOf, type OfEach, runIn } from './components'
-import type { Dtypes, NetworkRun, StageRuns } from './dtypes'
+import { type Dtypes, type NetworkRun, type StageRuns, unshared } from './dtypes'
 import { networksOf } from './networks'
 import { type PackedCache, sharePacked } from './packed-weights'
 import type { LoadPlan, NetworkPlan } from './plan'
@@ -70,6 +70,8 @@ export interface LoadedModel {
   readonly model: Model
   /** Everything that is compiled of its networks, used or not. */
   readonly compiled: readonly CompiledMethod[]
+  /** How each network runs: what could not be shared is not. */
+  readonly runOf: (name: ComponentName) => NetworkRun
   /** Recorded steps of the denoising stages. */
   readonly recordings: () => readonly StepRecordings[]
 }
@@ -84,6 +86,8 @@ export async function loadModel(
   const { offload, signal, onLoaded } = options
   const residency = new Residency(device, offload, options.visits)
   const graphs: Partial<Record<ComponentName, NativeGraph>> = {}
+  const kept: { [name in ComponentName]?: ReadonlyMap<string, WeightBinding> } = {}
+  const runs: { [name in ComponentName]?: NetworkRun } = {}
   const compiled: CompiledMethod[] = []
   try {
     // One by one: the device has one thread, and between two an abort is seen.
@@ -92,12 +96,15 @@ export async function loadModel(
       signal?.throwIfAborted()
       const network = plan[name] as NetworkPlan
       const run = runOf(name, options)
-      const loaded = await loadNetwork(device, network, { ...options, ...run }).catch((error) => {
+      const loaded = await loadNetwork(device, name, network, { ...options, ...run }).catch((error) => {
         throw naming(name, componentOf(files, name), fromNative(error))
       })
-      graphs[name] = loaded
-      compiled.push(...asLoaded(network.compiled ?? [], loaded))
-      await residency.admit(loaded, largestBlock(network.graph.entry, run.stored))
+      const { graph } = loaded
+      graphs[name] = graph
+      runs[name] = loaded.isShared ? run : unshared(run)
+      if (loaded.kept !== null) kept[name] = new Map(loaded.kept.map((binding) => [binding.name, binding]))
+      compiled.push(...asLoaded(network.compiled ?? [], graph))
+      await residency.admit(graph, largestBlock(network.graph.entry, run.stored))
       onLoaded?.(name, index + 1, names.length)
     }
   } catch (error) {
@@ -105,7 +112,8 @@ export async function loadModel(
     throw error
   }
   const loaded = graphs as OfEach<NativeGraph>
-  const networks = networksOf(loaded, plan, (name) => runOf(name, options), files.footprint.decoder)
+  const runAsLoaded = (name: ComponentName) => runs[name] ?? runOf(name, options)
+  const networks = networksOf(loaded, plan, runAsLoaded, files.footprint.decoder)
   const computingOf = (stage: Stage): Computing => {
     const { kernels, dtype } = runOf(stage, options)
     return { numberBytes: bytesOf(dtype), kernels: kernels !== null, threads: options.threads }
@@ -118,8 +126,9 @@ export async function loadModel(
   const memory = new Memory(residency, networks, maps, options.maxMemory)
   const records = options.recorder !== null
   return {
-    model: assemble(offloading(device, residency), files, loaded, { ...options, memory, records }),
+    model: assemble(offloading(device, residency), files, loaded, { ...options, memory, records, kept }),
     compiled,
+    runOf: runAsLoaded,
     recordings: () => [loaded.prior.recordings(), loaded.decoder.recordings()],
   }
 }
@@ -129,37 +138,44 @@ function asLoaded(compiled: readonly CompiledMethod[], { refused }: NativeGraph)
   return compiled.map((one) => ({ ...one, ignored: one.ignored ?? refused[one.method] ?? null }))
 }
 
+interface LoadedNetwork {
+  readonly graph: NativeGraph
+  /** Its converted weights, where they are kept. */
+  readonly kept: readonly WeightBinding[] | null
+}
+
 /** Weights that are converted, or packed to be shared, are taken from the cache, or put there. */
 async function loadNetwork(
   device: NativeDevice,
+  name: ComponentName,
   network: NetworkPlan,
   options: LoadOptions,
-): Promise<NativeGraph> {
-  const graph = await loadConverted(device, network, options)
+): Promise<LoadedNetwork & { readonly isShared: boolean }> {
+  const loaded = await loadConverted(device, network, options)
   const { kernels, packed = null, signal } = options
-  if (kernels?.shared) await sharePacked(packed, { device, graph, network, run: options, signal })
-  return graph
+  if (!kernels?.shared) return { ...loaded, isShared: false }
+  const packing = { name, device, graph: loaded.graph, network, run: options, signal }
+  return { ...loaded, isShared: await sharePacked(packed, packing) }
 }
 
 async function loadConverted(
   device: NativeDevice,
   { graph: { path, entry }, weights, compiled = [] }: NetworkPlan,
   { stored, dtype, kernels, cache, offload, recorder, visits }: LoadOptions,
-): Promise<NativeGraph> {
+): Promise<LoadedNetwork> {
   const used = compiled.filter(({ ignored }) => ignored === null)
   const lazy = offload !== 'none'
   const how = { stored, dtype, kernels, compiled: used, lazy, visits, ...(recorder !== null && { recorder }) }
   const { blocks } = entry
   const load = (weights: readonly WeightBinding[]) => device.load({ graph: path, weights, blocks, ...how })
-  const kept = await cacheFileOf(cache, weights, stored)
-  const mapped = await cachedWeights(kept, entry)
+  const file = await cacheFileOf(cache, weights, stored)
+  const mapped = await cachedWeights(file, entry)
   const graph = await load(mapped ?? weights)
-  if (mapped !== null || kept === null) return graph
-  await keepWeights(kept, { device, graph, entry })
-  const file = offload === 'none' ? null : await cachedWeights(kept, entry)
-  if (file === null) return graph
+  if (mapped !== null || file === null) return { graph, kept: mapped }
+  const kept = await keepWeights(file, { device, graph, entry })
+  if (offload === 'none' || kept === null) return { graph, kept }
   graph.dispose()
-  return load(file) // without the private copies of the first
+  return { graph: await load(kept), kept } // without the private copies of the first
 }
 
 /** How a network runs: as its stage, or as all. */
@@ -176,14 +192,17 @@ function assemble(
     offload,
     memory,
     records,
+    kept,
     textCacheBytes = 0,
-  }: Pick<LoadOptions, 'rounding' | 'offload' | 'textCacheBytes'> & Pick<Model, 'memory' | 'records'>,
+  }: Pick<LoadOptions, 'rounding' | 'offload' | 'textCacheBytes'> &
+    Pick<Model, 'memory' | 'records' | 'kept'>,
 ): Model {
   return {
     device,
     offload,
     memory,
     records,
+    kept,
     priorTextEncoder: new TextEncoder(device, graphs.priorTextEncoder, textCacheBytes / 2),
     prior: new Prior(device, graphs.prior, schedulers.prior, rounding),
     decoderTextEncoder: new TextEncoder(device, graphs.decoderTextEncoder, textCacheBytes / 2),

@@ -35,7 +35,7 @@ export class Loras {
 
   constructor(
     /** The same model on one or several devices. */
-    private readonly models: readonly Pick<Model, ChangeTarget>[],
+    private readonly models: readonly (Pick<Model, ChangeTarget> & Partial<Pick<Model, 'kept'>>)[],
     private readonly bases: LoraBases,
   ) {}
 
@@ -147,7 +147,14 @@ export class Loras {
     if (names.size === 0) return
     const bindings = (this.bases[target] ?? []).filter(({ name }) => names.has(name))
     const changed = bindings.map((base) => ({ ...base, deltas: deltasOf(base.name, target, loras) }))
-    const ends = await Promise.allSettled(this.models.map((model) => model[target].rebind(changed, how)))
+    const ends = await Promise.allSettled(
+      this.models.map((model) => {
+        const kept = model.kept?.[target]
+        // What no LoRA changes was computed before, where it is kept.
+        const values = changed.map((one) => (one.deltas.length === 0 ? (kept?.get(one.name) ?? one) : one))
+        return model[target].rebind(values, how)
+      }),
+    )
     const failed = ends.find((end) => end.status === 'rejected')
     if (failed !== undefined) throw failed.reason
   }

@@ -1,6 +1,6 @@
 /** What the networks of each stage take in memory beside their weights' files. */
 import type { StageNetworks } from '../memory/memory'
-import { type ImageWidths, packedNumbers } from '../memory/packing'
+import { type ImageWidths, packedBytesOf, packedNumbers } from '../memory/packing'
 import type { Dtype, NativeGraph, NativeKernels } from '../native/types'
 import { bytesOf } from '../tensors/dtype'
 import { volume } from '../tensors/shape'
@@ -36,14 +36,10 @@ export function networksOf(
   }
 }
 
-/**
- * Bytes of a weight in the kernels' layout; of one in 8 bits with its share of a scale. Stage A's are packed wherever there are
- * kernels: its scalars are folded into them.
- */
+/** Private bytes of a weight in the kernels' layout. Stage A's are packed wherever there are kernels: its scalars are folded into them. */
 function packedBytes(name: ComponentName, kernels: NativeKernels | null, dtype: Dtype): number {
   if (kernels === null || !hasBlocks(name) || kernels.shared) return 0
-  if (kernels.pack === 'int8' || kernels.pack === 'bytes') return 1.1
-  return kernels.pack === 'full' || name === 'vqgan' ? bytesOf(dtype) : 0
+  return kernels.pack !== 'none' ? packedBytesOf(kernels.pack, dtype) : name === 'vqgan' ? bytesOf(dtype) : 0
 }
 
 /** Whether kernels copy what it computes with: a text encoder's weights are read where they lie. */

@@ -13,10 +13,10 @@ import { megabytes } from '../files/megabytes'
 import { freeBytesOn } from '../files/space'
 import { sweepDrafts } from '../files/sweep'
 import { placeAtomically } from '../files/write'
+import { packedBytesOf } from '../memory/packing'
 import { readHeader } from '../model/safetensors'
 import { messageOf } from '../native/binding'
 import type { NativeDevice, NativeGraph } from '../native/types'
-import { bytesOf } from '../tensors/dtype'
 import { volume } from '../tensors/shape'
 import type { NetworkRun } from './dtypes'
 import type { NetworkPlan } from './plan'
@@ -30,10 +30,13 @@ export interface PackedCache {
 
 const FORMAT = 1
 const DAY_MS = 24 * 3600 * 1000
-const UNUSED_AFTER_MS = 7 * DAY_MS
+const DAYS_OF_OTHER_ENGINES = 7
+const DAYS_OF_ANYTHING = 30
 const ENDING = '.packed.safetensors'
 
 interface Packing {
+  /** Of the network. */
+  readonly name: string
   readonly device: NativeDevice
   readonly graph: NativeGraph
   readonly network: NetworkPlan
@@ -41,25 +44,31 @@ interface Packing {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Has a graph's kernels read what is kept, and keeps it where it is not yet. What fails is a warning: weights are packed then. */
-export async function sharePacked(cache: PackedCache | null, packing: Packing): Promise<void> {
+/**
+ * Has a graph's kernels read what is kept, and keeps it where it is not yet. False, and a warning, where that cannot be: weights
+ * are packed then.
+ */
+export async function sharePacked(cache: PackedCache | null, packing: Packing): Promise<boolean> {
   try {
-    if (cache === null) throw new Error('There is no folder for it.')
+    if (cache === null) throw new Error('There is no folder for them.')
     const prefix = await prefixOf(packing)
     // Of what is in it, whatever its version says: a layout that changed is another engine.
     const engine = digest(await readFile(cache.engine)).slice(0, 16)
     const file = join(cache.folder, `${prefix}-${engine}${ENDING}`)
-    if (await useKept(file, packing)) return
+    await removeUnused(file, prefix)
+    if (await useKept(file, packing)) return true
     await makeFolder(cache.folder)
     await locked(`${file}.lock`, { signal: packing.signal }, async () => {
       if (await useKept(file, packing)) return // somebody else was faster
       await keep(file, packing)
-      await removeUnused(file, prefix)
       if (!(await useKept(file, packing))) throw new Error(`${file} cannot be read.`)
     })
+    return true
   } catch (error) {
     packing.signal?.throwIfAborted()
-    warn(`Packed weights are not shared, and take private memory: ${messageOf(error)}`)
+    const what = `Packed weights of the ${packing.name} are not shared, and take private memory`
+    warn(`${what}: ${messageOf(error)}`)
+    return false
   }
 }
 
@@ -93,9 +102,8 @@ async function useKept(file: string, { device, graph }: Packing): Promise<boolea
 
 async function keep(file: string, { device, graph, network, run }: Packing): Promise<void> {
   const folder = dirname(file)
-  await sweepDrafts(folder, { olderThanMs: ABANDONED_AFTER_MS })
   const numbers = network.weights.reduce((sum, { shape }) => sum + volume(shape), 0)
-  const wanted = bytesOf(run.dtype) * numbers + SPARE_BYTES
+  const wanted = packedBytesOf(run.kernels?.pack ?? 'full', run.dtype) * numbers + SPARE_BYTES
   const free = await freeBytesOn(folder)
   if (free < wanted)
     throw new Error(`Expected ${megabytes(wanted)} free in ${folder} but there are ${megabytes(free)}.`)
@@ -109,14 +117,19 @@ async function markUsed(file: string): Promise<void> {
   await utimes(file, new Date(), mtime).catch(() => undefined) // not ours to mark
 }
 
-/** Files of the same for other engines, which nobody used for a week; best effort. */
+/**
+ * Drafts that nobody finishes, files of the same for other engines that nobody used for a week, and files of anything that nobody
+ * used for a month; best effort.
+ */
 async function removeUnused(file: string, prefix: string): Promise<void> {
   const folder = dirname(file)
+  await sweepDrafts(folder, { olderThanMs: ABANDONED_AFTER_MS })
   const names = await readdir(folder).catch(() => [])
-  for (const name of names.filter((one) => one.startsWith(`${prefix}-`) && one.endsWith(ENDING))) {
+  for (const name of names.filter((one) => one.endsWith(ENDING))) {
     const path = join(folder, name)
+    const days = name.startsWith(`${prefix}-`) ? DAYS_OF_OTHER_ENGINES : DAYS_OF_ANYTHING
     const used = await stat(path).catch(() => null)
-    if (path !== file && used !== null && Date.now() - used.atimeMs > UNUSED_AFTER_MS)
+    if (path !== file && used !== null && Date.now() - used.atimeMs > days * DAY_MS)
       await rm(path, { force: true }).catch(() => undefined)
   }
 }

@@ -93,7 +93,10 @@ export async function cachedWeights(
   }
 }
 
-/** Keeps what was computed, and lets the graph use the kept copy: then it is shared, and its private one is freed. */
+/**
+ * Keeps what was computed, and lets the graph use the kept copy: then it is shared, and its private one is freed. Null where
+ * that cannot be: it is computed again at the next start.
+ */
 export async function keepWeights(
   file: string | null,
   {
@@ -101,16 +104,18 @@ export async function keepWeights(
     graph,
     entry,
   }: { readonly device: NativeDevice; readonly graph: NativeGraph; readonly entry: GraphEntry },
-): Promise<void> {
-  if (file === null) return
+): Promise<readonly WeightBinding[] | null> {
+  if (file === null) return null
   try {
     await makeFolder(dirname(file))
     await sweepDrafts(dirname(file), { olderThanMs: ABANDONED_AFTER_MS })
-    if ((await freeBytesOn(dirname(file))) < graph.memory.weights + SPARE_BYTES) return
+    if ((await freeBytesOn(dirname(file))) < graph.memory.weights + SPARE_BYTES) return null
     await placeAtomically(file, (draft) => device.save(graph, draft))
-    await device.rebind(graph, bindWeights(entry, [await readHeader(file)]))
+    const kept = bindWeights(entry, [await readHeader(file)])
+    await device.rebind(graph, kept)
+    return kept
   } catch {
-    // Computed again at the next start.
+    return null
   }
 }
 
@@ -118,9 +123,12 @@ function isConverted(stored: StoredDtype, dtype: Dtype): boolean {
   return isStoredFloat(stored) && stored !== STORED_AS[dtype]
 }
 
-/** A file that was replaced or changed is another one; a blob of the hub's cache has its hash in its real name. */
+/**
+ * A file that was replaced or changed is another one; a blob of the hub's cache has its hash in its real name. The device is left
+ * out: it is another in every container of one image.
+ */
 async function identityOf(file: string): Promise<readonly unknown[]> {
   const path = await realpath(file)
-  const { size, mtimeMs, ino, dev } = await stat(path)
-  return [path, size, mtimeMs, ino, dev]
+  const { size, mtimeMs, ino } = await stat(path)
+  return [path, size, mtimeMs, ino]
 }

@@ -1,10 +1,12 @@
-import type { Dtype, NativeDevice } from '../native/types'
+import type { Dtype, NativeDevice, WeightBinding } from '../native/types'
 import type { Decoder } from '../stages/decoder'
 import type { PixelDecoder } from '../stages/pixel-decoder'
 import type { Prior } from '../stages/prior'
 import type { TextEncoder } from '../stages/text-encoder'
 import type { Memory } from './memory'
 import type { Offload } from './residency'
+
+export type Kept = Readonly<Partial<Record<string, ReadonlyMap<string, WeightBinding>>>>
 
 /** A loaded checkpoint on one device: every stage, and the numbers between them. */
 export interface Model {
@@ -27,6 +29,8 @@ export interface Model {
   readonly memory: Memory
   /** Whether steps are recorded, once for each shape of a batch. */
   readonly records: boolean
+  /** Of networks whose converted weights are kept: where they lie, by name. A LoRA's absence is the file again. */
+  readonly kept: Kept
 }
 
 /** Frees the weights, lets the device finish what it has and ends its thread. */

@@ -39,7 +39,7 @@ interface StageNetwork {
   readonly graph: NativeGraph
   /** Elements of the largest weight that is widened to float32 to be used; 0 where none is. */
   readonly widest: number
-  /** Bytes of its weights in the kernels' layout, once all are; 0 where they are read as they lie. */
+  /** Private bytes of its weights in the kernels' layout, once all are; 0 where they are read as they lie, or shared. */
   readonly packed: number
   /** Bytes that bringing one weight into that layout takes meanwhile; 0 where none is. */
   readonly prepared: number
@@ -139,10 +139,9 @@ export class Memory {
   /** Weights that are held while a stage runs: its own and, without offloading, all others'. */
   private weightsIn(stage: Stage): number {
     const all = STAGES.flatMap((one) => this.networks[one])
-    const copies = sum(all.map(({ graph, packed }) => graph.memory.copied + packed))
-    if (this.residency.offload === 'none') {
-      return sum(all.map(({ graph, packed }) => graph.memory.weights + packed))
-    }
+    const packed = sum(all.map((network) => network.packed + network.graph.repackedBytes()))
+    const copies = packed + sum(all.map(({ graph }) => graph.memory.copied))
+    if (this.residency.offload === 'none') return packed + sum(all.map(({ graph }) => graph.memory.weights))
     return copies + Math.max(0, ...this.networks[stage].map(({ graph }) => this.residency.heldAtMost(graph)))
   }
 

@@ -1,4 +1,11 @@
 import type { GraphEntry } from '../model/manifest'
+import type { Dtype, NativeKernels } from '../native/types'
+import { bytesOf } from '../tensors/dtype'
+
+/** Bytes of a number in the kernels' layout; of one in 8 bits with its share of a scale. */
+export function packedBytesOf(pack: NativeKernels['pack'], dtype: Dtype): number {
+  return pack === 'int8' || pack === 'bytes' ? 1.1 : bytesOf(dtype)
+}
 
 type Parameter = GraphEntry['parameters'][number]
 

@@ -160,6 +160,8 @@ export interface NativeGraph {
   peakBytes(): number
   /** Bytes of private memory that its kernels keep between calls: packed weights and scratch. */
   kernelBytes(): number
+  /** Those that they will keep of blocks whose weights are others than the shared packed ones (`keepPacked`). */
+  repackedBytes(): number
   recordings(): StepRecordings
   dispose(): void
 }

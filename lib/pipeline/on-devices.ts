@@ -135,7 +135,13 @@ async function loadOn(
     signal: options.signal,
     onLoaded: (component, loaded, of) => tell({ type: 'load', component, loaded, of }),
   })
-  return { name, model, stages, recording }
+  return { name, model, stages: asLoaded(stages, model), recording }
+}
+
+/** What could not be shared is not. */
+function asLoaded(stages: StageRuns, { runOf }: LoadedModel): StageRuns {
+  const of = <Run>(run: Run, name: 'prior' | 'decoder'): Run => ({ ...run, ...runOf(name) })
+  return { ...stages, prior: of(stages.prior, 'prior'), decoder: of(stages.decoder, 'decoder') }
 }
 
 function together(loaded: readonly [OnDevice, ...OnDevice[]], { dtype, records }: Choice): OnDevices {

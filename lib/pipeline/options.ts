@@ -194,7 +194,7 @@ export function checkPipelineOptions(
   const { onProgress, signal, graphs = [] } = options
   const { dtype = 'auto', parity = 'none', offload = 'none' } = options
   const kernels = kernelsOf(options.kernels)
-  if (dtype === 'int8') checkInt8({ parity }, kernels)
+  if (dtype === 'int8') checkInt8({ parity, offload }, kernels)
   checkShared(options, kernels)
   const devices = devicesOf(options.device)
   const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
@@ -230,12 +230,18 @@ export function checkPipelineOptions(
 }
 
 /** Weights of 8 bits are made when they are packed. */
-function checkInt8({ parity }: Pick<PipelineOptions, 'parity'>, kernels: StageKernels): void {
+function checkInt8(
+  { parity, offload }: Pick<PipelineOptions, 'parity' | 'offload'>,
+  kernels: StageKernels,
+): void {
   if (parity !== 'none') throw expected('parity', "'none' with dtype 'int8'", parity)
   for (const wanted of Object.values(kernels)) {
     if (wanted === 'mapped' || wanted === 'off')
       throw expected('kernels', "'auto', 'packed' or 'shared' with dtype 'int8'", wanted)
   }
+  // Stage A's are private in any case.
+  if (offload !== 'none' && [kernels.prior, kernels.decoder].includes('packed'))
+    throw expected('kernels', "'auto' or 'shared' with dtype 'int8' and offload", 'packed')
 }
 
 /** What is shared is kept in the cache. */
@@ -244,7 +250,7 @@ function checkShared(
   kernels: StageKernels,
 ): void {
   if (weightsCache !== false) return
-  if (Object.values(kernels).includes('shared'))
+  if ([kernels.prior, kernels.decoder].includes('shared'))
     throw expected('weightsCache', "a folder with kernels 'shared'", weightsCache)
   if (dtype === 'int8' && offload !== 'none')
     throw expected('weightsCache', "a folder with dtype 'int8' and offload", weightsCache)

@@ -1,7 +1,8 @@
 /** `kernels: 'shared'`: packed weights that are kept in a file, from the option to the picture. */
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { ROOT } from '../../bench/support/reference'
 import { writeStyle } from '../../bench/support/style'
@@ -19,14 +20,17 @@ afterAll(removeFolders)
 
 interface Drawn {
   readonly pixels: Buffer
+  /** Bytes that a picture is predicted to need. */
+  readonly predicted: number
   /** Bytes of private memory of Stages B and C after it. */
   readonly private: number
 }
 
 async function draw(pipeline: WuerstchenPipeline): Promise<Drawn> {
   const { images } = await pipeline.generate('a red circle', QUICK)
-  const { prior, decoder } = pipeline.memory().stages
-  return { pixels: Buffer.from(images[0]?.data ?? []), private: prior.private + decoder.private }
+  const { predicted, stages } = pipeline.memory()
+  const { prior, decoder } = stages
+  return { predicted, pixels: Buffer.from(images[0]?.data ?? []), private: prior.private + decoder.private }
 }
 
 const open = (options: PipelineOptions) =>
@@ -113,30 +117,37 @@ describeKernels(name, () => {
     expect(packedFiles(folder)).toHaveLength(4)
   })
 
-  it('gives a LoRA private memory, and maps the file again when it is gone', async () => {
-    const { folder, drawn } = await kept()
-    const file = join(folderOf({}), 'style.safetensors')
-    await writeStyle(
-      file,
-      join(ROOT, 'models', 'shapes-prior', 'prior', 'diffusion_pytorch_model.safetensors'),
-      4,
-    )
-    const styled = async (options: PipelineOptions) => {
-      await using pipeline = await open(options)
-      await draw(pipeline)
-      await pipeline.loadLora(file)
-      const withIt = await draw(pipeline)
-      await pipeline.unloadLora('style')
-      return [withIt, await draw(pipeline)] as const
-    }
-    const [packed] = await styled({ kernels: 'packed' })
-    const [shared, after] = await styled({ kernels: 'shared', weightsCache: folder })
-    expect(shared.pixels.equals(packed.pixels)).toBe(true)
-    expect(shared.pixels.equals(drawn.pixels)).toBe(false)
-    expect(shared.private).toBeGreaterThan(drawn.private)
-    expect(after.pixels.equals(drawn.pixels)).toBe(true)
-    expect(after.private).toBe(drawn.private)
-  })
+  // With offload converted weights are kept as well.
+  it.each([
+    ['float32', 'none'],
+    ['int8', 'none'],
+    ['float32', 'model'],
+    ...(cpu.bfloat16 ? [['bfloat16', 'model'] as const] : []),
+  ] as const)(
+    'in %s with offload %s gives a LoRA private memory until it is gone',
+    async (dtype, offload) => {
+      const options = { dtype, offload }
+      const { folder, drawn } = await kept(options)
+      const file = join(folderOf({}), 'style.safetensors')
+      const prior = join(ROOT, 'models', 'shapes-prior', 'prior', 'diffusion_pytorch_model.safetensors')
+      await writeStyle(file, prior, 4)
+      const styled = async (more: PipelineOptions) => {
+        await using pipeline = await open({ ...options, ...more })
+        await draw(pipeline)
+        await pipeline.loadLora(file)
+        const withIt = await draw(pipeline)
+        await pipeline.unloadLora('style')
+        return [withIt, await draw(pipeline)] as const
+      }
+      const [packed] = await styled({ kernels: 'packed', offload: 'none' })
+      const [shared, after] = await styled({ kernels: 'shared', weightsCache: folder })
+      expect(shared.pixels.equals(packed.pixels)).toBe(true)
+      expect(shared.pixels.equals(drawn.pixels)).toBe(false)
+      expect(shared.private).toBeGreaterThan(drawn.private)
+      expect(shared.predicted - drawn.predicted).toBeGreaterThanOrEqual(shared.private - drawn.private - 1e5)
+      expect(after).toEqual(drawn)
+    },
+  )
 
   it('warns where nothing can be kept, and packs', async () => {
     const { folder, files } = await kept()
@@ -147,29 +158,38 @@ describeKernels(name, () => {
     const packed = await drawOnce({ kernels: 'packed' })
     const warnings: string[] = []
     jest.spyOn(process, 'emitWarning').mockImplementation((warning) => void warnings.push(String(warning)))
-    const drawn = await drawOnce({ kernels: 'shared', weightsCache: folder })
+    await using pipeline = await open({ kernels: 'shared', weightsCache: folder })
+    const drawn = await draw(pipeline)
     jest.restoreAllMocks()
     expect(drawn).toEqual(packed)
+    expect(pipeline.info.stages.prior.kernels?.shared).toBeUndefined()
     expect(warnings).toHaveLength(2)
     for (const warning of warnings)
       expect(warning).toMatch(
-        /^Packed weights are not shared, and take private memory: .*packed\.safetensors/,
+        /^Packed weights of the (prior|decoder) are not shared, and take private memory: .*packed\.safetensors/,
       )
     expect(readdirSync(folder).sort()).toEqual(packedFiles(folder).sort()) // no drafts, no locks
   })
 
-  it('removes what other engines kept once nobody used it for a week', async () => {
+  it('removes drafts, and what nobody used for long', async () => {
     const { folder, files } = await kept()
-    const [prefix] = (files[0] as string).split('/').at(-1)?.split('-') ?? []
-    const old = join(folder, `${prefix}-${'0'.repeat(16)}.packed.safetensors`)
-    const recent = join(folder, `${prefix}-${'1'.repeat(16)}.packed.safetensors`)
-    for (const file of [old, recent]) writeFileSync(file, 'of another engine')
-    utimesSync(old, new Date(Date.now() - 8 * 24 * 3600 * 1000), new Date())
-    truncateSync(files[0] as string, 5000)
+    const [prefix] = basename(files[0] as string).split('-')
+    const put = (name: string, days: number) => {
+      writeFileSync(join(folder, name), 'of another')
+      utimesSync(
+        join(folder, name),
+        ...([0, 0].map(() => new Date(Date.now() - days * 24 * 3600_000)) as [Date, Date]),
+      )
+      return name
+    }
+    const other = (engine: string) => `${prefix}-${engine.repeat(16)}.packed.safetensors`
+    const foreign = (letter: string) => `${letter.repeat(40)}-${letter.repeat(16)}.packed.safetensors`
+    const gone = [put(other('0'), 8), put(foreign('a'), 31), put(`.wuerstchen-${randomUUID()}.tmp`, 1)]
+    const there = [put(other('1'), 6), put(foreign('b'), 29), put('mine.txt', 99)]
     await drawOnce({ kernels: 'shared', weightsCache: folder })
-    const names = packedFiles(folder).map((one) => join(folder, one))
-    expect(names).not.toContain(old)
-    expect(names).toContain(recent)
+    const names = readdirSync(folder)
+    for (const name of gone) expect(names).not.toContain(name)
+    for (const name of [...there, ...files.map((file) => basename(file))]) expect(names).toContain(name)
   })
 
   it('is packed by one of several processes that start at once', async () => {

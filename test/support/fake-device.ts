@@ -47,6 +47,9 @@ export class FakeGraph implements NativeGraph {
   kernelBytes(): number {
     return this.taken.kernels
   }
+  repackedBytes(): number {
+    return 0
+  }
   recordings() {
     return { recorded: 0, replayed: 0, refused: null }
   }
@@ -140,6 +143,12 @@ export class FakeDevice implements NativeDevice {
 
   save(graph: NativeGraph, path: string): Promise<void> {
     return this.does({ method: 'save', graph: (graph as FakeGraph).name, inputs: [path] }, () => undefined)
+  }
+  savePacked(graph: NativeGraph, path: string): Promise<void> {
+    return this.does({ method: 'savePacked', graph: (graph as FakeGraph).name, inputs: [path] }, () => undefined)
+  }
+  keepPacked(graph: NativeGraph): Promise<void> {
+    return this.does({ method: 'keepPacked', graph: (graph as FakeGraph).name, inputs: [path] }, () => undefined)
   }
 
   run(

@@ -37,10 +37,10 @@ void Kept::SetChanged(const std::string& path, bool changed) {
     changed_.erase(path);
 }
 
-std::vector<at::Tensor> Kept::Tensors() const {
+std::vector<at::Tensor> Kept::Tensors(bool changed) const {
   std::vector<at::Tensor> tensors;
   for (const auto& [name, tensor] : tensors_) {
-    if (!IsChanged(PathOf(name))) tensors.push_back(tensor);
+    if (IsChanged(PathOf(name)) == changed) tensors.push_back(tensor);
   }
   return tensors;
 }

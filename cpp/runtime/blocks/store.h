@@ -36,8 +36,8 @@ class Kept final : public Store {
   Held Get(const std::string& name, int64_t bytes, const Make& make) override;
   void SetChanged(const std::string& path, bool changed);
   bool IsChanged(const std::string& path) const { return changed_.contains(path); }
-  // What is read of the file.
-  std::vector<at::Tensor> Tensors() const;
+  // What is read of the file; or what is not, because it has `changed`.
+  std::vector<at::Tensor> Tensors(bool changed = false) const;
 
   // How many bytes the file has of so many: whatever follows is aligned, too.
   static int64_t Padded(int64_t bytes);

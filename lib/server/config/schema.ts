@@ -109,7 +109,8 @@ export const ServerConfig = Type.Object(
     }),
     kernels: oneOf(['auto', 'packed', 'shared', 'mapped', 'off'], {
       default: 'auto',
-      description: "How networks run on a CPU. With 'shared' the processes of a machine share packed weights.",
+      description:
+        "How networks run on a CPU. With 'shared' the processes of a machine share packed weights.",
     }),
     offload: oneOf(['none', 'model', 'sequential'], {
       default: 'none',
