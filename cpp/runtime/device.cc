@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "platform/affinity.h"
 #include "runtime/cached_memory.h"
 #include "runtime/graph.h"
 #include "runtime/interruption.h"
@@ -70,9 +71,17 @@ void SetThreads(int threads) {
 // The queue is shared with other threads under `mutex_`; all else is the thread's own.
 class Device::Thread {
  public:
-  Thread(c10::Device device, int threads)
-      : thread_([this, device, threads] { Main(device, threads); }) {}
+  Thread(c10::Device device, int threads, const std::vector<int>& cpus)
+      : is_bound_(cpus.empty()),
+        thread_([this, device, threads, cpus] { Main(device, threads, cpus); }) {}
   ~Thread() { Halt(); }
+
+  // Waits for the thread to begin where it is to keep to CPUs. Throws where it cannot.
+  void AwaitBinding() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return is_bound_; });
+    if (refusal_) throw *refusal_;
+  }
 
   bool Post(Task task) {
     const std::lock_guard lock(mutex_);
@@ -111,7 +120,8 @@ class Device::Thread {
 
  private:
   // What is thrown here would end the process: nothing gets past it.
-  void Main(c10::Device device, int threads) {
+  void Main(c10::Device device, int threads, const std::vector<int>& cpus) {
+    if (!cpus.empty()) Bind(cpus);
     try {
       RunAll(device, threads);
     } catch (...) {  // the thread cannot use its device
@@ -120,6 +130,21 @@ class Device::Thread {
     if (ended_) ended_();
     const std::lock_guard lock(mutex_);
     has_ended_ = true;
+    changed_.notify_all();
+  }
+
+  // Before OpenMP starts a team for this thread: those of the team inherit it, and so weights that
+  // they bring into the kernels' layout lie in the memory of these CPUs.
+  void Bind(const std::vector<int>& cpus) {
+    std::optional<Error> refusal;
+    try {
+      platform::BindThread(cpus);
+    } catch (const std::exception& error) {
+      refusal.emplace(ErrorCode::kInvalidArgument, error.what());
+    }
+    const std::lock_guard lock(mutex_);
+    refusal_ = std::move(refusal);
+    is_bound_ = true;
     changed_.notify_all();
   }
 
@@ -170,12 +195,16 @@ class Device::Thread {
   std::function<void()> ended_;
   bool closed_ = false;
   bool has_ended_ = false;
+  std::optional<Error> refusal_;
+  bool is_bound_;
   std::atomic<bool> halting_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
 
-Device::Device(const std::string& name, int threads)
-    : thread_(std::make_unique<Thread>(ParseDevice(name), threads)) {}
+Device::Device(const std::string& name, int threads, const std::vector<int>& cpus)
+    : thread_(std::make_unique<Thread>(ParseDevice(name), threads, cpus)) {
+  thread_->AwaitBinding();
+}
 Device::~Device() = default;
 bool Device::Post(Task task) {
   return thread_->Post(std::move(task));

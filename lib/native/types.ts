@@ -49,8 +49,15 @@ export interface NativeAddon {
     /** Kinds of CPU with kernels of ours that this one is, the fastest first. */
     readonly kernels: readonly string[]
   }
-  /** Starts the thread that owns a device. Throws INVALID_ARGUMENT for a device this libtorch does not have. */
-  openDevice(options: { readonly device: string; readonly threads: number }): NativeDevice
+  /**
+   * Starts the thread that owns a device. It and those that share its work keep to `cpus`, as the system numbers them; Linux
+   * only. Throws INVALID_ARGUMENT for a device this libtorch does not have, and for CPUs that the process does not have.
+   */
+  openDevice(options: {
+    readonly device: string
+    readonly threads: number
+    readonly cpus?: readonly number[]
+  }): NativeDevice
 }
 
 /** Where one tensor lies. */
