@@ -11,6 +11,9 @@ namespace wuerstchen::platform {
 // system's words where none of them is the process's, and on systems other than Linux.
 void BindThread(const std::vector<int>& cpus);
 
+// What the calling thread is kept to, in ascending order; empty where the system does not tell.
+std::vector<int> CpusOfThread();
+
 }  // namespace wuerstchen::platform
 
 #endif  // CPP_PLATFORM_AFFINITY_H_

@@ -9,5 +9,9 @@ void BindThread(const std::vector<int>&) {
   throw std::runtime_error("Threads are kept to CPUs on Linux only");
 }
 
+std::vector<int> CpusOfThread() {
+  return {};
+}
+
 }  // namespace wuerstchen::platform
 #endif  // _WIN32

@@ -184,10 +184,7 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
 export const PIPELINE_OPTION_NAMES: readonly string[] = Object.keys(NAMES)
 
 /** Every option checked and its default filled in, before anything is opened. */
-export function checkPipelineOptions(
-  options: PipelineOptions,
-  machine: Machine,
-): CheckedPipelineOptions {
+export function checkPipelineOptions(options: PipelineOptions, machine: Machine): CheckedPipelineOptions {
   checkNames(options, PIPELINE_OPTION_NAMES)
   const { onProgress, signal, graphs = [] } = options
   const { dtype = 'auto', parity = 'none', offload = 'none' } = options

@@ -15,15 +15,15 @@ const describeNodes = missing === null ? describe : describe.skip
 
 interface Found {
   readonly devices: readonly string[]
-  /** How many threads the pictures came to have, by the CPUs that they keep to. */
+  /** How many threads of the process keep to which CPUs. */
   readonly threads: Readonly<Record<string, number>>
-  /** Of JavaScript, after all. */
+  /** What JavaScript's keeps to. */
   readonly main: string
   readonly pictures: readonly string[]
 }
 
 /** Two pictures, each of a device of its own where there are two, and then their threads. */
-function run(device: string | readonly string[], options: object, environment = {}): Found {
+function run(device: readonly string[], options: object, environment = {}): Found {
   const { folder, graphs } = smallModel()
   const nodes = cpus.slice(0, 2).map((cpu, node) => ({ node, cpus: [cpu], cores: 1 }))
   const body = `
@@ -52,16 +52,30 @@ describeNodes(`Devices of nodes${missing === null ? '' : ` (SKIPPED: ${missing})
   it.each(['packed', 'mapped', 'off'] as const)(
     "keep all their threads to their node's CPUs and make the same pictures, with kernels %s",
     (kernels) => {
-      const plain = run('cpu', { kernels })
+      const plain = run(['cpu', 'cpu'], { kernels })
       expect(plain.threads).not.toHaveProperty([first as string])
       const bound = run(['cpu:0', 'cpu:1'], { kernels })
       expect(bound.devices).toEqual(['cpu:0', 'cpu:1'])
+      // Not one more: what libtorch shares among all devices is on none.
       expect(bound.threads).toMatchObject({ [first as string]: 2, [second as string]: 2 })
       expect(bound.main).toBe(plain.main)
       expect(bound.pictures).toEqual(plain.pictures)
     },
     120_000,
   )
+
+  it.each([{ OMP_PROC_BIND: 'true' }, { OMP_PLACES: 'threads' }, { GOMP_CPU_AFFINITY: cpus.join(' ') }])(
+    'refuse an OpenMP that chooses the CPUs itself: %j',
+    (environment) => {
+      expect(() => run(['cpu:0', 'cpu:1'], {}, environment)).toThrow(
+        /DeviceError: Expected OpenMP to leave its threads to the device's CPUs but it chooses others\. Unset OMP_PROC_BIND/,
+      )
+    },
+  )
+
+  it('leave alone what OpenMP does for other devices', () => {
+    expect(run(['cpu', 'cpu'], {}, { OMP_PROC_BIND: 'true' }).pictures).toHaveLength(2)
+  })
 })
 
 describe('NativeDevice with CPUs', () => {
@@ -74,8 +88,13 @@ describe('NativeDevice with CPUs', () => {
     [[-1], /cpus/],
     ['0', /^Expected cpus to be an array but received '0'$/],
     [null, /^Expected cpus to be an array but received null$/],
-    [[65535], process.platform === 'linux' ? /cannot be kept to these CPUs: Invalid argument$/ : /on Linux only$/],
+    [
+      [65535],
+      process.platform === 'linux' ? /cannot be kept to these CPUs: Invalid argument$/ : /on Linux only$/,
+    ],
   ])('refuses %j', (wanted, message) => {
-    expect(open(wanted)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) }))
+    expect(open(wanted)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) }),
+    )
   })
 })

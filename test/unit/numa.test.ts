@@ -67,9 +67,18 @@ describe('placeDevices()', () => {
 
   it.each([
     ['cpu:2', [32]],
-    [['cpu', 'cpu'], [32, 32]],
-    [['cpu:0', 'cpu:0', 'cpu:2'], [16, 16, 32]],
-    [['cpu:0', 'cuda:0'], [32, 32]],
+    [
+      ['cpu', 'cpu'],
+      [32, 32],
+    ],
+    [
+      ['cpu:0', 'cpu:0', 'cpu:2'],
+      [16, 16, 32],
+    ],
+    [
+      ['cpu:0', 'cuda:0'],
+      [32, 32],
+    ],
     [Array(64).fill('cpu:0'), Array(64).fill(1)],
   ])('shares a node among those on it, and the machine among the others: %j', (device, expected) => {
     expect(threads(device)).toEqual(expected)
