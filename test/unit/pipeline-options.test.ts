@@ -47,7 +47,10 @@ describe('checkPipelineOptions()', () => {
   })
 
   it.each([
-    [{ device: 'tpu' }, "Expected device to be one of auto, cpu, cpu:0, mps, cuda or cuda:1 but received 'tpu'"],
+    [
+      { device: 'tpu' },
+      "Expected device to be one of auto, cpu, cpu:0, mps, cuda or cuda:1 but received 'tpu'",
+    ],
     [{ device: 'cuda:x' }, /device/],
     [{ device: [] }, /device/],
     [{ device: ['cpu', 'tpu'] }, /device\[1\]/],
