@@ -49,10 +49,7 @@ export interface NativeAddon {
     /** Kinds of CPU with kernels of ours that this one is, the fastest first. */
     readonly kernels: readonly string[]
   }
-  /**
-   * Starts the thread that owns a device. It and those that share its work keep to `cpus`, as the system numbers them; Linux
-   * only. Throws INVALID_ARGUMENT for a device this libtorch does not have, and for CPUs that the process does not have.
-   */
+  /** Starts the thread that owns a device; it and its team keep to `cpus` (Linux). Throws INVALID_ARGUMENT for what is not there. */
   openDevice(options: {
     readonly device: string
     readonly threads: number
