@@ -19,6 +19,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '4,3' },
     runs: { type: 'string', default: '3' },
     mode: { type: 'string', multiple: true, default: ['none', 'model', 'sequential'] },
+    kernels: { type: 'string', default: 'auto' },
     docs: { type: 'boolean', default: false }, // into docs/benchmarks.md
   },
 })
@@ -53,7 +54,7 @@ class Watch {
 }
 
 async function start(folder, offload) {
-  const worker = new Package(folder, { dtype: values.dtype, device: 'cpu', offload })
+  const worker = new Package(folder, { dtype: values.dtype, device: 'cpu', kernels: values.kernels, offload })
   const watch = new Watch(worker.process.pid)
   await worker.ready()
   return { offload, worker, watch, loading: { ...watch.peak }, peaks: [], seconds: [], pictures: new Set() }

@@ -249,4 +249,19 @@ std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value) {
   return bindings;
 }
 
+std::vector<runtime::PackedTensor> ReadPackedTensors(Napi::Value value) {
+  const auto array = ReadArray(value, "packed");
+  std::vector<runtime::PackedTensor> packed;
+  for (uint32_t index = 0; index < array.Length(); ++index) {
+    const auto object = ReadObject(array.Get(index), "packed[]");
+    const auto size = [&object](const char* name) {
+      return static_cast<uint64_t>(ReadInteger(object.Get(name), name, 0, kMaxSafeInteger));
+    };
+    packed.push_back({ReadString(object.Get("name"), "packed[].name"),
+                      ReadString(object.Get("file"), "packed[].file"), size("offset"),
+                      size("bytes")});
+  }
+  return packed;
+}
+
 }  // namespace wuerstchen::binding

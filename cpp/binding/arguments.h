@@ -36,6 +36,7 @@ std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value);  // 
 runtime::BlockFacts ReadBlockFacts(Napi::Value value);                       // undefined for none
 std::vector<runtime::CompiledMethod> ReadCompiledMethods(Napi::Value value);
 std::vector<runtime::WeightBinding> ReadWeightBindings(Napi::Value value);
+std::vector<runtime::PackedTensor> ReadPackedTensors(Napi::Value value);
 
 }  // namespace wuerstchen::binding
 

@@ -46,7 +46,10 @@ void DeviceHandle::Define(Napi::Env env) {
        InstanceMethod<&DeviceHandle::Release>("release"),
        InstanceMethod<&DeviceHandle::Prefetch>("prefetch"),
        InstanceMethod<&DeviceHandle::LimitWeights>("limitWeights"),
-       InstanceMethod<&DeviceHandle::Save>("save"), InstanceMethod<&DeviceHandle::Run>("run"),
+       InstanceMethod<&DeviceHandle::Save>("save"),
+       InstanceMethod<&DeviceHandle::SavePacked>("savePacked"),
+       InstanceMethod<&DeviceHandle::KeepPacked>("keepPacked"),
+       InstanceMethod<&DeviceHandle::Run>("run"),
        InstanceMethod<&DeviceHandle::Noise>("noise"),
        InstanceMethod<&DeviceHandle::DrawLatents>("drawLatents"),
        InstanceMethod<&DeviceHandle::Advance>("advance"),
@@ -126,6 +129,24 @@ Napi::Value DeviceHandle::Save(const Napi::CallbackInfo& info) {
     return ChangeGraph(info, *device_,
                        [path = ReadString(info[1], "path")](auto& workspace, auto& graph) {
                          runtime::Save(workspace, graph, path);
+                       });
+  });
+}
+
+Napi::Value DeviceHandle::SavePacked(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&] {
+    return ChangeGraph(info, *device_,
+                       [path = ReadString(info[1], "path")](auto& workspace, auto& graph) {
+                         runtime::SavePacked(workspace, graph, path);
+                       });
+  });
+}
+
+Napi::Value DeviceHandle::KeepPacked(const Napi::CallbackInfo& info) {
+  return Rejecting(info.Env(), [&] {
+    return ChangeGraph(info, *device_,
+                       [packed = ReadPackedTensors(info[1])](auto& workspace, auto& graph) {
+                         runtime::KeepPacked(workspace, graph, packed);
                        });
   });
 }

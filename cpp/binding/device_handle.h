@@ -29,6 +29,8 @@ class DeviceHandle final : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value Prefetch(const Napi::CallbackInfo& info);
   Napi::Value LimitWeights(const Napi::CallbackInfo& info);
   Napi::Value Save(const Napi::CallbackInfo& info);
+  Napi::Value SavePacked(const Napi::CallbackInfo& info);
+  Napi::Value KeepPacked(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Noise(const Napi::CallbackInfo& info);
   Napi::Value DrawLatents(const Napi::CallbackInfo& info);

@@ -1,13 +1,16 @@
 #include "runtime/acceleration.h"
 
 #include <ATen/ops/tensor.h>
+#include <c10/util/ScopeExit.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "runtime/block_operators.h"
 #include "runtime/graph_edit.h"
+#include "runtime/interruption.h"
 #include "runtime/kernels/kinds.h"
+#include "runtime/private_memory.h"
 
 namespace wuerstchen::runtime {
 namespace {
@@ -33,7 +36,7 @@ Acceleration::Acceleration(const torch::jit::Module& module, const kernels::Kern
     : module_(module),
       options_(options),
       facts_(facts),
-      context_{kernels, options.packing, {}, {}} {
+      context_{kernels, options.packing, {}, {}, nullptr} {
   collapses_ = Uses("collapse") && !facts.mappers.empty() && AllResBlocksFit();
   if (Uses("strips") && Uses("MixingBlock"))
     decoder_ = blocks::PictureDecoder::Of(context_, module_);
@@ -65,17 +68,17 @@ blocks::Block* Acceleration::BlockOf(const torch::jit::Module& module, const std
   std::unique_ptr<blocks::Block> block;
   if (Uses(kind)) {
     if (kind == "ResBlock") {
-      block = blocks::MakeResBlock(context_, module, [this, path] { return MapperOf(path); });
+      block = blocks::MakeResBlock(context_, module, path, [this, path] { return MapperOf(path); });
     } else if (kind == "TimestepBlock") {
       block = blocks::MakeTimestepBlock(context_, module);
     } else if (kind == "AttentionBlock") {
-      block = blocks::MakeAttentionBlock(context_, module);
+      block = blocks::MakeAttentionBlock(context_, module, path);
     } else if (kind == "Pointwise") {
-      block = blocks::MakePointwiseBlock(context_, module);
+      block = blocks::MakePointwiseBlock(context_, module, path);
     } else if (kind == "Linear") {
       block = blocks::MakeLinearBlock(context_, module);
     } else if (kind == "Resample") {
-      block = blocks::MakeResampleBlock(context_, module);
+      block = blocks::MakeResampleBlock(context_, module, path);
     } else if (kind == "MixingBlock") {
       block = blocks::MakeMixingBlock(context_, module);
     } else if (kind == "Layer") {
@@ -118,36 +121,109 @@ std::optional<Executor::Results> Acceleration::RunDecoder(const MethodCall& call
   return std::nullopt;
 }
 
+const std::optional<Acceleration::Method>& Acceleration::MethodOf(const std::string& name) {
+  const auto known = methods_.find(name);
+  if (known != methods_.end()) return known->second;
+  auto graph = Rewritten(name);
+  std::optional<Method> rewritten;
+  if (graph != nullptr) rewritten = Method{graph, torch::jit::Code(graph, name)};
+  return methods_.emplace(name, std::move(rewritten)).first->second;
+}
+
 std::optional<Executor::Results> Acceleration::Run(const MethodCall& call) {
   if (auto result = RunDecoder(call)) return result;
-  const auto& method = call.method;
-  auto known = methods_.find(method);
-  if (known == methods_.end()) {
-    auto graph = Rewritten(method);
-    std::optional<Method> rewritten;
-    if (graph != nullptr) rewritten = Method{graph, torch::jit::Code(graph, method)};
-    known = methods_.emplace(method, std::move(rewritten)).first;
-  }
-  if (!known->second) return std::nullopt;
+  const auto& method = MethodOf(call.method);
+  if (!method) return std::nullopt;
   context_.copies = CopiesOf(call.sources);
   torch::jit::Stack stack{module_._ivalue()};
   stack.insert(stack.end(), call.inputs.begin(), call.inputs.end());
   try {
-    torch::jit::InterpreterState(known->second->code).run(stack);
+    torch::jit::InterpreterState(method->code).run(stack);
   } catch (...) {
     RethrowFromBlock();
   }
-  return Flatten(torch::jit::pop(stack), method);
+  return Flatten(torch::jit::pop(stack), call.method);
 }
 
-void Acceleration::Rebound(const std::vector<std::string>& names, const Slots&) {
+// Blocks are found as the methods that call them are rewritten.
+void Acceleration::FindBlocks() {
+  for (const auto& method : module_.get_methods()) MethodOf(method.name());
+}
+
+void Acceleration::Pack(blocks::Store& store) {
+  FindBlocks();
+  auto* const before = std::exchange(context_.store, &store);
+  const auto restore = c10::make_scope_exit([&] { context_.store = before; });
+  for (const auto& [path, block] : blocks_) {
+    if (block == nullptr) continue;
+    StopIfHalting();
+    block->Forget();
+    block->Prepare();
+    block->Forget();
+    TrimAllocator();  // else it keeps a part of every block
+  }
+}
+
+void Acceleration::Keep(std::unique_ptr<blocks::Kept> kept, IsAsBefore is_as_before) {
+  FindBlocks();
+  context_.store = kept.get();
+  auto undo = c10::make_scope_exit([this] {
+    context_.store = nullptr;
+    ForgetAll();
+  });
+  ForgetAll();
+  for (const auto& [path, block] : blocks_) {
+    if (block != nullptr) block->Prepare();
+  }
+  undo.release();
+  kept_ = std::move(kept);
+  is_as_before_ = std::move(is_as_before);
+}
+
+void Acceleration::ForgetAll() {
+  for (const auto& [path, block] : blocks_) {
+    if (block != nullptr) block->Forget();
+  }
+}
+
+std::vector<at::Tensor> Acceleration::Kept() const {
+  return kept_ == nullptr ? std::vector<at::Tensor>() : kept_->Tensors();
+}
+
+std::set<std::string> Acceleration::Replaced() const {
+  std::set<std::string> names;
+  if (kept_ == nullptr) return names;
+  for (const auto& [path, block] : blocks_) {
+    if (block == nullptr || kept_->IsChanged(path)) continue;
+    for (const auto& name : block->Packed()) names.insert(path + "." + name);
+  }
+  return names;
+}
+
+void Acceleration::Rebound(const std::vector<std::string>& names, const Slots& slots) {
   if (decoder_ != nullptr) decoder_->Forget();
+  std::set<std::string> paths;
   for (const auto& name : names) {
     const bool mapper = IsFolded(name.substr(0, name.rfind('.')));
     for (const auto& [path, block] : blocks_) {
-      if (block != nullptr && (mapper || StartsWith(name, path + "."))) block->Forget();
+      if (block != nullptr && (mapper || StartsWith(name, path + "."))) paths.insert(path);
     }
   }
+  for (const auto& path : paths) {
+    auto& block = *blocks_.at(path);
+    block.Forget();
+    if (kept_ == nullptr) continue;
+    kept_->SetChanged(path, !IsAsKept(path, slots));
+    if (!kept_->IsChanged(path)) block.Prepare();
+  }
+}
+
+bool Acceleration::IsAsKept(const std::string& path, const Slots& slots) const {
+  return std::all_of(slots.begin(), slots.end(), [&](const auto& entry) {
+    const auto& name = entry.first;
+    const bool reads = StartsWith(name, path + ".") || IsFolded(name.substr(0, name.rfind('.')));
+    return !reads || is_as_before_(name);
+  });
 }
 
 int64_t Acceleration::bytes() const {

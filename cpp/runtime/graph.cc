@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "runtime/acceleration.h"
 #include "runtime/interruption.h"
 #include "runtime/numbers.h"
 #include "runtime/tensor.h"
@@ -100,9 +101,20 @@ StepRecordings TorchGraph::recordings() const {
   return recorded == nullptr ? StepRecordings{0, 0, unrecorded} : recorded->report();
 }
 
+std::vector<at::Tensor> KeptOf(const TorchGraph& graph) {
+  return graph.kernels == nullptr ? std::vector<at::Tensor>() : graph.kernels->Kept();
+}
+
+std::set<std::string> ReplacedIn(const TorchGraph& graph) {
+  return graph.kernels == nullptr ? std::set<std::string>() : graph.kernels->Replaced();
+}
+
 void CountMemory(const Workspace& workspace, TorchGraph& graph, const Slots& slots) {
   int64_t all = 0, copied = 0;
+  const auto replaced = ReplacedIn(graph);
+  for (const auto& kept : KeptOf(graph)) all += static_cast<int64_t>(kept.nbytes());
   for (const auto& [name, slot] : slots) {
+    if (replaced.contains(name)) continue;
     const auto weight = slot.Get();
     const auto bytes = static_cast<int64_t>(weight.nbytes());
     all += bytes;

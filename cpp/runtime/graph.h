@@ -19,6 +19,8 @@
 
 namespace wuerstchen::runtime {
 
+class Acceleration;
+
 struct TorchGraph final : Graph {
   TorchGraph(torch::jit::Module module, at::ScalarType stored, at::ScalarType dtype, bool visits)
       : module(std::move(module)), stored(stored), dtype(dtype), visits(visits) {}
@@ -37,6 +39,7 @@ struct TorchGraph final : Graph {
   std::map<std::string, WeightBinding> bindings;     // what its weights are, by name
   std::set<std::string> lost;                        // those that are nothing whole (`Rebind`)
   std::vector<std::unique_ptr<Executor>> executors;  // the first that can runs a method
+  Acceleration* kernels = nullptr;                   // one of them; null where there are none
   const Recordings* recorded = nullptr;              // one of them; null where there are none
   std::string unrecorded;                            // why there are none, where some were wanted
   std::unique_ptr<Places> places;                    // of its weights, once somebody asked for them
@@ -55,6 +58,9 @@ std::vector<at::Tensor> Call(Workspace& workspace, TorchGraph& graph, const std:
 
 // Where the weights are that the graph's module has.
 c10::Device HomeOf(const Workspace& workspace, const TorchGraph& graph);
+// What is read in place of some weights, and the names of these (`KeepPacked`).
+std::vector<at::Tensor> KeptOf(const TorchGraph& graph);
+std::set<std::string> ReplacedIn(const TorchGraph& graph);
 // The places of its weights, for who lets go of them or brings them.
 Places& PlacesOf(Workspace& workspace, TorchGraph& graph);
 // Counts its weights and what its executors keep.

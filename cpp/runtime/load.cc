@@ -105,6 +105,7 @@ std::shared_ptr<Graph> Load(Workspace& workspace, const LoadRequest& request) {
   auto& executors = graph->executors;
   if (request.kernels && workspace.device.is_cpu()) {
     auto kernels = Acceleration::Of(graph->module, graph->dtype, *request.kernels, request.blocks);
+    graph->kernels = kernels.get();
     if (kernels != nullptr) executors.push_back(std::move(kernels));
   }
   if (request.recorder) OpenRecordings(*graph, *request.recorder);

@@ -1,6 +1,8 @@
 // Other values for a loaded graph's weights, all or none.
 #include <ATen/ops/empty.h>
 
+#include <utility>
+
 #include "runtime/graph.h"
 #include "runtime/interruption.h"
 #include "runtime/tensor.h"
@@ -120,6 +122,14 @@ void TellExecutors(TorchGraph& graph, const std::vector<WeightBinding>& weights,
   for (const auto& executor : graph.executors) executor->Rebound(names, slots);
 }
 
+// Sets the graph's bindings of these weights; returns those before.
+std::vector<WeightBinding> Exchange(TorchGraph& graph, const std::vector<WeightBinding>& weights) {
+  std::vector<WeightBinding> before;
+  for (const auto& binding : weights)
+    before.push_back(std::exchange(graph.bindings.at(binding.name), binding));
+  return before;
+}
+
 // Every weight becomes what it was; of one that cannot, the graph keeps the name.
 void UndoAll(const std::vector<Change>& changes, size_t begun, TorchGraph& graph) noexcept {
   for (size_t index = 0; index < begun; ++index) {
@@ -141,23 +151,23 @@ void BindOrUndo(Workspace& workspace, TorchGraph& torch_graph,
     changes.push_back(Plan(workspace, torch_graph, binding, slots));
   }
   size_t begun = 0;
+  std::vector<WeightBinding> before;
   try {
     for (const auto& change : changes) {
       StopIfHalting();
       ++begun;
       Make(change);
     }
+    before = Exchange(torch_graph, weights);
+    for (const auto& binding : weights) torch_graph.lost.erase(binding.name);
     TellExecutors(torch_graph, weights, slots);
   } catch (...) {
     if (!workspace.halting) {
       UndoAll(changes, begun, torch_graph);
+      Exchange(torch_graph, before);
       TellExecutors(torch_graph, weights, slots);
     }
     throw;
-  }
-  for (const auto& binding : weights) {
-    torch_graph.bindings.insert_or_assign(binding.name, binding);
-    torch_graph.lost.erase(binding.name);
   }
   changes.clear();
   CountMemory(workspace, torch_graph, slots);

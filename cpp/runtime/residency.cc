@@ -14,8 +14,12 @@ c10::Device HomeOf(const Workspace& workspace, const TorchGraph& graph) {
 Places& PlacesOf(Workspace& workspace, TorchGraph& graph) {
   if (graph.places == nullptr) {
     std::vector<at::Tensor> weights;
-    for (const auto& parameter : graph.module.parameters()) weights.push_back(parameter);
+    const auto replaced = ReplacedIn(graph);
+    for (const auto& parameter : graph.module.named_parameters()) {
+      if (!replaced.contains(parameter.name)) weights.push_back(parameter.value);
+    }
     for (const auto& buffer : graph.module.buffers()) weights.push_back(buffer);
+    for (const auto& kept : KeptOf(graph)) weights.push_back(kept);
     if (graph.visits) {
       graph.places = std::make_unique<Visits>(weights, workspace.device);
     } else {

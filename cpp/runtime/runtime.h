@@ -113,6 +113,15 @@ struct StoredTensor {
   Shape shape;
   uint64_t offset;
   uint64_t bytes;
+  bool operator==(const StoredTensor&) const = default;
+};
+
+// Where in a file something lies that kernels packed.
+struct PackedTensor {
+  std::string name;
+  std::string file;
+  uint64_t offset;
+  uint64_t bytes;
 };
 
 // What a graph's parameter becomes: the stored tensor, moved towards another one of its shape, and
@@ -121,16 +130,19 @@ struct WeightBinding {
   struct Mix {
     StoredTensor other;
     double weight;
+    bool operator==(const Mix&) const = default;
   };
   struct Delta {
     StoredTensor up;    // (out, rank), or (out, rank, 1, 1)
     StoredTensor down;  // (rank, in), or (rank, in, 1, 1)
     double scale;
+    bool operator==(const Delta&) const = default;
   };
   std::string name;
   StoredTensor stored;
   std::optional<Mix> mix;
   std::vector<Delta> deltas;
+  bool operator==(const WeightBinding&) const = default;
 };
 
 // Whether weights are brought into the kernels' own layout, in private memory: in the numbers that
@@ -228,6 +240,12 @@ void Prefetch(Workspace& workspace, Graph& graph);
 void LimitWeights(Workspace& workspace, Graph& graph, int64_t window);
 // Writes a graph's weights, as they are, into a new safetensors file.
 void Save(Workspace& workspace, const Graph& graph, const std::string& path);
+// Writes what kernels pack of a graph's weights, as they are, into a new safetensors file, block by
+// block. Nothing of it stays in memory.
+void SavePacked(Workspace& workspace, Graph& graph, const std::string& path);
+// From now on kernels read that out of its file, which is mapped; but for blocks whose weights are
+// changed (`Rebind`), until they are those again. Throws kWeightsFailed where anything is missing.
+void KeepPacked(Workspace& workspace, Graph& graph, const std::vector<PackedTensor>& packed);
 std::vector<TensorPtr> Run(Workspace& workspace, Graph& graph, const std::string& method,
                            const std::vector<Input>& inputs);
 void Advance(Workspace& workspace, const AdvanceRequest& request);

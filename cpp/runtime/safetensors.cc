@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <sstream>
 
-#include "platform/file.h"
 #include "runtime/error.h"
 #include "runtime/interruption.h"
 
@@ -27,47 +26,69 @@ std::string NameOf(at::ScalarType type) {
       return "I64";
     case at::kInt:
       return "I32";
+    case at::kByte:
+      return "U8";
     default:
       throw Error(ErrorCode::kInternal, std::string("Cannot write ") + c10::toString(type));
   }
 }
 
-std::string Header(const std::vector<NamedTensor>& tensors) {
+std::string Header(const std::vector<StoredEntry>& entries) {
   std::ostringstream text;
   size_t offset = 0;
   const char* before = "{";
-  for (const auto& [name, tensor] : tensors) {
-    text << before << '"' << name << R"(":{"dtype":")" << NameOf(tensor.scalar_type())
-         << R"(","shape":[)";
-    for (int64_t axis = 0; axis < tensor.dim(); ++axis) {
-      text << (axis > 0 ? "," : "") << tensor.size(axis);
+  for (const auto& [name, type, shape] : entries) {
+    size_t bytes = c10::elementSize(type);
+    text << before << '"' << name << R"(":{"dtype":")" << NameOf(type) << R"(","shape":[)";
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      text << (axis > 0 ? "," : "") << shape[axis];
+      bytes *= static_cast<size_t>(shape[axis]);
     }
-    text << R"(],"data_offsets":[)" << offset << ',' << offset + tensor.nbytes() << "]}";
-    offset += tensor.nbytes();
+    text << R"(],"data_offsets":[)" << offset << ',' << offset + bytes << "]}";
+    offset += bytes;
     before = ",";
   }
-  text << (tensors.empty() ? "{}" : "}");
+  text << (entries.empty() ? "{}" : "}");
   const size_t length = sizeof(uint64_t) + text.str().size();
   text << std::string((kAlignment - length % kAlignment) % kAlignment, ' ');
   return text.str();
 }
 
+// What `write` does, with a file's errors as the runtime's.
+template <typename Action>
+auto Telling(Action action) try { return action(); } catch (const platform::FileError& error) {
+  throw Error(ErrorCode::kWeightsFailed, error.what());
+}
+
 }  // namespace
 
-void WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& tensors) try {
-  const auto header = Header(tensors);
+SafetensorsFile::SafetensorsFile(const std::string& path, const std::vector<StoredEntry>& entries)
+    : file_(Telling([&] { return platform::NewFile(path); })) {
+  const auto header = Header(entries);
   const uint64_t length = header.size();
-  platform::NewFile file(path);
-  file.Write(&length, sizeof(length));
-  file.Write(header.data(), header.size());
+  Write(&length, sizeof(length));
+  Write(header.data(), header.size());
+}
+
+void SafetensorsFile::Write(const void* data, size_t bytes) {
+  Telling([&] { file_.Write(data, bytes); });
+}
+
+void SafetensorsFile::Finish() {
+  Telling([&] { file_.Sync(); });
+}
+
+void WriteSafetensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
+  std::vector<StoredEntry> entries;
+  for (const auto& [name, tensor] : tensors)
+    entries.push_back({name, tensor.scalar_type(), tensor.sizes().vec()});
+  SafetensorsFile file(path, entries);
   for (const auto& [name, tensor] : tensors) {
     StopIfHalting();
     const auto bytes = tensor.cpu().contiguous();
     file.Write(bytes.const_data_ptr(), bytes.nbytes());
   }
-  file.Sync();
-} catch (const platform::FileError& error) {
-  throw Error(ErrorCode::kWeightsFailed, error.what());
+  file.Finish();
 }
 
 }  // namespace wuerstchen::runtime

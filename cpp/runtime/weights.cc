@@ -55,17 +55,20 @@ std::optional<uint64_t> BytesOf(const Shape& shape, at::ScalarType stored) {
   return bytes;
 }
 
+void CheckEnd(const std::string& name, const std::string& file, uint64_t offset, uint64_t bytes,
+              const platform::FileMapping& mapping) {
+  if (offset <= mapping.size() && bytes <= mapping.size() - offset) return;
+  Fail("Expected " + file + " to hold " + std::to_string(bytes) + " bytes of " + name + " at " +
+       std::to_string(offset) + " but it ends at " + std::to_string(mapping.size()));
+}
+
 void CheckExtent(const std::string& name, const StoredTensor& stored,
                  const platform::FileMapping& mapping) {
   if (BytesOf(stored.shape, ScalarTypeOf(stored.dtype)) != stored.bytes) {
     Fail("Expected the bytes of " + name + " to follow from its shape and type but received " +
          std::to_string(stored.bytes));
   }
-  if (stored.offset > mapping.size() || stored.bytes > mapping.size() - stored.offset) {
-    Fail("Expected " + stored.file + " to hold " + std::to_string(stored.bytes) + " bytes of " +
-         name + " at " + std::to_string(stored.offset) + " but it ends at " +
-         std::to_string(mapping.size()));
-  }
+  CheckEnd(name, stored.file, stored.offset, stored.bytes, mapping);
 }
 
 // The stored numbers, without a copy if their address is one that numbers of their kind may have.
@@ -106,6 +109,14 @@ std::shared_ptr<platform::FileMapping> WeightFiles::Open(const std::string& path
   return mapping;
 } catch (const platform::FileError& error) {
   Fail(error.what());
+}
+
+at::Tensor WeightFiles::Bytes(const std::string& name, const std::string& file, uint64_t offset,
+                              uint64_t bytes) {
+  const auto mapping = Open(file);
+  CheckEnd(name, file, offset, bytes, *mapping);
+  return at::from_blob(mapping->data() + offset, {static_cast<int64_t>(bytes)},
+                       [mapping](void*) {}, at::kByte);
 }
 
 bool WeightFiles::Cover(const at::Tensor& tensor) const {

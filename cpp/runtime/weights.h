@@ -24,6 +24,9 @@ class WeightFiles {
   // Maps a file once for as long as somebody uses it; a file that was replaced is another file.
   // Nobody writes to it: that would be a crash.
   std::shared_ptr<platform::FileMapping> Open(const std::string& path);
+  // Some bytes of a file, mapped.
+  at::Tensor Bytes(const std::string& name, const std::string& file, uint64_t offset,
+                   uint64_t bytes);
   // Whether a tensor lies in a mapped file.
   bool Cover(const at::Tensor& tensor) const;
 

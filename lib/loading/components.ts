@@ -2,7 +2,7 @@
 import { bug } from '../errors'
 import type { Component, ModelFiles } from '../model/layout'
 import type { Stage } from '../stages/stage'
-import type { NetworkRun, StageRuns } from './dtypes'
+import { type NetworkRun, type StageRuns, unshared } from './dtypes'
 
 export type ComponentName = keyof ModelFiles['components']
 
@@ -34,5 +34,7 @@ const STAGE_OF: Readonly<Record<ComponentName, Stage>> = {
 
 export function runIn(stages: StageRuns, name: ComponentName): NetworkRun {
   if (name === 'priorTextEncoder') return stages.prior.text
-  return name === 'decoderTextEncoder' ? stages.decoder.text : stages[STAGE_OF[name]]
+  if (name === 'decoderTextEncoder') return stages.decoder.text
+  const run = stages[STAGE_OF[name]]
+  return name === 'previewer' ? unshared(run) : run
 }

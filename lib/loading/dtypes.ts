@@ -63,7 +63,7 @@ function dtypeOfFiles(weights: readonly WeightBinding[]): Dtype {
 
 /**
  * Null where the graphs run as they are. Packed weights are private memory: no use where they would be wider than those that
- * are held, or where weights come and go.
+ * are held, or where weights come and go. Those of 8 bits lie in no checkpoint, so where weights come and go they are shared.
  */
 export function chooseKernels(
   wanted: 'auto' | Kernels,
@@ -74,9 +74,13 @@ export function chooseKernels(
   const { device, offload, cpu } = where
   if (wanted === 'off' || device !== 'cpu' || !hasKernels(cpu, dtype)) return null
   const { kind } = cpu
-  if (weights === 'int8') return { kind, pack: multipliesBytes(cpu) ? 'bytes' : 'int8', without: [] }
-  const packs = wanted === 'packed' || (wanted === 'auto' && weights === dtype && offload === 'none')
-  return { kind, pack: packs ? 'full' : 'none', without: [] }
+  const rounds = weights === 'int8'
+  const shared = wanted === 'shared' || (rounds && offload !== 'none')
+  const sharing = shared ? { shared } : {}
+  if (rounds) return { kind, pack: multipliesBytes(cpu) ? 'bytes' : 'int8', without: [], ...sharing }
+  const packs =
+    shared || wanted === 'packed' || (wanted === 'auto' && weights === dtype && offload === 'none')
+  return { kind, pack: packs ? 'full' : 'none', without: [], ...sharing }
 }
 
 /** What one network's weights are held in, what it computes in, and on which kernels. */
@@ -125,10 +129,18 @@ export function chooseRuns(
     ...of(stage),
     text: whereTheyLie(inBfloat16(stage) ?? of(stage)),
   })
-  return { prior: reading('prior'), decoder: reading('decoder'), vqgan: of('vqgan') }
+  return { prior: reading('prior'), decoder: reading('decoder'), vqgan: unshared(of('vqgan')) }
+}
+
+/** Stage A and a previewer pack a few megabytes: they are not worth a file. */
+export function unshared(run: NetworkRun): NetworkRun {
+  if (run.kernels === null) return run
+  const { shared: _, ...kernels } = run.kernels
+  return { ...run, kernels }
 }
 
 /** A text is read once: its encoder's weights are not worth a copy in the kernels' layout. */
 function whereTheyLie(run: NetworkRun): NetworkRun {
-  return run.kernels === null ? run : { ...run, kernels: { ...run.kernels, pack: 'none' } }
+  const { kernels } = unshared(run)
+  return kernels === null ? run : { ...run, kernels: { ...kernels, pack: 'none' } }
 }

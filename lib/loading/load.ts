@@ -17,6 +17,7 @@ import type { CompiledMethod } from './compiled'
 import { type ComponentName, componentOf, namesOf, type OfEach, runIn } from './components'
 import type { Dtypes, NetworkRun, StageRuns } from './dtypes'
 import { networksOf } from './networks'
+import { type PackedCache, sharePacked } from './packed-weights'
 import type { LoadPlan, NetworkPlan } from './plan'
 import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
@@ -50,6 +51,8 @@ interface LoadOptions extends Dtypes {
   readonly stages?: StageRuns | undefined
   /** Where converted weights are kept; null for nowhere. */
   readonly cache: WeightsCache | null
+  /** Where packed weights are kept that are shared. Defaults to nowhere. */
+  readonly packed?: PackedCache | null
   readonly offload: Offload
   /** Of the device. */
   readonly threads: number
@@ -130,8 +133,19 @@ function asLoaded(compiled: readonly CompiledMethod[], { refused }: NativeGraph)
   return compiled.map((one) => ({ ...one, ignored: one.ignored ?? refused[one.method] ?? null }))
 }
 
-/** Converted weights are taken from the cache, or put there. */
+/** Weights that are converted, or packed to be shared, are taken from the cache, or put there. */
 async function loadNetwork(
+  device: NativeDevice,
+  network: NetworkPlan,
+  options: LoadOptions,
+): Promise<NativeGraph> {
+  const graph = await loadConverted(device, network, options)
+  const { kernels, packed = null, signal } = options
+  if (kernels?.shared) await sharePacked(packed, { device, graph, network, run: options, signal })
+  return graph
+}
+
+async function loadConverted(
   device: NativeDevice,
   { graph: { path, entry }, weights, compiled = [] }: NetworkPlan,
   { stored, dtype, kernels, cache, offload, recorder, visits }: LoadOptions,

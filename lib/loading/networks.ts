@@ -41,7 +41,7 @@ export function networksOf(
  * kernels: its scalars are folded into them.
  */
 function packedBytes(name: ComponentName, kernels: NativeKernels | null, dtype: Dtype): number {
-  if (kernels === null || !hasBlocks(name)) return 0
+  if (kernels === null || !hasBlocks(name) || kernels.shared) return 0
   if (kernels.pack === 'int8' || kernels.pack === 'bytes') return 1.1
   return kernels.pack === 'full' || name === 'vqgan' ? bytesOf(dtype) : 0
 }

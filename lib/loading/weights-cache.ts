@@ -26,9 +26,10 @@ export interface WeightsCache {
 }
 
 const LEAST_BYTES = 256 * 1024 * 1024
-const SPARE_BYTES = 256 * 1024 * 1024
+/** Left free on a disk. */
+export const SPARE_BYTES = 256 * 1024 * 1024
 /** Whoever writes weights has written some of them since. */
-const ABANDONED_AFTER_MS = 3600 * 1000
+export const ABANDONED_AFTER_MS = 3600 * 1000
 const FORMAT = 1
 
 /** `null` switches it off. Where weights come and go, `all` of them are kept: what has no file cannot go. */
@@ -55,9 +56,20 @@ export async function cacheFileOf(
   const converted = weights.filter((one) => one.mix !== undefined || isConverted(one.dtype, dtype))
   const bytes = converted.reduce((sum, { shape }) => sum + bytesOf(dtype) * volume(shape), 0)
   if (bytes === 0 || bytes < cache.leastBytes) return null
+  const sources = await sourcesOf(weights)
+  if (sources === null) return null // whoever maps them says what is wrong
+  const key = createHash('sha256')
+    .update(JSON.stringify([FORMAT, dtype, ...sources]))
+    .digest('hex')
+  return join(cache.folder, `${key}.safetensors`)
+}
+
+/** What weights are made of: the same only while no file of theirs was changed. Null for files that cannot be looked at. */
+export async function sourcesOf(
+  weights: readonly WeightBinding[],
+): Promise<readonly [identities: unknown, named: unknown] | null> {
   const sources = new Set(weights.flatMap(({ file, mix }) => (mix ? [file, mix.other.file] : [file])))
   const identities = await Promise.all([...sources].map(identityOf)).catch(() => null)
-  if (identities === null) return null // whoever maps them says what is wrong
   const named = weights.map(({ name, file, offset, mix }) => [
     name,
     file,
@@ -65,10 +77,7 @@ export async function cacheFileOf(
     mix?.weight,
     mix?.other.offset,
   ])
-  const key = createHash('sha256')
-    .update(JSON.stringify([FORMAT, dtype, identities, named]))
-    .digest('hex')
-  return join(cache.folder, `${key}.safetensors`)
+  return identities === null ? null : [identities, named]
 }
 
 /** The kept weights, or null where there are none that fit. */

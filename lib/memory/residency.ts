@@ -93,6 +93,8 @@ export function offloading(device: NativeDevice, residency: Residency): NativeDe
     prefetch: (graph) => device.prefetch(graph),
     limitWeights: (graph, window) => device.limitWeights(graph, window),
     save: (graph, path) => device.save(graph, path),
+    savePacked: (graph, path) => device.savePacked(graph, path),
+    keepPacked: (graph, packed) => device.keepPacked(graph, packed),
     run: (graph, method, inputs) => {
       residency.enter(graph)
       return device.run(graph, method, inputs)

@@ -68,6 +68,14 @@ export interface StoredTensor {
   readonly bytes: number
 }
 
+/** Where in a file something lies that kernels packed. */
+export interface PackedTensor {
+  readonly name: string
+  readonly file: string
+  readonly offset: number
+  readonly bytes: number
+}
+
 /** What a graph's parameter becomes: the stored tensor itself, or what is computed of it in float32. */
 export interface WeightBinding extends StoredTensor {
   /** The graph's parameter or buffer. */
@@ -108,7 +116,7 @@ export interface BlockFacts {
 }
 
 /** What a user may choose of it: see `PipelineOptions.kernels`. */
-export type Kernels = 'packed' | 'mapped' | 'off'
+export type Kernels = 'packed' | 'shared' | 'mapped' | 'off'
 
 /** How the blocks of a graph run on kernels of our own, where the CPU and the dtype have them. */
 export interface NativeKernels {
@@ -120,6 +128,8 @@ export interface NativeKernels {
    * are read as they lie.
    */
   readonly pack: 'none' | 'full' | 'int8' | 'bytes'
+  /** What is packed is kept in a file, which processes share. Not set where it is not, as of what packs nothing or little. */
+  readonly shared?: true
   /**
    * For comparisons: classes of blocks that the graph runs itself. Also `collapse` for Stage B's image embeddings, `copies` for
    * guided rows before Stage C's first attention.
@@ -241,6 +251,13 @@ export interface NativeDevice {
   limitWeights(graph: NativeGraph, window: number): Promise<void>
   /** Writes a graph's weights, as they are, into a new safetensors file; rejects where one is already. */
   save(graph: NativeGraph, path: string): Promise<void>
+  /** The same of what kernels pack of them, a block at a time. */
+  savePacked(graph: NativeGraph, path: string): Promise<void>
+  /**
+   * From now on kernels read what they packed out of that file, mapped, as long as the weights are those that it was made of.
+   * Rejects, and changes nothing, where it does not have all of it.
+   */
+  keepPacked(graph: NativeGraph, packed: readonly PackedTensor[]): Promise<void>
 
   /**
    * Runs one method of a graph. Floating inputs are cast to the graph's dtype except where the method wants float32

@@ -122,13 +122,15 @@ async function loadOn(
   const running = { rounding: dtypes.rounding, offload }
   const ready = await withCompiled(plan, { device: name, ...running }, stages, runtime)
   const recording = chooseRecording(name, offload, findCudaRecorder())
+  const cache = weightsCacheOf(options.weightsCache, { all: offload !== 'none' })
   const model = await loadModel(device, files, ready, {
     ...running,
     ...stages.prior,
     stages,
     recorder: records ? recording.recorder : null,
     visits: offload !== 'none' && name !== 'cpu',
-    cache: weightsCacheOf(options.weightsCache, { all: offload !== 'none' }),
+    cache,
+    packed: cache && { folder: cache.folder, engine: runtime.engine },
     maxMemory: options.maxMemory,
     threads: placement.threads,
     textCacheBytes: options.promptCacheBytes,

@@ -73,7 +73,7 @@ export interface PipelineOptions extends HubOptions {
    * the weights of the large products to 8 bits. 256 of a row share a scale. With AVX512-VNNI, AMX, or Arm's `asimddp`, most of
    * what they are multiplied with is rounded to 8 bits as well, elsewhere to 16. All else is computed in float32, but for text
    * encoders and attention where the CPU multiplies bfloat16. Pictures are nearer to float32's than bfloat16's
-   * (docs/fidelity.md). Not with `parity`, `offload`, or kernels that do not pack. Defaults to `'auto'`: bfloat16 for over 500
+   * (docs/fidelity.md). Not with `parity`, or kernels that do not pack. With `offload` kernels are `'shared'`. Defaults to `'auto'`: bfloat16 for over 500
    * million parameters on a device that multiplies it natively, else float32.
    */
   dtype?: 'auto' | WeightsDtype | undefined
@@ -86,7 +86,9 @@ export interface PipelineOptions extends HubOptions {
   /**
    * How the blocks of the networks run on a CPU. In float32 with AVX2, AVX-512 or NEON; in bfloat16 with AVX512-BF16, AMX or
    * Arm's `bf16`. `'packed'`: on kernels of ours, with weights in the kernels' own layout. That takes as much private memory as
-   * the weights have in the type that is computed in. `'mapped'`: the same kernels read the weights where they lie, up to a
+   * the weights have in the type that is computed in. `'shared'`: the same of Stages B and C, but in files of `weightsCache`, as large
+   * as the weights are. The first start writes them, later ones map them, and the processes of a machine share them. Where they
+   * cannot be kept, a warning says so, and weights are packed. `'mapped'`: the same kernels read the weights where they lie, up to a
    * tenth slower, and processes share them. `'off'`: as the graphs were exported, on libtorch's operators. Defaults to
    * `'auto'`: packed where the weights are held in the type that is computed in, and all of them at once, else mapped. The
    * environment variable WUERSTCHEN_CPU takes the CPU for a lesser kind: `avx512_bf16`, `avx512_vnni`, `avx512`, `avx2`. On Arm
@@ -109,7 +111,7 @@ export interface PipelineOptions extends HubOptions {
   libtorch?: string | undefined
   /**
    * Folder where converted weights are kept, so that the next start maps them. They are those of large networks that are stored
-   * in another dtype than they run in, or mixed of two. `false` for none. Defaults to `weights` in WUERSTCHEN_CACHE or
+   * in another dtype than they run in, or mixed of two, and those of `kernels: 'shared'`. `false` for none. Defaults to `weights` in WUERSTCHEN_CACHE or
    * ~/.cache/wuerstchen.
    */
   weightsCache?: string | false | undefined
@@ -189,7 +191,8 @@ export function checkPipelineOptions(options: PipelineOptions, machine: Machine)
   const { onProgress, signal, graphs = [] } = options
   const { dtype = 'auto', parity = 'none', offload = 'none' } = options
   const kernels = kernelsOf(options.kernels)
-  if (dtype === 'int8') checkInt8({ parity, kernels, offload })
+  if (dtype === 'int8') checkInt8({ parity }, kernels)
+  checkShared(options, kernels)
   const { cudaGraphs, maxBatchRows = 8, maxQueue = 1024, promptCacheBytes = 2 ** 26 } = options
   return {
     prior: priorOf(options.prior),
@@ -221,21 +224,28 @@ export function checkPipelineOptions(options: PipelineOptions, machine: Machine)
 }
 
 /** Weights of 8 bits are made when they are packed. */
-function checkInt8({
-  parity,
-  kernels,
-  offload,
-}: Pick<PipelineOptions, 'parity' | 'offload'> & { readonly kernels: StageKernels }): void {
+function checkInt8({ parity }: Pick<PipelineOptions, 'parity'>, kernels: StageKernels): void {
   if (parity !== 'none') throw expected('parity', "'none' with dtype 'int8'", parity)
-  if (offload !== 'none') throw expected('offload', "'none' with dtype 'int8'", offload)
   for (const wanted of Object.values(kernels)) {
-    if (wanted !== 'auto' && wanted !== 'packed')
-      throw expected('kernels', "'auto' or 'packed' with dtype 'int8'", wanted)
+    if (wanted === 'mapped' || wanted === 'off')
+      throw expected('kernels', "'auto', 'packed' or 'shared' with dtype 'int8'", wanted)
   }
 }
 
+/** What is shared is kept in the cache. */
+function checkShared(
+  { weightsCache, dtype, offload = 'none' }: Pick<PipelineOptions, 'weightsCache' | 'dtype' | 'offload'>,
+  kernels: StageKernels,
+): void {
+  if (weightsCache !== false) return
+  if (Object.values(kernels).includes('shared'))
+    throw expected('weightsCache', "a folder with kernels 'shared'", weightsCache)
+  if (dtype === 'int8' && offload !== 'none')
+    throw expected('weightsCache', "a folder with dtype 'int8' and offload", weightsCache)
+}
+
 function kernelsOf(kernels: PipelineOptions['kernels'] = 'auto'): StageKernels {
-  const known = ['auto', 'packed', 'mapped', 'off'] as const
+  const known = ['auto', 'packed', 'shared', 'mapped', 'off'] as const
   if (typeof kernels !== 'object' || kernels === null) {
     const all = check.oneOf('kernels', kernels, known)
     return { prior: all, decoder: all, vqgan: all }

@@ -20,15 +20,17 @@ export async function loadPipeline(config: PipelineConfig): Promise<WuerstchenPi
 }
 
 export function pipelineOptions(config: PipelineConfig): PipelineOptions {
-  const { prior, graphs, device, dtype, offload, threads, maxMemory, maxBatchRows, libtorch, maxQueue } =
-    config
+  const { prior, graphs, device, dtype, kernels, offload, weightsCache } = config
+  const { threads, maxMemory, maxBatchRows, libtorch, maxQueue } = config
   const devices = device?.split(',').map((one) => one.trim())
   return {
     prior,
     graphs,
     device: devices?.length === 1 ? devices[0] : devices,
     dtype,
+    kernels,
     offload,
+    weightsCache,
     threads,
     maxMemory,
     maxBatchRows,

@@ -26,7 +26,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   image: ['tensors', 'diffusion', 'checks', 'files', 'errors'],
   request: ['image', 'embeddings', 'text', 'tensors', 'diffusion', 'checks', 'errors'],
   memory: ['stages', 'request', 'model', 'native', 'tensors', 'errors'],
-  loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'errors'],
+  loading: ['memory', 'stages', 'model', 'native', 'libtorch', 'tensors', 'files', 'checks/warn', 'errors'],
   runtime: ['native', 'libtorch', 'download', 'checks', 'files', 'errors'],
   doctor: ['image/sharp', 'native', 'libtorch', 'checks', 'files', 'errors'],
   engine: ['memory', 'stages', 'request', 'native', 'text', 'tensors', 'diffusion', 'checks', 'errors'],

@@ -76,6 +76,17 @@ describe('chooseRuns()', () => {
     expect(wide.prior.text.kernels?.pack).toBe('none')
   })
 
+  it('shares what Stages B and C pack, and all of int8 that comes and goes', () => {
+    const shared = { prior: 'shared', decoder: 'shared', vqgan: 'shared' } as const
+    const { prior, decoder, vqgan } = chooseRuns(shared, 'bfloat16', inBFloat16, on())
+    expect([prior.kernels, decoder.kernels]).toEqual(Array(2).fill({ ...packed, shared: true }))
+    expect([vqgan.kernels, prior.text.kernels]).toEqual([packed, { ...packed, pack: 'none' }])
+    const offloaded = chooseRuns(auto, 'int8', widened, on({}, 'cpu', 'model'))
+    expect(offloaded.prior.kernels).toEqual({ ...packed, pack: 'bytes', shared: true })
+    expect(offloaded.vqgan.kernels?.shared).toBeUndefined()
+    expect(chooseRuns(auto, 'int8', widened, on()).prior.kernels?.shared).toBeUndefined()
+  })
+
   it('follows a choice for each stage', () => {
     const chosen = { prior: 'mapped', decoder: 'off', vqgan: 'auto' } as const
     const { prior, decoder, vqgan } = chooseRuns(chosen, 'bfloat16', inBFloat16, on())

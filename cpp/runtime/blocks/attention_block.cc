@@ -16,6 +16,9 @@
 namespace wuerstchen::runtime::blocks {
 namespace {
 
+constexpr const char* kProjections[] = {"attention.to_q", "attention.to_k", "attention.to_v"};
+constexpr char kOut[] = "attention.to_out.0.weight";
+
 // Queries, keys and values of image tokens side by side, and keys and values of the text.
 struct Tokens {
   const void* projected;  // (images, tokens, 3 * heads * head_dim)
@@ -28,9 +31,10 @@ struct Tokens {
 
 class AttentionBlock final : public Block {
  public:
-  AttentionBlock(Context& context, torch::jit::Module module)
+  AttentionBlock(Context& context, torch::jit::Module module, std::string path)
       : context_(context),
         module_(std::move(module)),
+        path_(std::move(path)),
         heads_(module_.attr("heads").toInt()),
         index_(module_.attr("index").toInt()) {}
 
@@ -95,11 +99,27 @@ class AttentionBlock final : public Block {
         .contiguous();
   }
 
+  void Prepare() override {
+    PrepareProjection();
+    out_ = context_.WorkshopOf(path_).Read("out", Parameter(module_, kOut), context_.packing);
+    out_bias_ = Wide(module_, "attention.to_out.0.bias");
+    map_text_ = Matrix(context_.kernels, {Parameter(module_, "kv_mapper.1.weight")},
+                       Packing::kNone);
+    map_text_bias_ = Wide(module_, "kv_mapper.1.bias");
+    ready_ = true;
+  }
+
   void Forget() override {
     ready_ = false;
     project_.clear();
     out_ = Matrix();
     map_text_ = Matrix();
+  }
+
+  std::vector<std::string> Packed() const override {
+    std::vector<std::string> names{kOut};
+    for (const auto* name : kProjections) names.push_back(std::string(name) + ".weight");
+    return names;
   }
 
   int64_t packed_bytes() const override {
@@ -109,26 +129,24 @@ class AttentionBlock final : public Block {
   }
 
  private:
-  void Prepare() {
-    const auto& kernels = context_.kernels;
+  void PrepareProjection() {
     std::vector<at::Tensor> weights, biases;
-    for (const auto* name : {"attention.to_q", "attention.to_k", "attention.to_v"}) {
+    int64_t columns = 0;
+    for (const auto* name : kProjections) {
       weights.push_back(Parameter(module_, std::string(name) + ".weight"));
       biases.push_back(Wide(module_, std::string(name) + ".bias"));
+      columns += weights.back().size(0);
     }
     project_.clear();
-    if (context_.packing != Packing::kNone) {
-      project_.emplace_back(kernels, weights, context_.packing);
-    } else {
-      for (const auto& weight : weights)
-        project_.emplace_back(kernels, std::vector{weight}, Packing::kNone);
-    }
     project_bias_ = at::cat(biases);
-    out_ = Matrix(kernels, {Parameter(module_, "attention.to_out.0.weight")}, context_.packing);
-    out_bias_ = Wide(module_, "attention.to_out.0.bias");
-    map_text_ = Matrix(kernels, {Parameter(module_, "kv_mapper.1.weight")}, Packing::kNone);
-    map_text_bias_ = Wide(module_, "kv_mapper.1.bias");
-    ready_ = true;
+    if (context_.packing == Packing::kNone) {
+      for (const auto& weight : weights)
+        project_.emplace_back(context_.kernels, std::vector{weight}, Packing::kNone);
+    } else {
+      const int64_t depth = weights.front().size(1);
+      project_.push_back(context_.WorkshopOf(path_).Pack("project", columns, depth,
+                                                         context_.packing, [&] { return weights; }));
+    }
   }
 
   // Queries, keys and values of rows, side by side; those in the first `skipped` columns are left
@@ -221,6 +239,7 @@ class AttentionBlock final : public Block {
 
   Context& context_;
   const torch::jit::Module module_;
+  const std::string path_;
   const int64_t heads_, index_;
   bool ready_ = false;
   std::vector<Matrix> project_;  // queries, keys and values: one matrix, or one each
@@ -231,7 +250,8 @@ class AttentionBlock final : public Block {
 
 }  // namespace
 
-std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module) {
+std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module,
+                                          const std::string& path) {
   const auto weight = Parameter(module, "attention.to_q.weight");
   const int64_t head_dim = weight.size(0) / module.attr("heads").toInt();
   const auto mapper = Parameter(module, "kv_mapper.1.weight");
@@ -239,7 +259,7 @@ std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module m
       head_dim > kernels::kPassDepth)
     return nullptr;
   if (head_dim % 2 != 0) return nullptr;
-  return std::make_unique<AttentionBlock>(context, std::move(module));
+  return std::make_unique<AttentionBlock>(context, std::move(module), path);
 }
 
 }  // namespace wuerstchen::runtime::blocks

@@ -13,8 +13,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "runtime/blocks/product.h"
+#include "runtime/blocks/store.h"
 
 namespace wuerstchen::runtime::blocks {
 
@@ -35,7 +36,10 @@ struct Context {
   const kernels::Kernels& kernels;
   Packing packing;  // of all weights that are large
   Arena arena;
-  Copies copies;  // of the batch that is run
+  Copies copies;           // of the batch that is run
+  Store* store = nullptr;  // null where all that is packed is private memory
+
+  Workshop WorkshopOf(const std::string& path) const { return {kernels, store, path}; }
 };
 
 // What a block's `forward` takes; a block of Stage A and a linear one take `x` alone, a layer of a
@@ -55,8 +59,12 @@ class Block {
   // What its `condition` makes of a mapped text (B, T, C): all steps read it. Only a block
   // of attention has one.
   virtual at::Tensor Condition(const at::Tensor& text);
-  // Forgets what it made of its weights: they changed. It is made again when it is next run.
+  // Makes what is large of what it reads of its weights; else the first call does.
+  virtual void Prepare() {}
+  // Forgets that: the weights changed.
   virtual void Forget() = 0;
+  // Names of its parameters of which it reads but what it packed.
+  virtual std::vector<std::string> Packed() const { return {}; }
   virtual int64_t packed_bytes() const = 0;
 };
 
@@ -70,12 +78,15 @@ using FindMapper = std::function<std::optional<ImageMapper>()>;
 
 // Null for a module whose widths the kernels do not take.
 std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module,
-                                    FindMapper find_mapper);
+                                    const std::string& path, FindMapper find_mapper);
 std::unique_ptr<Block> MakeTimestepBlock(Context& context, torch::jit::Module module);
-std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module);
-std::unique_ptr<Block> MakePointwiseBlock(Context& context, torch::jit::Module module);
+std::unique_ptr<Block> MakeAttentionBlock(Context& context, torch::jit::Module module,
+                                          const std::string& path);
+std::unique_ptr<Block> MakePointwiseBlock(Context& context, torch::jit::Module module,
+                                          const std::string& path);
 std::unique_ptr<Block> MakeLinearBlock(Context& context, torch::jit::Module module);
-std::unique_ptr<Block> MakeResampleBlock(Context& context, torch::jit::Module module);
+std::unique_ptr<Block> MakeResampleBlock(Context& context, torch::jit::Module module,
+                                         const std::string& path);
 std::unique_ptr<Block> MakeMixingBlock(Context& context, torch::jit::Module module);
 std::unique_ptr<Block> MakeTextLayer(Context& context, torch::jit::Module module);
 

@@ -48,13 +48,6 @@ Format FormatOf(const kernels::Kernels& kernels, Packing packing, int64_t depth)
   return Format::kPacked;
 }
 
-int64_t PackedBytes(const kernels::Kernels& kernels, Format format, int64_t columns,
-                    int64_t depth) {
-  if (format == Format::kBytes) return kernels::BytesOf(columns, depth);
-  if (format == Format::kQuantised) return kernels::QuantisedBytes(columns, depth);
-  return columns * depth * kernels.number_bytes();
-}
-
 auto PackerOf(const kernels::Kernels& kernels, Format format) {
   if (format == Format::kBytes) return kernels.pack_bytes;
   return format == Format::kQuantised ? kernels.quantise : kernels.pack;
@@ -72,19 +65,35 @@ bool Matrix::Fits(const kernels::Kernels& kernels, const at::Tensor& weight) {
   return weight.size(0) % kernels.panel == 0 && weight.size(1) % group == 0;
 }
 
+int64_t Matrix::BytesOf(const kernels::Kernels& kernels, Packing packing, int64_t columns,
+                        int64_t depth) {
+  const auto format = FormatOf(kernels, packing, depth);
+  if (format == Format::kBytes) return kernels::BytesOf(columns, depth);
+  if (format == Format::kQuantised) return kernels::QuantisedBytes(columns, depth);
+  return columns * depth * kernels.number_bytes();
+}
+
+Matrix::Matrix(const kernels::Kernels& kernels, Packing packing, int64_t columns, int64_t depth,
+               Held packed)
+    : held_(std::move(packed)),
+      weight_{held_.numbers.defined() ? held_.numbers.const_data_ptr() : nullptr,
+              FormatOf(kernels, packing, depth), 0},
+      columns_(columns),
+      depth_(depth) {}
+
 Matrix::Matrix(const kernels::Kernels& kernels, const std::vector<at::Tensor>& weights,
                Packing packing)
     : depth_(weights.front().size(1)) {
   for (const auto& weight : weights) columns_ += weight.size(0);
   if (packing == Packing::kNone) {
-    held_ = weights.front();
-    weight_ = AsStored(held_);
+    held_.numbers = weights.front();
+    weight_ = AsStored(held_.numbers);
     return;
   }
   const auto format = FormatOf(kernels, packing, depth_);
   const auto pack = PackerOf(kernels, format);
-  held_ = at::empty({PackedBytes(kernels, format, columns_, depth_)}, at::kByte);
-  void* const packed = held_.mutable_data_ptr();
+  held_.numbers = at::empty({BytesOf(kernels, packing, columns_, depth_)}, at::kByte);
+  void* const packed = held_.numbers.mutable_data_ptr();
   weight_ = {packed, format, 0};
   int64_t first_column = 0;
   for (const auto& weight : weights) {
@@ -117,11 +126,12 @@ bool Matrix::packed() const {
 }
 
 int64_t Matrix::packed_bytes() const {
-  return held_.defined() && packed() ? static_cast<int64_t>(held_.nbytes()) : 0;
+  const bool is_private = held_.numbers.defined() && packed() && !held_.mapped;
+  return is_private ? static_cast<int64_t>(held_.numbers.nbytes()) : 0;
 }
 
 void Matrix::Touch() const {
-  if (!packed()) Walk::Use(held_);
+  if (!packed() || held_.mapped) Walk::Use(held_.numbers);
 }
 
 namespace {

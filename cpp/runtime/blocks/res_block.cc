@@ -10,6 +10,9 @@
 namespace wuerstchen::runtime::blocks {
 namespace {
 
+constexpr char kExpand[] = "channelwise.0.weight";
+constexpr char kReduce[] = "channelwise.4.weight";
+
 // One thread does it while all others wait: several sums at a time.
 double Sum(const float* numbers, int64_t count) {
   constexpr int kSums = 16;
@@ -35,8 +38,11 @@ void ResponseFactors(const float* energy, const float* gamma, int64_t images, in
 
 class ResBlock final : public Block {
  public:
-  ResBlock(Context& context, torch::jit::Module module, FindMapper find_mapper)
-      : context_(context), module_(std::move(module)), find_mapper_(std::move(find_mapper)) {}
+  ResBlock(Context& context, torch::jit::Module module, std::string path, FindMapper find_mapper)
+      : context_(context),
+        module_(std::move(module)),
+        path_(std::move(path)),
+        find_mapper_(std::move(find_mapper)) {}
 
   at::Tensor Run(const Inputs& inputs) override {
     if (!ready_) Prepare();
@@ -94,11 +100,30 @@ class ResBlock final : public Block {
     return out;
   }
 
+  void Prepare() override {
+    depthwise_ = {context_.kernels, Wide(module_, "depthwise.weight"),
+                  Wide(module_, "depthwise.bias")};
+    PrepareExpand(depthwise_.bias.size(0));
+    const auto workshop = context_.WorkshopOf(path_);
+    const auto reduce = Parameter(module_, kReduce);
+    reduce_ = workshop.Read("reduce", reduce, context_.packing);
+    // The response norm's shift goes through the second linear once and for all.
+    reduce_bias_ = workshop.Sums("reduce_bias", reduce.size(0), [&] {
+      const auto shift = Wide(module_, "channelwise.2.beta").flatten().to(at::kDouble);
+      const auto bias = Wide(module_, "channelwise.4.bias").to(at::kDouble);
+      return (bias + at::matmul(reduce.to(at::kDouble), shift)).to(at::kFloat);
+    });
+    gamma_ = Wide(module_, "channelwise.2.gamma").flatten().contiguous();
+    ready_ = true;
+  }
+
   void Forget() override {
     ready_ = false;
     expand_ = reduce_ = Matrix();
     skip_.clear();
   }
+
+  std::vector<std::string> Packed() const override { return {kExpand, kReduce}; }
 
   int64_t packed_bytes() const override {
     int64_t bytes = expand_.packed_bytes() + reduce_.packed_bytes();
@@ -113,23 +138,13 @@ class ResBlock final : public Block {
     return depth;
   }
 
-  void Prepare() {
-    const auto& kernels = context_.kernels;
-    depthwise_ = {kernels, Wide(module_, "depthwise.weight"), Wide(module_, "depthwise.bias")};
-    const auto expand = Parameter(module_, "channelwise.0.weight");
-    const int64_t channels = depthwise_.bias.size(0), skip_channels = expand.size(1) - channels;
-    expand_ = Matrix(kernels, {expand.narrow(1, 0, channels)}, context_.packing);
+  void PrepareExpand(int64_t channels) {
+    const auto expand = Parameter(module_, kExpand);
+    expand_ = context_.WorkshopOf(path_).Read("expand", expand.narrow(1, 0, channels), context_.packing);
     expand_bias_ = Wide(module_, "channelwise.0.bias");
-    if (skip_channels > 0) PrepareSkip(expand.narrow(1, channels, skip_channels));
-    // The response norm's shift goes through the second linear once and for all.
-    const auto reduce = Parameter(module_, "channelwise.4.weight");
-    const auto shift = Wide(module_, "channelwise.2.beta").flatten().to(at::kDouble);
-    reduce_ = Matrix(kernels, {reduce}, context_.packing);
-    reduce_bias_ = (Wide(module_, "channelwise.4.bias").to(at::kDouble) +
-                    at::matmul(reduce.to(at::kDouble), shift))
-                       .to(at::kFloat);
-    gamma_ = Wide(module_, "channelwise.2.gamma").flatten().contiguous();
-    ready_ = true;
+    skip_.clear();
+    if (expand.size(1) > channels)
+      PrepareSkip(expand.narrow(1, channels, expand.size(1) - channels));
   }
 
   // The last columns read mapped image embeddings, W (M e + b). They become W M, which reads e
@@ -137,20 +152,24 @@ class ResBlock final : public Block {
   void PrepareSkip(const at::Tensor& weight) {
     const auto mapper = find_mapper_();
     const int64_t mapped = mapper ? mapper->weight.size(0) : 0, joined = weight.size(1) - mapped;
-    skip_.clear();
-    if (joined > 0) {
-      skip_.emplace_back(context_.kernels, std::vector{weight.narrow(1, 0, joined)},
-                         context_.packing);
-    }
+    const auto workshop = context_.WorkshopOf(path_);
+    if (joined > 0)
+      skip_.push_back(workshop.Read("skip", weight.narrow(1, 0, joined), context_.packing));
     if (!mapper) return;
-    const auto image = weight.narrow(1, joined, mapped).to(at::kDouble);
-    const auto folded = at::matmul(image, mapper->weight.to(at::kDouble)).to(at::kFloat);
-    skip_.emplace_back(context_.kernels, std::vector{folded}, Packing::kFull);
-    expand_bias_ = expand_bias_ + at::matmul(image, mapper->bias.to(at::kDouble)).to(at::kFloat);
+    const auto image = [&] { return weight.narrow(1, joined, mapped).to(at::kDouble); };
+    const auto folded = [&] {
+      return std::vector{at::matmul(image(), mapper->weight.to(at::kDouble)).to(at::kFloat)};
+    };
+    skip_.push_back(workshop.Pack("image", weight.size(0), mapper->weight.size(1), Packing::kFull,
+                                  folded));
+    expand_bias_ = workshop.Sums("expand_bias", weight.size(0), [&] {
+      return expand_bias_ + at::matmul(image(), mapper->bias.to(at::kDouble)).to(at::kFloat);
+    });
   }
 
   Context& context_;
   const torch::jit::Module module_;
+  const std::string path_;
   const FindMapper find_mapper_;
   bool ready_ = false;
   DepthwiseWeights depthwise_;
@@ -162,13 +181,13 @@ class ResBlock final : public Block {
 }  // namespace
 
 std::unique_ptr<Block> MakeResBlock(Context& context, torch::jit::Module module,
-                                    FindMapper find_mapper) {
+                                    const std::string& path, FindMapper find_mapper) {
   const auto depthwise = Parameter(module, "depthwise.weight");
   if (depthwise.size(2) != 3 || depthwise.size(3) != 3) return nullptr;
-  for (const auto* name : {"channelwise.0.weight", "channelwise.4.weight"}) {
+  for (const auto* name : {kExpand, kReduce}) {
     if (!Matrix::Fits(context.kernels, Parameter(module, name))) return nullptr;
   }
-  return std::make_unique<ResBlock>(context, std::move(module), std::move(find_mapper));
+  return std::make_unique<ResBlock>(context, std::move(module), path, std::move(find_mapper));
 }
 
 }  // namespace wuerstchen::runtime::blocks

@@ -14,6 +14,7 @@
 namespace wuerstchen::runtime::blocks {
 namespace {
 
+constexpr char kWeight[] = "1.weight";
 constexpr int64_t kSide = 2;  // of a cell
 constexpr int64_t kTaps = kSide * kSide;
 constexpr double kToCopy = 20;  // operations on a number
@@ -30,8 +31,8 @@ std::vector<at::Tensor> TapsOf(const at::Tensor& weight, bool transposed) {
 
 class ResampleBlock : public Block {
  public:
-  ResampleBlock(Context& context, torch::jit::Module module)
-      : context_(context), module_(std::move(module)) {}
+  ResampleBlock(Context& context, torch::jit::Module module, std::string path)
+      : context_(context), module_(std::move(module)), path_(std::move(path)) {}
 
   at::Tensor Run(const Inputs& inputs) override {
     if (matrices_.empty()) Prepare();
@@ -42,6 +43,7 @@ class ResampleBlock : public Block {
   }
 
   void Forget() override { matrices_.clear(); }
+  std::vector<std::string> Packed() const override { return {kWeight}; }
 
   int64_t packed_bytes() const override {
     int64_t bytes = 0;
@@ -50,12 +52,13 @@ class ResampleBlock : public Block {
   }
 
  protected:
-  virtual void Prepare() = 0;
   virtual at::Tensor Resample(const at::Tensor& x) = 0;
 
   std::vector<at::Tensor> Taps(bool transposed) const {
-    return TapsOf(Parameter(module_, "1.weight"), transposed);
+    return TapsOf(Parameter(module_, kWeight), transposed);
   }
+  Workshop OwnWorkshop() const { return context_.WorkshopOf(path_); }
+  std::vector<int64_t> WeightSizes() const { return Parameter(module_, kWeight).sizes().vec(); }
   at::Tensor Bias() const { return Wide(module_, "1.bias"); }
   Statistics StatisticsOf(int64_t rows) {
     float* const statistics = context_.arena.Get(Arena::kStatistics, 2 * rows);
@@ -68,6 +71,7 @@ class ResampleBlock : public Block {
 
  private:
   const torch::jit::Module module_;
+  const std::string path_;
 };
 
 // A matrix for each place in a cell. The cells' first numbers are brought together, then the
@@ -76,12 +80,17 @@ class Downsampling final : public ResampleBlock {
  public:
   using ResampleBlock::ResampleBlock;
 
- private:
   void Prepare() override {
-    for (const auto& tap : Taps(false))
-      matrices_.emplace_back(context_.kernels, std::vector{tap}, Packing::kFull);
+    const auto sizes = WeightSizes();  // (out, in, 2, 2)
+    for (int64_t tap = 0; tap < kTaps; ++tap) {
+      matrices_.push_back(OwnWorkshop().Pack("tap" + std::to_string(tap), sizes[0], sizes[1],
+                                             Packing::kFull,
+                                             [&] { return std::vector{Taps(false)[tap]}; }));
+    }
     bias_ = Bias();
   }
+
+ private:
 
   at::Tensor Resample(const at::Tensor& x) override {
     const auto& kernels = context_.kernels;
@@ -130,11 +139,14 @@ class Upsampling final : public ResampleBlock {
  public:
   using ResampleBlock::ResampleBlock;
 
- private:
   void Prepare() override {
-    matrices_.emplace_back(context_.kernels, Taps(true), Packing::kFull);
+    const auto sizes = WeightSizes();  // (in, out, 2, 2)
+    matrices_.push_back(OwnWorkshop().Pack("taps", kTaps * sizes[1], sizes[0], Packing::kFull,
+                                           [&] { return Taps(true); }));
     bias_ = Bias().repeat({kTaps});
   }
+
+ private:
 
   at::Tensor Resample(const at::Tensor& x) override {
     const auto& kernels = context_.kernels;
@@ -174,14 +186,15 @@ class Upsampling final : public ResampleBlock {
 
 }  // namespace
 
-std::unique_ptr<Block> MakeResampleBlock(Context& context, torch::jit::Module module) {
+std::unique_ptr<Block> MakeResampleBlock(Context& context, torch::jit::Module module,
+                                         const std::string& path) {
   const auto kind = module.attr("1").toModule().type()->name()->name();
-  const auto weight = Parameter(module, "1.weight");
+  const auto weight = Parameter(module, kWeight);
   if (weight.size(2) != kSide || weight.size(3) != kSide) return nullptr;
   const bool transposed = kind == "Upsample";
   if (!Matrix::Fits(context.kernels, TapsOf(weight, transposed).front())) return nullptr;
-  if (transposed) return std::make_unique<Upsampling>(context, std::move(module));
-  return std::make_unique<Downsampling>(context, std::move(module));
+  if (transposed) return std::make_unique<Upsampling>(context, std::move(module), path);
+  return std::make_unique<Downsampling>(context, std::move(module), path);
 }
 
 }  // namespace wuerstchen::runtime::blocks

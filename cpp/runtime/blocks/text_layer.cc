@@ -64,7 +64,7 @@ class TextLayer final : public Block {
   int64_t packed_bytes() const override { return 0; }
 
  private:
-  void Prepare() {
+  void Prepare() override {
     const auto& kernels = context_.kernels;
     for (int part = 0; part < 3; ++part)
       project_[part] = Linear::Of(kernels, module_, kProject[part]);

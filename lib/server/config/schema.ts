@@ -107,10 +107,17 @@ export const ServerConfig = Type.Object(
       default: 'auto',
       description: 'What the networks compute in.',
     }),
+    kernels: oneOf(['auto', 'packed', 'shared', 'mapped', 'off'], {
+      default: 'auto',
+      description: "How networks run on a CPU. With 'shared' the processes of a machine share packed weights.",
+    }),
     offload: oneOf(['none', 'model', 'sequential'], {
       default: 'none',
       description: 'What is kept in memory of the weights.',
     }),
+    weightsCache: text(
+      'Folder of converted and shared weights. Defaults to `weights` in WUERSTCHEN_CACHE or ~/.cache/wuerstchen.',
+    ),
     threads: Type.Optional(
       Type.Integer({
         minimum: 1,

@@ -31,8 +31,12 @@ export interface ServerSettings {
   readonly device?: string
   /** What the networks compute in. Defaults to `auto`. */
   readonly dtype?: 'auto' | 'float32' | 'bfloat16' | 'float16' | 'int8'
+  /** How networks run on a CPU. With 'shared' the processes of a machine share packed weights. Defaults to `auto`. */
+  readonly kernels?: 'auto' | 'packed' | 'shared' | 'mapped' | 'off'
   /** What is kept in memory of the weights. Defaults to `none`. */
   readonly offload?: 'none' | 'model' | 'sequential'
+  /** Folder of converted and shared weights. Defaults to `weights` in WUERSTCHEN_CACHE or ~/.cache/wuerstchen. */
+  readonly weightsCache?: string
   /** CPU threads. Defaults to the cores there are. 1 to 1,024. */
   readonly threads?: number
   /** Bytes that weights and tensors may take on each device. Defaults to no limit. 1 to 1,125,899,906,842,624. */
