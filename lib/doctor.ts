@@ -15,6 +15,7 @@ import { culpritOf, remedyFor } from './libtorch/remedy'
 import { findEngines, isCheckout, reinstallation } from './native/addons'
 import { compiledTorch, loadLoader, loadRuntime } from './native/binding'
 import { type CpuKind, describeKernels } from './native/cpu'
+import { type NumaNode, numaNodes } from './native/numa'
 import { refuseUnsupportedPlatform, thisMachine } from './native/platform'
 import { describeProcessor, type Processor } from './native/processor'
 import type { Dtype } from './native/types'
@@ -34,6 +35,8 @@ export interface Diagnosis {
   /** Such as `glibc 2.36`; null where there is only one. */
   readonly libc: string | null
   readonly cpu: Processor
+  /** NUMA nodes whose CPUs this process may use; none where the system tells of none. */
+  readonly numa: readonly NumaNode[]
   /** NVIDIA's driver and GPUs, and which runtime uses them; null on a machine without. */
   readonly gpu: GpuFindings | null
   readonly libtorch: LibtorchSearch & { readonly required: string | null }
@@ -92,6 +95,7 @@ export function diagnose(options: { readonly libtorch?: string | undefined } = {
     platform: `${platform()}-${arch()}`,
     libc: libcOf(),
     cpu: describeProcessor(),
+    numa: numaNodes(),
     gpu: gpuFindings(search.found),
     libtorch: { ...search, required: required === null ? null : required.join(' or ') },
     addon:

@@ -7,6 +7,8 @@
 namespace wuerstchen::binding {
 namespace {
 
+constexpr int64_t kMaxCpu = 65535;
+
 std::string Describe(Napi::Value value) {
   if (value.IsNumber() || value.IsBoolean() || value.IsNull() || value.IsUndefined()) {
     return value.ToString().Utf8Value();
@@ -99,6 +101,17 @@ std::vector<float> ReadFloats(Napi::Value value, const char* name) {
   auto elements = ReadElements<float>(value, napi_float32_array);
   if (!elements) ThrowInvalid(name, "a Float32Array", value);
   return std::move(*elements);
+}
+
+std::vector<int> ReadCpus(Napi::Value value, const char* name) {
+  if (value.IsUndefined()) return {};
+  const auto array = ReadArray(value, name);
+  if (array.Length() == 0) ThrowInvalid("Expected " + std::string(name) + " to have CPUs");
+  std::vector<int> cpus;
+  for (uint32_t index = 0; index < array.Length(); ++index) {
+    cpus.push_back(static_cast<int>(ReadInteger(array.Get(index), name, 0, kMaxCpu)));
+  }
+  return cpus;
 }
 
 runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name) {

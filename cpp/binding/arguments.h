@@ -29,6 +29,7 @@ int64_t ReadInteger(Napi::Value value, const char* name, int64_t least, int64_t 
 // Lengths that are not negative and whose product is a safe integer.
 runtime::Shape ReadShape(Napi::Value value, const char* name);
 std::vector<float> ReadFloats(Napi::Value value, const char* name);
+std::vector<int> ReadCpus(Napi::Value value, const char* name);  // undefined for none
 runtime::HostTensor ReadHostTensor(Napi::Value value, const char* name);
 runtime::Dtype ReadDtype(Napi::Value value, const char* name);
 std::optional<runtime::KernelOptions> ReadKernelOptions(Napi::Value value);  // null for none

@@ -67,7 +67,8 @@ Napi::Value DeviceHandle::Open(const Napi::CallbackInfo& info) {
     const auto name = ReadString(options.Get("device"), "device");
     const auto threads = ReadInteger(options.Get("threads"), "threads", 1, kMaxThreads);
     auto& environment = Environment::Of(info.Env());
-    auto device = environment.Open(name, static_cast<int>(threads));
+    auto device =
+        environment.Open(name, static_cast<int>(threads), ReadCpus(options.Get("cpus"), "cpus"));
     return Construct(environment, environment.device_class, &device);
   });
 }

@@ -86,9 +86,10 @@ void Environment::Create(Napi::Env env) {
   ListenForExit(env);
 }
 
-std::shared_ptr<runtime::Device> Environment::Open(const std::string& name, int threads) {
+std::shared_ptr<runtime::Device> Environment::Open(const std::string& name, int threads,
+                                                   const std::vector<int>& cpus) {
   if (closed_) throw runtime::Error(runtime::ErrorCode::kDisposed, "This environment is ending");
-  devices_.push_back(std::make_shared<runtime::Device>(name, threads));
+  devices_.push_back(std::make_shared<runtime::Device>(name, threads, cpus));
   return devices_.back();
 }
 

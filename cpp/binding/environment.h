@@ -22,7 +22,8 @@ class Environment {
 
   explicit Environment(Napi::Env env) : completions(std::make_shared<Completions>(env)) {}
 
-  std::shared_ptr<runtime::Device> Open(const std::string& name, int threads);
+  std::shared_ptr<runtime::Device> Open(const std::string& name, int threads,
+                                        const std::vector<int>& cpus);
   // Of a device whose thread has ended, or is just about to.
   void Forget(const runtime::Device* device);
   // Stops every device and waits for its running step. Safe twice.

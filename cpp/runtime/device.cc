@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "platform/affinity.h"
 #include "runtime/cached_memory.h"
 #include "runtime/graph.h"
 #include "runtime/interruption.h"
@@ -65,14 +66,39 @@ void SetThreads(int threads) {
   SleepSoon();
 }
 
+// OpenMP may be told to choose the CPUs of its threads itself: then they do not inherit them.
+void Bind(const std::vector<int>& cpus) {
+  try {
+    platform::BindThread(cpus);
+  } catch (const std::exception& error) {
+    throw Error(ErrorCode::kInvalidArgument, error.what());
+  }
+  const auto bound = platform::CpusOfThread();
+  std::atomic<bool> astray = false;
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
+    if (platform::CpusOfThread() != bound) astray = true;
+  });
+  if (!astray) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              "Expected OpenMP to leave its threads to the device's CPUs but it chooses others. "
+              "Unset OMP_PROC_BIND, OMP_PLACES and GOMP_CPU_AFFINITY.");
+}
+
 }  // namespace
 
 // The queue is shared with other threads under `mutex_`; all else is the thread's own.
 class Device::Thread {
  public:
-  Thread(c10::Device device, int threads)
-      : thread_([this, device, threads] { Main(device, threads); }) {}
+  Thread(c10::Device device, int threads, const std::vector<int>& cpus)
+      : thread_([this, device, threads, cpus] { Main(device, threads, cpus); }) {}
   ~Thread() { Halt(); }
+
+  // Until the thread keeps to its CPUs. Throws where it cannot.
+  void AwaitStart() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return has_started_; });
+    if (refusal_) throw *refusal_;
+  }
 
   bool Post(Task task) {
     const std::lock_guard lock(mutex_);
@@ -111,11 +137,14 @@ class Device::Thread {
 
  private:
   // What is thrown here would end the process: nothing gets past it.
-  void Main(c10::Device device, int threads) {
+  void Main(c10::Device device, int threads, const std::vector<int>& cpus) {
     try {
-      RunAll(device, threads);
+      Start(threads, cpus);
+      RunAll(device);
     } catch (...) {  // the thread cannot use its device
-      FailAll(CurrentError());
+      const auto error = CurrentError();
+      Started(error);
+      FailAll(error);
     }
     if (ended_) ended_();
     const std::lock_guard lock(mutex_);
@@ -123,8 +152,24 @@ class Device::Thread {
     changed_.notify_all();
   }
 
-  void RunAll(c10::Device device, int threads) {
+  // The CPUs come after `SetThreads`, which starts threads that libtorch shares among all devices,
+  // and before OpenMP starts this thread's team. Those of the team inherit them, so weights that
+  // they bring into the kernels' layout lie in the memory of these CPUs.
+  void Start(int threads, const std::vector<int>& cpus) {
     SetThreads(threads);
+    if (!cpus.empty()) Bind(cpus);
+    Started(std::nullopt);
+  }
+
+  void Started(const std::optional<Error>& refusal) {
+    const std::lock_guard lock(mutex_);
+    if (has_started_) return;
+    refusal_ = refusal;
+    has_started_ = true;
+    changed_.notify_all();
+  }
+
+  void RunAll(c10::Device device) {
     DisableSpecialisation();
     const c10::InferenceMode inference;
     const c10::DeviceGuard guard(device);
@@ -170,12 +215,16 @@ class Device::Thread {
   std::function<void()> ended_;
   bool closed_ = false;
   bool has_ended_ = false;
+  std::optional<Error> refusal_;
+  bool has_started_ = false;
   std::atomic<bool> halting_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
 
-Device::Device(const std::string& name, int threads)
-    : thread_(std::make_unique<Thread>(ParseDevice(name), threads)) {}
+Device::Device(const std::string& name, int threads, const std::vector<int>& cpus)
+    : thread_(std::make_unique<Thread>(ParseDevice(name), threads, cpus)) {
+  if (!cpus.empty()) thread_->AwaitStart();
+}
 Device::~Device() = default;
 bool Device::Post(Task task) {
   return thread_->Post(std::move(task));

@@ -86,8 +86,9 @@ class Device {
     std::function<void(const Error&)> fail = nullptr;
   };
 
-  // Throws kInvalidArgument for a device that this libtorch or this machine does not have.
-  Device(const std::string& name, int threads);
+  // `cpus`: those that the device's threads keep to, on Linux; none for all of the process. Throws
+  // kInvalidArgument for a device or CPUs that this libtorch or this machine does not have.
+  Device(const std::string& name, int threads, const std::vector<int>& cpus);
   ~Device();  // Halts.
 
   // False, and the task is dropped, once the device was finished or halted.

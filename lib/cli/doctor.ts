@@ -10,13 +10,15 @@ export function doctor(flags: { readonly json?: boolean; readonly libtorch?: str
   return diagnosis.problems.length === 0 ? ExitCode.ok : ExitCode.failure
 }
 
-function report(diagnosis: Diagnosis): string[] {
-  const { libtorch, addon, cpu, gpu, bundledModel, graphs, problems } = diagnosis
+/** What `doctor` prints, by lines. */
+export function report(diagnosis: Diagnosis): string[] {
+  const { libtorch, addon, cpu, numa, gpu, bundledModel, graphs, problems } = diagnosis
   const { found, required, rejected } = libtorch
   return [
     `wuerstchen  ${diagnosis.wuerstchen}`,
     `node        ${diagnosis.node} on ${diagnosis.platform}${diagnosis.libc === null ? '' : `, ${diagnosis.libc}`}`,
     `cpu         ${cpu.model}${cpu.features.length === 0 ? '' : ` (${cpu.features.join(', ')})`}`,
+    ...(numa.length < 2 ? [] : [`numa        ${numaLine(numa)}`]),
     ...(gpu === null ? [] : [`gpu         ${gpuLine(gpu)}`]),
     `libtorch    ${found === null ? 'none' : `${found.version ?? 'unknown version'} in ${found.directory} (${found.source})`}`,
     ...(required === null ? [] : [`            needed: ${required}`]),
@@ -28,6 +30,12 @@ function report(diagnosis: Diagnosis): string[] {
     ...(problems.length === 0 ? ['', 'Ready to make pictures.'] : []),
     ...problems.flatMap(({ code, message, fix }) => ['', `problem [${code}]: ${message}`, `  fix: ${fix}`]),
   ]
+}
+
+function numaLine(numa: Diagnosis['numa']): string {
+  const devices = numa.map(({ node }) => `cpu:${node}`)
+  const cores = numa.map(({ cores }, index) => `${devices[index]} (cores: ${cores})`)
+  return `${cores.join(', ')}; one engine for each: --device ${devices.join(',')}`
 }
 
 function gpuLine({ gpus, version, used, advice }: NonNullable<Diagnosis['gpu']>): string {

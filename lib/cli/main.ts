@@ -58,7 +58,7 @@ program
   .option('--decoder-guidance <number>', 'guidance scale of the decoder; up to 1 is off', toNumber)
   .option('--count <number>', 'pictures per caption', toNumber)
   .option('--dtype <type>', 'auto, float32, bfloat16, float16 or int8')
-  .option('--device <name>', 'auto, cpu, cuda, cuda:1 or mps; several are separated by commas')
+  .option('--device <name>', 'auto, cpu, cpu:0, cuda, cuda:1 or mps; several are separated by commas')
   .option('--threads <number>', 'CPU threads', toNumber)
   .option('--kernels <how>', 'auto, packed, shared, mapped or off')
   .option('--offload <how>', 'none, model or sequential: what of the weights is kept in memory')

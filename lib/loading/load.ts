@@ -21,18 +21,22 @@ import { type PackedCache, sharePacked } from './packed-weights'
 import type { LoadPlan, NetworkPlan } from './plan'
 import { cachedWeights, cacheFileOf, keepWeights, type WeightsCache } from './weights-cache'
 
-/** Opens `'cpu'`, `'cuda:1'`, ...; `'auto'` is the first GPU if libtorch and the machine have one, else the CPU. */
+/**
+ * Opens `'cpu'`, `'cuda:1'`, ...; `'auto'` is the first GPU if libtorch and the machine have one, else the CPU. Its threads keep to
+ * `cpus`, if any.
+ */
 export function openDevice(
   { addon, libtorch }: NativeRuntime,
   wanted: string,
   threads: number,
+  cpus?: readonly number[],
 ): { readonly device: NativeDevice; readonly name: string } {
   const cuda = hasCuda(libtorch.directory)
   const names = wanted !== 'auto' ? [wanted] : cuda ? ['cuda', 'cpu'] : ['cpu']
   let refusal: unknown
   for (const name of names) {
     try {
-      return { device: addon.openDevice({ device: name, threads }), name }
+      return { device: addon.openDevice({ device: name, threads, ...(cpus && { cpus }) }), name }
     } catch (error) {
       refusal = error
     }

@@ -1,5 +1,5 @@
 /** How many cores this process may keep busy. Node's own `availableParallelism()` knows neither quotas nor siblings. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -8,22 +8,29 @@ import { dirname, join } from 'node:path'
  * multiplies; fewer where a container gets less time than that. On Linux; elsewhere what Node says. At least 1.
  */
 export function usableCores(root = '/', known = availableParallelism()): number {
-  const allowed = allowedCores(root) ?? known
-  return Math.max(1, Math.floor(Math.min(known, allowed, quota(root))))
+  const cpus = allowedCpus(root)
+  const allowed = cpus === null ? known : coresOf(root, cpus)
+  return Math.max(1, Math.floor(Math.min(known, allowed, coresQuota(root))))
 }
 
-function allowedCores(root: string): number | null {
+/** CPUs that this process may run on, as the system numbers them; null where it does not tell. */
+export function allowedCpus(root = '/'): readonly number[] | null {
   const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(read(root, 'proc/self/status') ?? '')?.[1]
-  if (list === undefined) return null
-  const siblings = numbersOf(list).map((cpu) => {
+  return list === undefined ? null : numbersOf(list)
+}
+
+/** How many cores have these threads of hardware. */
+export function coresOf(root: string, cpus: readonly number[]): number {
+  const siblings = cpus.map((cpu) => {
     const folder = `sys/devices/system/cpu/cpu${cpu}/topology`
     return read(root, `${folder}/core_cpus_list`) ?? read(root, `${folder}/thread_siblings_list`) ?? `${cpu}`
   })
   return new Set(siblings).size
 }
 
-/** `0-2,5` -> 0, 1, 2, 5 */
-function numbersOf(list: string): number[] {
+/** `0-2,5` -> 0, 1, 2, 5; '' -> none */
+export function numbersOf(list: string): number[] {
+  if (list === '') return []
   return list.split(',').flatMap((part) => {
     const [first = 0, last = first] = part.split('-').map(Number)
     return Array.from({ length: last - first + 1 }, (_, index) => first + index)
@@ -31,7 +38,7 @@ function numbersOf(list: string): number[] {
 }
 
 /** Cores' worth of time that the groups of this process get, the least of them; infinite without a limit. */
-function quota(root: string): number {
+export function coresQuota(root = '/'): number {
   const groups = (read(root, 'proc/self/cgroup') ?? '').split('\n').map((line) => line.split(':'))
   const quotas = groups.flatMap(([, controllers = '', path = '']) => {
     if (controllers === '') return parents(path).map((group) => quotaOf(root, `sys/fs/cgroup${group}`))
@@ -62,10 +69,20 @@ function ratio(time?: string | null, period?: string | null): number {
   return cores > 0 ? cores : Number.POSITIVE_INFINITY
 }
 
-function read(root: string, path: string): string | null {
+/** A file of the system, without white space around it; null where there is none. */
+export function read(root: string, path: string): string | null {
   try {
     return readFileSync(join(root, path), 'utf8').trim()
   } catch {
     return null
+  }
+}
+
+/** Names in a folder of the system; none where there is none. */
+export function listed(root: string, path: string): readonly string[] {
+  try {
+    return readdirSync(join(root, path))
+  } catch {
+    return []
   }
 }

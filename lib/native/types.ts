@@ -49,8 +49,12 @@ export interface NativeAddon {
     /** Kinds of CPU with kernels of ours that this one is, the fastest first. */
     readonly kernels: readonly string[]
   }
-  /** Starts the thread that owns a device. Throws INVALID_ARGUMENT for a device this libtorch does not have. */
-  openDevice(options: { readonly device: string; readonly threads: number }): NativeDevice
+  /** Starts the thread that owns a device; it and its team keep to `cpus` (Linux). Throws INVALID_ARGUMENT for what is not there. */
+  openDevice(options: {
+    readonly device: string
+    readonly threads: number
+    readonly cpus?: readonly number[]
+  }): NativeDevice
 }
 
 /** Where one tensor lies. */

@@ -17,6 +17,7 @@ import type { ModelFiles } from '../model/layout'
 import { findCudaRecorder, type NativeRuntime } from '../native/binding'
 import type { WeightBinding } from '../native/types'
 import type { CheckedPipelineOptions, LoadProgress } from './options'
+import type { Placement } from './placement'
 
 /** What is loaded, and by what. */
 interface Source {
@@ -56,17 +57,18 @@ export async function loadOnDevices(source: Source, options: CheckedPipelineOpti
   }
 }
 
-type OpenDevice = ReturnType<typeof openDevice>
+type OpenDevice = ReturnType<typeof openDevice> & { readonly placement: Placement }
 
 /** All devices, or none. */
 function openDevices(
   runtime: NativeRuntime,
-  { devices, threads }: CheckedPipelineOptions,
+  { devices }: CheckedPipelineOptions,
 ): [OpenDevice, ...OpenDevice[]] {
   const open: OpenDevice[] = []
   try {
-    for (const wanted of devices) {
-      open.push(openDevice(runtime, wanted, threads))
+    for (const placement of devices) {
+      const { device, threads, cpus } = placement
+      open.push({ ...openDevice(runtime, device, threads, cpus), placement })
     }
   } catch (error) {
     for (const { device } of open) void device.close()
@@ -110,7 +112,7 @@ interface Loading extends Choice {
 }
 
 async function loadOn(
-  { device, name }: OpenDevice,
+  { device, name, placement }: OpenDevice,
   { files, plan, runtime }: Source,
   { weights, dtype, records, options, tell }: Loading,
 ): Promise<OnDevice> {
@@ -130,12 +132,13 @@ async function loadOn(
     cache,
     packed: cache && { folder: cache.folder, engine: runtime.engine },
     maxMemory: options.maxMemory,
-    threads: options.threads,
+    threads: placement.threads,
     textCacheBytes: options.promptCacheBytes,
     signal: options.signal,
     onLoaded: (component, loaded, of) => tell({ type: 'load', component, loaded, of }),
   })
-  return { name, model, stages: asLoaded(stages, model), recording }
+  const shown = placement.cpus === undefined ? name : placement.name
+  return { name: shown, model, stages: asLoaded(stages, model), recording }
 }
 
 /** What could not be shared is not. */

@@ -9,6 +9,7 @@ import type { Offload } from '../memory/residency'
 import type { Kernels } from '../native/types'
 import { STAGES, type Stage } from '../stages/stage'
 import { type PriorPair, readModelName } from './locate'
+import { type Machine, type Placement, placeDevices } from './placement'
 
 /** One network of the model is ready. */
 export interface NetworkLoaded {
@@ -46,7 +47,7 @@ export interface PipelineOptions extends HubOptions {
   /**
    * `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, `'mps'`. Defaults to `'auto'`: the first GPU, or the CPU. A list of 1 to 64 has
    * the model on each and deals the images of one queue out to them: `['cuda:0', 'cuda:1']`. Two of one kind on the CPU share
-   * its cores and the mapped weights.
+   * its cores and the mapped weights. On Linux `'cpu:0'` is the CPUs of NUMA node 0, and its threads stay there.
    */
   device?: string | readonly string[] | undefined
   /**
@@ -103,7 +104,7 @@ export interface PipelineOptions extends HubOptions {
   cudaGraphs?: boolean | undefined
   /**
    * CPU threads of each device, 1 to 1024. Defaults to the cores that the system gives this process (affinity, quotas of
-   * containers; threads of one core count once), shared among its devices.
+   * containers; threads of one core count once), shared among its devices. A device such as `'cpu:0'` has those of its node.
    */
   threads?: number | undefined
   /** Folder of libtorch, or of a Python environment with torch. Defaults to a search: see `wuerstchen doctor`. */
@@ -139,7 +140,7 @@ export interface CheckedPipelineOptions {
   readonly revision: string | undefined
   readonly variant: string | undefined
   readonly hub: HubSettings
-  readonly devices: readonly string[]
+  readonly devices: readonly [Placement, ...Placement[]]
   readonly offload: Offload
   readonly maxMemory: number | null
   readonly promptCacheBytes: number
@@ -147,7 +148,6 @@ export interface CheckedPipelineOptions {
   readonly parity: 'none' | 'diffusers'
   readonly kernels: StageKernels
   readonly cudaGraphs: boolean | undefined
-  readonly threads: number
   readonly libtorch: string | undefined
   readonly weightsCache: string | false | undefined
   readonly graphs: readonly string[]
@@ -186,25 +186,20 @@ const NAMES: Readonly<Record<keyof PipelineOptions, true>> = {
 export const PIPELINE_OPTION_NAMES: readonly string[] = Object.keys(NAMES)
 
 /** Every option checked and its default filled in, before anything is opened. */
-export function checkPipelineOptions(
-  options: PipelineOptions,
-  defaults: { readonly threads: number },
-): CheckedPipelineOptions {
+export function checkPipelineOptions(options: PipelineOptions, machine: Machine): CheckedPipelineOptions {
   checkNames(options, PIPELINE_OPTION_NAMES)
   const { onProgress, signal, graphs = [] } = options
   const { dtype = 'auto', parity = 'none', offload = 'none' } = options
   const kernels = kernelsOf(options.kernels)
   if (dtype === 'int8') checkInt8({ parity, offload }, kernels)
   checkShared(options, kernels)
-  const devices = devicesOf(options.device)
-  const { threads = Math.max(1, Math.floor(defaults.threads / devices.length)) } = options
   const { cudaGraphs, maxBatchRows = 8, maxQueue = 1024, promptCacheBytes = 2 ** 26 } = options
   return {
     prior: priorOf(options.prior),
     revision: options.revision === undefined ? undefined : checkRevision(options.revision),
     variant: checkVariant(options.variant),
     hub: hubSettings(checkHubOptions(options)),
-    devices,
+    devices: placeDevices(options.device, options.threads, machine),
     offload: check.oneOf('offload', offload, ['none', 'model', 'sequential']),
     promptCacheBytes: check.integer('promptCacheBytes', promptCacheBytes, { min: 0, max: 2 ** 40 }),
     maxMemory:
@@ -215,7 +210,6 @@ export function checkPipelineOptions(
     parity: check.oneOf('parity', parity, ['none', 'diffusers']),
     kernels,
     cudaGraphs: cudaGraphs === undefined ? undefined : check.boolean('cudaGraphs', cudaGraphs),
-    threads: check.integer('threads', threads, { min: 1, max: 1024 }),
     libtorch: folder('libtorch', options.libtorch),
     weightsCache:
       options.weightsCache === false
@@ -265,17 +259,6 @@ function kernelsOf(kernels: PipelineOptions['kernels'] = 'auto'): StageKernels {
   checkNames(kernels, STAGES)
   const of = (stage: Stage) => check.oneOf(`kernels.${stage}`, kernels[stage] ?? 'auto', known)
   return { prior: of('prior'), decoder: of('decoder'), vqgan: of('vqgan') }
-}
-
-function devicesOf(device: PipelineOptions['device'] = 'auto'): readonly string[] {
-  if (!Array.isArray(device)) return [deviceName('device', device)]
-  const list = check.list('device', device, 'a list of devices', { min: 1, max: 64 })
-  return list.map((one, index) => deviceName(`device[${index}]`, one))
-}
-
-function deviceName(name: string, value: unknown): string {
-  if (typeof value === 'string' && /^(auto|cpu|mps|cuda(:\d{1,3})?)$/.test(value)) return value
-  throw expected(name, 'one of auto, cpu, mps, cuda or cuda:1', value)
 }
 
 function priorOf(prior: PipelineOptions['prior']): string | PriorPair | undefined {

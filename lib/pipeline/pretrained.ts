@@ -11,13 +11,13 @@ import type { CudaGraphs } from '../loading/recording'
 import type { Model } from '../memory/loaded-model'
 import { type ModelFiles, openModel, openPrior, type TokenizerFiles } from '../model/layout'
 import { loadRuntime } from '../native/binding'
-import { usableCores } from '../native/cores'
 import type { RequestModel } from '../request/request'
 import { defaultStepsOf } from '../request/schedules'
 import { loadTokenizer } from '../text/tokenizer'
 import { locateModel, type ModelName } from './locate'
 import { loadOnDevices } from './on-devices'
 import { type CheckedPipelineOptions, checkPipelineOptions, type PipelineOptions } from './options'
+import { thisMachine } from './placement'
 import type { LearningReaders } from './textual-inversions'
 
 /** What a pipeline runs on. */
@@ -26,7 +26,7 @@ export interface PipelineInfo {
   readonly model: string
   /** The commit of a model from the hub; null for a folder. */
   readonly commit: string | null
-  /** One name for each device, such as `cpu` or `cuda:0`. */
+  /** One name for each device, such as `cpu`, `cpu:0` or `cuda:0`. */
   readonly devices: readonly string[]
   /** Names of the files that each network's weights are read from. */
   readonly weights: Readonly<Record<string, readonly string[]>>
@@ -37,6 +37,7 @@ export interface PipelineInfo {
   /** Whether the model has a previewer, which `previewEvery` needs. */
   readonly previews: boolean
   readonly dtype: WeightsDtype
+  /** Of the first device; others have more or fewer where NUMA nodes differ. */
   readonly threads: number
   /** What each stage computes in, and on which kernels; null where its graph runs as it is. On the first device. */
   readonly stages: StageRuns
@@ -68,7 +69,7 @@ export async function loadPretrained(
   name: ModelName | undefined,
   pipelineOptions: PipelineOptions,
 ): Promise<Pretrained> {
-  const options = checkPipelineOptions(pipelineOptions, { threads: usableCores() })
+  const options = checkPipelineOptions(pipelineOptions, thisMachine())
   options.signal?.throwIfAborted()
   const { files, mix } = await openFiles(name === undefined ? bundledModel() : name, options)
   // Their reading goes on while opening libtorch blocks this thread.
@@ -122,7 +123,7 @@ function lorasOf(
 function infoOf(
   { decoderFolder, components, geometry, defaults }: ModelFiles,
   running: Awaited<ReturnType<typeof loadOnDevices>>,
-  { threads }: CheckedPipelineOptions,
+  { devices: [first] }: CheckedPipelineOptions,
 ): PipelineInfo {
   const snapshot = snapshotIn(decoderFolder)
   const weights = Object.entries(components).map(
@@ -137,7 +138,7 @@ function infoOf(
     defaultSteps: defaultStepsOf(defaults),
     previews: components.previewer !== undefined,
     dtype: running.dtype,
-    threads,
+    threads: first.threads,
     stages: Object.freeze({ ...running.stages }),
     compiled: running.compiled,
     get cudaGraphs() {

@@ -155,7 +155,7 @@ describe('flags of wuerstchen generate', () => {
     expect(difference(await drawn(...devices), plain).largest).toBe(0)
   })
 
-  it.each(['cuda:63', 'cpu,cuda:63'])('ask for every device of --device %s', (devices) => {
+  it.each(['cuda:63', 'cpu,cuda:63', 'cpu,cpu:9999'])('ask for every device of --device %s', (devices) => {
     const { status, stderr } = runCli(['generate', 'a cat', ...model, ...QUICK, '--device', devices])
     expect({ status, stderr }).toEqual({
       status: 1,

@@ -2,6 +2,8 @@
 import { difference } from '../../bench/support/reference'
 import { WuerstchenPipeline } from '../../lib'
 import { loadRuntime } from '../../lib/native/binding'
+import { coresQuota } from '../../lib/native/cores'
+import { type NumaNode, numaNodes } from '../../lib/native/numa'
 import type { NativeDevice, NativeGraph } from '../../lib/native/types'
 import { QUICK, type SmallModel, smallModel } from '../support/models'
 import { ensureDist, resultOf, runScript } from '../support/node-process'
@@ -99,7 +101,37 @@ describe('A list of devices', () => {
       code: 'ERR_WUERSTCHEN_DEVICE_UNAVAILABLE',
     })
   })
+
+  it('refuses a NUMA node that is not there before it looks for the model', async () => {
+    const model = '/nonexistent/model'
+    await expect(
+      WuerstchenPipeline.fromPretrained(model, { device: ['cpu', 'cpu:9999'] }),
+    ).rejects.toMatchObject({
+      code: 'ERR_WUERSTCHEN_DEVICE_UNAVAILABLE',
+      message: expect.stringMatching(/^Expected device\[1\] to be a NUMA node of this machine/),
+    })
+  })
 })
+
+const [node] = numaNodes()
+const describeNode = node === undefined ? describe.skip : describe
+
+describeNode(
+  `A NUMA node as a device${node === undefined ? ' (SKIPPED: the system tells of none)' : ''}`,
+  () => {
+    it("has a thread for each of the node's cores, and makes the same picture", async () => {
+      const { cores, node: number } = node as NumaNode
+      const [all, one] = [await opened({}), await opened({ device: `cpu:${number}`, threads: undefined })]
+      expect(one.info.devices).toEqual([`cpu:${number}`])
+      expect(one.info.threads).toBe(Math.floor(Math.min(cores, coresQuota())) || 1)
+      const [expected, picture] = await Promise.all(
+        [all, one].map((pipeline) => pipeline.generate('a red circle', QUICK)),
+      )
+      expect(difference(picture?.images[0] as never, expected?.images[0] as never).largest).toBe(0)
+      await Promise.all([all.dispose(), one.dispose()])
+    })
+  },
+)
 
 describe('Offloading', () => {
   it.each(['model', 'sequential'] as const)("'%s' makes the same picture bit for bit", async (offload) => {

@@ -5,6 +5,7 @@ import type {
   NativeGraph,
   NativeNoise,
   NativeTensor,
+  PackedTensor,
   RebindOptions,
   WeightBinding,
 } from '../../lib/native/types'
@@ -147,8 +148,8 @@ export class FakeDevice implements NativeDevice {
   savePacked(graph: NativeGraph, path: string): Promise<void> {
     return this.does({ method: 'savePacked', graph: (graph as FakeGraph).name, inputs: [path] }, () => undefined)
   }
-  keepPacked(graph: NativeGraph): Promise<void> {
-    return this.does({ method: 'keepPacked', graph: (graph as FakeGraph).name, inputs: [path] }, () => undefined)
+  keepPacked(graph: NativeGraph, packed: readonly PackedTensor[]): Promise<void> {
+    return this.does({ method: 'keepPacked', graph: (graph as FakeGraph).name, inputs: [packed] }, () => undefined)
   }
 
   run(

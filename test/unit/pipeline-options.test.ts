@@ -1,6 +1,6 @@
 import { checkPipelineOptions, type PipelineOptions } from '../../lib/pipeline/options'
 
-const check = (options: object) => checkPipelineOptions(options as PipelineOptions, { threads: 6 })
+const check = (options: object) => checkPipelineOptions(options as PipelineOptions, { cores: 6 })
 
 describe('checkPipelineOptions()', () => {
   it('fills in the defaults', () => {
@@ -10,14 +10,13 @@ describe('checkPipelineOptions()', () => {
       revision: undefined,
       variant: undefined,
       hub: expect.objectContaining({ offline: false }),
-      devices: ['auto'],
+      devices: [{ name: 'auto', device: 'auto', threads: 6, cpus: undefined }],
       offload: 'none',
       maxMemory: null,
       dtype: 'auto',
       parity: 'none',
       kernels: { prior: 'auto', decoder: 'auto', vqgan: 'auto' },
       cudaGraphs: undefined,
-      threads: 6,
       libtorch: undefined,
       weightsCache: undefined,
       graphs: [],
@@ -30,13 +29,16 @@ describe('checkPipelineOptions()', () => {
 
   it('takes a list of devices, which share the threads', () => {
     const options = { device: ['cpu', 'cuda:1'], offload: 'model', maxMemory: 1e9 } as const
-    expect(checkPipelineOptions(options, { threads: 5 })).toMatchObject({
-      devices: ['cpu', 'cuda:1'],
-      threads: 2,
+    expect(checkPipelineOptions(options, { cores: 5 })).toMatchObject({
+      devices: [
+        { name: 'cpu', threads: 2 },
+        { name: 'cuda:1', threads: 2 },
+      ],
       offload: 'model',
       maxMemory: 1e9,
     })
-    expect(checkPipelineOptions({ device: ['cpu', 'cpu'] }, { threads: 1 }).threads).toBe(1)
+    const [first] = checkPipelineOptions({ device: ['cpu', 'cpu'] }, { cores: 1 }).devices
+    expect(first.threads).toBe(1)
   })
 
   it('takes one folder of graphs or several', () => {
@@ -45,7 +47,10 @@ describe('checkPipelineOptions()', () => {
   })
 
   it.each([
-    [{ device: 'tpu' }, "Expected device to be one of auto, cpu, mps, cuda or cuda:1 but received 'tpu'"],
+    [
+      { device: 'tpu' },
+      "Expected device to be one of auto, cpu, cpu:0, mps, cuda or cuda:1 but received 'tpu'",
+    ],
     [{ device: 'cuda:x' }, /device/],
     [{ device: [] }, /device/],
     [{ device: ['cpu', 'tpu'] }, /device\[1\]/],

@@ -102,7 +102,7 @@ export const ServerConfig = Type.Object(
     }),
     loras: Type.Array(LoraConfig, { default: [], maxItems: 64, description: 'LoRAs to load at start.' }),
     graphs: text('Folder with exported graphs, beside those of this package.'),
-    device: text('auto, cpu, cuda, cuda:1 or mps; several are separated by commas. Defaults to auto.'),
+    device: text('auto, cpu, cpu:0, cuda, cuda:1 or mps; several are separated by commas. Defaults to auto.'),
     dtype: oneOf(['auto', 'float32', 'bfloat16', 'float16', 'int8'], {
       default: 'auto',
       description: 'What the networks compute in.',

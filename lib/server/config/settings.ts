@@ -27,7 +27,7 @@ export interface ServerSettings {
   readonly loras?: readonly LoraConfig[]
   /** Folder with exported graphs, beside those of this package. */
   readonly graphs?: string
-  /** auto, cpu, cuda, cuda:1 or mps; several are separated by commas. Defaults to auto. */
+  /** auto, cpu, cpu:0, cuda, cuda:1 or mps; several are separated by commas. Defaults to auto. */
   readonly device?: string
   /** What the networks compute in. Defaults to `auto`. */
   readonly dtype?: 'auto' | 'float32' | 'bfloat16' | 'float16' | 'int8'
