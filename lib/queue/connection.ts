@@ -1,5 +1,5 @@
 /** Connections to a broker: how long they wait, and what they never do. */
-import { endTimers, loadRedis, type Redis, type RedisOptions } from './packages'
+import { endWhole, loadRedis, type Redis, type RedisOptions } from './packages'
 
 /** Longest wait for an answer of a connection that looks alive. */
 export const ANSWER_MS = 5000
@@ -34,7 +34,7 @@ export function openConnection(
   const redis = new Redis(url, { ...SHARED, ...(patient ? PATIENT : HASTY) })
   // What is to be told of them the broker tells, and BullMQ of its own; without a listener ioredis would print it.
   redis.on('error', () => undefined)
-  endTimers(redis)
+  endWhole(redis)
   leaveOtherDatabases(redis, onCopy)
   return redis
 }
