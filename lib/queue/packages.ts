@@ -55,6 +55,26 @@ export function endWhole(redis: Redis): void {
   }
 }
 
+/** A broker answers so to a password that it does not ask for; ioredis would print it, for each connection. */
+const NEEDLESS = /no password is set|without any password configured for the default user/
+
+/** Has `tell` hear of a needless password, whenever the connection, or a copy of it, is made. */
+export function hearNeedless(redis: Redis, tell: () => void): void {
+  const auth = redis.auth.bind(redis) as (...args: unknown[]) => Promise<unknown>
+  redis.auth = ((given: unknown, done?: (error: Error | null, answer?: unknown) => void) =>
+    auth(given, (error: Error | null, answer?: unknown) => {
+      const needless = error !== null && NEEDLESS.test(error.message)
+      if (needless) tell()
+      done?.(needless ? null : error, answer)
+    })) as Redis['auth']
+  const duplicate = redis.duplicate.bind(redis)
+  redis.duplicate = (...args) => {
+    const copy = duplicate(...args)
+    hearNeedless(copy, tell)
+    return copy
+  }
+}
+
 /**
  * ioredis subscribes again by itself and looks at no outcome: a connection closed meanwhile would be a rejection that nobody
  * handles, which ends the process.

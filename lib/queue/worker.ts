@@ -17,7 +17,7 @@ import type { Broker } from './broker'
 import { openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
 import { type Attempt, Jobs, type Shown } from './jobs'
-import { isTold, sayOf, sayRefusal, type WorkerLog } from './log'
+import { isTold, sayOf, sayOpen, sayRefusal, type WorkerLog } from './log'
 import { isMachines } from './machine-faults'
 import { loadBull } from './packages'
 import { Report } from './report'
@@ -71,7 +71,7 @@ export class QueueWorker {
     this.store = storeOf(config)
     this.janitor = new Janitor(this.broker, this.jobs, this.store, () => log)
     this.takers = new Takers(this.id, this.broker, config, log, (job, token) => this.make(job, token))
-    this.broker.watch(sayOf(log), sayRefusal(log))
+    this.broker.watch(sayOf(log), sayRefusal(log), sayOpen(log))
     probes?.watch(() => this.numbers)
   }
 

@@ -119,7 +119,10 @@ describeQueue('a queue with pictures on S3', () => {
 
   it.each([
     ['gives up after maxAttempts', SHORT],
-    ['counts no try that a pause of the machine cut short', { ...SHORT, prior_num_inference_steps: 1000, num_inference_steps: 1000 }],
+    [
+      'counts no try that a pause of the machine cut short',
+      { ...SHORT, prior_num_inference_steps: 1000, num_inference_steps: 1000 },
+    ],
   ])('%s', (_name, body) =>
     withS3(async (s3) => {
       await using room = await QueueRoom.open('s3://pictures')
@@ -138,9 +141,16 @@ describeQueue('a queue with pictures on S3', () => {
         data: { error: { code: 'ERR_WUERSTCHEN_STORE_FAILED' } },
       })
       expect(JSON.stringify(events)).not.toContain('s3:')
+      const log = worker.output().split('\n')
+      const failed = JSON.parse(log.find((line) => line.includes('attempt failed')) ?? '{}')
+      expect(failed).toMatchObject({ job: job.id, code: 'ERR_WUERSTCHEN_STORE_FAILED', err: {} })
+      expect(failed.err.message).toMatch(
+        /^Expected store 's3:\/\/pictures' to keep job_.*-0\.png but received .*HTTP/,
+      )
       // Its attempts are more where the machine stood still for longer than a lock: those are not counted.
       expect(await room.record(job.id)).toMatchObject({ faults: '1', status: 'failed' })
-    }))
+    }),
+  )
 })
 
 describeQueue('a server with another store', () => {
