@@ -4,7 +4,7 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { parseArgs } = require('node:util')
-const { Redis } = require('ioredis')
+const { connected, explained } = require('./support/broker-client')
 const { sizes, spent } = require('./support/broker-costs')
 const { QueueClient } = require('./support/queue-client')
 const { house } = require('./support/queue-house')
@@ -93,7 +93,7 @@ async function throughput() {
 async function memory() {
   const count = Number(values.queued)
   await house(async ({ redis, queued, worker, servers }) => {
-    const client = new Redis(redis.url)
+    const client = connected(redis.url)
     // A worker that has been there: without one nothing is accepted.
     const gone = await worker()
     const url = await queued()
@@ -139,7 +139,7 @@ async function broker() {
     await worker()
     const url = await queued()
     await closedLoop(url, 16, 8)
-    const client = new Redis(redis.url)
+    const client = connected(redis.url)
     const quiet = await spent(client, () => sleep(10_000))
     const busy = await spent(client, () => closedLoop(url, JOBS, 8))
     client.disconnect()
@@ -237,4 +237,7 @@ async function main() {
   for (const part of values.only.split(',')) await PARTS[part]()
 }
 
-main()
+main().catch((error) => {
+  console.error(explained(error))
+  process.exitCode = 1
+})

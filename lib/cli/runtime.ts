@@ -54,7 +54,8 @@ export async function installedRuntime(flavour: string | undefined, flags: Insta
 function plan(flavour: string, archives: InstallResult['archives']): string[] {
   const sizes = archives.map(({ size }) => size)
   const known = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
-  const total = sizes.includes(null) ? 'of unknown size' : megabytes(known)
+  // A dry run asks no server.
+  const total = sizes.includes(null) ? 'whose size its server tells when it is downloaded' : megabytes(known)
   return [
     `${flavour}: ${archives.length} ${archives.length === 1 ? 'archive' : 'archives'}, ${total}`,
     ...archives.map((one) => `${shownPath(one.from)}\n  sha256 ${one.sha256}, ${comparison(one)}`),

@@ -72,16 +72,18 @@ type FileOf = Pick<Source, 'size' | 'sha256'> & { readonly file: string }
 
 /**
  * Archives that somebody brought along are read where they are; a dry run reads them, too. Sizes come first: they cost nothing.
+ * @returns all sources, with the sizes that files have.
  * @throws WuerstchenError for one that cannot be read; LibtorchError for one that is another.
  */
 export async function verifyFiles(
   sources: readonly Source[],
   { signal, onProgress }: Installation,
-): Promise<void> {
+): Promise<readonly Source[]> {
   const files = sources.flatMap(({ from, size, sha256 }) =>
     'file' in from ? [{ file: from.file, size, sha256 }] : [],
   )
   const sizes = await Promise.all(files.map(sizeOfFile))
+  const sizeOf = new Map(files.map(({ file }, index) => [file, sizes[index] ?? null]))
   const total = sizes.reduce((sum, size) => sum + size, 0)
   let done = 0
   for (const one of files) {
@@ -95,6 +97,9 @@ export async function verifyFiles(
     const found = hash.digest('hex')
     if (found !== one.sha256) throw another(one.file, `the sha256 ${one.sha256}`, one.sha256, found)
   }
+  return sources.map((source) =>
+    'file' in source.from ? { ...source, size: sizeOf.get(source.from.file) ?? null } : source,
+  )
 }
 
 async function sizeOfFile({ file, size: expected }: FileOf): Promise<number> {

@@ -41,8 +41,8 @@ export async function install(job: Installation): Promise<InstallResult> {
   const present = installed(folder, build)
   if (present !== null) return { flavour, archives: shown(sources), state: 'present', runtime: present }
   if (job.dryRun) {
-    await verifyFiles(sources, job)
-    return { flavour, archives: shown(sources, isFile), state: 'planned', runtime: null }
+    const measured = await verifyFiles(sources, job)
+    return { flavour, archives: shown(measured, isFile), state: 'planned', runtime: null }
   }
   refuseNowhere(sources, build)
   for (;;) {

@@ -25,7 +25,7 @@ import { openBroker, storeOf } from './config'
 import { Events } from './events'
 import { Janitor } from './janitor'
 import { Jobs } from './jobs'
-import { SILENT, sayOf, sayRefusal, type WorkerLog } from './log'
+import { SILENT, sayOf, sayOpen, sayRefusal, type WorkerLog } from './log'
 import { recordOf } from './record'
 import { News } from './refusal'
 import { absentOf, modelNamed, modelsOf, NOBODY, queueFor, type Roster, readRoster } from './roster'
@@ -92,7 +92,7 @@ export class QueueBackend implements Backend {
   /** A server's log hears when the broker goes and is back, and what the store does not do. */
   useLog(log: WorkerLog): void {
     this.log = log
-    this.broker.watch(sayOf(log), sayRefusal(log))
+    this.broker.watch(sayOf(log), sayRefusal(log), sayOpen(log))
   }
 
   absentSince(name: string | null): number | null {

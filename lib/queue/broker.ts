@@ -35,6 +35,9 @@ export class Broker {
   private readonly subscriber: Redis
   private tell: (error: Error | null) => void = () => undefined
   private tellRefusal: (error: Error) => void = () => undefined
+  private tellOpen: () => void = () => undefined
+  /** Whether it asks for no password, though the address has one. */
+  private open = false
   private readonly news = new News(NEWS_MS)
   /** Why the broker cannot be reached; null while it can. */
   private away: Error | null = null
@@ -49,10 +52,15 @@ export class Broker {
 
   constructor(private readonly options: BrokerOptions) {
     this.prefix = `{${options.prefix}}`
-    this.redis = openConnection(options.url, options.patient, (copy) => {
+    const keep = (copy: Redis) => {
       this.copies.add(copy)
       copy.once('end', () => this.copies.delete(copy))
-    })
+    }
+    const needless = () => {
+      if (!this.open) this.tellOpen()
+      this.open = true
+    }
+    this.redis = openConnection(options.url, options.patient, keep, needless)
     for (const name of Object.keys(SCRIPTS) as ScriptName[])
       this.redis.defineCommand(commandOf(name), { numberOfKeys: 1, lua: sourceOf(name) })
     // Subscriptions are made again after a reconnection, by the client itself.
@@ -80,11 +88,17 @@ export class Broker {
 
   /**
    * Tells when the broker goes, with the reason, and when it is back, with null: once each. `refuses` hears what a broker
-   * says that is there, but does not do what it is asked.
+   * says that is there, but does not do what it is asked. `open` hears, once, that it does not ask for the address's password.
    */
-  watch(tell: (error: Error | null) => void, refuses: (error: Error) => void = () => undefined): void {
+  watch(
+    tell: (error: Error | null) => void,
+    refuses: (error: Error) => void = () => undefined,
+    open: () => void = () => undefined,
+  ): void {
     this.tell = tell
     this.tellRefusal = refuses
+    this.tellOpen = open
+    if (this.open) open()
     this.news.clear()
     if (this.away !== null && this.unsaid === null) tell(this.away)
   }

@@ -1,5 +1,5 @@
 /** Connections to a broker: how long they wait, and what they never do. */
-import { endTimers, loadRedis, type Redis, type RedisOptions } from './packages'
+import { endWhole, hearNeedless, loadRedis, type Redis, type RedisOptions } from './packages'
 
 /** Longest wait for an answer of a connection that looks alive. */
 export const ANSWER_MS = 5000
@@ -24,17 +24,22 @@ const HASTY = {
   commandTimeout: ANSWER_MS,
 } satisfies RedisOptions
 
-/** A patient one keeps commands for a broker that is away. `onCopy` hears of BullMQ's blocking ones, which are copies. */
+/**
+ * A patient one keeps commands for a broker that is away. `onCopy` hears of BullMQ's blocking ones, which are copies, and
+ * `onNeedless` that the broker asks for no password, though the address has one.
+ */
 export function openConnection(
   url: string,
   patient: boolean,
   onCopy: (copy: Redis) => void = () => undefined,
+  onNeedless: () => void = () => undefined,
 ): Redis {
   const { Redis } = loadRedis()
   const redis = new Redis(url, { ...SHARED, ...(patient ? PATIENT : HASTY) })
   // What is to be told of them the broker tells, and BullMQ of its own; without a listener ioredis would print it.
   redis.on('error', () => undefined)
-  endTimers(redis)
+  endWhole(redis)
+  hearNeedless(redis, onNeedless)
   leaveOtherDatabases(redis, onCopy)
   return redis
 }

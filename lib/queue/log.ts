@@ -22,6 +22,12 @@ export function sayRefusal(log: WorkerLog): (error: Error) => void {
   return (error) => log.error({ err: error }, 'the broker refuses')
 }
 
+/** And on one that takes everyone. */
+export function sayOpen(log: WorkerLog): () => void {
+  return () =>
+    log.warn({}, 'the broker asks for no password, though its address has one: whoever reaches it may use it')
+}
+
 /** Whether the log has heard of it as the broker's own words. */
 export function isTold(error: unknown): boolean {
   return error instanceof BrokerError && error.details?.broker !== undefined

@@ -13,18 +13,64 @@ export const loadRedis = (): RedisPackage =>
 export const loadS3 = (): S3 =>
   loaded('store', 'npm install @aws-sdk/client-s3', () => require('@aws-sdk/client-s3'))
 
+/** What of a connection of ioredis is its own affair, and what it does not do by itself. */
+interface Inside {
+  socketTimeoutTimer?: NodeJS.Timeout | undefined
+  /** Commands that were on their way when a connection was lost. */
+  prevCommandQueue?: { shift(): { readonly command: { reject(error: Error): void } } | undefined } | null
+}
+
 /**
- * ioredis forgets the timer of `socketTimeout` when a connection ends in the middle of a command, as BullMQ's blocking reads
- * do on copies of one: the process would live on until it fires.
+ * Ends a connection, and BullMQ's copies of it, whole. ioredis forgets the timer of `socketTimeout`, and it forgets commands
+ * that were on their way when the broker went. And between two tries to connect, `disconnect()` lets it never end. Who waits
+ * would wait for ever, and the process live on until the timer fires.
  */
-export function endTimers(redis: Redis): void {
-  redis.once('end', () =>
-    clearTimeout((redis as unknown as { socketTimeoutTimer?: NodeJS.Timeout }).socketTimeoutTimer),
-  )
+export function endWhole(redis: Redis): void {
+  const inside = redis as unknown as Inside
+  const stopTimer = () => {
+    clearTimeout(inside.socketTimeoutTimer)
+    // It would stop the next connection, and a new one is only made where there is none.
+    inside.socketTimeoutTimer = undefined
+  }
+  redis.on('close', stopTimer)
+  redis.on('end', () => {
+    stopTimer()
+    for (let item = inside.prevCommandQueue?.shift(); item; item = inside.prevCommandQueue?.shift())
+      item.command.reject(new Error('Connection is closed.'))
+  })
+  const disconnect = redis.disconnect.bind(redis)
+  redis.disconnect = (reconnect = false) => {
+    const between = redis.status === 'reconnecting'
+    disconnect(reconnect)
+    if (!between || reconnect) return
+    // A try that is broken off at once ends it.
+    redis.connect().catch(() => undefined)
+    disconnect()
+  }
   const duplicate = redis.duplicate.bind(redis)
   redis.duplicate = (...args) => {
     const copy = duplicate(...args)
-    endTimers(copy)
+    endWhole(copy)
+    return copy
+  }
+}
+
+/** A broker answers so to a password that it does not ask for; ioredis would print it, for each connection. */
+const NEEDLESS = /no password is set|without any password configured for the default user/
+
+/** Has `tell` hear of a needless password, whenever the connection, or a copy of it, is made. */
+export function hearNeedless(redis: Redis, tell: () => void): void {
+  const auth = redis.auth.bind(redis) as (...args: unknown[]) => Promise<unknown>
+  redis.auth = ((given: unknown, done?: (error: Error | null, answer?: unknown) => void) =>
+    auth(given, (error: Error | null, answer?: unknown) => {
+      const needless = error !== null && NEEDLESS.test(error.message)
+      if (needless) tell()
+      done?.(needless ? null : error, answer)
+    })) as Redis['auth']
+  const duplicate = redis.duplicate.bind(redis)
+  redis.duplicate = (...args) => {
+    const copy = duplicate(...args)
+    hearNeedless(copy, tell)
     return copy
   }
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { InvalidArgumentError, MemoryLimitError } from '../index'
 import type { BackendModel, JobRequest } from '../server'
 import type { Broker } from './broker'
+import { ANSWER_MS } from './connection'
 
 /** How often a worker says that it is there, and after how long a silence it is not. */
 export const ANNOUNCE_MS = 2000
@@ -43,6 +44,16 @@ export async function announce(broker: Broker, card: WorkerCard, store: string):
     store,
   )
   checkStore(known, store)
+}
+
+/** A worker says that it goes. Resolves once that is heard, or when a broker that fell silent has had its time. */
+export async function farewell(broker: Broker, card: WorkerCard, store: string): Promise<void> {
+  let late: NodeJS.Timeout | undefined
+  const heard = announce(broker, card, store).catch(() => undefined)
+  const unheard = new Promise<void>((resolve) => {
+    late = setTimeout(resolve, ANSWER_MS)
+  })
+  await Promise.race([heard, unheard]).finally(() => clearTimeout(late))
 }
 
 /** @throws InvalidArgumentError where the queue has another store. */

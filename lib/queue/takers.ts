@@ -58,12 +58,14 @@ export class Takers {
     const { concurrency, queueLockSeconds } = this.config
     const { Worker } = loadBull()
     const lockDuration = queueLockSeconds * 1000
-    const taker = new Worker(queue, (job, token) => this.make(job, token as string), {
+    const hold = (job: BullJob, token: string) => this.hold(job, token, lockDuration, queue)
+    const taker = new Worker(queue, (job, token) => hold(job, token as string), {
       connection: this.broker.redis,
       prefix: this.broker.prefix,
       name: this.name,
       concurrency,
       lockDuration,
+      skipLockRenewal: true,
       stalledInterval: lockDuration / 2,
       // Who was lost how often is counted in the job's own record.
       maxStalledCount: 1_000_000,
@@ -72,6 +74,20 @@ export class Takers {
     })
     taker.on('error', (error) => this.warn(error, queue))
     return taker
+  }
+
+  /**
+   * BullMQ renews by job. A worker that is given its own job again, because it stood still, would stop to renew the new lock
+   * as the old attempt ends: it would lose a long job again and again.
+   */
+  private async hold(job: BullJob, token: string, lockMs: number, queue: string): Promise<void> {
+    const renew = () => job.extendLock(token, lockMs).catch((error: Error) => this.warn(error, queue))
+    const renewing = setInterval(renew, lockMs / 4)
+    try {
+      await this.make(job, token)
+    } finally {
+      clearInterval(renewing)
+    }
   }
 
   private warn(error: Error, queue: string): void {

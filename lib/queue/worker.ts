@@ -17,11 +17,11 @@ import type { Broker } from './broker'
 import { openBroker, storeOf } from './config'
 import { Janitor } from './janitor'
 import { type Attempt, Jobs, type Shown } from './jobs'
-import { isTold, sayOf, sayRefusal, type WorkerLog } from './log'
+import { isTold, sayOf, sayOpen, sayRefusal, type WorkerLog } from './log'
 import { isMachines } from './machine-faults'
 import { loadBull } from './packages'
 import { Report } from './report'
-import { ANNOUNCE_MS, announce, limitsOf, queueOf, readRoster, type WorkerCard } from './roster'
+import { ANNOUNCE_MS, announce, farewell, limitsOf, queueOf, readRoster, type WorkerCard } from './roster'
 import type { PictureStore } from './store'
 import { setAside, Takers } from './takers'
 
@@ -71,7 +71,7 @@ export class QueueWorker {
     this.store = storeOf(config)
     this.janitor = new Janitor(this.broker, this.jobs, this.store, () => log)
     this.takers = new Takers(this.id, this.broker, config, log, (job, token) => this.make(job, token))
-    this.broker.watch(sayOf(log), sayRefusal(log))
+    this.broker.watch(sayOf(log), sayRefusal(log), sayOpen(log))
     probes?.watch(() => this.numbers)
   }
 
@@ -279,9 +279,7 @@ export class QueueWorker {
   private async end(drainMs: number): Promise<void> {
     if (this.announcing !== null) clearTimeout(this.announcing)
     // One that could not start is none that may come back.
-    const goodbye = this.known
-      ? announce(this.broker, this.card(false), this.identity).catch(() => undefined)
-      : null
+    const goodbye = this.known ? farewell(this.broker, this.card(false), this.identity) : null
     const { broker, holds } = this
     const finished = this.takers.close(() => !broker.connected && (holds.size === 0 || this.handsOn))
     const late = setTimeout(() => {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, freemem } from 'node:os'
 import { dirname, join } from 'node:path'
+import { packagesMatch, versionIn } from './packages.mjs'
 import {
   at,
   chosenLibtorch,
@@ -27,7 +28,7 @@ export const STAGES = {
   node: {
     does: 'installing the Node packages (npm ci)',
     needs: [],
-    isFresh: nodeModulesMatchLockFile,
+    isFresh: () => packagesMatch(ROOT),
     make: (run) => run('npm', ['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund']),
   },
   torch: {
@@ -161,19 +162,4 @@ function nodeHeaders() {
   return there ? { npm_package_config_node_gyp_nodedir: prefix } : {}
 }
 
-/** npm writes node_modules/.package-lock.json last, so it tells what is installed, whoever ran npm. */
-function nodeModulesMatchLockFile() {
-  if (!existsSync(at('node_modules/.package-lock.json'))) return false
-  const wanted = readPackages('package-lock.json')
-  const installed = readPackages('node_modules/.package-lock.json')
-  const isThere = ([path, { version, optional }]) =>
-    path in installed ? installed[path].version === version : path === '' || optional === true
-  return Object.entries(wanted).every(isThere) && Object.keys(installed).every((path) => path in wanted)
-}
-
-const readPackages = (file) => JSON.parse(readFileSync(at(file), 'utf8')).packages
-
-const versionOf = (name) => {
-  const file = at('node_modules', name, 'package.json')
-  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).version : 'none'
-}
+const versionOf = (name) => versionIn(at('node_modules', name)) ?? 'none'

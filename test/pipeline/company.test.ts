@@ -1,12 +1,11 @@
 /** A picture is the same to the last bit, whoever shares its batches. */
 import { difference } from '../../bench/support/reference'
 import { WuerstchenPipeline } from '../../lib'
-import { loadRuntime } from '../../lib/native/binding'
+import { hasKernels } from '../support/company'
 import { describeBundled } from '../support/models'
 
-const { kind } = loadRuntime({}).cpu
-const kernels = kind === 'baseline' ? ' (SKIPPED: this CPU has no kernels of ours)' : ''
-const exact = kernels === '' ? it : it.skip
+const kernels = hasKernels ? '' : ' (SKIPPED: this CPU has no kernels of ours)'
+const exact = hasKernels ? it : it.skip
 
 describeBundled('company', () => {
   const COUNT = 6

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { difference, ROOT } from '../../bench/support/reference'
 import { type GeneratedImage, ImageEmbeddings, PromptEmbeddings, WuerstchenPipeline } from '../../lib'
 import { volume } from '../../lib/tensors/shape'
+import { COMPANY_LEVELS } from '../support/company'
 import { QUICK, smallModel } from '../support/models'
 import { folderOf, removeFolders } from '../support/temporary-folder'
 
@@ -120,7 +121,10 @@ save_file({'x': state['image_embeddings'] * 2}, sys.argv[2])`
       pipeline.prior('a red circle', FIRST),
       pipeline.decode(await imagined(), SECOND),
     ])
-    expect(difference(whole.images[0] as GeneratedImage, alone.images[0] as GeneratedImage).largest).toBe(0)
+    const [among, lone] = [whole, alone].map(({ images }) => images[0] as GeneratedImage)
+    expect(difference(among as GeneratedImage, lone as GeneratedImage).largest).toBeLessThanOrEqual(
+      COMPANY_LEVELS,
+    )
     expect(first.timings[0]).toMatchObject({ decoderMs: 0, vqganMs: 0 })
   })
 

@@ -42,8 +42,9 @@ describeQueue('a worker that is stopped while the broker gives it a job', () => 
 })
 
 describeQueue('a worker that is given its own job again, because it stood still for a while', () => {
-  it('hands the job on all the same once it is stopped', async () => {
-    await using room = await QueueRoom.open()
+  /** A worker whose steps take so long. */
+  async function slow(stepMs: number) {
+    const room = await QueueRoom.open()
     const served = await room.server()
     const settings = {
       queue: room.redis.url,
@@ -52,10 +53,16 @@ describeQueue('a worker that is given its own job again, because it stood still 
       concurrency: 2,
     } as const
     const { pipeline, device } = fakePipeline()
-    device.before = () => new Promise((resolve) => setTimeout(resolve, 5)) // a job takes much longer than this test
+    device.before = () => new Promise((resolve) => setTimeout(resolve, stepMs))
     const worker = new QueueWorker(pipeline, checkConfig(settings, 'worker'), LOG)
     await worker.start()
     await served.server.backend.ready()
+    return { room, served, worker }
+  }
+
+  it('hands the job on all the same once it is stopped', async () => {
+    const { room, served, worker } = await slow(5) // a job takes much longer than this test
+    await using _ = room
     const { job } = await served.submit(LONG)
     await served.untilStatus(job.id, 'running')
     // As it is after a pause of the machine.
@@ -65,5 +72,16 @@ describeQueue('a worker that is given its own job again, because it stood still 
     await worker.close({ drainMs: 0 })
     expect(worker.numbers.attempts).toMatchObject({ over: 1, handed_on: 1, succeeded: 0 })
     expect(await served.job(job.id)).toMatchObject({ status: 'queued', position: 0 })
+  })
+
+  it('makes it with the next attempt, however much longer than a lock that takes', async () => {
+    const { room, served, worker } = await slow(100)
+    await using _ = room
+    const { job } = await served.submit({ ...SHORT, prior_num_inference_steps: 40, num_inference_steps: 1 })
+    await served.untilStatus(job.id, 'running')
+    await until(async () => (await room.client.del(await room.client.keys('*:lock'))) > 0)
+    await until(() => worker.numbers.attempts.over === 1)
+    await served.untilStatus(job.id, 'succeeded')
+    await worker.close()
   })
 })

@@ -43,3 +43,20 @@ describeQueue('a server and a worker whose broker fails in every way', () => {
     for (const one of all) expect(foreign(one)).toEqual([])
   })
 })
+
+describeQueue('a server and a worker that give a password to a broker without one', () => {
+  it('say once that it asks for none, and print nothing else', async () => {
+    await using room = await QueueRoom.open()
+    const url = room.redis.url.replace('//', '//:needless@')
+    const worker = await room.worker('--queue', url)
+    await using server = await startServer(['--queue', url, '--store', room.store])
+    const all = [server, worker]
+    await server.says('"msg":"ready"')
+    await room.redis.kill()
+    await until(() => all.every((one) => count(one, 'cannot be reached') > 0))
+    await room.redis.start()
+    await until(() => all.every((one) => count(one, 'the broker is back') > 0))
+    for (const one of all) expect(await one.stop()).toBe(0)
+    for (const one of all) expect([foreign(one), count(one, 'asks for no password')]).toEqual([[], 1])
+  })
+})

@@ -82,7 +82,10 @@ describe('a dry run', () => {
     const progress: RuntimeProgress[] = []
     const onProgress = (one: RuntimeProgress) => void progress.push(one)
     const job = jobWith({ ...changes(), from: fileWith(bytes), dryRun: true, onProgress })
-    expect(await install(job)).toMatchObject({ state: 'planned', archives: [{ verified: true }] })
+    expect(await install(job)).toMatchObject({
+      state: 'planned',
+      archives: [{ verified: true, size: bytes.length }],
+    })
     expect(progress.at(-1)).toEqual({
       type: 'runtime',
       step: 'verify',
@@ -124,13 +127,16 @@ describe('a dry run', () => {
     expect(dry('cpu', '--from', from, '--sha256', sha256(SMALL)).stdout).toContain(
       `${from}\n  sha256 ${sha256(SMALL)}, which the file has\n`,
     )
+    expect(dry('cpu', '--from', from, '--sha256', sha256(SMALL)).stdout).toMatch(
+      /^cpu: 1 archive, 0\.\d+ MB\n/,
+    )
     expect(dry('cpu', '--from', from, '--sha256', OTHER)).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/^error \[ERR_WUERSTCHEN_RUNTIME_INVALID\]: .*sha256 aaaa/),
     })
-    expect(dry('cpu', '--from', `${server.endpoint}/small.whl`, '--sha256', OTHER).stdout).toContain(
-      `sha256 ${OTHER}, compared after the download\n`,
-    )
+    const remote = dry('cpu', '--from', `${server.endpoint}/small.whl`, '--sha256', OTHER).stdout
+    expect(remote).toContain(`sha256 ${OTHER}, compared after the download\n`)
+    expect(remote).toMatch(/^cpu: 1 archive, whose size its server tells when it is downloaded\n/)
     expect(server.seen).toEqual([])
   })
 })
