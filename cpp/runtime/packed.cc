@@ -71,8 +71,8 @@ void KeepPacked(Workspace& workspace, Graph& graph, const std::vector<PackedTens
   for (const auto& [name, file, offset, bytes] : packed) {
     tensors.emplace(name, workspace.files.Bytes(name, file, offset, bytes));
   }
-  const auto is_as_before = [&graph = torch_graph, before = torch_graph.bindings](
-                                const std::string& name) {
+  const auto is_as_before = [&graph = torch_graph,
+                             before = torch_graph.bindings](const std::string& name) {
     return !graph.lost.contains(name) && graph.bindings.at(name) == before.at(name);
   };
   torch_graph.places.reset();

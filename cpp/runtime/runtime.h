@@ -53,7 +53,8 @@ struct Graph {
   std::atomic<int64_t> copied_bytes = 0;
   // Private memory that the kernels keep between calls: packed weights and scratch.
   std::atomic<int64_t> kernel_bytes = 0;
-  // What they will keep of blocks whose weights are others than those of the packed file that is read.
+  // What they will keep of blocks whose weights are others than those of the packed file that is
+  // read.
   std::atomic<int64_t> repacked_bytes = 0;
   std::atomic<int64_t> peak_bytes = 0;  // that the tensors of one call took, at most
   // Why a compiled method could not be loaded, by method: the graph runs in its place.

@@ -56,7 +56,9 @@ std::string Header(const std::vector<StoredEntry>& entries) {
 
 // What `write` does, with a file's errors as the runtime's.
 template <typename Action>
-auto Telling(Action action) try { return action(); } catch (const platform::FileError& error) {
+auto Telling(Action action) try {
+  return action();
+} catch (const platform::FileError& error) {
   throw Error(ErrorCode::kWeightsFailed, error.what());
 }
 

@@ -115,8 +115,8 @@ at::Tensor WeightFiles::Bytes(const std::string& name, const std::string& file, 
                               uint64_t bytes) {
   const auto mapping = Open(file);
   CheckEnd(name, file, offset, bytes, *mapping);
-  return at::from_blob(mapping->data() + offset, {static_cast<int64_t>(bytes)},
-                       [mapping](void*) {}, at::kByte);
+  return at::from_blob(
+      mapping->data() + offset, {static_cast<int64_t>(bytes)}, [mapping](void*) {}, at::kByte);
 }
 
 bool WeightFiles::Cover(const at::Tensor& tensor) const {

@@ -1,6 +1,14 @@
 /** The one lock, with holders that are killed, silent, elsewhere, or gone and replaced by others of their id. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { placeOf, processOf } from '../../lib/files/holder'
@@ -58,6 +66,14 @@ describe('Watch', () => {
 })
 
 describe('a lock', () => {
+  it('is refused where a link that leads nowhere stands in its place', async () => {
+    const path = lockIn(folderOf({}))
+    symlinkSync('/nowhere/lock', path)
+    await expect(takeLock(path, { signal: AbortSignal.timeout(5000) })).rejects.toThrow(
+      `Expected ${path} to be a lock but it is a link to /nowhere/lock, which does not exist`,
+    )
+  })
+
   it('is held by one at a time, in one process as among several', async () => {
     const path = lockIn(folderOf({}))
     let inside = 0

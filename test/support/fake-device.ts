@@ -128,28 +128,27 @@ export class FakeDevice implements NativeDevice {
   }
 
   release(graph: NativeGraph): Promise<void> {
-    return this.does({ method: 'release', graph: (graph as FakeGraph).name }, () => undefined)
+    return this.change('release', graph)
   }
-
   prefetch(graph: NativeGraph): Promise<void> {
-    return this.does({ method: 'prefetch', graph: (graph as FakeGraph).name }, () => undefined)
+    return this.change('prefetch', graph)
   }
-
   limitWeights(graph: NativeGraph, window: number): Promise<void> {
-    return this.does(
-      { method: 'limitWeights', graph: (graph as FakeGraph).name, inputs: [window] },
-      () => undefined,
-    )
+    return this.change('limitWeights', graph, window)
   }
-
   save(graph: NativeGraph, path: string): Promise<void> {
-    return this.does({ method: 'save', graph: (graph as FakeGraph).name, inputs: [path] }, () => undefined)
+    return this.change('save', graph, path)
   }
   savePacked(graph: NativeGraph, path: string): Promise<void> {
-    return this.does({ method: 'savePacked', graph: (graph as FakeGraph).name, inputs: [path] }, () => undefined)
+    return this.change('savePacked', graph, path)
   }
   keepPacked(graph: NativeGraph, packed: readonly PackedTensor[]): Promise<void> {
-    return this.does({ method: 'keepPacked', graph: (graph as FakeGraph).name, inputs: [packed] }, () => undefined)
+    return this.change('keepPacked', graph, packed)
+  }
+
+  private change(method: string, graph: NativeGraph, ...inputs: unknown[]): Promise<void> {
+    const of = { method, graph: (graph as FakeGraph).name }
+    return this.does(inputs.length > 0 ? { ...of, inputs } : of, () => undefined)
   }
 
   run(

@@ -26,6 +26,7 @@ export function fakeModel(device = new FakeDevice()): Model & { readonly device:
     latentChannels: 4,
     offload: 'none',
     records: false,
+    kept: {},
     memory: fakeMemory(device),
   }
 }

@@ -68,6 +68,10 @@ describe('checkPipelineOptions()', () => {
       "Expected weightsCache to be a folder with dtype 'int8' and offload but received false",
     ],
     [
+      { dtype: 'int8', offload: 'model', kernels: 'packed' },
+      "Expected kernels to be 'auto' or 'shared' with dtype 'int8' and offload but received 'packed'",
+    ],
+    [
       { kernels: { prior: 'shared' }, weightsCache: false },
       "Expected weightsCache to be a folder with kernels 'shared' but received false",
     ],

@@ -103,8 +103,8 @@ class AttentionBlock final : public Block {
     PrepareProjection();
     out_ = context_.WorkshopOf(path_).Read("out", Parameter(module_, kOut), context_.packing);
     out_bias_ = Wide(module_, "attention.to_out.0.bias");
-    map_text_ = Matrix(context_.kernels, {Parameter(module_, "kv_mapper.1.weight")},
-                       Packing::kNone);
+    map_text_ =
+        Matrix(context_.kernels, {Parameter(module_, "kv_mapper.1.weight")}, Packing::kNone);
     map_text_bias_ = Wide(module_, "kv_mapper.1.bias");
     ready_ = true;
   }
@@ -144,8 +144,8 @@ class AttentionBlock final : public Block {
         project_.emplace_back(context_.kernels, std::vector{weight}, Packing::kNone);
     } else {
       const int64_t depth = weights.front().size(1);
-      project_.push_back(context_.WorkshopOf(path_).Pack("project", columns, depth,
-                                                         context_.packing, [&] { return weights; }));
+      project_.push_back(context_.WorkshopOf(path_).Pack(
+          "project", columns, depth, context_.packing, [&] { return weights; }));
     }
   }
 

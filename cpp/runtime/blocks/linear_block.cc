@@ -11,10 +11,7 @@ namespace {
 class LinearBlock final : public Block {
  public:
   LinearBlock(Context& context, torch::jit::Module module, std::string path, Packing packing)
-      : context_(context),
-        module_(std::move(module)),
-        path_(std::move(path)),
-        packing_(packing) {}
+      : context_(context), module_(std::move(module)), path_(std::move(path)), packing_(packing) {}
 
   at::Tensor Run(const Inputs& inputs) override {
     if (!ready_) Prepare();
@@ -55,7 +52,6 @@ class LinearBlock final : public Block {
   int64_t packed_bytes() const override { return matrix_.packed_bytes(); }
 
  private:
-
   Context& context_;
   const torch::jit::Module module_;
   const std::string path_;

@@ -140,7 +140,8 @@ class ResBlock final : public Block {
 
   void PrepareExpand(int64_t channels) {
     const auto expand = Parameter(module_, kExpand);
-    expand_ = context_.WorkshopOf(path_).Read("expand", expand.narrow(1, 0, channels), context_.packing);
+    expand_ =
+        context_.WorkshopOf(path_).Read("expand", expand.narrow(1, 0, channels), context_.packing);
     expand_bias_ = Wide(module_, "channelwise.0.bias");
     skip_.clear();
     if (expand.size(1) > channels)
@@ -160,8 +161,8 @@ class ResBlock final : public Block {
     const auto folded = [&] {
       return std::vector{at::matmul(image(), mapper->weight.to(at::kDouble)).to(at::kFloat)};
     };
-    skip_.push_back(workshop.Pack("image", weight.size(0), mapper->weight.size(1), Packing::kFull,
-                                  folded));
+    skip_.push_back(
+        workshop.Pack("image", weight.size(0), mapper->weight.size(1), Packing::kFull, folded));
     expand_bias_ = workshop.Sums("expand_bias", weight.size(0), [&] {
       return expand_bias_ + at::matmul(image(), mapper->bias.to(at::kDouble)).to(at::kFloat);
     });

@@ -91,7 +91,6 @@ class Downsampling final : public ResampleBlock {
   }
 
  private:
-
   at::Tensor Resample(const at::Tensor& x) override {
     const auto& kernels = context_.kernels;
     const int64_t channels = matrices_.front().depth(), columns = matrices_.front().columns();
@@ -147,7 +146,6 @@ class Upsampling final : public ResampleBlock {
   }
 
  private:
-
   at::Tensor Resample(const at::Tensor& x) override {
     const auto& kernels = context_.kernels;
     const auto& matrix = matrices_.front();
