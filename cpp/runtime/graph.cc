@@ -114,11 +114,12 @@ void CountMemory(const Workspace& workspace, TorchGraph& graph, const Slots& slo
   const auto replaced = ReplacedIn(graph);
   for (const auto& kept : KeptOf(graph)) all += static_cast<int64_t>(kept.nbytes());
   for (const auto& [name, slot] : slots) {
-    if (replaced.contains(name)) continue;
     const auto weight = slot.Get();
+    const bool is_mapped = weight.is_cpu() && workspace.files.Cover(weight);
+    if (is_mapped && replaced.contains(name)) continue;  // its pages are not there
     const auto bytes = static_cast<int64_t>(weight.nbytes());
     all += bytes;
-    if (!weight.is_cpu() || !workspace.files.Cover(weight)) copied += bytes;
+    if (!is_mapped) copied += bytes;
   }
   graph.weight_bytes = all;
   graph.copied_bytes = copied;

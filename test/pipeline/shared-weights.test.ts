@@ -20,17 +20,23 @@ afterAll(removeFolders)
 
 interface Drawn {
   readonly pixels: Buffer
-  /** Bytes that a picture is predicted to need. */
+  /** Bytes that a picture is predicted to need, and that were held at most. */
   readonly predicted: number
+  readonly peak: number
   /** Bytes of private memory of Stages B and C after it. */
   readonly private: number
 }
 
 async function draw(pipeline: WuerstchenPipeline): Promise<Drawn> {
   const { images } = await pipeline.generate('a red circle', QUICK)
-  const { predicted, stages } = pipeline.memory()
+  const { predicted, peak, stages } = pipeline.memory()
   const { prior, decoder } = stages
-  return { predicted, pixels: Buffer.from(images[0]?.data ?? []), private: prior.private + decoder.private }
+  return {
+    predicted,
+    peak,
+    pixels: Buffer.from(images[0]?.data ?? []),
+    private: prior.private + decoder.private,
+  }
 }
 
 const open = (options: PipelineOptions) =>
@@ -65,11 +71,11 @@ describeKernels(name, () => {
     'in %s draws the picture of packed weights, and keeps none in private memory',
     async (dtype) => {
       const packed = await drawOnce({ dtype, kernels: 'packed' })
-      const { folder, drawn } = await kept({ dtype })
+      const { folder, files, drawn } = await kept({ dtype })
       const second = await drawOnce({ dtype, kernels: 'shared', weightsCache: folder })
       for (const { pixels } of [drawn, second]) expect(pixels.equals(packed.pixels)).toBe(true)
-      // What is left is scratch memory, and what the previewer packs.
-      expect(drawn.private).toBeLessThan(packed.private / 2)
+      const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0)
+      expect(packed.private - drawn.private).toBeGreaterThan(0.95 * bytes)
       expect(second.private).toBe(drawn.private)
     },
   )
@@ -144,8 +150,8 @@ describeKernels(name, () => {
       expect(shared.pixels.equals(packed.pixels)).toBe(true)
       expect(shared.pixels.equals(drawn.pixels)).toBe(false)
       expect(shared.private).toBeGreaterThan(drawn.private)
-      expect(shared.predicted - drawn.predicted).toBeGreaterThanOrEqual(shared.private - drawn.private - 1e5)
-      expect(after).toEqual(drawn)
+      expect(shared.predicted).toBeGreaterThanOrEqual(shared.peak)
+      expect([after.pixels, after.private]).toEqual([drawn.pixels, drawn.private])
     },
   )
 
