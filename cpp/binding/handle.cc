@@ -39,9 +39,15 @@ void Handle<Held>::Define(Napi::Env env) {
   }
   if constexpr (std::is_same_v<Held, runtime::Graph>) {
     methods.push_back(Self::template InstanceAccessor<&Handle::Memory>("memory"));
-    methods.push_back(Self::template InstanceMethod<&Handle::PeakBytes>("peakBytes"));
-    methods.push_back(Self::template InstanceMethod<&Handle::KernelBytes>("kernelBytes"));
-    methods.push_back(Self::template InstanceMethod<&Handle::RepackedBytes>("repackedBytes"));
+    methods.push_back(
+        Self::template InstanceMethod<&Handle::template Bytes<&runtime::Graph::peak_bytes>>(
+            "peakBytes"));
+    methods.push_back(
+        Self::template InstanceMethod<&Handle::template Bytes<&runtime::Graph::kernel_bytes>>(
+            "kernelBytes"));
+    methods.push_back(
+        Self::template InstanceMethod<&Handle::template Bytes<&runtime::Graph::repacked_bytes>>(
+            "repackedBytes"));
     methods.push_back(Self::template InstanceMethod<&Handle::Recordings>("recordings"));
   }
   Environment::Of(env).*Kind::kClass =
@@ -121,29 +127,12 @@ Napi::Value Handle<Held>::Memory(const Napi::CallbackInfo& info)
 }
 
 template <typename Held>
-Napi::Value Handle<Held>::PeakBytes(const Napi::CallbackInfo& info)
+template <std::atomic<int64_t> runtime::Graph::* kCount>
+Napi::Value Handle<Held>::Bytes(const Napi::CallbackInfo& info)
   requires std::is_same_v<Held, runtime::Graph>
 {
   const auto graph = contents_.held;
-  const int64_t bytes = graph == nullptr ? 0 : graph->peak_bytes.load();
-  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
-}
-
-template <typename Held>
-Napi::Value Handle<Held>::KernelBytes(const Napi::CallbackInfo& info)
-  requires std::is_same_v<Held, runtime::Graph>
-{
-  const auto graph = contents_.held;
-  const int64_t bytes = graph == nullptr ? 0 : graph->kernel_bytes.load();
-  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
-}
-
-template <typename Held>
-Napi::Value Handle<Held>::RepackedBytes(const Napi::CallbackInfo& info)
-  requires std::is_same_v<Held, runtime::Graph>
-{
-  const auto graph = contents_.held;
-  const int64_t bytes = graph == nullptr ? 0 : graph->repacked_bytes.load();
+  const int64_t bytes = graph == nullptr ? 0 : (graph.get()->*kCount).load();
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 

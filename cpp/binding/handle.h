@@ -7,6 +7,7 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -55,11 +56,9 @@ class Handle final : public Napi::ObjectWrap<Handle<Held>> {
     requires std::is_same_v<Held, runtime::Noise>;
   Napi::Value Memory(const Napi::CallbackInfo& info)
     requires std::is_same_v<Held, runtime::Graph>;
-  Napi::Value PeakBytes(const Napi::CallbackInfo& info)
-    requires std::is_same_v<Held, runtime::Graph>;
-  Napi::Value KernelBytes(const Napi::CallbackInfo& info)
-    requires std::is_same_v<Held, runtime::Graph>;
-  Napi::Value RepackedBytes(const Napi::CallbackInfo& info)
+  // One of a graph's counts.
+  template <std::atomic<int64_t> runtime::Graph::* kCount>
+  Napi::Value Bytes(const Napi::CallbackInfo& info)
     requires std::is_same_v<Held, runtime::Graph>;
   Napi::Value Recordings(const Napi::CallbackInfo& info)
     requires std::is_same_v<Held, runtime::Graph>;

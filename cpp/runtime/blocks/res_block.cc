@@ -157,7 +157,11 @@ class ResBlock final : public Block {
     if (joined > 0)
       skip_.push_back(workshop.Read("skip", weight.narrow(1, 0, joined), context_.packing));
     if (!mapper) return;
-    const auto image = [&] { return weight.narrow(1, joined, mapped).to(at::kDouble); };
+    at::Tensor wide;  // only where something is made of it
+    const auto image = [&] {
+      if (!wide.defined()) wide = weight.narrow(1, joined, mapped).to(at::kDouble);
+      return wide;
+    };
     const auto folded = [&] {
       return std::vector{at::matmul(image(), mapper->weight.to(at::kDouble)).to(at::kFloat)};
     };

@@ -102,7 +102,7 @@ KERNEL_INLINE Ahead NextOf(const Piece& piece, const ProductArgs& args, int64_t 
   const int64_t asks = SquareAsksOf(args.rows, piece.depth);
   if (weight.format != Format::kPacked)
     return NextPanel(args, weight, panel + 1, piece.start, piece.depth, asks);
-  if (panel + 1 == args.end_panel || asks < 2) return {};
+  if (!kWide || panel + 1 == args.end_panel || asks < 2) return {};
   const BFloat16* const next = PanelOf(piece, args, panel + 1, nullptr);
   return {next, piece.depth * kPanel * static_cast<int64_t>(sizeof(BFloat16)), asks};
 }

@@ -50,7 +50,7 @@ KERNEL_INLINE void PassWith(const ProductArgs& args, bool begun, const Right& ri
 template <typename Place, typename Size>
 KERNEL_INLINE Ahead AfterPanel(const ProductArgs& args, const Segment& segment, int64_t start,
                                int64_t depth, int64_t panel, int64_t asks, Place place, Size size) {
-  if (asks < 2) return {};
+  if (!kWide || asks < 2) return {};
   const auto* const packed = static_cast<const int8_t*>(segment.weight.data);
   if (panel + 1 < args.end_panel)
     return {packed + place(args.columns, start, depth, panel + 1), size(kPanel, depth), asks};

@@ -92,12 +92,10 @@ class Ahead {
   int64_t step_ = 0;
 };
 
-// A tile asks again after so many numbers of the depth.
-#if KERNEL_ARM
-constexpr int64_t kAskDepth = kPartColumns;  // once
-#else
-constexpr int64_t kAskDepth = 64;
-#endif
+// A tile asks again after so many numbers of the depth. Narrow vectors ask once, and of what is not
+// packed alone: for the rest they do not wait.
+constexpr bool kWide = kLanes >= 16;
+constexpr int64_t kAskDepth = kWide ? 64 : kPartColumns;
 
 // How often the tiles of so many rows ask.
 KERNEL_INLINE int64_t AsksOf(int64_t rows, int64_t depth) {
