@@ -82,10 +82,14 @@ class Downsampling final : public ResampleBlock {
 
   void Prepare() override {
     const auto sizes = WeightSizes();  // (out, in, 2, 2)
+    std::vector<at::Tensor> taps;      // only where something is made of them
     for (int64_t tap = 0; tap < kTaps; ++tap) {
+      const auto weights = [&] {
+        if (taps.empty()) taps = Taps(false);
+        return std::vector{taps[tap]};
+      };
       matrices_.push_back(OwnWorkshop().Pack("tap" + std::to_string(tap), sizes[0], sizes[1],
-                                             Packing::kFull,
-                                             [&] { return std::vector{Taps(false)[tap]}; }));
+                                             Packing::kFull, weights));
     }
     bias_ = Bias();
   }

@@ -77,6 +77,7 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
   const auto* const packed = static_cast<const int8_t*>(weight.data);
   const int64_t asks = AsksOf(args.rows, depth);
   Ahead ahead;
+  Ahead* const asked = kWide ? &ahead : nullptr;  // of what is packed
   if (weight.format == Format::kBytes) {
     const auto* const rounded =
         static_cast<const char*>(args.rounded) + index * RoundedBytes(args.rows);
@@ -86,7 +87,7 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
     PassWith<kLast>(args, begun, [&](int64_t panel) {
       ahead = AfterPanel(args, segment, start, depth, panel, of_squares, BytePlace, size);
       const auto* const right = packed + BytePlace(args.columns, start, depth, panel);
-      return ByteOperands{depth, left, right, &ahead};
+      return ByteOperands{depth, left, right, asked};
     });
   } else if (weight.format == Format::kQuantised) {
     const auto left = QuantisedLeftIn(args.scratch);
@@ -94,7 +95,7 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
     PassWith<kLast>(args, begun, [&](int64_t panel) {
       ahead = AfterPanel(args, segment, start, depth, panel, asks, QuantisedPlace, QuantisedBytes);
       const auto* const right = packed + QuantisedPlace(args.columns, start, depth, panel);
-      return QuantisedOperands{depth, left, right, &ahead};
+      return QuantisedOperands{depth, left, right, asked};
     });
   } else {
     float* const left = args.scratch;
@@ -104,7 +105,7 @@ void Pass(const ProductArgs& args, const Segment& segment, int64_t start, int64_
       if (weight.format == Format::kPacked) {
         ahead = AfterPanel(args, segment, start, depth, panel, asks, PanelPlace, PanelBytes);
         const auto* const right = packed + PanelPlace(args.columns, start, depth, panel);
-        return Operands{depth, left, reinterpret_cast<const float*>(right), &ahead};
+        return Operands{depth, left, reinterpret_cast<const float*>(right), asked};
       }
       FillPanel(weight, panel * kPanel, start, depth, filled);
       ahead = NextPanel(args, weight, panel + 1, start, depth, asks);
