@@ -1,6 +1,7 @@
 'use strict'
 // npm run bench:load [FOLDER ...] — how long a model takes to load, what it holds, and what a second process with the same
-// model adds, with packed weights of its own and with shared ones; diffusers beside it, loading the same folders component by component. Linux: it reads /proc.
+// model adds, with packed weights of its own and with shared ones. diffusers beside it loads the same folders, component by
+// component. Linux: it reads /proc.
 
 const fs = require('node:fs')
 const os = require('node:os')

@@ -36,10 +36,14 @@ export function networksOf(
   }
 }
 
-/** Private bytes of a weight in the kernels' layout. Stage A's are packed wherever there are kernels: its scalars are folded into them. */
+/**
+ * Private bytes of a weight in the kernels' layout. Stage A's are packed wherever there are kernels: its scalars are folded into
+ * them.
+ */
 function packedBytes(name: ComponentName, kernels: NativeKernels | null, dtype: Dtype): number {
   if (kernels === null || !hasBlocks(name) || kernels.shared) return 0
-  return kernels.pack !== 'none' ? packedBytesOf(kernels.pack, dtype) : name === 'vqgan' ? bytesOf(dtype) : 0
+  if (kernels.pack !== 'none') return packedBytesOf(kernels.pack, dtype)
+  return name === 'vqgan' ? bytesOf(dtype) : 0
 }
 
 /** Whether kernels copy what it computes with: a text encoder's weights are read where they lie. */

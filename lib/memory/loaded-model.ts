@@ -6,6 +6,7 @@ import type { TextEncoder } from '../stages/text-encoder'
 import type { Memory } from './memory'
 import type { Offload } from './residency'
 
+/** By network, then by the name of the weight. */
 export type Kept = Readonly<Partial<Record<string, ReadonlyMap<string, WeightBinding>>>>
 
 /** A loaded checkpoint on one device: every stage, and the numbers between them. */
